@@ -1,0 +1,1 @@
+"""Engines that fill holes in pictures: numpy in, numpy out."""
