@@ -1,9 +1,9 @@
 """Synthetic weights that anybody can regenerate from a key, a shape and a rule (numpy only).
 
-The published weights are too large for a test suite, so the stored reference outputs were made with these instead: every
-tensor is a pure function of (key, shape, rule). The bits come from a SplitMix64 stream whose seed is the first eight bytes
-(little endian) of sha256("<key>|<d0>x<d1>x..."); no library's random generator takes part, so the values are the same for
-every machine, numpy version and order of calls.
+The published weights are too large for a test suite, so the stored reference outputs were made with these instead:
+every tensor is a pure function of (key, shape, rule). The bits come from a SplitMix64 stream whose seed is the first
+eight bytes (little endian) of sha256("<key>|<d0>x<d1>x..."); no library's random generator takes part, so the values
+are the same for every machine, numpy version and order of calls.
 
 A network that loads these tensors under the published key names and reproduces the stored outputs computes what the
 reference computes, and does so with the published weights too.
