@@ -1,0 +1,119 @@
+"""What can go wrong in the library.
+
+ModelError
+    UnknownModel            no entry of that name
+    InvalidInput            the caller's image, mask or parameter cannot be used
+        InvalidImage
+        InvalidMask
+            EmptyMask       nothing to fill
+            MaskCoversImage nothing known is left to fill from
+            MaskSizeMismatch
+        InvalidParameter    unknown, of the wrong type or out of range
+            UnknownParameter
+            ParameterType
+            ParameterRange
+            ParameterChoice
+    WeightsError            a model's files
+        WeightsMissing      not on this machine, and not to be fetched now
+        WeightsCorrupted    present, but not what the manifest says
+        UnsafeWeights       a format that can carry code and is not on the list of known files
+        DownloadFailed      could not be fetched
+    Unavailable             the model cannot run here: a package or a device is missing
+    OutOfMemory             the fill does not fit into the device's memory
+    EngineFailed            the network answered with something that is no picture
+    Cancelled               the caller no longer wants the result
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """Base of every error that the library raises on purpose."""
+
+
+class UnknownModel(ModelError):
+    """No entry of that name."""
+
+
+class InvalidInput(ModelError):
+    """The caller's image, mask or parameter cannot be used."""
+
+
+class InvalidImage(InvalidInput):
+    """Not an (H, W, 3) or (H, W, 4) array of uint8 or uint16."""
+
+
+class InvalidMask(InvalidInput):
+    """The mask cannot be used with this image or model."""
+
+
+class EmptyMask(InvalidMask):
+    """Nothing to fill."""
+
+
+class MaskCoversImage(InvalidMask):
+    """Nothing known is left to fill from."""
+
+
+class MaskSizeMismatch(InvalidMask):
+    """The mask is of another size than the image."""
+
+
+class InvalidParameter(InvalidInput):
+    """A parameter of the model cannot be used. `name` says which."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class UnknownParameter(InvalidParameter):
+    """The model has no such parameter."""
+
+
+class ParameterType(InvalidParameter):
+    """A value of the wrong type."""
+
+
+class ParameterRange(InvalidParameter):
+    """A number outside its limits."""
+
+
+class ParameterChoice(InvalidParameter):
+    """A word that is not among the choices."""
+
+
+class WeightsError(ModelError):
+    """Something about a model's files."""
+
+
+class WeightsMissing(WeightsError):
+    """The files are not on this machine and may not be fetched now."""
+
+
+class WeightsCorrupted(WeightsError):
+    """A file is there but is not what the manifest says."""
+
+
+class UnsafeWeights(WeightsError):
+    """A file format that can carry code, and the file is not a known one."""
+
+
+class DownloadFailed(WeightsError):
+    """No source delivered the file."""
+
+
+class Unavailable(ModelError):
+    """The model cannot run on this machine: a package or a device is missing."""
+
+
+class OutOfMemory(ModelError):
+    """The fill does not fit into the device's memory."""
+
+
+class EngineFailed(ModelError):
+    """The network's answer is not a picture (NaN or infinite values in full precision)."""
+
+
+class Cancelled(ModelError):
+    """The caller no longer wants the result; raised by a `Progress`."""

@@ -1,0 +1,30 @@
+"""From a name to a loaded model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .catalog import get_model
+from .inpainter import Inpainter
+from .registry import LoadContext
+
+
+def load_model(
+    name: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    model_dir: Path | None = None,
+    local_files_only: bool = False,
+) -> Inpainter:
+    """A model by name or alias, ready to be called. Weights that are missing are fetched first.
+
+    device            "auto", "cpu", "cuda" or "mps"
+    precision         "auto", "float32", "bfloat16" or "float16"
+    model_dir         where weights are looked for and kept; None = the user's cache
+    local_files_only  raise `WeightsMissing` rather than open a socket
+
+    Raises `UnknownModel`, `WeightsError`, `Unavailable`.
+    """
+    entry = get_model(name)
+    return Inpainter(entry, entry.load(LoadContext(entry=entry, device="cpu", precision=precision, weights={})))

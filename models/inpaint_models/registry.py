@@ -1,0 +1,195 @@
+"""What a model is, as data: no network, no torch, nothing that costs time to import."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .errors import ParameterChoice, ParameterRange, ParameterType, Unavailable, UnknownParameter
+from .types import Engine, ParamValue
+
+StrategyKind = Literal["auto", "crop", "resize", "original"]
+STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRequirement:
+    """Sizes a network accepts; smaller or odd crops are padded by reflection."""
+
+    minimum: int = 1
+    multiple_of: int = 1
+    square: bool = False
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest (height, width) that is at least the given one and that the network accepts."""
+        if self.square:
+            height = width = max(height, width)
+        up = self.multiple_of
+        return math.ceil(max(height, self.minimum) / up) * up, math.ceil(max(width, self.minimum) / up) * up
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """One file of published weights. Sources are tried in order; the hash decides whether a file is the one.
+
+    sources     https URLs
+    size_bytes  None where nobody published it
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    size_bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    name: str
+    url: str
+    commercial_use: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One knob of an engine, with its limits; page, API, CLI and docs are made from it."""
+
+    name: str
+    kind: Literal["int", "float", "bool", "choice"]
+    default: ParamValue
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+    def checked(self, value: object) -> ParamValue:
+        """The value, when it is of the right type and within limits; an int is taken for a float."""
+        if self.kind == "bool":
+            if isinstance(value, bool):
+                return value
+            raise ParameterType(self.name, f"{self.name} must be true or false, not {_quoted(value)}.")
+        if self.kind == "choice":
+            if not isinstance(value, str):
+                raise ParameterType(self.name, f"{self.name} must be a text, not {_quoted(value)}.")
+            if value not in self.choices:
+                raise ParameterChoice(
+                    self.name, f"{self.name} cannot be {_quoted(value)}. Use one of: {', '.join(self.choices)}."
+                )
+            return value
+        return self._checked_number(value)
+
+    def _checked_number(self, value: object) -> ParamValue:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or (self.kind == "int" and not isinstance(value, int)):
+            wanted = "a whole number" if self.kind == "int" else "a number"
+            raise ParameterType(self.name, f"{self.name} must be {wanted}, not {_quoted(value)}.")
+        assert isinstance(value, int | float)
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if not (low <= value <= high):
+            raise ParameterRange(self.name, f"{self.name} is {value}; it must be from {low:g} to {high:g}.")
+        return float(value) if self.kind == "float" else value
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How a model meets images larger than it likes. Lengths are in image pixels.
+
+    crop      boxes around the holes with `margin_px` of context; a box longer than `cap_px` is shrunk to it.
+              Images with no side over `trigger_px` go in whole.
+    resize    the whole image, its longer side at most `cap_px`
+    original  the whole image as it is
+    context   further context around a hole, as a multiple of its longer side
+    """
+
+    kind: Literal["crop", "resize", "original"] = "crop"
+    trigger_px: int = 800
+    margin_px: int = 196
+    cap_px: int = 2048
+    context: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadContext:
+    """What a loader gets.
+
+    device     "cpu", "cuda" or "mps"; already chosen
+    precision  "auto", "float32", "bfloat16" or "float16"
+    weights    a verified file for each `WeightsFile.name` of the entry
+    """
+
+    entry: ModelEntry
+    device: str = "cpu"
+    precision: str = "auto"
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """A row of the catalogue.
+
+    loader        "module:function" of a `Callable[[LoadContext], Engine]`; imported only when the model is loaded
+    weights       every file that is needed; `alternatives` are other complete sets that serve as well
+    requires      importable packages without which the model is unavailable
+    variations    whether another seed gives another answer
+    needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
+    grow_px       default growth of a mask that a person painted; masks given as pictures are exact
+    memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
+    bytes_per_px  what a fill occupies at its peak for each pixel that the network sees; 0 = not worth counting
+    """
+
+    name: str
+    title: str
+    trait: str
+    description: str
+    licence: Licence
+    loader: str
+    weights: tuple[WeightsFile, ...] = ()
+    alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
+    requires: tuple[str, ...] = ()
+    size: SizeRequirement = SizeRequirement()
+    parameters: tuple[Parameter, ...] = ()
+    strategy: Strategy = Strategy()
+    variations: bool = False
+    aliases: tuple[str, ...] = ()
+    needs_known: bool = False
+    grow_px: int = 0
+    memory_bytes: int = 0
+    bytes_per_px: int = 0
+
+    @property
+    def download_bytes(self) -> int:
+        return sum(file.size_bytes or 0 for file in self.weights)
+
+    def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
+        """All parameters with their values, defaults filled in. Raises `InvalidParameter`."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given or {}:
+            if name not in known:
+                choices = f"It has: {', '.join(known)}." if known else "It has none."
+                raise UnknownParameter(name, f"{self.name} has no parameter {_quoted(name)}. {choices}")
+        return {
+            name: parameter.checked((given or {}).get(name, parameter.default)) for name, parameter in known.items()
+        }
+
+    def missing_packages(self) -> tuple[str, ...]:
+        return tuple(package for package in self.requires if importlib.util.find_spec(package) is None)
+
+    def load(self, context: LoadContext) -> Engine:
+        """Imports the network's code and builds the engine."""
+        if missing := self.missing_packages():
+            raise Unavailable(f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}")
+        module, function = self.loader.split(":")
+        load: Callable[[LoadContext], Engine] = getattr(importlib.import_module(module), function)
+        return load(context)
+
+
+def _quoted(value: object) -> str:
+    """A caller's value, short enough to be shown back to them."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
