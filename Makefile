@@ -1,0 +1,84 @@
+# Two commands do everything: `make run` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NPX := npx --no-install
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types format test-frontend test-python docs bench screenshots pictures wheel docker clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed  ## install what is needed and start the server; ARGS="--port 9000 --output-dir out"
+	$(BIN)/lama-server --inbrowser $(ARGS)
+
+test: lint types test-frontend test-python  ## install what is needed and run every check and test
+
+lint: $(VENV)/.dev node_modules/.installed  ## style of Python, JavaScript and the Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(NPX) biome ci frontend tests/frontend
+	$(BIN)/hadolint Dockerfile
+
+types: $(VENV)/.dev node_modules/.installed  ## mypy --strict and tsc --checkJs
+	$(BIN)/mypy
+	$(NPX) tsc --project tsconfig.json
+
+format: $(VENV)/.dev node_modules/.installed  ## put Python and JavaScript into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(NPX) biome check --write frontend tests/frontend
+
+test-frontend: node_modules/.installed  ## the page's pure modules, in Node
+	node --test tests/frontend/*.test.mjs
+
+test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
+	@tools/ensure.sh chromium
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(VENV)/.dev  ## write the pages that are made from the code
+	$(BIN)/python -m tools.reference
+
+bench: $(VENV)/.dev  ## measure speed and memory; BENCH_ARGS="--only lama" for a part
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+screenshots: $(VENV)/.dev  ## the README's pictures of the page
+	@tools/ensure.sh chromium
+	$(BIN)/python -m tools.screenshots
+
+pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
+	$(BIN)/python -m bench.contact_sheet
+	$(BIN)/python -m bench.quality
+
+wheel: $(VENV)/.dev  ## build dist/*.whl
+	$(BIN)/python -m build --wheel --outdir dist .
+
+docker: Dockerfile  ## build the image; CUDA=1 for NVIDIA
+	docker build --tag lama-server $(if $(CUDA),--build-arg TORCH=cuda,) .
+
+clean:  ## remove what these commands made
+	rm -rf $(VENV) node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" tools/ensure.sh python
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@tools/ensure.sh node
+	npm ci --no-fund --no-audit --loglevel=error
+	@touch $@

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes sure that a program the Makefile needs is here: installs it from Debian's packages where that needs no
+# password, and otherwise says how to get it.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+missing() {
+    echo "lama-server: $1" >&2
+    exit 1
+}
+
+debian() {
+    [ "$(id -u)" -eq 0 ] && have apt-get || return 1
+    echo "installing $* from Debian's packages" >&2
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+case "$1" in
+python)
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        missing "Python 3.11 or newer is needed and '$PYTHON' is not. Name another: make PYTHON=python3.12 ..."
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv ||
+        missing "Python's venv module is missing. On Debian and Ubuntu: sudo apt install python3-venv"
+    ;;
+node)
+    { have node && have npm; } || debian nodejs npm ||
+        missing "Node.js 18 or newer and npm are needed for the page's checks. Get them from your system's packages."
+    ;;
+chromium)
+    for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome google-chrome-stable; do
+        have "$name" && exit 0
+    done
+    [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] && exit 0
+    debian chromium fonts-dejavu-core ||
+        missing "Chromium is needed for the browser tests. Install it, or set CHROMIUM to its path."
+    ;;
+*)
+    missing "usage: ensure.sh python|node|chromium"
+    ;;
+esac
