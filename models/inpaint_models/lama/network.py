@@ -1,0 +1,248 @@
+"""The LaMa generator: a residual network of fast Fourier convolutions, readable form.
+
+Paper: Suvorov et al., "Resolution-robust Large Mask Inpainting with Fourier Convolutions", WACV 2022, figure 2; the
+fast Fourier convolution itself is Chi, Jiang, Mu, NeurIPS 2020. Original code: https://github.com/advimman/lama
+(Apache-2.0). Published weights: big-lama (18 blocks) and lama-fourier (9 blocks), Apache-2.0.
+
+Different from the original: only what the published models use. There is no local Fourier unit, no gating, no dropout,
+and the two branches travel as a pair of tensors from the layer that splits them to the layer that joins them. Parameter
+names are those of the published files below their prefix ("generator.", "model.generator.", ...).
+
+Everything below works on float tensors in (B, C, H, W) order; H and W of the picture are multiples of 8, at least 16.
+This form is for reading, for gradients (`refine`) and as the reference; `inference` holds the fast one.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+GLOBAL_SHARE = 0.75
+"""Share of the channels that belongs to the global branch, inside and at the end of the downsampling part."""
+
+DOWNSAMPLINGS = 3
+
+
+class Branches(NamedTuple):
+    """Features of the two branches, at the same resolution: (B, C / 4, H, W) and (B, 3 C / 4, H, W)."""
+
+    local: Tensor
+    wide: Tensor
+    """The global branch of the paper ("global" is a keyword)."""
+
+
+class FourierUnit(nn.Module):
+    """A 1x1 convolution in the frequency domain: each of its outputs sees the whole picture. (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_layer = nn.Conv2d(2 * channels, 2 * channels, kernel_size=1, bias=False)
+        self.bn = nn.BatchNorm2d(2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        spectrum = torch.fft.rfft2(x, norm="ortho")  # (B, C, H, W // 2 + 1) complex
+        parts = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # (B, C, 2, H, W // 2 + 1)
+        # Channel 2c is the real part of channel c, 2c + 1 its imaginary part.
+        parts = parts.reshape(batch, 2 * channels, height, width // 2 + 1)
+        parts = torch.relu(self.bn(self.conv_layer(parts)))
+        parts = parts.reshape(batch, channels, 2, height, width // 2 + 1).permute(0, 1, 3, 4, 2)
+        spectrum = torch.view_as_complex(parts.contiguous())
+        out: Tensor = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")  # (B, C, H, W)
+        return out
+
+
+class SpectralTransform(nn.Module):
+    """Global to global: reduce, add what the Fourier unit sees, expand. (B, I, H, W) -> (B, O, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        hidden = out_channels // 2
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(in_channels, hidden, kernel_size=1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+        )
+        self.fu = FourierUnit(hidden)
+        self.conv2 = nn.Conv2d(hidden, out_channels, kernel_size=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)  # (B, O / 2, H, W)
+        out: Tensor = self.conv2(x + self.fu(x))  # (B, O, H, W)
+        return out
+
+
+class FFC(nn.Module):
+    """Fast Fourier convolution: two branches, four paths; only the path global to global leaves the neighbourhood."""
+
+    def __init__(self, local: int, wide: int) -> None:
+        super().__init__()
+        self.convl2l = _conv3x3(local, local)
+        self.convl2g = _conv3x3(local, wide)
+        self.convg2l = _conv3x3(wide, local)
+        self.convg2g = SpectralTransform(wide, wide)
+
+    def forward(self, x: Branches) -> Branches:
+        return Branches(
+            local=self.convl2l(x.local) + self.convg2l(x.wide),
+            wide=self.convl2g(x.local) + self.convg2g(x.wide),
+        )
+
+
+class FFCNormAct(nn.Module):
+    """FFC, then batch normalisation and ReLU of each branch."""
+
+    def __init__(self, local: int, wide: int) -> None:
+        super().__init__()
+        self.ffc = FFC(local, wide)
+        self.bn_l = nn.BatchNorm2d(local)
+        self.bn_g = nn.BatchNorm2d(wide)
+
+    def forward(self, x: Branches) -> Branches:
+        x = self.ffc(x)
+        return Branches(torch.relu(self.bn_l(x.local)), torch.relu(self.bn_g(x.wide)))
+
+
+class FFCResNetBlock(nn.Module):
+    """Two FFC layers and a shortcut around both; nothing is applied after the addition."""
+
+    def __init__(self, local: int, wide: int) -> None:
+        super().__init__()
+        self.conv1 = FFCNormAct(local, wide)
+        self.conv2 = FFCNormAct(local, wide)
+
+    def forward(self, x: Branches) -> Branches:
+        y = self.conv2(self.conv1(x))
+        return Branches(x.local + y.local, x.wide + y.wide)
+
+
+class LocalPath(nn.Module):
+    """An FFC whose global share is 0 on both sides: an ordinary convolution under an FFC's name."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convl2l = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.convl2l(x)
+        return out
+
+
+class LocalNormAct(nn.Module):
+    """Ordinary convolution, batch normalisation, ReLU: the layers before the branches part. Tensor -> tensor."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.ffc = LocalPath(convolution)
+        self.bn_l = nn.BatchNorm2d(convolution.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.bn_l(self.ffc(x)))
+
+
+class SplitPaths(nn.Module):
+    """An FFC whose global share is 0 at the entry only: one input, two strided convolutions. Halves H and W."""
+
+    def __init__(self, in_channels: int, local: int, wide: int) -> None:
+        super().__init__()
+        self.convl2l = _conv3x3(in_channels, local, stride=2)
+        self.convl2g = _conv3x3(in_channels, wide, stride=2)
+
+    def forward(self, x: Tensor) -> Branches:
+        return Branches(self.convl2l(x), self.convl2g(x))
+
+
+class SplitNormAct(nn.Module):
+    """The last downsampling layer, where the two branches begin. (B, C, H, W) -> branches at (H / 2, W / 2)."""
+
+    def __init__(self, in_channels: int, local: int, wide: int) -> None:
+        super().__init__()
+        self.ffc = SplitPaths(in_channels, local, wide)
+        self.bn_l = nn.BatchNorm2d(local)
+        self.bn_g = nn.BatchNorm2d(wide)
+
+    def forward(self, x: Tensor) -> Branches:
+        y: Branches = self.ffc(x)
+        return Branches(torch.relu(self.bn_l(y.local)), torch.relu(self.bn_g(y.wide)))
+
+
+class JoinBranches(nn.Module):
+    """Concatenation, local channels first."""
+
+    def forward(self, x: Branches) -> Tensor:
+        return torch.cat(x, dim=1)
+
+
+class FFCResNetGenerator(nn.Module):
+    """Downsampling by 8, `n_blocks` FFC residual blocks, upsampling by 8.
+
+    Takes cat([image * (1 - mask), mask]), (B, 4, H, W) with RGB in [0, 1] and mask 1 in the hole; returns the
+    prediction for the whole picture, (B, 3, H, W) in (0, 1). `rear(front(x))` is `forward(x)`.
+
+    big-lama is `FFCResNetGenerator()`, lama-fourier `FFCResNetGenerator(n_blocks=9)`.
+    """
+
+    def __init__(self, n_blocks: int = 18, base_channels: int = 64) -> None:
+        super().__init__()
+        c = base_channels
+        deepest = c * 2**DOWNSAMPLINGS
+        wide = int(deepest * GLOBAL_SHARE)
+        local = deepest - wide
+        self.model = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            LocalNormAct(nn.Conv2d(4, c, kernel_size=7, bias=False)),  # (B, 64, H, W)
+            LocalNormAct(_conv3x3(c, 2 * c, stride=2)),  # (B, 128, H / 2, W / 2)
+            LocalNormAct(_conv3x3(2 * c, 4 * c, stride=2)),  # (B, 256, H / 4, W / 4)
+            SplitNormAct(4 * c, local, wide),  # (B, 128 | 384, H / 8, W / 8)
+            *(FFCResNetBlock(local, wide) for _ in range(n_blocks)),
+            JoinBranches(),  # (B, 512, H / 8, W / 8)
+            *_upsampling(8 * c, 4 * c),  # (B, 256, H / 4, W / 4)
+            *_upsampling(4 * c, 2 * c),
+            *_upsampling(2 * c, c),  # (B, 64, H, W)
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(c, 3, kernel_size=7),
+            nn.Sigmoid(),
+        )
+        self.n_blocks = n_blocks
+
+    def front(self, x: Tensor) -> Branches:
+        """Layers 0 to 4: the masked picture (B, 4, H, W) to features at an eighth of its size."""
+        *before, split = list(self.model)[: DOWNSAMPLINGS + 2]
+        for layer in before:
+            x = layer(x)
+        features: Branches = split(x)
+        return features
+
+    def rear(self, features: Branches) -> Tensor:
+        """The residual blocks and the upsampling part: features to the prediction (B, 3, H, W)."""
+        split = DOWNSAMPLINGS + 2
+        *blocks, join = list(self.model)[split : split + self.n_blocks + 1]
+        for block in blocks:
+            features = block(features)
+        x: Tensor = join(features)
+        for layer in list(self.model)[split + self.n_blocks + 1 :]:
+            x = layer(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rear(self.front(x))
+
+
+def masked_input(image: Tensor, mask: Tensor) -> Tensor:
+    """What the generator is fed: (B, 3, H, W) RGB in [0, 1], blanked where the mask (B, 1, H, W) is 1, and the mask."""
+    return torch.cat([image * (1 - mask), mask], dim=1)  # (B, 4, H, W)
+
+
+def _conv3x3(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        in_channels, out_channels, kernel_size=3, stride=stride, padding=1, padding_mode="reflect", bias=False
+    )
+
+
+def _upsampling(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    """Doubles H and W."""
+    return (
+        nn.ConvTranspose2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
