@@ -1,0 +1,79 @@
+"""Safetensors copies of checkpoints in other forms: safe, mapped instead of parsed, and made at the first load."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..errors import WeightsError
+from . import disk
+from .ledger import Ledger, Row, digests_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_logger = logging.getLogger(__name__)
+
+FOLDER = "converted"
+_SPACE_FACTOR = 1.1
+
+
+def existing(path: Path, expected: Mapping[str, tuple[int, ...]], model_dir: Path) -> Path | None:
+    """The copy that was made of this very file for these keys; None when either has changed since."""
+    ledger = Ledger(model_dir)
+    row = ledger.remembered(path) if path.is_file() else None
+    return None if row is None else ledger.copy_of(row.sha256, _stem(path, row.sha256, expected))
+
+
+def keep(
+    path: Path, handle: BinaryIO, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], model_dir: Path
+) -> Path | None:
+    """Writes the copy. A folder that is full or read-only is no error: the original is read again next time."""
+    ledger = Ledger(model_dir)
+    source = ledger.remembered(path) or ledger.measure(path)
+    if os.fstat(handle.fileno()).st_ino != source.inode:
+        return None
+    folder = model_dir / FOLDER
+    target = folder / f"{_stem(path, source.sha256, expected)}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_safetensors(state, target, source.sha256)
+    except (OSError, WeightsError) as error:
+        _logger.info("No safetensors copy of %s was kept: %s", path.name, error)
+        return None
+    with target.open("rb") as written:
+        sums, stat = digests_of(written), os.fstat(written.fileno())
+    made = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, made_from=source.sha256)
+    ledger.remember(target, made)
+    _logger.info("Kept a safetensors copy of %s as %s", path.name, target)
+    return target
+
+
+def write_safetensors(state: Mapping[str, Tensor], target: Path, source_sha256: str) -> None:
+    """Atomically; says in its header what it was made from. Raises `WeightsError` when the disk is too full."""
+    from safetensors.torch import save_file
+
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    free = disk.free_bytes(target.parent)
+    if free < _SPACE_FACTOR * size:
+        raise WeightsError(f"{target.name} needs {size >> 20} MiB and {free >> 20} MiB are free in {target.parent}.")
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        # Clones, because tensors that share memory with others cannot be written apart.
+        whole = {key: tensor.contiguous().clone() for key, tensor in state.items()}
+        save_file(whole, temporary, metadata={"format": "pt", "made_from_sha256": source_sha256})
+        disk.sync_file(temporary)
+        disk.finish(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _stem(path: Path, sha256: str, expected: Mapping[str, tuple[int, ...]]) -> str:
+    """Names the source, and the network, because one checkpoint may hold several."""
+    network = hashlib.sha256("\n".join(sorted(expected)).encode()).hexdigest()[:8]
+    return f"{path.stem}-{sha256[:12]}-{network}"

@@ -1,0 +1,102 @@
+"""What kind of checkpoint a file is, told from its bytes and never from its name. Nothing in it is interpreted here."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import PurePosixPath
+from typing import BinaryIO, Literal
+
+from ..errors import UnsafeWeights, WeightsCorrupted
+
+Format = Literal["safetensors", "torchscript", "zip pickle", "legacy pickle"]
+
+SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
+"""Endings under which people keep checkpoints, the safest first."""
+
+MAX_HEADER_BYTES = 25_000_000
+"""Longest safetensors header that is read; the largest model here needs 200 kB."""
+
+_ZIP = b"PK\x03\x04"
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""What torch.save wrote before 1.6: a pickle of the number 0x1950a86a20f9469cfc6c."""
+
+
+def format_of(handle: BinaryIO, name: str) -> Format:
+    """The kind of an open file; leaves the position at 0.
+
+    Raises `WeightsCorrupted` for what is no checkpoint at all and `UnsafeWeights` for archives and pickles of
+    another making, because those can carry code or name files outside.
+    """
+    handle.seek(0)
+    start = handle.read(512)
+    handle.seek(0)
+    if not start:
+        raise WeightsCorrupted(f"{name} is empty. Delete it and download it again.")
+    if start.startswith(_ZIP):
+        return _format_of_zip(handle, name)
+    if start.startswith(_LEGACY_TORCH):
+        return "legacy pickle"
+    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05":
+        raise UnsafeWeights(
+            f"{name} is a Python pickle that was not written by torch.save. Reading it could run code, so it is "
+            "refused. Convert it to .safetensors on a machine where you trust it."
+        )
+    _check_safetensors_header(handle, name, start)
+    return "safetensors"
+
+
+def _format_of_zip(handle: BinaryIO, name: str) -> Format:
+    try:
+        members = zipfile.ZipFile(handle).infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise WeightsCorrupted(f"{name} is cut off or damaged ({error}). Download it again.") from error
+    finally:
+        handle.seek(0)
+    _check_member_names(members, name)
+    names = [PurePosixPath(member.filename) for member in members]
+    if any("code" in path.parts[:-1] or path.name == "constants.pkl" for path in names):
+        return "torchscript"
+    if any(path.name == "data.pkl" for path in names):
+        return "zip pickle"
+    inside = next((path.name for path in names if path.suffix in SUFFIXES), None)
+    hint = f"Unpack it and use {inside}." if inside else "It holds no checkpoint."
+    raise UnsafeWeights(f"{name} is a zip archive and not a checkpoint. {hint}")
+
+
+def _check_member_names(members: list[zipfile.ZipInfo], name: str) -> None:
+    """torch writes plain names and compresses nothing but TorchScript's sources."""
+    seen: set[str] = set()
+    for member in members:
+        path = member.filename
+        outside = path.startswith("/") or "\\" in path or ":" in path or ".." in PurePosixPath(path).parts
+        packed = member.compress_type != zipfile.ZIP_STORED and "code" not in PurePosixPath(path).parts
+        if outside or packed or path.lower() in seen:
+            shown = ascii(path)[:80]
+            raise UnsafeWeights(f"{name} was not written by torch.save: its member {shown} is out of order. Refused.")
+        seen.add(path.lower())
+
+
+def _check_safetensors_header(handle: BinaryIO, name: str, start: bytes) -> None:
+    """Length and JSON of the header; offsets and coverage are checked by the safetensors library on opening."""
+    size = handle.seek(0, os.SEEK_END)
+    handle.seek(8)
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 9 or length > min(size - 8, MAX_HEADER_BYTES) or start[8:9] != b"{":
+        raise WeightsCorrupted(f"{name} is no checkpoint: {_impression(start)}. Delete it and download it again.")
+    try:
+        json.loads(handle.read(length))
+    except (ValueError, RecursionError) as error:
+        raise WeightsCorrupted(f"{name} has a damaged safetensors header ({error}). Download it again.") from error
+    finally:
+        handle.seek(0)
+
+
+def _impression(start: bytes) -> str:
+    text = start.lstrip()[:15].lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page that was saved under that name"
+    if text.startswith(b"version https:/"):
+        return "it is a Git LFS pointer, not the file that it points to"
+    return "it is neither safetensors, TorchScript nor a torch.save file, or it is cut off"

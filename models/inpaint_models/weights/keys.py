@@ -1,0 +1,138 @@
+"""Which tensors of a file are the ones a network asks for, whatever prefix its publisher saved them under."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from ..errors import WeightsCorrupted
+
+Shape = tuple[int, ...]
+
+_logger = logging.getLogger(__name__)
+
+_PREFERRED = ("G_ema.", "params_ema.", "ema.", "state_dict.")
+"""Where two copies of a network are in one file, the averaged one is for inference."""
+
+_COUNTER = "num_batches_tracked"
+"""BatchNorm's training counter: not used in inference, and some converters leave it out."""
+
+_TELLTALES = (
+    ("LaMa", ("ffc.convl2l.", "ffc.convg2g.")),
+    ("MAT", ("synthesis.first_stage.", "synthesis.enc.")),
+    ("latent diffusion", ("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.")),
+    ("an autoencoder of latent diffusion", ("quant_conv.", "post_quant_conv.")),
+    ("Stable Diffusion's text encoder", ("text_model.encoder.", "cond_stage_model.transformer.")),
+    ("a diffusers UNet", ("down_blocks.", "mid_block.")),
+    ("FcF", ("synthesis.b4.", "encoder.b4.")),
+    ("MI-GAN", ("synthesis.b512.", "separable")),
+    ("the ZITS transformer", ("pos_emb", "blocks.0.attn.")),
+    ("an image classifier", ("layer1.0.conv1.", "fc.weight")),
+)
+"""What is written in the keys of files that people mistake for each other."""
+
+
+def matching(
+    found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str, prefix: str | None = None
+) -> dict[str, str]:
+    """Expected key -> key in the file, under the one prefix where all of them exist with the right shapes.
+
+    `prefix` names it where several would do; a file with fewer leading parts than expected is understood too.
+    Raises `WeightsCorrupted` when there is none, saying what the file looks like.
+    """
+    required = {key: shape for key, shape in expected.items() if not key.endswith(_COUNTER)}
+    complete: list[dict[str, str]] = []
+    for cut in _common_beginnings(required):
+        complete = [
+            {key: start + key[len(cut) :] for key in required}
+            for start in _starts(found, required, cut)
+            if prefix in (None, start)
+        ]
+        if complete:
+            break
+    if not complete:
+        raise WeightsCorrupted(_nothing_fits(found, required, name))
+    fitting = [names for names in complete if all(found[names[key]] == required[key] for key in required)]
+    if not fitting:
+        raise WeightsCorrupted(_wrong_shapes(found, required, complete[0], name))
+    chosen = _preferred(fitting, name)
+    counters = {key: _sibling(key, chosen) for key in expected if key.endswith(_COUNTER)}
+    chosen.update({key: there for key, there in counters.items() if there in found})
+    _log_extra(set(found) - set(chosen.values()), name)
+    return chosen
+
+
+def looks_like(keys: Iterable[str]) -> str:
+    """A guess at what a file is, to help someone who picked the wrong one; empty when there is no guess."""
+    keys = tuple(keys)
+    for title, marks in _TELLTALES:
+        if any(mark in key for key in keys for mark in marks):
+            return title
+    return ""
+
+
+def _common_beginnings(expected: Iterable[str]) -> list[str]:
+    """Dotted beginnings shared by all keys, the shortest first: "", "model.", ..."""
+    keys = sorted(expected)
+    first, last = keys[0].split("."), keys[-1].split(".")
+    beginnings = [""]
+    for depth in range(1, min(len(first), len(last))):
+        if first[:depth] != last[:depth]:
+            break
+        beginnings.append(".".join(first[:depth]) + ".")
+    return beginnings
+
+
+def _starts(found: Mapping[str, Shape], expected: Mapping[str, Shape], cut: str) -> list[str]:
+    """Every dotted prefix under which all the expected keys, shortened by `cut`, are found."""
+    tails = [key[len(cut) :] for key in expected]
+    longest = max(tails, key=len)
+    starts = {key[: -len(longest)] for key in found if key.endswith(longest)}
+    return sorted(
+        start for start in starts if (not start or start.endswith(".")) and all(start + tail in found for tail in tails)
+    )
+
+
+def _preferred(fitting: list[dict[str, str]], name: str) -> dict[str, str]:
+    if len(fitting) == 1:
+        return fitting[0]
+    for start in _PREFERRED:
+        inside = [names for names in fitting if all(key.startswith(start) for key in names.values())]
+        if len(inside) == 1:
+            return inside[0]
+    examples = " and ".join(sorted(next(iter(names.values())) for names in fitting)[:2])
+    raise WeightsCorrupted(f"{name} holds {len(fitting)} networks of the expected form ({examples}). Say which.")
+
+
+def _sibling(key: str, chosen: Mapping[str, str]) -> str:
+    """Where a counter would lie in the file, seen from any other chosen key."""
+    sample, there = next(iter(chosen.items()))
+    shared = len(sample)
+    while shared and sample[len(sample) - shared :] != there[-shared:]:
+        shared -= 1
+    cut, start = sample[: len(sample) - shared], there[: len(there) - shared]
+    return start + key[len(cut) :]
+
+
+def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str) -> str:
+    wanted, guess = looks_like(expected), looks_like(found)
+    if guess and guess != wanted:
+        return f"{name} looks like {guess}" + (f", but {wanted} was expected." if wanted else ", not like this model.")
+    missing = next((key for key in expected if not any(other.endswith(key) for other in found)), next(iter(expected)))
+    kind = f" It looks like {guess}, of another size or version." if guess else ""
+    there = f"{len(found)} tensors" if found else "no tensors"
+    return f"{name} holds {there}, but not all of the {len(expected)} expected: {missing} is missing.{kind}"
+
+
+def _wrong_shapes(found: Mapping[str, Shape], expected: Mapping[str, Shape], names: dict[str, str], name: str) -> str:
+    wrong = [key for key in expected if found[names[key]] != expected[key]]
+    key = wrong[0]
+    return (
+        f"{name} is a model of another size: {names[key]} is {found[names[key]]}, expected {expected[key]} "
+        f"({len(wrong)} of {len(expected)} tensors differ)."
+    )
+
+
+def _log_extra(extra: set[str], name: str) -> None:
+    if extra:
+        _logger.debug("%s: %d tensors are not used, such as %s", name, len(extra), sorted(extra)[0])

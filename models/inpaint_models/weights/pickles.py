@@ -1,0 +1,179 @@
+"""Checkpoints of torch.save, read without running or importing anything that they name.
+
+Two lines of defence. First the pickle's opcodes are listed without executing them, and every class or function it
+names has to be on the lists below. Then torch.load(weights_only=True) reads it, with inert stand-ins in place of
+what training frameworks left in the file (optimiser settings, callbacks), so that neither they nor their code are
+needed. See https://docs.pytorch.org/docs/stable/generated/torch.load.html and CVE-2025-32434, which is why the
+first line exists.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+from ..errors import UnsafeWeights, WeightsCorrupted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_PICKLE_BYTES = 64 << 20
+"""Largest pickle that is looked at; the tensors' values are not part of it."""
+
+_STORAGES = ("Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool")
+_TENSORS = frozenset(
+    {
+        "collections.OrderedDict",
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.Size",
+        "torch.device",
+        "_codecs.encode",
+        *(f"torch.{kind}Storage" for kind in _STORAGES),
+    }
+)
+"""What a state dict consists of. torch allows these itself."""
+
+_STAND_INS = frozenset(
+    {
+        "argparse.Namespace",
+        "builtins.bool",
+        "builtins.dict",
+        "builtins.float",
+        "builtins.int",
+        "builtins.list",
+        "builtins.object",
+        "builtins.set",
+        "builtins.str",
+        "builtins.tuple",
+        "copyreg._reconstructor",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray.scalar",
+        "numpy.dtype",
+        "pathlib.PosixPath",
+        "pathlib.WindowsPath",
+        "typing.Any",
+    }
+)
+_STAND_IN_PACKAGES = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.")
+_STAND_IN_DICTS = frozenset(
+    {
+        "collections.defaultdict",
+        "pytorch_lightning.utilities.parsing.AttributeDict",
+        "lightning.fabric.utilities.data.AttributeDict",
+        "lightning_fabric.utilities.data.AttributeDict",
+    }
+)
+"""Dictionaries of these classes become plain ones."""
+
+_PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_NAMING_OPCODES = frozenset({"INST", "OBJ", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "PERSID"})
+"""Ways to name a class that torch.save does not use, and that hide the name from the first line of defence."""
+
+
+class Inert:
+    """Takes the place of an object that is not needed. Holds nothing and does nothing."""
+
+    def __new__(cls, *_: object) -> Inert:
+        return super().__new__(cls)
+
+    def __setstate__(self, _: object) -> None:
+        """Throws the state away."""
+
+
+def load_pickle(handle: BinaryIO, name: str, *, legacy: bool) -> dict[str, Tensor]:
+    """Every tensor of the file, nested dictionaries joined by dots. Raises `UnsafeWeights`, `WeightsCorrupted`."""
+    import torch
+
+    names = _names_in_legacy(handle, name) if legacy else _names_in_zip(handle, name)
+    stand_ins = [_stand_in(full) for full in sorted(names - _TENSORS) if _allowed(full, name)]
+    handle.seek(0)
+    try:
+        with torch.serialization.safe_globals(stand_ins):
+            content = torch.load(handle, map_location="cpu", weights_only=True)
+    # torch passes on whatever its unpickler stumbled over: KeyError, struct.error, EOFError, RuntimeError ...
+    except Exception as error:  # noqa: BLE001
+        _refuse_damaged(name, error)
+    return dict(_tensors(content, ""))
+
+
+def _refuse_damaged(name: str, error: Exception) -> NoReturn:
+    said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    raise WeightsCorrupted(f"{name} cannot be read ({said}). It is damaged: download it again.") from error
+
+
+def _allowed(full: str, name: str) -> bool:
+    if full in _STAND_INS or full in _STAND_IN_DICTS or full.startswith(_STAND_IN_PACKAGES):
+        return True
+    raise UnsafeWeights(
+        f"{name} names {ascii(full)[1:81]}, which no file of weights needs and which could run code. It was not "
+        "opened. Use a .safetensors file, or convert this one on a machine where you trust it."
+    )
+
+
+def _stand_in(full: str) -> Callable[..., Any] | tuple[Callable[..., Any], str]:
+    if full in _STAND_IN_DICTS:
+        return _plain_dict(full), full
+    return type("Inert", (Inert,), {}), full
+
+
+def _plain_dict(full: str) -> Any:
+    """Called (a defaultdict) or instantiated (an AttributeDict) by the unpickler, it yields an empty dict."""
+    return type(full.rpartition(".")[2], (), {"__new__": lambda cls, *_: {}})
+
+
+def _names_in_zip(handle: BinaryIO, name: str) -> set[str]:
+    handle.seek(0)
+    names: set[str] = set()
+    try:
+        with zipfile.ZipFile(handle) as archive:
+            for member in archive.infolist():
+                if member.filename.lower().endswith(".pkl"):
+                    _check_length(member.file_size, name)
+                    names |= set(_names(io.BytesIO(archive.read(member)), name))
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        _refuse_damaged(name, error)
+    return names
+
+
+def _names_in_legacy(handle: BinaryIO, name: str) -> set[str]:
+    """Before torch 1.6 a file was five pickles (mark, version, system, object, storage keys), then raw values."""
+    handle.seek(0)
+    names: set[str] = set()
+    for _ in range(5):
+        names |= set(_names(handle, name))
+        _check_length(handle.tell(), name)
+    return names
+
+
+def _check_length(length: int, name: str) -> None:
+    if length > MAX_PICKLE_BYTES:
+        raise UnsafeWeights(f"{name} holds a pickle of {length >> 20} MiB, which no file of weights needs. Refused.")
+
+
+def _names(pickle: BinaryIO, name: str) -> Iterator[str]:
+    """Full names of all classes and functions that a pickle refers to; executes nothing."""
+    try:
+        for opcode, argument, _ in pickletools.genops(pickle):
+            if opcode.name == "GLOBAL":
+                module, _, attribute = str(argument).partition(" ")
+                yield f"{_PYTHON_2_MODULES.get(module, module)}.{attribute}"
+            elif opcode.name in _NAMING_OPCODES:
+                raise UnsafeWeights(f"{name} holds a pickle that torch.save did not write ({opcode.name}). Refused.")
+    except (ValueError, OverflowError, MemoryError) as error:
+        _refuse_damaged(name, error)
+
+
+def _tensors(content: object, start: str) -> Iterator[tuple[str, Tensor]]:
+    """Dotted key and tensor, however deep: {"state_dict": {"a.weight": t}} gives "state_dict.a.weight"."""
+    import torch
+
+    if isinstance(content, torch.Tensor):
+        yield start, content.detach()
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _tensors(value, f"{start}.{key}" if start else str(key))

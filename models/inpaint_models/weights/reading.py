@@ -1,0 +1,129 @@
+"""From a checkpoint in any of the forms people have to the tensors a network asks for."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
+from . import copies, keys, pickles
+from .formats import Format, format_of
+from .ledger import digests_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_logger = logging.getLogger(__name__)
+
+
+def read_state_dict(
+    path: Path,
+    expected_shapes: Mapping[str, tuple[int, ...]],
+    *,
+    prefix: str | None = None,
+    known_hashes: Collection[str] | None = None,
+    allow_torchscript: bool = False,
+    copies_in: Path | None = None,
+) -> dict[str, Tensor]:
+    """The tensors that a network expects, under the keys it expects, on the CPU and in the type they are stored in.
+
+    Reads .safetensors, .ckpt and .pth of torch.save, and the state dict of a TorchScript .pt; the bytes tell which,
+    not the name. The keys may lie under any one prefix and in nested dictionaries; what is not asked for is ignored.
+    BatchNorm counters that a file lacks are 0.
+
+    expected_shapes    every key of the network and its shape; the file must have all of them
+    prefix             where a file holds several fitting networks, the one to take
+    known_hashes       SHA-256 and MD5 sums of TorchScript files that may be opened; None = the catalogue's
+    allow_torchscript  open a TorchScript file whatever its hash
+    copies_in          model folder that keeps a safetensors copy of everything else, to be read from then on
+
+    Raises `WeightsMissing`, `WeightsCorrupted` (damaged, or of another model), `UnsafeWeights`.
+    """
+    if copies_in is not None and (copy := copies.existing(path, expected_shapes, copies_in)) is not None:
+        path, prefix, copies_in = copy, None, None
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError as error:
+        raise WeightsMissing(f"There is no file {path.name} in {path.parent}.") from error
+    with handle:
+        form = format_of(handle, path.name)
+        if form == "safetensors":
+            return _read_safetensors(path, expected_shapes, prefix)
+        if form == "torchscript" and not allow_torchscript:
+            _check_known(handle, path.name, catalogue_hashes() if known_hashes is None else known_hashes)
+        tensors = _read_whole(handle, path.name, form)
+        state = _chosen(tensors, expected_shapes, path.name, prefix)
+        if copies_in is not None:
+            copies.keep(path, handle, state, expected_shapes, copies_in)
+    return state
+
+
+def catalogue_hashes() -> frozenset[str]:
+    """The published sums of every file in the catalogue: SHA-256, or MD5 where nothing better is known."""
+    from ..catalog import list_models
+
+    sets = [files for entry in list_models() for files in (entry.weights, *entry.alternatives)]
+    return frozenset(sum_ for files in sets for file in files if (sum_ := file.sha256 or file.md5))
+
+
+def _check_known(handle: BinaryIO, name: str, known: Collection[str]) -> None:
+    """TorchScript is a program, so only files whose bytes are known are opened."""
+    sums = digests_of(handle)
+    if sums.sha256 not in known and sums.md5 not in known:
+        raise UnsafeWeights(
+            f"{name} is TorchScript, which is a program, and its SHA-256 {sums.sha256} is not that of a published "
+            "file. It was not opened. If you trust it: lama-server convert FILE --model NAME --allow-torchscript"
+        )
+
+
+def _read_whole(handle: BinaryIO, name: str, form: Format) -> dict[str, Tensor]:
+    if form == "torchscript":
+        return _read_torchscript(handle, name)
+    return pickles.load_pickle(handle, name, legacy=form == "legacy pickle")
+
+
+def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
+    """The state dict alone; the program is dropped. From an open file: paths that are not ASCII fail on Windows."""
+    import torch
+
+    handle.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = torch.jit.load(handle, map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0][:120]
+        raise WeightsCorrupted(f"{name} is damaged ({said}). Download it again.") from error
+    return {key: tensor.detach() for key, tensor in module.state_dict().items()}
+
+
+def _chosen(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], name: str, prefix: str | None
+) -> dict[str, Tensor]:
+    names = keys.matching({key: tuple(tensor.shape) for key, tensor in tensors.items()}, expected, name, prefix)
+    return _in_order({key: tensors[there] for key, there in names.items()}, expected)
+
+
+def _read_safetensors(path: Path, expected: Mapping[str, tuple[int, ...]], prefix: str | None) -> dict[str, Tensor]:
+    """Only the tensors that are asked for are read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            names = keys.matching(found, expected, path.name, prefix)
+            return _in_order({key: file.get_tensor(there) for key, there in names.items()}, expected)
+    except (SafetensorError, OSError) as error:
+        raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
+
+
+def _in_order(state: dict[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """In the network's own order, absent BatchNorm counters as 0."""
+    import torch
+
+    return {
+        key: state[key] if key in state else torch.zeros(shape, dtype=torch.int64) for key, shape in expected.items()
+    }
