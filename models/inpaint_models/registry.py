@@ -120,13 +120,15 @@ class LoadContext:
 
     device     "cpu", "cuda" or "mps"; already chosen
     precision  "auto", "float32", "bfloat16" or "float16"
-    weights    a verified file for each `WeightsFile.name` of the entry
+    weights    a verified file for each `WeightsFile.name` of the entry, or of one of its alternative sets
+    model_dir  keeps safetensors copies of checkpoints in other forms; None keeps none
     """
 
     entry: ModelEntry
     device: str = "cpu"
     precision: str = "auto"
     weights: Mapping[str, Path] = field(default_factory=dict)
+    model_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
