@@ -1,1 +1,0 @@
-"""Latent diffusion inpainting (Rombach et al., CVPR 2022), configuration inpainting_big."""

@@ -1,0 +1,1 @@
+"""MAT: a mask-aware transformer that gives another answer for each seed."""

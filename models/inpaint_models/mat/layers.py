@@ -1,0 +1,248 @@
+"""Layers of the StyleGAN 2 kind that MAT is built from.
+
+Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), sections 2 and B, for the
+equalised learning rate, the modulated convolution and the binomial resampling filters; Liu et al., "Image Inpainting
+for Irregular Holes Using Partial Convolutions" (ECCV 2018) for the partial convolution.
+
+Maps are (batch, channels, height, width). A stored weight has unit variance; the gain that a layer of its fan-in needs
+is applied when the layer runs ("equalised learning rate").
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal["linear", "leaky"]
+Resample = Literal["keep", "down", "up"]
+
+LEAKY_SLOPE = 0.2
+LEAKY_GAIN = math.sqrt(2.0)
+"""Restores the variance that a leaky ReLU of slope 0.2 takes from a unit normal."""
+
+EPSILON = 1e-8
+"""Keeps the demodulation, the normalisation of z and the ratio of the partial convolution finite."""
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """Leaky ReLU times sqrt(2), or nothing."""
+    return F.leaky_relu(x, LEAKY_SLOPE) * LEAKY_GAIN if activation == "leaky" else x
+
+
+def biased_activation(x: Tensor, bias: Tensor, activation: Activation) -> Tensor:
+    """`activate(x + bias)` with one bias per channel; x is (B, C, H, W)."""
+    return activate(x + bias.to(x.dtype)[:, None, None], activation)
+
+
+def binomial_filter(gain: float = 1.0) -> Tensor:
+    """The 4x4 low-pass filter of all resampling: outer product of (1, 3, 3, 1) / 8, summing to `gain`."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    return torch.outer(taps, taps) * gain
+
+
+def low_pass(x: Tensor, *, padding: tuple[int, int, int, int], gain: float = 1.0) -> Tensor:
+    """Each channel on its own through the binomial filter.
+
+    `padding` is (left, right, top, bottom) zeros; the result is 3 smaller than the padded map in each direction.
+    """
+    channels = x.shape[1]
+    fir = binomial_filter(gain).to(x).expand(channels, 1, 4, 4)
+    return F.conv2d(F.pad(x, padding), fir, groups=channels)
+
+
+def spread(x: Tensor) -> Tensor:
+    """Zeros after each row and column: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    batch, channels, height, width = x.shape
+    out = x.new_zeros(batch, channels, height, 2, width, 2)
+    out[:, :, :, 0, :, 0] = x
+    return out.reshape(batch, channels, 2 * height, 2 * width)
+
+
+def upsample(image: Tensor) -> Tensor:
+    """Double the size by zero insertion and the binomial filter: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    return low_pass(spread(image), padding=(2, 1, 2, 1), gain=4.0)
+
+
+def resampling_convolution(x: Tensor, weight: Tensor, resample: Resample) -> Tensor:
+    """Convolution that keeps, halves or doubles the size, with the binomial filter on the side of the larger map.
+
+    `weight` is (out, in, k, k) with odd k. The borders count as zeros.
+    """
+    half = weight.shape[-1] // 2
+    if resample == "keep":
+        return F.conv2d(x, weight, padding=half)
+    if resample == "down":
+        margin = half + 1
+        return F.conv2d(low_pass(x, padding=(margin, margin, margin, margin)), weight, stride=2)
+    # torch's transposed convolution convolves where StyleGAN correlates: hence the flip.
+    wide = F.conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2)  # (B, out, 2H + 1, 2W + 1)
+    return low_pass(wide, padding=(1, 1, 1, 1), gain=4.0)  # (B, out, 2H, 2W)
+
+
+class EqualizedLinear(nn.Module):
+    """Fully connected layer over the last axis; `learning_rate` scales weight and bias alike."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, activation: Activation = "linear", learning_rate: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.activation: Activation = activation
+        self.bias_gain = learning_rate
+        self.weight_gain = learning_rate / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / learning_rate)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return activate(F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain), self.activation)
+
+
+class EqualizedConv2d(nn.Module):
+    """Convolution, bias and activation, optionally to half or twice the size."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        *,
+        resample: Resample = "keep",
+        activation: Activation = "leaky",
+    ) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.resample: Resample = resample
+        self.activation: Activation = activation
+        self.weight_gain = 1 / math.sqrt(inputs * kernel**2)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = resampling_convolution(x, self.weight * self.weight_gain, self.resample)
+        return biased_activation(x, self.bias, self.activation)
+
+
+class PartialConv2d(nn.Module):
+    """Convolution that makes up for what the hole hides and tells where its result can be trusted.
+
+    `known` is (B, 1, H, W) with 1 where the map is valid, or None for an ordinary convolution. The border's zeros count
+    as hidden, so results at a border are raised even without a hole. The result is multiplied after the activation.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, resample: Resample = "keep") -> None:
+        super().__init__()
+        self.conv = EqualizedConv2d(inputs, outputs, resample=resample)
+
+    def forward(self, x: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns the new map and the new `known`: 1 where at least one input pixel was known."""
+        x = self.conv(x)
+        if known is None:
+            return x, None
+        ratio, known = partial_ratio(known, self.conv.kernel, stride=2 if self.conv.resample == "down" else 1)
+        return x * ratio, known
+
+
+def partial_ratio(known: Tensor, kernel: int, *, stride: int) -> tuple[Tensor, Tensor]:
+    """Window area over known pixels in it (0 where there are none), and the updated `known`; both (B, 1, H', W')."""
+    window = known.new_ones(1, 1, kernel, kernel)
+    count = F.conv2d(known, window, stride=stride, padding=kernel // 2)
+    known = count.clamp(0, 1)
+    return kernel**2 / (count + EPSILON) * known, known
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolution whose input channels are scaled by a style, and whose output variance is restored ("demodulated").
+
+    Runs one style per batch item; the style enters the weights, so a batch is a grouped convolution.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        style_width: int,
+        resample: Resample = "keep",
+        demodulate: bool = True,
+    ) -> None:
+        super().__init__()
+        self.resample: Resample = resample
+        self.demodulate = demodulate
+        self.weight_gain = 1 / math.sqrt(inputs * kernel**2)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.affine = EqualizedLinear(style_width, inputs)
+        nn.init.ones_(self.affine.bias)
+
+    def modulated_weight(self, style: Tensor) -> Tensor:
+        """Weights for one style of (style_width,): (out, in, k, k)."""
+        scale: Tensor = self.affine(style)
+        weight = self.weight * self.weight_gain * scale[:, None, None]
+        if self.demodulate:
+            energy = weight.float().square().sum(dim=(1, 2, 3), keepdim=True)
+            weight = weight * torch.rsqrt(energy + EPSILON).to(weight.dtype)
+        return weight
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """x (B, in, H, W), style (B, style_width) -> (B, out, H', W')."""
+        pairs = zip(x[:, None], style, strict=True)
+        return torch.cat([resampling_convolution(item, self.modulated_weight(s), self.resample) for item, s in pairs])
+
+
+class StyleConv(nn.Module):
+    """Modulated 3x3 convolution, fixed noise (when the checkpoint has it), bias, leaky ReLU.
+
+    `noise_size` is the side of the stored noise map; None builds the layer without noise. On a larger map the noise is
+    repeated.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        style_width: int,
+        resample: Resample = "keep",
+        noise_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(inputs, outputs, 3, style_width=style_width, resample=resample)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise: FixedNoise | None = None if noise_size is None else FixedNoise(noise_size)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        x = self.conv(x, style)
+        if self.noise is not None:
+            x = x + self.noise(x.shape[-2:])
+        return biased_activation(x, self.bias, "leaky")
+
+
+class FixedNoise(nn.Module):
+    """One noise map drawn when training began and stored with the weights, times a learned strength."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("map", torch.randn(size, size))
+
+    def forward(self, size: tuple[int, int]) -> Tensor:
+        """(H, W), a multiple of the stored map's -> (H, W)."""
+        stored: Tensor = self.get_buffer("map")
+        return stored.repeat(size[0] // stored.shape[0], size[1] // stored.shape[1]) * self.strength
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to three channels, added to the image of the level below."""
+
+    def __init__(self, inputs: int, *, style_width: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(inputs, 3, 1, style_width=style_width, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor, style: Tensor, image: Tensor | None) -> Tensor:
+        """x (B, C, H, W) and the image so far, (B, 3, H / 2, W / 2) or None at the lowest level -> (B, 3, H, W)."""
+        rgb = biased_activation(self.conv(x, style), self.bias, "linear")
+        return rgb if image is None else rgb + upsample(image)

@@ -1,0 +1,133 @@
+"""The MAT generator computes what the published one computes, by stored outputs and stored intermediate features."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from inpaint_models.mat.checkpoint import constant_shapes, load_published, published_name, published_shapes
+from inpaint_models.mat.network import MAT, KeepMaps, MATConfig, MultiHeadContextualAttention
+from parity import goldens, weights
+
+MANIFEST = weights.read_manifest("mat")
+ATOL = 2e-4
+"""The stored values live in [-1, 1]. Reached: 9e-6."""
+
+Features = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, torch.Tensor]:
+    """The synthetic tensors of a complete published file."""
+    tensors = weights.state_dict(MANIFEST, "generator")
+    return {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+
+
+@pytest.fixture(scope="module")
+def golden() -> goldens.Golden:
+    return goldens.load("mat", "golden_512")
+
+
+def golden_input(golden: goldens.Golden) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, KeepMaps]:
+    image = torch.from_numpy(golden["image"]).permute(2, 0, 1)[None] / 127.5 - 1
+    known = torch.from_numpy(golden["mask"] <= 127).float()[None, None]
+    bits = [np.unpackbits(golden[f"drop_keep_stage{stage}"]).astype(np.float32) for stage in (1, 2)]
+    keep = KeepMaps(torch.from_numpy(bits[0]).reshape(1, 256, 180), torch.from_numpy(bits[1]).reshape(1, 512, 16, 16))
+    return image, known, torch.from_numpy(golden["z"]), keep
+
+
+@pytest.fixture(scope="module")
+def features(published: dict[str, torch.Tensor], golden: goldens.Golden) -> Features:
+    """Results of one run of the readable network by the golden file's names."""
+    network = load_published(published, MATConfig())
+    wanted = {key.removeprefix("act/").removesuffix("/stats") for key in golden if key.endswith("/stats")}
+    recorded: Features = {}
+    estimates: dict[str, Any] = {}
+    for name, module in network.named_modules():
+        if name and hasattr(module, "forward"):
+            record(network, name, module, wanted, recorded)
+    with torch.inference_mode():
+        result = network(*golden_input(golden), on_stage=estimates.__setitem__)
+        recorded["stage1"] = estimates["refinement"]().numpy()[0]
+        recorded["const"] = result.numpy()[0]
+        recorded["w"], recorded["w_psi05"] = (
+            network.mapping(torch.from_numpy(golden["z"]), truncation).numpy() for truncation in (1.0, 0.5)
+        )
+    return recorded
+
+
+def record(network: MAT, name: str, module: nn.Module, wanted: set[str], recorded: Features) -> None:
+    """Keep what the module returns under its published name, as "name" or, for the parts of a tuple, "name[i]"."""
+    try:
+        key = published_name(name, network.config)
+    except KeyError:
+        return
+    key = key.removesuffix(".fc") if key == "synthesis.to_style.fc" else key
+
+    def keep(_module: nn.Module, inputs: Any, output: Any) -> None:
+        parts = {f"{key}[{i}]": part for i, part in enumerate(output)} if isinstance(output, tuple) else {key: output}
+        for label in parts.keys() & wanted:
+            value = parts[label]
+            if isinstance(module, MultiHeadContextualAttention):  # stored window by window
+                value = module.split(value, inputs[1])[0]
+            recorded[label] = value.clone().numpy()
+
+    module.register_forward_hook(keep)
+
+
+def stored(golden: goldens.Golden) -> Iterator[str]:
+    return (key.removeprefix("act/").removesuffix("/stats") for key in golden if key.endswith("/stats"))
+
+
+def test_result_and_first_stage_equal_the_reference(features: Features, golden: goldens.Golden) -> None:
+    goldens.assert_close("const", features["const"], golden, atol=ATOL)
+    goldens.assert_close("stage1", features["stage1"], golden, atol=ATOL)
+
+
+def test_style_vectors_equal_the_reference_with_and_without_truncation(
+    features: Features, golden: goldens.Golden
+) -> None:
+    goldens.assert_close("w", features["w"], golden, atol=1e-6)
+    goldens.assert_close("w_psi05", features["w_psi05"], golden, atol=1e-6)
+
+
+def test_every_stored_intermediate_feature_equals_the_reference(features: Features, golden: goldens.Golden) -> None:
+    missing = set(stored(golden)) - features.keys()
+    assert not missing, f"not recorded: {sorted(missing)}"
+    for name in stored(golden):
+        goldens.assert_close(name, features[name], golden, atol=ATOL)
+
+
+def test_known_pixels_are_the_inputs_own(features: Features, golden: goldens.Golden) -> None:
+    image, known, _, _ = golden_input(golden)
+    inside = known[0, 0] > 0
+    np.testing.assert_array_equal(features["const"][:, inside], image[0][:, inside])
+
+
+def test_keys_and_shapes_are_those_of_the_published_files() -> None:
+    with torch.device("meta"):
+        network = MAT()
+    assert published_shapes(network) == weights.shapes(MANIFEST, "generator")
+
+
+@pytest.mark.parametrize(
+    ("mapping_layers", "noise", "keys", "parameters", "buffers"),
+    [
+        (2, True, 475, 59_986_582, 1_748_800),
+        (8, True, 487, 61_562_518, 1_748_800),
+        (8, False, 465, 61_562_507, 1_050_176),
+    ],
+    ids=["the paper's table", "512 checkpoint", "the file people download"],
+)
+def test_the_number_of_values_is_the_published_one(
+    mapping_layers: int, noise: bool, keys: int, parameters: int, buffers: int
+) -> None:
+    with torch.device("meta"):
+        network = MAT(MATConfig(mapping_layers=mapping_layers, noise=noise))
+    constants = sum(int(np.prod(shape)) for shape in constant_shapes(network).values())
+    assert len(published_shapes(network)) == keys
+    assert sum(value.numel() for value in network.parameters()) == parameters
+    assert sum(value.numel() for value in network.buffers()) + constants == buffers
