@@ -1,0 +1,1 @@
+"""Latent diffusion inpainting (Rombach et al., CVPR 2022), configuration inpainting_big."""
