@@ -1,0 +1,44 @@
+"""Parallel work in bands that depend on the amount of work alone, so that results do not depend on the threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+_BANDS = 8
+_SMALLEST = 256  # items per band; below, handing out work costs more than the work
+_LARGEST = 32_768  # items per band; keeps each call short, so that a cancelled job stops soon
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Runs a job over item ranges. `poll` is called between bands and may raise to stop the work."""
+
+    pool: ThreadPoolExecutor
+    poll: Callable[[], None]
+
+    def run(self, job: Callable[[int, int], None], items: int) -> None:
+        """Calls job(low, high) for consecutive ranges that cover range(items); returns when all are done."""
+        cuts = band_cuts(items)
+        futures = [self.pool.submit(job, low, high) for low, high in pairwise(cuts)]
+        try:
+            for future in futures:
+                future.result()
+                self.poll()
+        finally:
+            _settle(futures)
+
+
+def band_cuts(items: int) -> list[int]:
+    """Band limits from 0 to `items`, ascending."""
+    bands = max(1, min(_BANDS, items // _SMALLEST), -(-items // _LARGEST))
+    return [items * band // bands for band in range(bands + 1)]
+
+
+def _settle(futures: list[Future[None]]) -> None:
+    """Waits until nothing writes to the shared arrays any more; what has not begun never will."""
+    running = [future for future in futures if not future.cancel()]
+    for future in running:
+        future.exception()

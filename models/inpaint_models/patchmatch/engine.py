@@ -1,0 +1,101 @@
+"""The engine `patchmatch`: exemplar-based completion on the CPU, deterministic for a seed.
+
+Solve where each pixel of the hole comes from (solver.py), copy at full size and depth, even out the seams (seams.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ..errors import MaskCoversImage
+from ..registry import LoadContext
+from ..types import FloatImage, HoleMask, ParamValue, Progress
+from .bands import Bands
+from .compiled import prepare_kernels, require_numba
+from .pyramid import fill_smoothly
+from .seams import blended
+from .settings import Settings
+from .solver import Estimate, find_origin
+
+_STEPS = 100  # progress is told in hundredths
+
+
+@dataclass(frozen=True)
+class PatchMatchEngine:
+    """`threads` changes the speed, never the result."""
+
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    settings: Settings = field(default_factory=Settings)
+
+    def warm_up(self) -> None:
+        """Compiles what a fill needs, or loads it from the cache: seconds the first time on a machine."""
+        prepare_kernels()
+
+    def fill(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        """Raises MaskCoversImage when nothing is known."""
+        if hole.all():
+            raise MaskCoversImage(
+                f"The mask covers all of the {hole.shape[1]}x{hole.shape[0]} picture, so there is nothing to copy "
+                "from. Leave some of it unmasked."
+            )
+        out = image.copy()
+        if not hole.any():
+            return out
+        report = _Report(progress, image, hole)
+        with ThreadPoolExecutor(self.threads) as pool:
+            bands = Bands(pool, report.poll)
+            origin = find_origin(image, hole, seed=seed, settings=self.settings, bands=bands, report=report.round_done)
+            if origin is None:
+                out[hole] = fill_smoothly(image, ~hole)[hole]
+            else:
+                out[hole] = blended(image, hole, origin, self.settings, bands)
+        report.finished()
+        return np.clip(out, 0, 1, out=out)
+
+
+class _Report:
+    """Turns the solver's work into the caller's progress."""
+
+    def __init__(self, progress: Progress, image: FloatImage, hole: HoleMask) -> None:
+        self._progress = progress
+        self._image = image
+        self._hole = hole
+        self._step = 0
+        self.poll()
+
+    def poll(self) -> None:
+        """Tells where we stand, again: the caller may raise Cancelled."""
+        self._progress("matching", self._step, _STEPS)
+
+    def round_done(self, done: int, total: int, estimate: Estimate) -> None:
+        self._step = (_STEPS - 1) * done // total
+        self._progress("matching", self._step, _STEPS, lambda: self._preview(estimate))
+
+    def finished(self) -> None:
+        self._progress("blending", _STEPS, _STEPS)
+
+    def _preview(self, estimate: Estimate) -> FloatImage:
+        """The estimate at the crop's size, under the known pixels."""
+        height, width = self._hole.shape
+        enlarged = cv2.resize(estimate.colours(), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.where(self._hole[..., None], enlarged, self._image)
+
+
+def load(context: LoadContext) -> PatchMatchEngine:
+    """Raises Unavailable where numba is missing."""
+    require_numba()
+    return PatchMatchEngine()

@@ -1,0 +1,44 @@
+"""The constants of the algorithm, with what each was chosen by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Distances in pixels of the level at hand, colours in levels of 255."""
+
+    # Pyramid: halve until the deepest hole pixel is this near to a known one (then an 8x8 patch at the centre of the
+    # hole still shows something of the surroundings), but keep enough picture to find patches in.
+    reach_px: float = 4.0
+    coarsest_side_px: int = 48
+    max_pixels: int = 4_000_000  # larger crops are solved at half, quarter, ... size and copied at full size
+    max_side: int = 32_000  # matches are stored as int16
+
+    # Rounds of match and vote. The coarsest level decides the structure, so it gets most; the rest only refine.
+    rounds_coarsest: int = 16
+    rounds_small: int = 6
+    rounds_large: int = 3
+    rounds_full: int = 2
+    sweeps: int = 3  # PatchMatch sweeps per round (Barnes et al. 2009, 3.2: alternating scan order)
+    small_pixels: int = 40_000  # levels up to this size are searched globally
+    near_px: int = 4  # larger ones only around what the coarser level found,
+    keep: float = (
+        0.6  # where a random find must cost less than this share of the present cost, so that copies stay whole
+    )
+
+    # Cost of a displacement between a patch and its match, per squared hundredth of the level's longer side and per
+    # patch edge: floors stay low and skies high, and the left of a scene may well continue its right.
+    vertical_prior: float = 3.0
+    horizontal_prior: float = 0.75
+
+    # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
+    sharpness: float = 3.0  # how much similar patches outvote dissimilar ones
+    inward: float = 0.9  # how much patches near the border outvote deeper ones, per pixel of depth
+    max_depth: float = 40.0  # depths beyond count as this; exp(-0.9 * 40) is still a normal float32
+
+    # Seams
+    edge: float = 60.0  # colour steps well above are edges of the picture, below are seams
+    screen: float = 0.005  # pull towards the copied colours
+    relaxations: int = 100

@@ -1,0 +1,130 @@
+"""Coarse to fine: match and vote in turn on each level, and hand the matches down.
+
+Wexler et al. 2007, Barnes et al. 2009, Newson et al. 2014 (see matching.py and voting.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import pyramid
+from .bands import Bands
+from .features import to_bytes, to_colour
+from .matching import Matches, find_patches, finer_matches, improve, random_matches, search_for
+from .pyramid import Level
+from .settings import Settings
+from .voting import vote
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known so far, at the size of a level.
+
+    features  (H, W, FEATURES) with the hole filled
+    origin    (H, W) flat position of the known pixel that each pixel would be copied from
+    """
+
+    features: NDArray[np.uint8]
+    origin: NDArray[np.int32]
+
+    def colours(self) -> NDArray[np.float32]:
+        """(H, W, 3) RGB in [0, 1]."""
+        copied = self.features.reshape(-1, self.features.shape[2])[self.origin.ravel()]
+        return to_colour(copied).reshape(*self.origin.shape, 3)
+
+
+Report = Callable[[int, int, Estimate], None]
+"""Called with the work done, the whole work, and the estimate at the end of a round."""
+
+
+def find_origin(
+    image: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    *,
+    seed: int,
+    settings: Settings,
+    bands: Bands,
+    report: Report,
+) -> NDArray[np.int32] | None:
+    """(H, W) flat position of a known pixel for each pixel of the hole; each known pixel's is itself.
+
+    None where there is nothing to copy from, not one whole patch of known pixels. A large picture is solved at half
+    (quarter, ...) size: its offsets are scaled up, so that copies still come from the full size.
+    """
+    if not can_solve(hole):
+        return None
+    if hole.size <= settings.max_pixels and max(hole.shape) <= settings.max_side:
+        return solve(image, hole, seed=seed, settings=settings, bands=bands, report=report)
+    half, known = pyramid.halve(image, ~hole)
+    bands.poll()
+    coarse = find_origin(half, ~known, seed=seed, settings=settings, bands=bands, report=report)
+    return None if coarse is None else _doubled(coarse, hole)
+
+
+def _doubled(coarse: NDArray[np.int32], hole: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The origins of a picture of half the size, for the full one."""
+    (height, width), (half_height, half_width) = hole.shape, coarse.shape
+    origin = np.arange(hole.size, dtype=np.int32)
+    y, x = np.divmod(np.flatnonzero(hole).astype(np.int32), np.int32(width))
+    parent = coarse[np.minimum(y // 2, half_height - 1), np.minimum(x // 2, half_width - 1)]
+    origin_y, origin_x = np.divmod(parent, np.int32(half_width))
+    origin[y * width + x] = (origin_y * 2 + y % 2) * width + origin_x * 2 + x % 2
+    return origin.reshape(height, width)
+
+
+def solve(
+    image: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    *,
+    seed: int,
+    settings: Settings,
+    bands: Bands,
+    report: Report,
+) -> NDArray[np.int32]:
+    """As find_origin, at the picture's own size; it must have at least one patch of known pixels."""
+    levels = pyramid.build(image, hole, settings)
+    rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
+    work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
+    done, total = 0, sum(work)
+    rng = np.random.default_rng(seed)
+    seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
+    features, matches = _begin(levels[-1], rng)
+    estimate: Estimate | None = None
+    for index in reversed(range(len(levels))):
+        level = levels[index]
+        if index < len(levels) - 1:
+            matches = finer_matches(matches, levels[index + 1].shape, level.patches, rng)
+            features, origin = vote(level.features, level.depth, matches, settings, bands)
+        search = search_for(*level.shape, settings)
+        for _ in range(rounds[index]):
+            sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
+            improve(features, level.patches, matches, search, sweep_seeds, bands)
+            features, origin = vote(features, level.depth, matches, settings, bands)
+            estimate = Estimate(features, origin)
+            done += work[index] // rounds[index]
+            report(done, total, estimate)
+    assert estimate is not None
+    return estimate.origin
+
+
+def can_solve(hole: NDArray[np.bool_]) -> bool:
+    """Whether there is anything to copy from: a whole patch of known pixels."""
+    return find_patches(hole).sources.size > 0
+
+
+def _begin(level: Level, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Matches]:
+    smooth = pyramid.fill_smoothly(level.features.astype(np.float32), ~level.hole)
+    return to_bytes(smooth), random_matches(level.patches, rng)
+
+
+def _rounds(index: int, levels: list[Level], settings: Settings) -> int:
+    height, width = levels[index].shape
+    if index == len(levels) - 1:
+        return settings.rounds_coarsest
+    if height * width <= settings.small_pixels:
+        return settings.rounds_small
+    return settings.rounds_large if index else settings.rounds_full
