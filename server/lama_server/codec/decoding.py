@@ -1,0 +1,169 @@
+"""Image files to arrays. A damaged file is refused: a half-read picture would be saved as if it were the whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from ..errors import ImageCorrupt, MaskSizeMismatch, UnsupportedFormat
+from . import exif, jpeg, png, tiff, webp
+from .info import Decoded, Header, Limits, Pixels, icc_colour_space
+from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
+from .source import Bytes, opened
+
+HOLE_THRESHOLD = 128
+"""Luminance of a mask, out of 255, from which a pixel counts as painted."""
+
+
+def decode(source: bytes | Path, limits: Limits | None = None) -> Decoded:
+    """The whole picture as a viewer shows it, checked byte by byte where the format allows it.
+
+    Grey, palette and 1 bit pictures become RGB without a change of value; CMYK and Lab become sRGB, through their
+    ICC profile when they carry one. 16 bit PNG and TIFF stay 16 bit. Raises `ImageError` subclasses.
+    """
+    limits = limits or Limits()
+    with opened(source) as data:
+        header = read_header(data, limits)
+        pixels, info = _shown_pixels(data, header, limits), info_of(header)
+    if pixels.shape != (info.height, info.width, info.channels):
+        raise ImageCorrupt(f"The {header.format.upper()}'s pixels do not fit its header. Export it again.")
+    return Decoded(cast(Pixels, np.ascontiguousarray(pixels)), info)
+
+
+def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = None) -> NDArray[np.uint8]:
+    """(height, width) of 0 and 255. A luminance of 128 and more counts as painted; alpha is ignored.
+
+    Any accepted image file will do: 1, 8 or 16 bit, grey, colour, palette, even JPEG with its noise. Its size is
+    checked on the header. Raises `MaskSizeMismatch` and the `ImageError` subclasses.
+    """
+    limits = limits or Limits(min_side=1)
+    info = info_of(read_header(data, limits))
+    if (info.width, info.height) != (width, height):
+        raise MaskSizeMismatch(
+            f"The mask is {info.width}x{info.height} but the image is {width}x{height} (width x height). "
+            "Send a mask of the image's size."
+        )
+    pixels = decode(data, limits).pixels
+    threshold = HOLE_THRESHOLD * 257 if pixels.dtype == np.uint16 else HOLE_THRESHOLD
+    return np.where(png.to_grey(pixels[..., :3])[..., 0] >= threshold, np.uint8(255), np.uint8(0))
+
+
+def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:
+    """A patch as `encode_patch` wrote it, with the channels that its image has."""
+    with opened(data) as opened_data:
+        header = read_header(opened_data, Limits(min_side=1))
+        pixels = _shown_pixels(opened_data, header, Limits())
+    if has_alpha and pixels.shape[2] == 3:
+        return _with_alpha(pixels)
+    return pixels
+
+
+def oriented(pixels: Pixels, orientation: int) -> Pixels:
+    """Stored pixels as shown (a view where possible). EXIF 2.32, tag 0x0112."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _shown_pixels(data: Bytes, header: Header, limits: Limits) -> Pixels:
+    """(H, W, C) after the EXIF rotation, not always contiguous."""
+    orientation = exif.orientation(header.metadata.exif)
+    if header.format == "png":
+        png.verify(data)
+        if header.bit_depth == 16:
+            return oriented(_deep_png(data, header), orientation)
+    elif header.format == "jpeg":
+        jpeg.verify(data, limits)
+    elif header.format == "webp":
+        webp.verify(data)
+    with open_with_pillow(data, header.format) as image:
+        if header.format == "tiff":
+            tiff.verify(image, data)
+            if header.bit_depth == 16:
+                return tiff.read_deep(data, image)
+        try:
+            with quiet():
+                image.load()
+            pixels = _to_rgb(image, header, _source_icc(image, header, data))
+        except DECODER_ERRORS as error:
+            raise damaged(header.format, error) from error
+    return pixels if header.format == "tiff" else oriented(pixels, orientation)  # both libraries turn TIFFs themselves
+
+
+def _deep_png(data: Bytes, header: Header) -> Pixels:
+    """16 bit PNG, which Pillow would cut to 8 bits."""
+    import cv2
+
+    png.verify_pixel_bytes(data)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise ImageCorrupt("The PNG's pixels cannot be decoded. The file is damaged; export it again.")
+    if decoded.ndim == 2:
+        rgb = np.repeat(decoded[..., None], 3, axis=2)
+    else:
+        rgb = decoded[..., (2, 1, 0, 3)[: decoded.shape[2]]]
+    if header.has_alpha and rgb.shape[2] == 3:
+        raise ImageCorrupt("The PNG's transparency cannot be decoded. Export it again with an alpha channel.")
+    return cast(Pixels, np.ascontiguousarray(rgb))
+
+
+def _to_rgb(image: Image.Image, header: Header, icc: bytes | None) -> Pixels:
+    """(H, W, 3 | 4) uint8 of a loaded Pillow image of any 8 bit mode."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        raise UnsupportedFormat(
+            f"The {header.format.upper()} stores samples of a kind that cannot be read without loss ({image.mode}). "
+            "Save it with 8 or 16 bits for each channel."
+        )
+    if image.mode in ("CMYK", "LAB"):
+        return np.asarray(_to_srgb(image, icc))
+    if header.has_alpha:
+        return np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    if image.mode in ("1", "L"):
+        return np.repeat(np.asarray(image.convert("L"))[..., None], 3, axis=2)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """CMYK and Lab in sRGB; CMYK without a profile by Pillow's plain formula."""
+    if image.mode == "LAB":
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    elif icc is None or icc_colour_space(icc) != "CMYK":
+        return image.convert("RGB")
+    else:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        except (OSError, ImageCms.PyCMSError):
+            return image.convert("RGB")
+    try:
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except ImageCms.PyCMSError:
+        return image.convert("RGB")
+    return image.convert("RGB") if converted is None else converted
+
+
+def _source_icc(image: Image.Image, header: Header, data: Bytes) -> bytes | None:
+    """The profile of the file's own colour model, which for CMYK is none that a result may carry."""
+    if header.converted_from != "CMYK":
+        return header.metadata.icc
+    return jpeg.icc_of(data) if header.format == "jpeg" else image.info.get("icc_profile")
+
+
+def _with_alpha(pixels: Pixels) -> Pixels:
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    return cast(Pixels, np.concatenate([pixels, opaque], axis=2))

@@ -1,0 +1,114 @@
+"""EXIF in place: read the orientation, and make a block fit for an edited picture.
+
+EXIF is a TIFF structure whose maker notes hold offsets that nobody but the maker knows, so it is never
+re-serialised: single values are overwritten where they stand. (CIPA DC-008, section 4.6.)
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ORIENTATION = 0x0112
+_THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x0201, 0x0202
+_SHORT, _LONG = 3, 4
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One IFD entry; `value_at` is where its four value bytes stand."""
+
+    tag: int
+    kind: int
+    count: int
+    value_at: int
+
+
+def orientation(exif: bytes | None) -> int:
+    """1 to 8. A broken block or an undefined value counts as 1, as every viewer has it."""
+    if exif is None:
+        return 1
+    try:
+        order = _byte_order(exif)
+        entry = next((e for e in _entries(exif, order, _first_ifd(exif, order)) if e.tag == _ORIENTATION), None)
+        value = 1 if entry is None else _number(exif, order, entry)
+    except (ValueError, struct.error):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def for_result(exif: bytes | None) -> bytes | None:
+    """The block with orientation 1 and without its thumbnail, which still shows what was removed.
+
+    Everything else stays byte by byte. A block that cannot be followed is dropped.
+    """
+    if exif is None:
+        return None
+    out = bytearray(exif)
+    try:
+        order = _byte_order(exif)
+        first = _first_ifd(exif, order)
+        for entry in _entries(exif, order, first):
+            if entry.tag == _ORIENTATION:
+                struct.pack_into(order + "HIHH", out, entry.value_at - 6, _SHORT, 1, 1, 0)
+        _drop_thumbnail(out, order, first)
+    except (ValueError, struct.error):
+        return None
+    return bytes(out)
+
+
+def xmp_for_result(xmp: bytes | None) -> bytes | None:
+    """The packet with its copy of the orientation set to 1."""
+    return None if xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def _drop_thumbnail(out: bytearray, order: str, first_ifd: int) -> None:
+    """Unlinks the second IFD and blanks the JPEG it points to."""
+    count = struct.unpack_from(order + "H", out, first_ifd)[0]
+    link_at = first_ifd + 2 + 12 * count
+    if link_at + 4 > len(out):
+        return
+    second = struct.unpack_from(order + "I", out, link_at)[0]
+    struct.pack_into(order + "I", out, link_at, 0)
+    if second == 0 or second >= len(out):
+        return
+    found = {
+        e.tag: _number(bytes(out), order, e)
+        for e in _entries(bytes(out), order, second)
+        if e.tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_BYTES)
+    }
+    start, size = found.get(_THUMBNAIL_OFFSET, 0), found.get(_THUMBNAIL_BYTES, 0)
+    if 8 <= start <= len(out) and out[start : start + 2] == b"\xff\xd8":
+        end = min(start + size, len(out))
+        out[start:end] = bytes(end - start)
+
+
+def _byte_order(exif: bytes) -> str:
+    orders = {b"II*\0": "<", b"MM\0*": ">"}
+    if exif[:4] not in orders:
+        raise ValueError("not a TIFF structure")
+    return orders[exif[:4]]
+
+
+def _first_ifd(exif: bytes, order: str) -> int:
+    return int(struct.unpack_from(order + "I", exif, 4)[0])
+
+
+def _entries(exif: bytes, order: str, ifd: int) -> Iterator[_Entry]:
+    count = struct.unpack_from(order + "H", exif, ifd)[0]
+    for index in range(count):
+        at = ifd + 2 + 12 * index
+        tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
+        if at + 12 > len(exif):
+            raise ValueError("the directory ends too early")
+        yield _Entry(tag, kind, values, at + 8)
+
+
+def _number(exif: bytes, order: str, entry: _Entry) -> int:
+    """A single SHORT or LONG that stands in the entry itself."""
+    if entry.count != 1 or entry.kind not in (_SHORT, _LONG):
+        raise ValueError("not one number")
+    return int(struct.unpack_from(order + ("H" if entry.kind == _SHORT else "I"), exif, entry.value_at)[0])

@@ -1,0 +1,155 @@
+"""The records that describe an image file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
+WantedFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
+
+ALL_FORMATS: frozenset[SourceFormat] = frozenset({"png", "jpeg", "webp", "bmp", "tiff", "gif", "avif"})
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W, 3) RGB or (H, W, 4) RGBA, as a viewer shows it: after the EXIF rotation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an image file may be. Checked on headers, before a pixel is decoded.
+
+    max_pixels          width times height
+    max_side, min_side  of width and height
+    max_metadata_bytes  EXIF, ICC, XMP and text together, unpacked
+    max_scans           of a progressive JPEG; each costs a pass over the whole picture
+    formats             what is accepted at all
+    """
+
+    max_pixels: int = 128_000_000
+    max_side: int = 32_768
+    min_side: int = 16
+    max_metadata_bytes: int = 8 * 2**20
+    max_scans: int = 100
+    formats: frozenset[SourceFormat] = ALL_FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What the page and the writer need to know of an image file; small, and JSON both ways.
+
+    width, height  as shown, after the EXIF rotation
+    orientation    the file's EXIF orientation, 1 to 8; 1 = stored as shown
+    bit_depth      8 or 16, of the decoded pixels
+    is_grey        one colour channel in the file, so results are written with one again
+    has_icc        carries a usable ICC profile that describes the decoded pixels
+    converted_from a word for the colour model that was left on decoding, such as "CMYK"; None = nothing was converted
+    lossless       False for JPEG and for WebP and AVIF that were stored with loss
+    """
+
+    format: SourceFormat
+    width: int
+    height: int
+    orientation: int
+    bit_depth: Literal[8, 16]
+    has_alpha: bool
+    is_grey: bool
+    has_icc: bool
+    converted_from: str | None
+    lossless: bool
+
+    @property
+    def channels(self) -> int:
+        return 4 if self.has_alpha else 3
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ImageInfo:
+        """Raises `KeyError` when a field is missing; ignores what it does not know."""
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What travels from the source file into a result.
+
+    icc             the profile that describes the decoded pixels; None = sRGB, or as `colour_chunks` say
+    exif            a TIFF structure, without the "Exif" prefix
+    xmp             an XML packet
+    dpi             (horizontal, vertical), as stored: before the EXIF rotation
+    comment         of a JPEG
+    text_chunks     of a PNG, verbatim: (type, data)
+    colour_chunks   of a PNG, verbatim: gAMA, cHRM, sRGB, cICP
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+    text_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    colour_chunks: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def icc_is_grey(self) -> bool:
+        return self.icc is not None and icc_colour_space(self.icc) == "GRAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded image file."""
+
+    pixels: Pixels
+    info: ImageInfo
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """A format that results are written in."""
+
+    name: Literal["png", "jpeg", "webp", "tiff", "bmp"]
+    suffix: str
+    media_type: str
+    lossless: bool
+
+
+OUTPUTS: dict[str, OutputFormat] = {
+    "png": OutputFormat("png", ".png", "image/png", True),
+    "jpeg": OutputFormat("jpeg", ".jpg", "image/jpeg", False),
+    "webp": OutputFormat("webp", ".webp", "image/webp", False),
+    "tiff": OutputFormat("tiff", ".tif", "image/tiff", True),
+    "bmp": OutputFormat("bmp", ".bmp", "image/bmp", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a format's parser reads without decoding: sizes as stored, before the EXIF rotation."""
+
+    format: SourceFormat
+    width: int
+    height: int
+    bit_depth: Literal[8, 16]
+    has_alpha: bool
+    is_grey: bool
+    metadata: Metadata
+    converted_from: str | None = None
+    lossless: bool = True
+
+
+def icc_colour_space(profile: bytes) -> str | None:
+    """ "RGB", "GRAY", "CMYK", "Lab" ...; None when it is no ICC profile (ICC.1, section 7.2)."""
+    if len(profile) < 128 or profile[36:40] != b"acsp":
+        return None
+    return profile[16:20].decode("latin-1").strip()
+
+
+def usable_icc(profile: bytes | None, *, is_grey: bool) -> bytes | None:
+    """The profile, when it describes pixels of this kind; a wrong one would make every viewer guess."""
+    wanted = "GRAY" if is_grey else "RGB"
+    return profile if profile is not None and icc_colour_space(profile) == wanted else None

@@ -1,0 +1,213 @@
+"""What is this file? Read from headers alone: no pixel is decoded and no picture-sized memory is taken."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import (
+    ImageAnimated,
+    ImageCorrupt,
+    ImageEmpty,
+    ImageTooSmall,
+    ImageTruncated,
+    Limit,
+    SideTooLong,
+    TooManyPixels,
+    UnsupportedFormat,
+)
+from . import exif, jpeg, png, tiff, webp
+from .info import Header, ImageInfo, Limits, Metadata, SourceFormat, usable_icc
+from .source import Bytes, as_file, opened
+
+Image.MAX_IMAGE_PIXELS = None
+"""Pillow's own limit is lower than ours and only warns; sizes are checked here, before it decodes."""
+
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+"""What decoders raise on damaged files."""
+
+_PILLOW_NAMES = {
+    "bmp": "BMP",
+    "tiff": "TIFF",
+    "gif": "GIF",
+    "avif": "AVIF",
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "webp": "WEBP",
+}
+
+
+def probe(source: bytes | Path, limits: Limits | None = None) -> ImageInfo:
+    """Format, size and kind of an image file. Cheap and safe on hostile files; raises `ImageError` subclasses."""
+    with opened(source) as data:
+        return info_of(read_header(data, limits or Limits()))
+
+
+def read_metadata(source: bytes | Path, limits: Limits | None = None) -> Metadata:
+    """What travels into results. Raises as `probe`."""
+    with opened(source) as data:
+        return read_header(data, limits or Limits()).metadata
+
+
+def read_header(data: Bytes, limits: Limits) -> Header:
+    """The parsed header, with its size within the limits."""
+    kind = sniff(data)
+    if kind is None or kind not in limits.formats:
+        accepted = ", ".join(sorted(limits.formats)).upper()
+        found = "is none of these" if kind is None else f"is {kind.upper()}"
+        raise UnsupportedFormat(f"The file {found}. Accepted are {accepted}. Export the picture as PNG or JPEG.")
+    if kind == "png":
+        check_size(*png.read_shape(data)[:2], limits)
+        header = png.parse(data, limits)
+    elif kind == "jpeg":
+        header = jpeg.parse(data, limits)
+    elif kind == "webp":
+        header = webp.parse(data, limits)
+    else:
+        with open_with_pillow(data, kind) as image:
+            check_size(*image.size, limits)
+            header = _translated(image, kind, limits)
+    check_size(header.width, header.height, limits)
+    return header
+
+
+def sniff(data: Bytes) -> SourceFormat | None:
+    """The format by its first bytes; names and content types are not asked. Raises `ImageEmpty`."""
+    if len(data) == 0:
+        raise ImageEmpty("The file is empty (0 bytes). Choose another one.")
+    head = bytes(data[:32])
+    if head.startswith(png.SIGNATURE):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:2] == b"BM" and len(head) >= 18:
+        return "bmp"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "tiff"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "avif"
+    return None
+
+
+def info_of(header: Header) -> ImageInfo:
+    """The header as the page sees it: in the frame after the EXIF rotation."""
+    orientation = exif.orientation(header.metadata.exif)
+    width, height = (header.height, header.width) if orientation >= 5 else (header.width, header.height)
+    return ImageInfo(
+        format=header.format,
+        width=width,
+        height=height,
+        orientation=orientation,
+        bit_depth=header.bit_depth,
+        has_alpha=header.has_alpha,
+        is_grey=header.is_grey,
+        has_icc=header.metadata.icc is not None,
+        converted_from=header.converted_from,
+        lossless=header.lossless,
+    )
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Raises `SideTooLong`, `TooManyPixels`, `ImageTooSmall`."""
+    pixels, longer = width * height, max(width, height)
+    if pixels > limits.max_pixels:
+        raise TooManyPixels(
+            f"{width}x{height} is {pixels / 1e6:.1f} megapixels; the limit is {limits.max_pixels / 1e6:g}. "
+            "Shrink the picture, or start the server with a higher --max-megapixels.",
+            limit=Limit("max_megapixels", limits.max_pixels / 1e6, round(pixels / 1e6, 1), "--max-megapixels"),
+        )
+    if longer > limits.max_side:
+        raise SideTooLong(
+            f"The picture is {width}x{height}; no side may exceed {limits.max_side} pixels. Shrink or cut it.",
+            limit=Limit("max_side", limits.max_side, longer),
+        )
+    if min(width, height) < limits.min_side:
+        raise ImageTooSmall(
+            f"The picture is {width}x{height}; each side must have at least {limits.min_side} pixels.",
+            limit=Limit("min_side", limits.min_side, min(width, height)),
+        )
+
+
+def open_with_pillow(data: Bytes, kind: SourceFormat) -> Image.Image:
+    """The file opened, not decoded. Raises `ImageCorrupt`, `ImageTruncated`, `UnsupportedFormat`."""
+    formats = [_PILLOW_NAMES[kind]]
+    if kind == "avif" and "AVIF" not in {name.upper() for name in _registered()}:
+        raise UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
+    try:
+        with quiet():
+            return Image.open(as_file(data), formats=formats)
+    except DECODER_ERRORS as error:
+        raise damaged(kind, error) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow warns of odd metadata that it then leaves out; that concerns nobody here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def damaged(kind: str, error: BaseException) -> ImageCorrupt | ImageTruncated:
+    """The error to raise for what a decoder complained about."""
+    name = kind.upper()
+    if "truncated" in str(error).lower():
+        return ImageTruncated(f"The {name} ends too early. Copy or download the file again.")
+    return ImageCorrupt(f"The {name} cannot be decoded. The file is damaged; export it again.")
+
+
+def _registered() -> set[str]:
+    Image.init()
+    return set(Image.OPEN)
+
+
+def _translated(image: Image.Image, kind: SourceFormat, limits: Limits) -> Header:
+    """The header of a file that Pillow parses."""
+    try:
+        if kind == "tiff":
+            with quiet():
+                return tiff.parse(image, limits)
+        if getattr(image, "is_animated", False):
+            raise ImageAnimated(f"The {kind.upper()} is animated. Send a still picture.")
+        return _plain_header(image, kind, limits)
+    except DECODER_ERRORS as error:
+        raise damaged(kind, error) from error
+
+
+def _plain_header(image: Image.Image, kind: SourceFormat, limits: Limits) -> Header:
+    info = image.info
+    block = info.get("exif")
+    alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in info
+    icc, xmp, dpi = info.get("icc_profile"), info.get("xmp"), info.get("dpi")
+    png.check_metadata_size(sum(len(part) for part in (icc, xmp, block) if part), limits.max_metadata_bytes)
+    grey = image.mode in ("1", "L", "LA")
+    metadata = Metadata(
+        icc=usable_icc(icc, is_grey=grey),
+        exif=block.removeprefix(b"Exif\0\0") if block else None,
+        xmp=xmp,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(dpi) else None,
+    )
+    converted = "palette" if image.mode in ("P", "PA") else None
+    return Header(kind, *image.size, 8, alpha, grey, metadata, converted, lossless=kind != "avif")

@@ -1,0 +1,209 @@
+"""Arrays to image files: results in the source's own format and depth, patches, previews."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, JpegImagePlugin
+
+from inpaint_models.types import PixelSource
+
+from ..errors import FormatCannotHold
+from . import exif, png, tiff
+from .info import OUTPUTS, ImageInfo, Limits, Metadata, OutputFormat, Pixels, WantedFormat
+from .probing import DECODER_ERRORS, open_with_pillow, read_metadata
+from .source import opened
+
+DEFAULT_QUALITY = {"jpeg": 95, "webp": 90}
+
+_WEBP_MAX_SIDE = 16_383
+_JPEG_MAX_BLOCK = 65_533
+_XMP_PREFIX_BYTES = 29
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture that every browser shows."""
+
+    data: bytes
+    media_type: str
+
+
+def output_format(info: ImageInfo, wanted: WantedFormat = "keep") -> OutputFormat:
+    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for BMP with transparency."""
+    if wanted != "keep":
+        return OUTPUTS[wanted]
+    if info.format in ("gif", "avif") or (info.format == "bmp" and info.has_alpha):
+        return OUTPUTS["png"]
+    return replace(OUTPUTS[info.format], lossless=info.format != "jpeg" and info.lossless)
+
+
+def render(
+    source: bytes | Path,
+    pixels: PixelSource,
+    info: ImageInfo,
+    *,
+    format: WantedFormat = "keep",
+    quality: int | None = None,
+    strip_metadata: bool = False,
+) -> bytes:
+    """An image file of `pixels` with the source's metadata.
+
+    source          the original file, for its metadata and a JPEG's quantisation tables
+    pixels          (H, W, info.channels), as shown; sliced, not copied, where the format allows it
+    quality         1 to 100 for JPEG and WebP; None = the source's own tables for a JPEG, else 95 and 90
+    strip_metadata  leaves out EXIF, XMP, comments and resolution; the colour profile stays, as colours would change
+
+    PNG, TIFF and BMP hold exactly the given values, WebP does when the source was lossless; 8 bit formats round
+    16 bit values; JPEG shows transparent pixels on white. Raises `FormatCannotHold`.
+    """
+    target = output_format(info, format)
+    metadata = _for_result(read_metadata(source, Limits(min_side=1)), info, strip=strip_metadata)
+    if target.name == "png":
+        return png.write(pixels, grey=info.is_grey, chunks=png.metadata_chunks(metadata))
+    if target.name == "tiff":
+        return tiff.write(pixels, grey=info.is_grey, metadata=metadata)
+    whole = to_8_bit(np.asarray(pixels[0 : info.height, 0 : info.width]))
+    if target.name == "jpeg":
+        return _write_jpeg(whole, info, metadata, quality, source)
+    if target.name == "webp":
+        return _write_webp(whole, info, metadata, quality, lossless=info.format == "webp" and info.lossless)
+    return _save(_as_pillow(whole, grey=info.is_grey), "BMP", **_dpi(metadata))
+
+
+def encode_patch(pixels: Pixels, metadata: Metadata | None = None) -> bytes:
+    """A lossless PNG with the source's colour description, so that a browser shows both alike.
+
+    Written for speed. A source with a grey profile makes a grey patch.
+    """
+    metadata = metadata or Metadata()
+    return png.write(pixels, grey=metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
+
+
+def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> Preview:
+    """The picture with its longer side at most `max_side`: JPEG, or PNG when it has transparency."""
+    height, width, channels = pixels.shape
+    image = Image.fromarray(to_8_bit(np.asarray(pixels[0:height, 0:width])))
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small, metadata = np.asarray(image), metadata or Metadata()
+    if channels == 4:
+        return Preview(encode_patch(small, metadata), "image/png")
+    grey = metadata.icc_is_grey
+    data = _save(_as_pillow(small, grey=grey), "JPEG", quality=90, icc_profile=metadata.icc)
+    return Preview(data, "image/jpeg")
+
+
+def to_8_bit(pixels: Pixels) -> Pixels:
+    """16 bit values divided by 257 and rounded; 8 bit ones unchanged."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return ((pixels.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
+
+
+def _for_result(metadata: Metadata, info: ImageInfo, *, strip: bool) -> Metadata:
+    """Metadata fit for pixels that are stored as shown and have been edited."""
+    if strip:
+        return Metadata(icc=metadata.icc, colour_chunks=metadata.colour_chunks)
+    dpi = metadata.dpi
+    if dpi is not None and info.orientation >= 5:
+        dpi = (dpi[1], dpi[0])
+    return replace(metadata, exif=exif.for_result(metadata.exif), xmp=exif.xmp_for_result(metadata.xmp), dpi=dpi)
+
+
+def _write_jpeg(
+    pixels: Pixels, info: ImageInfo, metadata: Metadata, quality: int | None, source: bytes | Path
+) -> bytes:
+    options: dict[str, Any] = {"quality": quality or DEFAULT_QUALITY["jpeg"], "subsampling": 0}
+    if quality is None and info.format == "jpeg" and info.converted_from is None:
+        options = _jpeg_tables(source) or options
+    if metadata.exif is not None and len(metadata.exif) <= _JPEG_MAX_BLOCK - 6:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.xmp is not None and len(metadata.xmp) <= _JPEG_MAX_BLOCK - _XMP_PREFIX_BYTES:
+        options["xmp"] = metadata.xmp
+    if metadata.comment is not None:
+        options["comment"] = metadata.comment
+    image = _as_pillow(_on_white(pixels), grey=info.is_grey)
+    return _save(image, "JPEG", icc_profile=metadata.icc, **options, **_dpi(metadata))
+
+
+def _jpeg_tables(source: bytes | Path) -> dict[str, Any] | None:
+    """How the source was quantised, for a result that loses no more than it did. None when it cannot be repeated."""
+    with opened(source) as data:
+        try:
+            with open_with_pillow(data, "jpeg") as image:
+                if not isinstance(image, JpegImagePlugin.JpegImageFile):
+                    return None
+                sampling = JpegImagePlugin.get_sampling(image) if len(image.layer) == 3 else 0
+                return {
+                    "qtables": {index: list(table) for index, table in image.quantization.items()},
+                    "subsampling": max(0, sampling),
+                    "progressive": bool(image.info.get("progressive")),
+                    "keep_rgb": image.info.get("adobe_transform") == 0,
+                }
+        except DECODER_ERRORS:
+            return None
+
+
+def _write_webp(pixels: Pixels, info: ImageInfo, metadata: Metadata, quality: int | None, *, lossless: bool) -> bytes:
+    if max(info.width, info.height) > _WEBP_MAX_SIDE:
+        raise FormatCannotHold(
+            f"The picture is {info.width}x{info.height} and WebP holds at most {_WEBP_MAX_SIDE} pixels a side. "
+            "Choose PNG, TIFF or JPEG."
+        )
+    options: dict[str, Any] = {"quality": quality or DEFAULT_QUALITY["webp"]}
+    if lossless and quality is None:
+        options = {"lossless": True, "exact": True, "quality": 50, "method": 2}
+    if metadata.exif is not None:
+        options["exif"] = metadata.exif
+    if metadata.xmp is not None:
+        options["xmp"] = metadata.xmp
+    image, icc = _as_pillow(pixels, grey=False), metadata.icc
+    if metadata.icc_is_grey:
+        image, icc = _grey_to_srgb(pixels, metadata), None
+    return _save(image, "WEBP", icc_profile=icc, **options)
+
+
+def _grey_to_srgb(pixels: Pixels, metadata: Metadata) -> Image.Image:
+    """For a format without grey: the profile cannot go along, so its tone curve is applied."""
+    image = _as_pillow(pixels[..., :3], grey=True)
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(metadata.icc or b""))
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError):
+        converted = None
+    rgb = converted or image.convert("RGB")
+    if pixels.shape[2] == 4:
+        rgb.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
+    return rgb
+
+
+def _as_pillow(pixels: Pixels, *, grey: bool) -> Image.Image:
+    """Mode L, LA, RGB or RGBA."""
+    if not grey:
+        return Image.fromarray(np.ascontiguousarray(pixels))
+    luma = Image.fromarray(png.to_grey(pixels[..., :3])[..., 0])
+    if pixels.shape[2] == 4:
+        luma.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
+    return luma
+
+
+def _on_white(pixels: Pixels) -> Pixels:
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.uint32)
+    blended = (pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended.astype(np.uint8)
+
+
+def _dpi(metadata: Metadata) -> dict[str, tuple[float, float]]:
+    return {} if metadata.dpi is None else {"dpi": metadata.dpi}
+
+
+def _save(image: Image.Image, name: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, name, **options)
+    return out.getvalue()

@@ -1,0 +1,238 @@
+"""TIFF: check a file's strips, read 16 bit colour, and write 8 and 16 bit. (TIFF 6.0; Supplement 2 for Deflate.)"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+from PIL.TiffTags import BYTE, LONG, SHORT, UNDEFINED
+
+from inpaint_models.types import PixelSource
+
+from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
+from .info import Header, Limits, Metadata, Pixels, usable_icc
+from .png import check_metadata_size, to_grey
+from .source import Bytes
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
+_X_DPI, _Y_DPI, _PLANAR, _DPI_UNIT, _PREDICTOR = 282, 283, 284, 296, 317
+_TILE_OFFSETS, _TILE_BYTES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC = 324, 325, 338, 339, 700, 34675
+_DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853)
+"""Description, make, model, software, date, artist, host, copyright, and the pointers to EXIF and GPS."""
+
+_DEFLATES = (8, 32946)
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_STRIP_TARGET = 2**20
+
+
+def parse(image: Image.Image, limits: Limits) -> Header:
+    """Header and metadata from a TIFF that Pillow has opened but not decoded."""
+    tags = _tags(image)
+    if getattr(image, "n_frames", 1) > 1:
+        raise ImageAnimated("The TIFF holds several pages. Save the wanted page as a file of its own.")
+    bits, samples = _bits(tags), int(tags.get(_SAMPLES, 1))
+    if _first(tags.get(_SAMPLE_FORMAT), 1) != 1 or max(bits) > 16 or 8 < max(bits) < 16:
+        raise UnsupportedFormat(
+            f"The TIFF stores {max(bits)} bit samples that are not whole numbers of 1 to 8 or 16 bits. "
+            "Save it with 8 or 16 bits for each channel."
+        )
+    deep = max(bits) == 16
+    if deep:
+        _check_deep(tags, samples)
+    photometric = int(tags.get(_PHOTOMETRIC, 1))
+    grey = photometric in (_MIN_IS_WHITE, _MIN_IS_BLACK) and samples <= 2
+    alpha = bool(_extra(tags)) if deep else image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
+    converted = {3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}.get(photometric)
+    metadata = _metadata(image, tags, limits, is_grey=grey)
+    return Header("tiff", tags[_WIDTH], tags[_HEIGHT], 16 if deep else 8, alpha, grey, metadata, converted)
+
+
+def verify(image: Image.Image, data: Bytes) -> None:
+    """Checks that every strip or tile lies in the file, and the checksums of deflated ones.
+
+    LibTIFF stops unpacking when a strip is full and so never compares its checksum.
+    """
+    tags = _tags(image)
+    offsets = _all(tags.get(_STRIP_OFFSETS) or tags.get(_TILE_OFFSETS))
+    sizes = _all(tags.get(_STRIP_BYTES) or tags.get(_TILE_BYTES))
+    if not offsets or len(offsets) != len(sizes):
+        raise ImageCorrupt("The TIFF does not say where its pixels are. The file is damaged; export it again.")
+    if any(offset + size > len(data) for offset, size in zip(offsets, sizes, strict=True)):
+        raise ImageTruncated("The TIFF ends too early. Copy or download the file again.")
+    if tags.get(_COMPRESSION) in _DEFLATES:
+        for offset, size in zip(offsets, sizes, strict=True):
+            _verify_deflated(bytes(data[offset : offset + size]))
+
+
+def read_deep(data: Bytes, image: Image.Image) -> Pixels:
+    """(H, W, C) uint16, as shown, of a TIFF that Pillow would cut to 8 bits. Raises `ImageCorrupt`."""
+    import cv2
+
+    decoded: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise ImageCorrupt("The TIFF's pixels cannot be decoded. The file is damaged; export it again.")
+    tags = _tags(image)
+    if decoded.ndim == 2:
+        grey = np.invert(decoded) if tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE else decoded
+        return cast(Pixels, np.repeat(grey[..., None], 3, axis=2))
+    if decoded.shape[2] == 3:
+        return cast(Pixels, np.ascontiguousarray(decoded[..., ::-1]))
+    rgba: Pixels = np.ascontiguousarray(decoded[..., (2, 1, 0, 3)])
+    return unmultiplied(rgba) if _extra(tags) == (_ASSOCIATED,) else rgba
+
+
+def unmultiplied(rgba: Pixels) -> Pixels:
+    """Colours freed of the alpha they were multiplied with; fully transparent ones become black."""
+    alpha = rgba[..., 3:].astype(np.uint64)
+    top = np.iinfo(rgba.dtype).max
+    colours = (rgba[..., :3].astype(np.uint64) * top + alpha // 2) // np.maximum(alpha, 1)
+    out = rgba.copy()
+    out[..., :3] = np.minimum(colours, top)
+    return out
+
+
+def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
+    """A little-endian TIFF of (H, W, 3 | 4) uint8 or uint16, in deflated strips with horizontal differencing."""
+    height, width, channels = pixels.shape
+    kept = channels - 2 if grey else channels
+    sample_bytes = pixels.dtype.itemsize
+    rows = max(1, _STRIP_TARGET // (width * kept * sample_bytes))
+    strips = [_strip(pixels[y : min(height, y + rows), 0:width], grey) for y in range(0, height, rows)]
+    directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
+    values: dict[int, Any] = {
+        _WIDTH: width,
+        _HEIGHT: height,
+        _BITS: (8 * sample_bytes,) * kept,
+        _COMPRESSION: _DEFLATES[0],
+        _PHOTOMETRIC: _MIN_IS_BLACK if grey else _RGB,
+        _SAMPLES: kept,
+        _ROWS_PER_STRIP: rows,
+        _PLANAR: 1,
+        _PREDICTOR: 2,
+    }
+    if kept in (2, 4):
+        values[_EXTRA_SAMPLES] = (_UNASSOCIATED,)
+    for tag, value in values.items():
+        directory.tagtype[tag] = LONG if tag in (_WIDTH, _HEIGHT, _ROWS_PER_STRIP) else SHORT
+        directory[tag] = value
+    _add_metadata(directory, metadata)
+    for tag, positions in ((_STRIP_OFFSETS, _starts(strips)), (_STRIP_BYTES, [len(strip) for strip in strips])):
+        directory.tagtype[tag] = LONG
+        directory[tag] = tuple(positions)
+    return _with_directory(directory, strips)
+
+
+def _with_directory(directory: TiffImagePlugin.ImageFileDirectory_v2, strips: list[bytes]) -> bytes:
+    """Header, directory, strips; Pillow adds the directory's end to the offsets of the strips."""
+    return b"".join((b"II*\0\x08\0\0\0", directory.tobytes(8), *strips))
+
+
+def _starts(strips: list[bytes]) -> list[int]:
+    """Where each strip begins, counted from the end of the directory."""
+    at, starts = 0, []
+    for strip in strips:
+        starts.append(at)
+        at += len(strip)
+    return starts
+
+
+def _strip(band: Pixels, grey: bool) -> bytes:
+    if grey:
+        band = np.concatenate([to_grey(band[..., :3]), band[..., 3:]], axis=2)
+    differences = band.copy()
+    differences[:, 1:] -= band[:, :-1]
+    little = differences.astype("<u2") if band.dtype == np.uint16 else differences
+    return zlib.compress(little.tobytes(), 1)
+
+
+def _add_metadata(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Metadata) -> None:
+    if metadata.exif is not None:
+        exif = Image.Exif()
+        exif.load(b"Exif\0\0" + metadata.exif)
+        for tag in _DESCRIPTIVE:
+            if tag in (34665, 34853):
+                if nested := exif.get_ifd(tag):
+                    directory[tag] = dict(nested)
+            elif tag in exif:
+                directory[tag] = exif[tag]
+    for tag, kind, value in ((_XMP, BYTE, metadata.xmp), (_ICC, UNDEFINED, metadata.icc)):
+        if value is not None:
+            directory.tagtype[tag] = kind
+            directory[tag] = value
+    if metadata.dpi is not None:
+        directory[_X_DPI], directory[_Y_DPI] = metadata.dpi
+        directory[_DPI_UNIT] = 2
+
+
+def _metadata(image: Image.Image, tags: Any, limits: Limits, *, is_grey: bool) -> Metadata:
+    icc, xmp = tags.get(_ICC), tags.get(_XMP)
+    xmp = xmp if isinstance(xmp, bytes) else None
+    exif = Image.Exif()
+    source = image.getexif()
+    for tag in (0x0112, *_DESCRIPTIVE):
+        if tag in (34665, 34853):
+            if nested := source.get_ifd(tag):
+                exif.get_ifd(tag).update(nested)
+                exif[tag] = dict(nested)
+        elif tag in source:
+            exif[tag] = source[tag]
+    block = exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None
+    check_metadata_size(sum(len(part) for part in (icc, xmp, block) if part), limits.max_metadata_bytes)
+    dpi = image.info.get("dpi") if _X_DPI in tags else None
+    return Metadata(
+        icc=usable_icc(icc, is_grey=is_grey),
+        exif=block,
+        xmp=xmp,
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(dpi) else None,
+    )
+
+
+def _check_deep(tags: Any, samples: int) -> None:
+    photometric, planar = int(tags.get(_PHOTOMETRIC, 1)), int(tags.get(_PLANAR, 1))
+    plain = photometric in (_MIN_IS_WHITE, _MIN_IS_BLACK) and samples == 1
+    colour = photometric == _RGB and samples in (3, 4) and planar == 1
+    if not (plain or colour):
+        raise UnsupportedFormat(
+            f"The 16 bit TIFF has {samples} channels, colour model {photometric}, layout {planar}; only grey, RGB and "
+            "RGBA with interleaved channels are read without loss. Save it like that, or as a 16 bit PNG."
+        )
+
+
+def _verify_deflated(strip: bytes) -> None:
+    inflate, pending = zlib.decompressobj(), strip
+    try:
+        while pending and not inflate.eof:
+            inflate.decompress(pending, _STRIP_TARGET)
+            pending = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise ImageCorrupt(
+            "The TIFF's pixels do not match their checksum. The file is damaged; export it again."
+        ) from error
+
+
+def _tags(image: Image.Image) -> Any:
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        raise ImageCorrupt("The file starts like a TIFF but is none. Export it again.")
+    return image.tag_v2
+
+
+def _bits(tags: Any) -> tuple[int, ...]:
+    return _all(tags.get(_BITS)) or (1,)
+
+
+def _extra(tags: Any) -> tuple[int, ...]:
+    return _all(tags.get(_EXTRA_SAMPLES))
+
+
+def _all(value: Any) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _first(value: Any, default: int) -> int:
+    return next(iter(_all(value)), default)
