@@ -1,0 +1,155 @@
+/**
+ * The only owner of pixels: the open photo's pyramid, the patches, the thumbnails and the URLs made for them.
+ *
+ * Encoded patches stay (they are small); decoded ones are dropped, least recently drawn first, once they take more
+ * than the budget, and are decoded again when they are needed.
+ *
+ * @typedef {import("./decode.worker.js").Pyramid} Pyramid
+ * @typedef {import("./decode.worker.js").Task} Task
+ * @typedef {{encoded: Blob, bitmap: ImageBitmap | null, decoding: Promise<void> | null, since: number}} Patch
+ */
+
+const PATCH_BUDGET_BYTES = 256 * 2 ** 20;
+const THUMBNAIL_PX = 192;
+
+/** @typedef {ReturnType<typeof createBitmaps>} Bitmaps */
+
+/** @param {() => void} changed called when a patch can be drawn that could not be before */
+export function createBitmaps(changed) {
+  const ask = workerClient();
+  /** @type {Pyramid | null} */
+  let pyramid = null;
+  /** @type {Map<string, Patch>} by the server's edit id, least recently drawn first */
+  const patches = new Map();
+  /** @type {Map<string, string>} */
+  const urls = new Map();
+
+  const closePyramid = () => {
+    for (const level of pyramid?.levels ?? []) for (const tile of level.tiles) tile.bitmap.close();
+    pyramid = null;
+  };
+
+  const trim = () => {
+    let bytes = 0;
+    for (const { bitmap } of patches.values()) bytes += bitmap ? bitmap.width * bitmap.height * 4 : 0;
+    for (const patch of patches.values()) {
+      if (bytes <= PATCH_BUDGET_BYTES) return;
+      if (!patch.bitmap) continue;
+      bytes -= patch.bitmap.width * patch.bitmap.height * 4;
+      patch.bitmap.close();
+      patch.bitmap = null;
+    }
+  };
+
+  /** @param {Patch} patch */
+  const decode = async (patch) => {
+    patch.bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob: patch.encoded }));
+    patch.since = performance.now();
+    patch.decoding = null;
+    trim();
+    changed();
+  };
+
+  return {
+    pyramid: () => pyramid,
+
+    /** Replaces the open photo's pixels; rejects when the browser cannot read the format. @param {Blob} blob */
+    async open(blob) {
+      const opened = /** @type {Pyramid} */ (await ask({ kind: "pyramid", blob }));
+      closePyramid();
+      pyramid = opened;
+      changed();
+      return opened;
+    },
+
+    /** @param {string} edit @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
+    addPatch(edit, encoded) {
+      const known = patches.get(edit);
+      if (known) return known.decoding ?? Promise.resolve();
+      /** @type {Patch} */
+      const patch = { encoded, bitmap: null, decoding: null, since: 0 };
+      patches.set(edit, patch);
+      patch.decoding = decode(patch);
+      return patch.decoding;
+    },
+
+    /** @param {string} edit */
+    hasPatch: (edit) => patches.has(edit),
+
+    /** What to draw, or null while it is being decoded. @param {string} edit @returns {{bitmap: ImageBitmap, since: number} | null} */
+    patch(edit) {
+      const patch = patches.get(edit);
+      if (!patch) return null;
+      patches.delete(edit);
+      patches.set(edit, patch);
+      if (!patch.bitmap) {
+        patch.decoding ??= decode(patch);
+        return null;
+      }
+      return { bitmap: patch.bitmap, since: patch.since };
+    },
+
+    /** A small picture of a patch, or of any blob by a name of its own. @param {string} name @param {Blob} [blob] @returns {Promise<string>} an object URL */
+    async thumbnail(name, blob = patches.get(name)?.encoded) {
+      const known = urls.get(name);
+      if (known) return known;
+      if (!blob) return "";
+      const small = /** @type {Blob} */ (await ask({ kind: "thumbnail", blob, size: THUMBNAIL_PX }));
+      const url = urls.get(name) ?? URL.createObjectURL(small);
+      urls.set(name, url);
+      return url;
+    },
+
+    /** @param {Blob} blob @param {string} name */
+    url(blob, name) {
+      this.release(name);
+      const url = URL.createObjectURL(blob);
+      urls.set(name, url);
+      return url;
+    },
+
+    /** @param {string} name */
+    release(name) {
+      const url = urls.get(name);
+      if (url) URL.revokeObjectURL(url);
+      urls.delete(name);
+    },
+
+    /** Forgets the photo and everything that belongs to it. */
+    clear() {
+      closePyramid();
+      for (const { bitmap } of patches.values()) bitmap?.close();
+      patches.clear();
+      for (const name of [...urls.keys()]) this.release(name);
+      changed();
+    },
+
+    /** What is held now, for tests. */
+    counts: () => ({
+      patches: patches.size,
+      decoded: [...patches.values()].filter((patch) => patch.bitmap).length,
+      urls: urls.size,
+      tiles: pyramid?.levels.reduce((sum, level) => sum + level.tiles.length, 0) ?? 0,
+    }),
+  };
+}
+
+/** @returns {(task: Task) => Promise<unknown>} */
+function workerClient() {
+  const worker = new Worker(new URL("./decode.worker.js", import.meta.url), { type: "module" });
+  /** @type {Map<number, {resolve: (value: unknown) => void, reject: (error: Error) => void}>} */
+  const waiting = new Map();
+  let asked = 0;
+  worker.addEventListener("message", ({ data }) => {
+    const answer = waiting.get(data.id);
+    waiting.delete(data.id);
+    if (data.failure) answer?.reject(new Error(data.failure));
+    else answer?.resolve(data.value);
+  });
+  return (task) =>
+    new Promise((resolve, reject) => {
+      asked += 1;
+      waiting.set(asked, { resolve, reject });
+      worker.postMessage({ id: asked, task });
+    });
+}

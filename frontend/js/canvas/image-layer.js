@@ -1,0 +1,92 @@
+/**
+ * Draws the photo and the patches over it: the smallest pyramid level that is sharp enough, and of it only the tiles
+ * in sight, so that a frame costs what the window costs and not what the photo costs.
+ *
+ * @typedef {import("./stage.js").Frame} Frame
+ * @typedef {import("./decode.worker.js").Pyramid} Pyramid
+ * @typedef {import("./decode.worker.js").Level} Level
+ * @typedef {import("../core/view.js").Box} Box
+ * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number} | null}} ShownPatch
+ * @typedef {object} Scene
+ * @property {import("../core/view.js").Size} image
+ * @property {Pyramid | null} pyramid
+ * @property {readonly ShownPatch[]} patches
+ * @property {number | null} split       screen x left of which the original is shown; null: the result everywhere
+ * @property {string} surround
+ * @property {number} fadeMs
+ */
+
+import { overlaps, visibleBox } from "../core/view.js";
+
+/** Beyond this zoom, pixels are shown as squares. */
+const CRISP_ABOVE = 4;
+
+/**
+ * @param {CanvasRenderingContext2D} context set to image pixels @param {Frame} frame @param {Scene} scene
+ * @returns {boolean} a patch is still fading in
+ */
+export function drawImageLayer(context, frame, scene) {
+  const transform = context.getTransform();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.globalAlpha = 1;
+  context.fillStyle = scene.surround;
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+  if (!scene.pyramid) return false;
+  const seen = visibleBox(frame.view, scene.image, frame.viewport);
+  context.imageSmoothingEnabled = frame.view.scale * frame.dpr < CRISP_ABOVE;
+  context.imageSmoothingQuality = "low";
+  drawLevel(context, frame, scene, seen);
+  if (scene.split !== null) {
+    context.save();
+    context.beginPath();
+    context.rect(scene.split * frame.dpr, 0, context.canvas.width, context.canvas.height);
+    context.clip();
+  }
+  context.setTransform(transform);
+  const fading = drawPatches(context, frame, scene, seen);
+  if (scene.split !== null) context.restore();
+  return fading;
+}
+
+/** @param {Pyramid} pyramid @param {number} needed level pixels per image pixel @returns {Level} */
+export function levelFor(pyramid, needed) {
+  let best = pyramid.levels[0];
+  for (const level of pyramid.levels) if (level.width >= pyramid.width * needed) best = level;
+  return best;
+}
+
+/**
+ * Tile edges are rounded to device pixels, so that neighbours meet without a seam.
+ * @param {CanvasRenderingContext2D} context in device pixels @param {Frame} frame @param {Scene} scene @param {Box} seen
+ */
+function drawLevel(context, { view, dpr }, scene, seen) {
+  const pyramid = /** @type {Pyramid} */ (scene.pyramid);
+  const known = pyramid.width / scene.image.width; // below 1 when the server sent a smaller preview
+  const level = levelFor(pyramid, (view.scale * dpr) / known);
+  const sx = scene.image.width / level.width;
+  const sy = scene.image.height / level.height;
+  for (const tile of level.tiles) {
+    const box = { x: tile.x * sx, y: tile.y * sy, width: tile.width * sx, height: tile.height * sy };
+    if (!overlaps(box, seen)) continue;
+    const x0 = Math.round((box.x * view.scale + view.x) * dpr);
+    const y0 = Math.round((box.y * view.scale + view.y) * dpr);
+    const x1 = Math.round(((box.x + box.width) * view.scale + view.x) * dpr);
+    const y1 = Math.round(((box.y + box.height) * view.scale + view.y) * dpr);
+    context.drawImage(tile.bitmap, x0, y0, Math.max(1, x1 - x0), Math.max(1, y1 - y0));
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {Scene} scene @param {Box} seen */
+function drawPatches(context, frame, scene, seen) {
+  let fading = false;
+  if (frame.view.scale * frame.dpr < 0.5) context.imageSmoothingQuality = "medium";
+  for (const { box, pixels } of scene.patches) {
+    if (!pixels || !overlaps(box, seen)) continue;
+    const age = scene.fadeMs > 0 ? Math.max(0, frame.now - pixels.since) / scene.fadeMs : 1;
+    context.globalAlpha = Math.min(1, age);
+    fading ||= age < 1;
+    context.drawImage(pixels.bitmap, box.x, box.y, box.width, box.height);
+  }
+  context.globalAlpha = 1;
+  return fading;
+}

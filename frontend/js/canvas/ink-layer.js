@@ -1,0 +1,117 @@
+/**
+ * Draws what is painted, opaque; the canvas as a whole is made translucent by its style, so that strokes which cross
+ * do not darken each other.
+ *
+ * @typedef {import("./stage.js").Frame} Frame
+ * @typedef {import("../core/shapes.js").Shape} Shape
+ * @typedef {import("../tools/tools.js").Preview} Preview
+ */
+
+import { bounds, decodePoints } from "../core/shapes.js";
+import { overlaps } from "../core/view.js";
+
+/** @type {WeakMap<Shape, Path2D>} */
+const paths = new WeakMap();
+
+/** @param {Shape} shape @returns {Path2D} in image pixels */
+function pathOf(shape) {
+  const known = paths.get(shape);
+  if (known) return known;
+  const path = new Path2D();
+  if (shape.kind === "rect") path.rect(shape.x, shape.y, shape.w, shape.h);
+  else {
+    trace(path, decodePoints(shape.p));
+    if (shape.kind === "poly") path.closePath();
+  }
+  paths.set(shape, path);
+  return path;
+}
+
+/** A lone point becomes a line of no length, which a round cap makes a dab. @param {Path2D | CanvasRenderingContext2D} path @param {readonly import("../core/view.js").ImagePoint[]} points */
+function trace(path, points) {
+  path.moveTo(points[0].x, points[0].y);
+  for (const point of points.length > 1 ? points.slice(1) : points) path.lineTo(point.x, point.y);
+}
+
+/** @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape */
+export function drawShape(context, shape) {
+  context.globalCompositeOperation = shape.op === "add" ? "source-over" : "destination-out";
+  if (shape.kind === "stroke") {
+    context.lineWidth = shape.d;
+    context.stroke(pathOf(shape));
+  } else {
+    context.fill(pathOf(shape));
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {string | CanvasPattern} ink */
+export function setInk(context, ink) {
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  context.strokeStyle = ink;
+  context.fillStyle = ink;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame
+ * @param {readonly Shape[]} sent shapes being filled: drawn fainter @param {readonly Shape[]} draft
+ */
+export function drawInkLayer(context, frame, sent, draft) {
+  const seen = {
+    x: -frame.view.x / frame.view.scale,
+    y: -frame.view.y / frame.view.scale,
+    width: frame.viewport.width / frame.view.scale,
+    height: frame.viewport.height / frame.view.scale,
+  };
+  const visible = (/** @type {Shape} */ shape) => overlaps(bounds(shape), seen);
+  for (const shape of sent) if (visible(shape)) drawShape(context, shape);
+  if (sent.length > 0) fade(context, 0.4);
+  for (const shape of draft) if (visible(shape)) drawShape(context, shape);
+  context.globalCompositeOperation = "source-over";
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} left */
+function fade(context, left) {
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.globalCompositeOperation = "destination-out";
+  context.globalAlpha = 1 - left;
+  context.fillStyle = "black";
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+  context.restore();
+}
+
+/** @param {CanvasRenderingContext2D} context set to image pixels @param {Extract<Preview, {kind: "segment"}>} segment */
+export function drawSegment(context, segment) {
+  context.globalCompositeOperation = segment.op === "add" ? "source-over" : "destination-out";
+  context.lineWidth = segment.d;
+  context.beginPath();
+  trace(context, segment.points);
+  context.stroke();
+  context.globalCompositeOperation = "source-over";
+}
+
+/**
+ * Diagonal stripes, for people who cannot tell the tint from the photo.
+ * @param {CanvasRenderingContext2D} context @param {string} colour @param {Frame} frame
+ * @returns {CanvasPattern | string}
+ */
+export function hatch(context, colour, frame) {
+  const tile = new OffscreenCanvas(8, 8);
+  const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+  brush.fillStyle = colour;
+  brush.fillRect(0, 0, 8, 8);
+  brush.strokeStyle = "black";
+  brush.lineWidth = 3;
+  for (const offset of [-8, 0, 8]) {
+    brush.moveTo(offset - 2, 10);
+    brush.lineTo(offset + 10, -2);
+  }
+  brush.stroke();
+  const pattern = context.createPattern(tile.transferToImageBitmap(), "repeat");
+  const { view, dpr } = frame;
+  pattern?.setTransform(
+    new DOMMatrix([1 / (view.scale * dpr), 0, 0, 1 / (view.scale * dpr), -view.x / view.scale, -view.y / view.scale]),
+  );
+  return pattern ?? colour;
+}

@@ -1,0 +1,160 @@
+/**
+ * Everything the page can do by a key, in one table: the toolbar, the tooltips, the help dialog and the key table of
+ * docs/page.md are made from it, and no other module knows a key.
+ *
+ * Keys: a character or a name as KeyboardEvent.key has it; "Mod" is Ctrl, or Cmd on a Mac. `hold` commands begin on
+ * press and end on release. `plain` keys (no Mod) can be turned off in the settings, for speech input.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {object} Command
+ * @property {string} id
+ * @property {string} label
+ * @property {string} group
+ * @property {readonly string[]} keys
+ * @property {boolean} [hold]
+ * @property {boolean} [repeat]      runs again while the key is held
+ * @property {(state: State) => boolean} [when]  enabled; always when absent
+ */
+
+import { canRedo, canUndo } from "./history.js";
+import { documentOf } from "./state.js";
+
+/** @param {State} state */
+const hasImage = (state) => state.image !== null;
+/** @param {State} state */
+const hasDraft = (state) => hasImage(state) && documentOf(state).draft.length > 0;
+/** @param {State} state */
+const hasEdits = (state) => hasImage(state) && documentOf(state).edits.length > 0;
+/** @param {State} state */
+const drawerOpen = (state) => state.selected !== null;
+
+/** @type {readonly Command[]} */
+export const COMMANDS = Object.freeze([
+  { id: "tool-brush", label: "Brush", group: "Paint", keys: ["b"] },
+  { id: "tool-eraser", label: "Eraser", group: "Paint", keys: ["e"] },
+  { id: "tool-rect", label: "Rectangle", group: "Paint", keys: ["r"] },
+  { id: "tool-lasso", label: "Lasso", group: "Paint", keys: ["l"] },
+  { id: "tool-swap", label: "Swap brush and eraser", group: "Paint", keys: ["x"] },
+  { id: "brush-smaller", label: "Smaller brush", group: "Paint", keys: ["["], repeat: true },
+  { id: "brush-larger", label: "Larger brush", group: "Paint", keys: ["]"], repeat: true },
+  { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: hasDraft },
+  { id: "run", label: "Fill", group: "Fill", keys: ["Enter"], when: (state) => hasDraft(state) && !state.crosshair },
+  { id: "cancel", label: "Cancel", group: "Fill", keys: ["Escape"] },
+  { id: "more", label: "More answers", group: "Fill", keys: ["m"], when: drawerOpen },
+  { id: "answer-previous", label: "Previous answer", group: "Fill", keys: [","], when: drawerOpen },
+  { id: "answer-next", label: "Next answer", group: "Fill", keys: ["."], when: drawerOpen },
+  {
+    id: "drawer",
+    label: "Show or hide the answers",
+    group: "Fill",
+    keys: ["v"],
+    when: (state) => drawerOpen(state) || hasEdits(state),
+  },
+  {
+    id: "undo",
+    label: "Undo",
+    group: "History",
+    keys: ["Mod+z"],
+    repeat: true,
+    when: (state) => canUndo(state.timeline),
+  },
+  {
+    id: "redo",
+    label: "Redo",
+    group: "History",
+    keys: ["Mod+Shift+z", "Mod+y"],
+    repeat: true,
+    when: (state) => canRedo(state.timeline),
+  },
+  { id: "compare", label: "Show the original (hold)", group: "View", keys: ["\\"], hold: true, when: hasEdits },
+  { id: "compare-slider", label: "Before and after, side by side", group: "View", keys: ["/"], when: hasEdits },
+  {
+    id: "pan",
+    label: "Move the photo (hold and drag)",
+    group: "View",
+    keys: ["Space"],
+    hold: true,
+    when: (state) => hasImage(state) && !state.crosshair,
+  },
+  { id: "tool-hand", label: "Hand: move the photo", group: "View", keys: ["h"] },
+  { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
+  { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },
+  { id: "zoom-in", label: "Zoom in", group: "View", keys: ["+", "="], repeat: true, when: hasImage },
+  { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], repeat: true, when: hasImage },
+  { id: "open", label: "Open a photo", group: "File", keys: ["Mod+o", "o"] },
+  { id: "download", label: "Download the result", group: "File", keys: ["Mod+s"], when: hasImage },
+  { id: "copy", label: "Copy the result", group: "File", keys: ["Mod+c"], when: hasImage },
+  { id: "help", label: "Keys and gestures", group: "File", keys: ["?"] },
+]);
+
+/** What the pointer does, for the help dialog and docs/page.md. @type {readonly (readonly [string, string])[]} */
+export const GESTURES = Object.freeze([
+  ["Drag", "paint"],
+  ["Right button, or the pen's eraser", "erase"],
+  ["Shift and click", "straight line from the last point"],
+  ["Wheel", "zoom where the pointer is"],
+  ["Shift or Alt and wheel", "brush size"],
+  ["Middle button, or Space and drag", "move the photo"],
+  ["Two fingers", "zoom and move; a tap undoes"],
+  ["Three fingers, tapped", "redo"],
+  ["Arrow keys on the photo", "move a crosshair (Shift: faster); Enter begins and ends a stroke"],
+  ["Ctrl+V, or drop a file anywhere", "open a photo"],
+]);
+
+/** @type {ReadonlyMap<string, Command>} */
+const BY_ID = new Map(COMMANDS.map((command) => [command.id, command]));
+
+/** @param {string} id */
+export function commandById(id) {
+  const command = BY_ID.get(id);
+  if (!command) throw new Error(`No command is called "${id}".`);
+  return command;
+}
+
+/** @param {Command} command @param {State} state */
+export const enabled = (command, state) => command.when?.(state) ?? true;
+
+/** @typedef {{key: string, ctrlKey: boolean, metaKey: boolean, shiftKey: boolean, altKey: boolean, repeat: boolean}} KeyPress */
+
+/** @param {KeyPress} press @returns {string} in the notation of the table */
+export function keyName(press) {
+  const key = press.key === " " ? "Space" : press.key.length === 1 ? press.key.toLowerCase() : press.key;
+  const mod = press.ctrlKey || press.metaKey ? "Mod+" : "";
+  const letterOrName = key.length > 1 || key.toLowerCase() !== key.toUpperCase(); // Shift is part of making other signs
+  return `${mod}${press.shiftKey && letterOrName ? "Shift+" : ""}${press.altKey ? "Alt+" : ""}${key}`;
+}
+
+/**
+ * @param {KeyPress} press @param {State} state @returns {Command | null} enabled, and allowed by the settings
+ */
+export function commandFor(press, state) {
+  const name = keyName(press);
+  const command = COMMANDS.find((candidate) => candidate.keys.includes(name));
+  if (!command || !enabled(command, state)) return null;
+  if (press.repeat && !command.repeat && !command.hold) return null;
+  if (!state.prefs.singleKeys && name.length === 1) return null;
+  return command;
+}
+
+/** @param {string} key @param {boolean} [mac] @returns {string} for people */
+export function showKey(key, mac = false) {
+  const names = { Mod: mac ? "⌘" : "Ctrl", Shift: mac ? "⇧" : "Shift", Delete: "Del", Escape: "Esc" };
+  return key
+    .split(/\+(?=.)/)
+    .map(
+      (part) => /** @type {Record<string, string>} */ (names)[part] ?? (part.length === 1 ? part.toUpperCase() : part),
+    )
+    .join(mac ? "" : "+");
+}
+
+/** The key table of docs/page.md. */
+export function keyTable() {
+  const rows = COMMANDS.map(
+    ({ label, keys }) => `| ${label} | ${keys.map((key) => `\`${showKey(key)}\``).join(", ")} |`,
+  );
+  return ["| What | Keys |", "|---|---|", ...rows].join("\n");
+}
+
+/** The gesture table of docs/page.md. */
+export const gestureTable = () =>
+  ["| Gesture | What it does |", "|---|---|", ...GESTURES.map(([a, b]) => `| ${a} | ${b} |`)].join("\n");

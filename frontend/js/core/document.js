@@ -1,0 +1,67 @@
+/**
+ * The undoable part of the state, as plain data, and the functions that make the next one.
+ *
+ * A document is the shapes painted but not yet filled (the draft) and the fills that are shown, in drawing order.
+ * Which answer of a fill is shown is part of the document; the answers themselves are not (see `results` in
+ * state.js): they only ever grow, so going back in time never loses one.
+ *
+ * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {object} Edit
+ * @property {string} key       ours, names the list of answers
+ * @property {readonly Shape[]} shapes
+ * @property {string} chosen    the server's id of the answer that is shown
+ * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
+ */
+
+/** @type {Doc} */
+export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.freeze([]) });
+
+/** Erasing has an effect only on something painted before it. @param {readonly Shape[]} shapes */
+function withoutLeadingErasures(shapes) {
+  const first = shapes.findIndex((shape) => shape.op === "add");
+  return first < 0 ? [] : shapes.slice(first);
+}
+
+/** @param {Doc} doc @param {Shape} shape @returns {Doc} */
+export const addShape = (doc, shape) => ({ ...doc, draft: withoutLeadingErasures([...doc.draft, shape]) });
+
+/** @param {Doc} doc @returns {Doc} */
+export const clearDraft = (doc) => ({ ...doc, draft: [] });
+
+/**
+ * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.
+ * @param {Doc} doc @param {Edit} edit
+ * @returns {Doc}
+ */
+export function commitEdit(doc, edit) {
+  const filled = new Set(edit.shapes);
+  return {
+    draft: withoutLeadingErasures(doc.draft.filter((shape) => !filled.has(shape))),
+    edits: [...doc.edits, edit],
+  };
+}
+
+/**
+ * Shows another answer. Later fills were computed on top of the old one, so they leave, and what was painted for
+ * them returns to the draft: nothing painted is lost, and nothing is shown that does not fit together.
+ * @param {Doc} doc @param {string} key @param {string} chosen
+ * @returns {Doc}
+ */
+export function chooseAnswer(doc, key, chosen) {
+  const at = doc.edits.findIndex((edit) => edit.key === key);
+  if (at < 0 || doc.edits[at].chosen === chosen) return doc;
+  const later = doc.edits.slice(at + 1).flatMap((edit) => edit.shapes);
+  return {
+    draft: later.length > 0 ? [...later, ...doc.draft] : doc.draft,
+    edits: [...doc.edits.slice(0, at), { ...doc.edits[at], chosen }],
+  };
+}
+
+/** The server's ids of the fills shown, in drawing order. @param {Doc} doc */
+export const shownEdits = (doc) => doc.edits.map((edit) => edit.chosen);
+
+/** What an edit was computed on. @param {Doc} doc @param {string} key @returns {string[] | null} null: not in this document */
+export function parentsOf(doc, key) {
+  const at = doc.edits.findIndex((edit) => edit.key === key);
+  return at < 0 ? null : doc.edits.slice(0, at).map((edit) => edit.chosen);
+}

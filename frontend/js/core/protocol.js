@@ -1,0 +1,170 @@
+/**
+ * The wire: its types, how a request is made, how a line or a problem is read. Nothing here touches the network.
+ *
+ * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {string | number | boolean} ParamValue
+ * @typedef {object} Parameter   one knob of an engine
+ * @property {string} name
+ * @property {"int" | "float" | "bool" | "choice"} kind
+ * @property {ParamValue} default
+ * @property {number | null} [minimum]
+ * @property {number | null} [maximum]
+ * @property {readonly string[]} [choices]
+ * @property {string} [help]
+ *
+ * @typedef {object} ModelInfo
+ * @property {string} name
+ * @property {string} title
+ * @property {string} trait
+ * @property {string} description
+ * @property {{name: string, url: string, commercial_use: boolean}} licence
+ * @property {boolean} variations   another seed gives another answer
+ * @property {readonly string[]} strategies
+ * @property {string} strategy      the default
+ * @property {number} grow_px       the default growth of painted masks
+ * @property {readonly Parameter[]} parameters
+ * @property {number | null} download_bytes
+ * @property {"ready" | "loaded" | "missing" | "downloading" | "failed" | "unavailable"} state
+ * @property {{done_bytes: number, total_bytes: number | null} | null} progress
+ * @property {Problem | null} problem
+ *
+ * @typedef {object} Config
+ * @property {string} version
+ * @property {string} boot_id       changes when the server restarts
+ * @property {string} model         the model that --model asked for
+ * @property {string} [device]
+ * @property {boolean | string | null} [output_dir]
+ * @property {string | null} [open_image]
+ * @typedef {{config: Config, models: {current: string, models: readonly ModelInfo[]}}} Boot
+ *
+ * @typedef {object} ImageInfo
+ * @property {string} id
+ * @property {string} name
+ * @property {number} width
+ * @property {number} height
+ * @property {string} format
+ *
+ * @typedef {object} Problem        RFC 9457
+ * @property {string} code
+ * @property {string} [title]
+ * @property {string} [detail]
+ * @property {number} [status]
+ * @property {boolean} [retryable]
+ * @property {number | null} [retry_after]
+ * @property {string} [request_id]
+ *
+ * @typedef {{url: string, x: number, y: number, w: number, h: number}} PatchRef
+ * @typedef {{model: string, seed?: number, params?: Readonly<Record<string, ParamValue>>}} Run
+ * @typedef {object} EditRequest
+ * @property {string} image
+ * @property {readonly string[]} parents
+ * @property {{shapes: readonly Shape[], grow_px?: number, feather_px?: number}} mask
+ * @property {string} [strategy]
+ * @property {readonly Run[]} runs
+ *
+ * @typedef {{type: "queued", job: string, position: number}} QueuedLine
+ * @typedef {{type: "progress", job: string, run: number, stage: string, step: number, total: number}} ProgressLine
+ * @typedef {{type: "preview", job: string, run: number, url: string}} PreviewLine
+ * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, strategy: string,
+ *   patch: PatchRef, saved: {name: string} | null, save_error: Problem | null}} ResultLine
+ * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
+ * @typedef {QueuedLine | ProgressLine | PreviewLine | ResultLine | ErrorLine} Line
+ */
+
+const LINE_TYPES = new Set(["queued", "progress", "preview", "result", "error"]);
+
+/**
+ * @param {string} text one line of an edit's stream
+ * @returns {Line | null} null: a type this page does not know, which a newer server may send
+ */
+export function readLine(text) {
+  const line = JSON.parse(text);
+  return LINE_TYPES.has(line?.type) ? line : null;
+}
+
+/**
+ * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
+ *   strategy: string, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ * @returns {EditRequest}
+ */
+export function editRequest(wanted) {
+  return {
+    image: wanted.image,
+    parents: wanted.parents,
+    mask: {
+      shapes: wanted.shapes,
+      ...(wanted.growPx === null ? {} : { grow_px: wanted.growPx }),
+      ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
+    },
+    ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
+    runs: wanted.runs,
+  };
+}
+
+/** Something the person should know about, with what to do about it. */
+export class Trouble extends Error {
+  /** @param {Problem} problem */
+  constructor(problem) {
+    super(problem.title || "Something went wrong");
+    this.name = "Trouble";
+    this.problem = problem;
+    this.code = problem.code;
+    this.retryable = problem.retryable ?? false;
+  }
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const HINTS = {
+  "page.unreachable": "Is lama-server still running? Your work is kept; the page goes on when it answers.",
+  "page.bad_answer": "Another program may be answering on this address. Reload the page.",
+  "page.undecodable": "Open the file in another program and save it as PNG or JPEG.",
+  "engine.out_of_memory": "Paint a smaller area, or choose a lighter model.",
+  "engine.failed": "Try again, or choose another model.",
+  "worker.crashed": "The engine was restarted. Try again; if it happens again, choose a lighter model.",
+  "queue.full": "Other work is waiting. Try again in a moment.",
+  "model.not_downloaded": "Open the model menu and download it, or choose another model.",
+  "model.loading": "Try again in a moment.",
+  "model.weights_corrupted": "Download the model again from the model menu.",
+  "model.download_failed": "Check the connection, then try again from the model menu.",
+  "mask.empty": "Paint over what should go.",
+  "mask.covers_image": "Leave some of the photo unpainted: the fill needs something to continue.",
+  "image.too_many_pixels": "Start the server with a higher --max-megapixels.",
+  "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
+  "save.disk_full": "Free some space. Your result is still here: use Download.",
+  "save.failed": "Your result is still here: use Download.",
+  "auth.required": "Open the link that the server printed when it started.",
+  "auth.invalid": "Open the link that the server printed when it started.",
+};
+
+/** @param {unknown} error @returns {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} */
+export function explain(error) {
+  if (!(error instanceof Trouble)) {
+    const cause = error instanceof Error ? error.message : String(error);
+    return {
+      title: "Something went wrong in the page",
+      cause,
+      hint: "Try again, or reload the page.",
+      code: "page.error",
+      retryable: true,
+      report: "",
+    };
+  }
+  const { problem } = error;
+  return {
+    title: error.message,
+    cause: problem.detail ?? "",
+    hint: HINTS[problem.code] ?? "",
+    code: problem.code,
+    retryable: error.retryable,
+    report: problem.request_id ?? "",
+  };
+}
+
+/** @param {number | null | undefined} bytes */
+export function formatBytes(bytes) {
+  if (!bytes) return "";
+  const units = ["B", "KB", "MB", "GB"];
+  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}

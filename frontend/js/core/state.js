@@ -1,0 +1,187 @@
+/**
+ * The page's whole state, and what can be read from it. The document inside `timeline` changes through history
+ * alone; every other slice belongs to the module named beside it.
+ *
+ * @typedef {import("./protocol.js").ModelInfo} ModelInfo
+ * @typedef {import("./protocol.js").Config} Config
+ * @typedef {import("./protocol.js").ParamValue} ParamValue
+ * @typedef {import("./protocol.js").PatchRef} PatchRef
+ * @typedef {import("./history.js").Timeline} Timeline
+ * @typedef {import("./view.js").View} View
+ * @typedef {import("./view.js").Box} Box
+ * @typedef {import("./view.js").ImagePoint} ImagePoint
+ *
+ * @typedef {object} OpenImage
+ * @property {string} key        ours; names it in this browser's database
+ * @property {string} name
+ * @property {number} bytes
+ * @property {number} width      after rotation
+ * @property {number} height
+ * @property {string | null} id  the server's; null until it has the file
+ *
+ * @typedef {object} Answer      one result of one run
+ * @property {string} edit       the server's id
+ * @property {string} model
+ * @property {number} seed
+ * @property {number} ms
+ * @property {string} strategy
+ * @property {Readonly<Record<string, ParamValue>>} params
+ * @property {PatchRef} patch
+ *
+ * @typedef {object} JobRun
+ * @property {string} model
+ * @property {number | undefined} seed
+ * @property {"waiting" | "running" | "done" | "failed"} status
+ * @property {string} stage
+ * @property {number} fraction   0 to 1; negative when unknown
+ * @property {string | null} preview  object URL
+ *
+ * @typedef {object} Job
+ * @property {number} number
+ * @property {string} key        of the edit it answers
+ * @property {readonly import("./shapes.js").Shape[]} shapes
+ * @property {readonly string[]} parents
+ * @property {boolean} fresh     its shapes are still in the draft
+ * @property {Box} box
+ * @property {number} startedAt  performance.now()
+ * @property {number | null} position  in the server's queue
+ * @property {number | null} expected  milliseconds
+ * @property {readonly JobRun[]} runs
+ *
+ * @typedef {object} Prefs
+ * @property {"system" | "light" | "dark"} theme
+ * @property {boolean} auto            fill on release
+ * @property {string | null} model     null: the server's
+ * @property {string} strategy
+ * @property {number | null} growPx    null: the model's
+ * @property {number} featherPx
+ * @property {number} answers          runs of a fresh fill, where the model gives several
+ * @property {number} brush            diameter: screen pixels, or image pixels when locked
+ * @property {boolean} brushLocked
+ * @property {"tint" | "hatch"} ink
+ * @property {"auto" | "zoom" | "pan"} wheel
+ * @property {boolean} singleKeys
+ * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {import("./eta.js").Timings} timings
+ *
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
+ *
+ * @typedef {object} State
+ * @property {Config} config
+ * @property {readonly ModelInfo[]} models       net/models.js
+ * @property {boolean} reachable                 net/health.js
+ * @property {OpenImage | null} image            session/session.js
+ * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {string} openingName
+ * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
+ * @property {Timeline} timeline                 history
+ * @property {Readonly<Record<string, readonly Answer[]>>} results  net/jobs.js: answers by edit key
+ * @property {Job | null} job                    net/jobs.js
+ * @property {string | null} selected            ui: the edit whose answers are shown
+ * @property {ToolName} tool                     ui
+ * @property {boolean} painting                  canvas/input.js
+ * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
+ * @property {View} view                         canvas/input.js
+ * @property {import("./view.js").Size} viewport canvas/stage.js
+ * @property {ImagePoint | null} crosshair       canvas/input.js: where the keyboard paints
+ * @property {boolean} penDown                   canvas/input.js: the keyboard's stroke has begun
+ * @property {{at: number, items: readonly {key: string, name: string}[]}} gallery  session/session.js
+ * @property {string | null} savedAs             net/jobs.js: the last name written to the output folder
+ * @property {Prefs} prefs                       session/prefs.js
+ */
+
+import { EMPTY } from "./document.js";
+import { begin, current } from "./history.js";
+import { IDENTITY } from "./view.js";
+
+/** @type {Prefs} */
+export const DEFAULT_PREFS = Object.freeze({
+  theme: "system",
+  auto: true,
+  model: null,
+  strategy: "default",
+  growPx: null,
+  featherPx: 0,
+  answers: 1,
+  brush: 40,
+  brushLocked: false,
+  ink: "tint",
+  wheel: "auto",
+  singleKeys: true,
+  params: {},
+  timings: {},
+});
+
+/** @param {Config} config @param {readonly ModelInfo[]} models @param {Prefs} prefs @returns {State} */
+export const initialState = (config, models, prefs) => ({
+  config,
+  models,
+  reachable: true,
+  image: null,
+  opening: "",
+  openingName: "",
+  uploaded: null,
+  timeline: begin(EMPTY),
+  results: {},
+  job: null,
+  selected: null,
+  tool: "brush",
+  painting: false,
+  compare: { mode: "off", at: 0.5 },
+  view: IDENTITY,
+  viewport: { width: 1, height: 1 },
+  crosshair: null,
+  penDown: false,
+  gallery: { at: -1, items: [] },
+  savedAs: null,
+  prefs,
+});
+
+/** @param {State} state */
+export const documentOf = (state) => current(state.timeline);
+
+/** @param {ModelInfo} model */
+export const usable = (model) => model.state === "ready" || model.state === "loaded";
+
+/** @param {State} state @param {string} name */
+export const findModel = (state, name) => state.models.find((model) => model.name === name) ?? null;
+
+/** What the person asked for, ready or not. @param {State} state */
+export const wantedModel = (state) =>
+  findModel(state, state.prefs.model ?? state.config.model) ?? findModel(state, state.config.model);
+
+const STAND_INS = ["patchmatch", "opencv"];
+
+/** What fills right now: the wanted model, or while that is not ready the best one that is. @param {State} state @returns {ModelInfo | null} */
+export function workingModel(state) {
+  const wanted = wantedModel(state);
+  if (wanted && usable(wanted)) return wanted;
+  for (const name of STAND_INS) {
+    const model = findModel(state, name);
+    if (model && usable(model)) return model;
+  }
+  return state.models.find(usable) ?? null;
+}
+
+/** @param {ModelInfo} model @returns {number | null} 0 to 100; null when not known */
+export function downloadPercent(model) {
+  if (!model.progress?.total_bytes) return null;
+  return Math.min(100, Math.floor((100 * model.progress.done_bytes) / model.progress.total_bytes));
+}
+
+/** The brush's diameter in image pixels. @param {State} state */
+export const brushDiameter = (state) =>
+  state.prefs.brushLocked ? state.prefs.brush : state.prefs.brush / state.view.scale;
+
+/** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Answer | null} */
+export const shownAnswer = (state, edit) =>
+  state.results[edit.key]?.find((answer) => answer.edit === edit.chosen) ?? null;
+
+/** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
+export function chosenParams(state, model) {
+  const set = state.prefs.params[model.name] ?? {};
+  const known = model.parameters.filter(
+    (parameter) => parameter.name in set && set[parameter.name] !== parameter.default,
+  );
+  return Object.fromEntries(known.map((parameter) => [parameter.name, set[parameter.name]]));
+}

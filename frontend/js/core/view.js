@@ -1,0 +1,108 @@
+/**
+ * The one transform between the photo and the screen, and everything that changes it.
+ *
+ * Three frames exist. Image pixels are what the document and the wire speak. Screen (CSS) pixels are what
+ * pointers speak, measured from the top left of the stage. Device pixels exist inside the stage alone.
+ * The two point types are branded, so that mixing them up is a type error.
+ *
+ * @typedef {{readonly x: number, readonly y: number, readonly frame?: "image"}} ImagePoint
+ * @typedef {{readonly x: number, readonly y: number, readonly frame?: "screen"}} ScreenPoint
+ * @typedef {{readonly width: number, readonly height: number}} Size
+ * @typedef {{readonly x: number, readonly y: number, readonly width: number, readonly height: number}} Box  in image pixels
+ * @typedef {{readonly scale: number, readonly x: number, readonly y: number}} View  screen = image * scale + (x, y)
+ * @typedef {{readonly top: number, readonly right: number, readonly bottom: number, readonly left: number}} Insets
+ */
+
+export const MIN_SCALE = 0.01;
+export const MAX_SCALE = 32;
+
+/** @type {View} */
+export const IDENTITY = Object.freeze({ scale: 1, x: 0, y: 0 });
+
+/** @param {number} scale */
+const clampScale = (scale) => Math.min(MAX_SCALE, Math.max(MIN_SCALE, scale));
+
+/** @param {View} view @param {ImagePoint} point @returns {ScreenPoint} */
+export const toScreen = (view, point) => ({ x: point.x * view.scale + view.x, y: point.y * view.scale + view.y });
+
+/** @param {View} view @param {ScreenPoint} point @returns {ImagePoint} */
+export const toImage = (view, point) => ({ x: (point.x - view.x) / view.scale, y: (point.y - view.y) / view.scale });
+
+/** Sets the scale; what lies under `anchor` stays there. @param {View} view @param {ScreenPoint} anchor @param {number} scale @returns {View} */
+export function scaleTo(view, anchor, scale) {
+  const next = clampScale(scale);
+  const k = next / view.scale;
+  return { scale: next, x: anchor.x - (anchor.x - view.x) * k, y: anchor.y - (anchor.y - view.y) * k };
+}
+
+/** @param {View} view @param {ScreenPoint} anchor @param {number} factor @returns {View} */
+export const zoomAt = (view, anchor, factor) => scaleTo(view, anchor, view.scale * factor);
+
+/** @param {View} view @param {number} dx @param {number} dy screen pixels @returns {View} */
+export const pan = (view, dx, dy) => ({ scale: view.scale, x: view.x + dx, y: view.y + dy });
+
+/**
+ * Two fingers moved: what was between them stays between them.
+ * @param {View} view @param {readonly [ScreenPoint, ScreenPoint]} from @param {readonly [ScreenPoint, ScreenPoint]} to
+ * @returns {View}
+ */
+export function pinch(view, from, to) {
+  const middle = (/** @type {readonly [ScreenPoint, ScreenPoint]} */ pair) => ({
+    x: (pair[0].x + pair[1].x) / 2,
+    y: (pair[0].y + pair[1].y) / 2,
+  });
+  const spread = (/** @type {readonly [ScreenPoint, ScreenPoint]} */ pair) =>
+    Math.max(1, Math.hypot(pair[1].x - pair[0].x, pair[1].y - pair[0].y));
+  const a = middle(from);
+  const b = middle(to);
+  return pan(zoomAt(view, a, spread(to) / spread(from)), b.x - a.x, b.y - a.y);
+}
+
+/**
+ * The whole photo, centred in what the insets leave free; small photos are not blown up past `most`.
+ * @param {Size} image @param {Size} viewport screen pixels @param {Insets} insets @param {number} [most]
+ * @returns {View}
+ */
+export function fit(image, viewport, insets, most = 1) {
+  const width = Math.max(16, viewport.width - insets.left - insets.right);
+  const height = Math.max(16, viewport.height - insets.top - insets.bottom);
+  const scale = clampScale(Math.min(width / image.width, height / image.height, most));
+  return {
+    scale,
+    x: insets.left + (width - image.width * scale) / 2,
+    y: insets.top + (height - image.height * scale) / 2,
+  };
+}
+
+/**
+ * Keeps at least `margin` screen pixels of the photo in sight.
+ * @param {View} view @param {Size} image @param {Size} viewport @param {number} [margin]
+ * @returns {View}
+ */
+export function keepInSight(view, image, viewport, margin = 64) {
+  const clamp = (/** @type {number} */ at, /** @type {number} */ length, /** @type {number} */ room) =>
+    Math.min(room - margin, Math.max(margin - length, at));
+  return {
+    scale: view.scale,
+    x: clamp(view.x, image.width * view.scale, viewport.width),
+    y: clamp(view.y, image.height * view.scale, viewport.height),
+  };
+}
+
+/** The part of the photo on screen, clipped to it. @param {View} view @param {Size} image @param {Size} viewport @returns {Box} */
+export function visibleBox(view, image, viewport) {
+  const a = toImage(view, { x: 0, y: 0 });
+  const b = toImage(view, { x: viewport.width, y: viewport.height });
+  const x = Math.max(0, a.x);
+  const y = Math.max(0, a.y);
+  return {
+    x,
+    y,
+    width: Math.max(0, Math.min(image.width, b.x) - x),
+    height: Math.max(0, Math.min(image.height, b.y) - y),
+  };
+}
+
+/** @param {Box} a @param {Box} b */
+export const overlaps = (a, b) =>
+  a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;

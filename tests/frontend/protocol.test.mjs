@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { estimate, remember } from "../../frontend/js/core/eta.js";
+import { editRequest, explain, formatBytes, readLine, Trouble } from "../../frontend/js/core/protocol.js";
+import { DEFAULT_PREFS, downloadPercent, initialState, workingModel } from "../../frontend/js/core/state.js";
+
+const wanted = {
+  image: "i",
+  parents: [],
+  shapes: [],
+  growPx: null,
+  featherPx: 0,
+  strategy: "default",
+  runs: [{ model: "opencv" }],
+};
+
+test("what is left to the model's defaults is not sent", () => {
+  assert.deepEqual(editRequest(wanted), { image: "i", parents: [], mask: { shapes: [] }, runs: [{ model: "opencv" }] });
+  assert.deepEqual(editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop" }), {
+    image: "i",
+    parents: [],
+    mask: { shapes: [], grow_px: 0, feather_px: 3 },
+    strategy: "crop",
+    runs: [{ model: "opencv" }],
+  });
+});
+
+test("lines of a kind this page does not know are passed over", () => {
+  assert.equal(readLine('{"type":"queued","job":"j","position":2}')?.type, "queued");
+  assert.equal(readLine('{"type":"weather","job":"j"}'), null);
+});
+
+test("a problem is explained with what to do about it", () => {
+  const told = explain(
+    new Trouble({ code: "engine.out_of_memory", title: "Out of memory", detail: "It took 9 GB.", retryable: false }),
+  );
+  assert.deepEqual([told.title, told.cause, told.retryable], ["Out of memory", "It took 9 GB.", false]);
+  assert.match(told.hint, /lighter model/);
+  assert.equal(explain(new TypeError("x is not a function")).code, "page.error");
+});
+
+test("sizes are shown in the unit people expect", () => {
+  assert.deepEqual([0, 999, 1000, 205_669_892, 1.1e9].map(formatBytes), ["", "999 B", "1.0 KB", "206 MB", "1.1 GB"]);
+});
+
+/** @param {string} name @param {Partial<import("../../frontend/js/core/protocol.js").ModelInfo>} more */
+const model = (name, more) => ({
+  name,
+  title: name,
+  trait: "",
+  description: "",
+  licence: { name: "", url: "", commercial_use: true },
+  variations: false,
+  strategies: [],
+  strategy: "crop",
+  grow_px: 0,
+  parameters: [],
+  download_bytes: null,
+  state: /** @type {const} */ ("ready"),
+  progress: null,
+  problem: null,
+  ...more,
+});
+
+test("while the wanted model downloads, the best one that is ready works", () => {
+  const lama = model("lama", { state: "downloading", progress: { done_bytes: 40, total_bytes: 100 } });
+  const state = initialState(
+    { version: "1", boot_id: "b", model: "lama" },
+    [lama, model("opencv", {}), model("patchmatch", {})],
+    DEFAULT_PREFS,
+  );
+  assert.equal(workingModel(state)?.name, "patchmatch");
+  assert.equal(downloadPercent(lama), 40);
+  const later = { ...state, models: state.models.map((each) => ({ ...each, state: /** @type {const} */ ("ready") })) };
+  assert.equal(workingModel(later)?.name, "lama");
+});
+
+test("the estimate is the median of fills of about the same size", () => {
+  let timings = {};
+  for (const ms of [100, 90, 5000]) timings = remember(timings, "lama", 512 * 512, ms);
+  assert.equal(estimate(timings, "lama", 500 * 500), 100);
+  assert.equal(estimate(timings, "lama", 4000 * 4000), null);
+  assert.equal(estimate(timings, "opencv", 512 * 512), null);
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const root = fileURLToPath(new URL("../../frontend/js/", import.meta.url));
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+const source = new Map(files.map((name) => [name.replaceAll("\\", "/"), readFileSync(root + name, "utf8")]));
+
+/** Which folders a folder may import from; itself always. @type {Record<string, string[]>} */
+const MAY_IMPORT = {
+  core: [],
+  tools: ["core"],
+  canvas: ["core", "tools"],
+  net: ["core"],
+  session: ["core", "net", "canvas"],
+  ui: ["core", "tools", "canvas", "net", "session"],
+};
+
+test("modules import downwards only", () => {
+  for (const [name, text] of source) {
+    const folder = name.includes("/") ? name.split("/")[0] : null;
+    if (!folder) continue; // the composition root
+    for (const [, target] of text.matchAll(/^(?:import|export)[^"]*? from "(\.[^"]+)"|^import "(\.[^"]+)"/gm)) {
+      const other = new URL(target, `file:///${name}`).pathname.split("/")[1];
+      assert.ok(other === folder || MAY_IMPORT[folder].includes(other), `${name} imports ${target}`);
+    }
+  }
+});
+
+test("text is never parsed as markup, and no code is made from strings", () => {
+  for (const [name, text] of source) {
+    assert.doesNotMatch(
+      text,
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\("style"/,
+      name,
+    );
+  }
+});
+
+test("the core knows no page", () => {
+  for (const [name, text] of source) {
+    if (name.startsWith("core/"))
+      assert.doesNotMatch(text.replaceAll(/\/\*[\s\S]*?\*\//g, ""), /(?<![/.])\b(document|window|fetch|navigator)[.(]/, name);
+  }
+});
+
+test("nothing that plain http lacks is used without asking first", () => {
+  for (const [name, text] of source) {
+    assert.doesNotMatch(text, /crypto\.(subtle|randomUUID)|navigator\.(locks|storage)|showSaveFilePicker/, name);
+    for (const [use] of text.matchAll(/navigator\.clipboard\.|\.getCoalescedEvents\(/g)) {
+      assert.ok(/navigator\.clipboard\?|"clipboard" in navigator|isSecureContext/.test(text), `${name}: ${use}`);
+    }
+  }
+});
+
+test("all scripts together are at most 45 KB compressed", () => {
+  const bytes = [...source.values()].reduce((sum, text) => sum + gzipSync(text).length, 0);
+  assert.ok(bytes <= 45_000, `${bytes} bytes`);
+});
