@@ -1,0 +1,259 @@
+"""Shapes become the pixels that a canvas would draw."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+from pydantic import TypeAdapter, ValidationError
+
+from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeMismatch
+from lama_server.masks import box_of, from_raster, rasterise
+from lama_server.shapes import Shape
+
+SHAPES: TypeAdapter[list[Shape]] = TypeAdapter(list[Shape])
+
+
+def shapes(*items: dict[str, Any]) -> list[Shape]:
+    return SHAPES.validate_python(list(items))
+
+
+def coded(points: list[tuple[float, float]]) -> list[int]:
+    """Points in pixels as they travel: quarters, first absolute, then differences."""
+    quarters = [(round(x * 4), round(y * 4)) for x, y in points]
+    out = list(quarters[0])
+    for (x0, y0), (x1, y1) in pairwise(quarters):
+        out += [x1 - x0, y1 - y0]
+    return out
+
+
+def stroke(points: list[tuple[float, float]], d: float, op: str = "add") -> dict[str, Any]:
+    return {"kind": "stroke", "op": op, "d": d, "p": coded(points)}
+
+
+def poly(points: list[tuple[float, float]], op: str = "add") -> dict[str, Any]:
+    return {"kind": "poly", "op": op, "p": coded(points)}
+
+
+def rect(x: int, y: int, w: int, h: int, op: str = "add") -> dict[str, Any]:
+    return {"kind": "rect", "op": op, "x": x, "y": y, "w": w, "h": h}
+
+
+def whole(mask: Any, width: int, height: int) -> Any:
+    """The mask on the whole image, as bool."""
+    out = np.zeros((height, width), bool)
+    out[mask.box.slices] = mask.coverage > 0
+    return out
+
+
+def distance_to(points: list[tuple[float, float]], width: int, height: int) -> Any:
+    """Independent oracle: the distance of every pixel centre to the line, by brute force."""
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    best = np.full((height, width), np.inf)
+    quarters = [(round(px * 4) / 4, round(py * 4) / 4) for px, py in points]
+    for (x0, y0), (x1, y1) in zip(quarters, quarters[1:] or quarters, strict=False):
+        dx, dy = x1 - x0, y1 - y0
+        share = np.clip(((x - x0) * dx + (y - y0) * dy) / max(dx * dx + dy * dy, 1e-12), 0, 1)
+        best = np.minimum(best, np.hypot(x - x0 - share * dx, y - y0 - share * dy))
+    return best
+
+
+def overlap(a: Any, b: Any) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+PATHS = st.lists(
+    st.tuples(st.integers(-80, 480).map(lambda v: v / 4), st.integers(-80, 400).map(lambda v: v / 4)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(points=PATHS, d=st.floats(1, 60))
+def test_a_stroke_is_every_pixel_centre_within_its_radius(points: list[tuple[float, float]], d: float) -> None:
+    distance = distance_to(points, 120, 100)
+    try:
+        drawn = whole(rasterise(shapes(stroke(points, d)), 120, 100), 120, 100)
+    except MaskEmpty:
+        drawn = np.zeros((100, 120), bool)
+    undecided = np.abs(distance - d / 2) < 1e-6
+    assert np.array_equal(drawn[~undecided], (distance <= d / 2)[~undecided])
+
+
+@pytest.mark.parametrize("d", [10, 17.5, 40, 60])
+def test_a_stroke_agrees_with_an_antialiased_drawing(d: float) -> None:
+    """Pillow, many times larger, averaged: the coverage that a canvas computes."""
+    points, scale = [(40.25, 40.5), (80, 50), (90.75, 85), (60, 80.25)], 24
+    image = Image.new("L", (130 * scale, 130 * scale))
+    draw = ImageDraw.Draw(image)
+    draw.line([(x * scale, y * scale) for x, y in points], 255, round(d * scale))
+    for x, y in points:
+        r = d / 2 * scale
+        draw.ellipse((x * scale - r, y * scale - r, x * scale + r, y * scale + r), 255)
+    expected = np.asarray(image.reduce(scale)) >= 128
+    drawn = whole(rasterise(shapes(stroke(points, d)), 130, 130), 130, 130)
+    assert overlap(drawn, expected) >= 0.99
+
+
+def test_a_dot_is_a_disc_of_the_right_area() -> None:
+    mask = rasterise(shapes(stroke([(50, 50)], 40)), 100, 100)
+    assert (mask.box.x0, mask.box.x1) == (30, 70)
+    assert (mask.coverage > 0).sum() == pytest.approx(math.pi * 400, rel=0.01)
+    assert set(np.unique(mask.coverage)) == {0, 255}
+
+
+@settings(max_examples=80, deadline=None)
+@given(points=st.lists(st.tuples(st.integers(-20, 120), st.integers(-20, 120)), min_size=3, max_size=9))
+def test_a_polygon_is_filled_by_its_winding_number(points: list[tuple[int, int]]) -> None:
+    y, x = np.mgrid[0:100, 0:100] + 0.5
+    angle = np.zeros((100, 100))
+    for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
+        cross = (x0 - x) * (y1 - y) - (y0 - y) * (x1 - x)
+        dot = (x0 - x) * (x1 - x) + (y0 - y) * (y1 - y)
+        angle += np.arctan2(cross, dot)
+    on_edge = np.zeros((100, 100), bool)
+    for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
+        on_edge |= distance_to([(x0, y0), (x1, y1)], 100, 100) < 1e-6
+    expected = np.abs(angle) > math.pi
+    try:
+        drawn = whole(rasterise(shapes(poly([(float(a), float(b)) for a, b in points])), 100, 100), 100, 100)
+    except MaskEmpty:
+        drawn = np.zeros((100, 100), bool)
+    assert np.array_equal(drawn[~on_edge], expected[~on_edge])
+
+
+def test_a_lasso_that_crosses_itself_has_no_hole() -> None:
+    star = [(50 + 40 * math.sin(i * 4 * math.pi / 5), 50 - 40 * math.cos(i * 4 * math.pi / 5)) for i in range(5)]
+    assert whole(rasterise(shapes(poly(star)), 100, 100), 100, 100)[50, 50]
+
+
+def test_shapes_are_applied_in_their_order() -> None:
+    add, cut = rect(10, 10, 20, 20), rect(15, 15, 5, 5, "sub")
+    assert not whole(rasterise(shapes(add, cut), 50, 50), 50, 50)[17, 17]
+    assert whole(rasterise(shapes(add, cut, rect(16, 16, 2, 2)), 50, 50), 50, 50)[17, 17]
+    assert whole(rasterise(shapes(cut, add), 50, 50), 50, 50)[17, 17], "erased before it was painted"
+
+
+def test_the_box_is_tight_and_clipped_to_the_image() -> None:
+    mask = rasterise(shapes(rect(-5, -5, 15, 12), stroke([(300, 300)], 20)), 100, 80)
+    assert tuple(mask.box) == (0, 0, 10, 7)
+    assert mask.coverage.shape == (7, 10)
+    assert mask.coverage.all()
+
+
+def test_erasing_shrinks_the_box() -> None:
+    mask = rasterise(shapes(rect(10, 10, 40, 10), rect(30, 0, 40, 40, "sub")), 100, 80)
+    assert tuple(mask.box) == (10, 10, 30, 20)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [rect(10, 10, 5, 5, "sub")],
+        [rect(200, 10, 5, 5)],
+        [rect(10, 10, 5, 5), rect(0, 0, 50, 50, "sub")],
+        [poly([(10, 10), (20, 20)])],
+        [stroke([(10, 10)], 0.5)],
+    ],
+)
+def test_a_mask_that_marks_nothing_is_an_error(items: list[dict[str, Any]]) -> None:
+    with pytest.raises(MaskEmpty, match="Paint over"):
+        rasterise(shapes(*items), 100, 80)
+
+
+def test_a_bitmap_is_placed_and_thresholded() -> None:
+    picture = np.zeros((6, 8), np.uint8)
+    picture[1:3, 2:5] = 200
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    item = {"kind": "bitmap", "x": 10, "y": 20, "w": 8, "h": 6, "png": base64.b64encode(out.getvalue()).decode()}
+    assert tuple(rasterise(shapes(item), 100, 80).box) == (12, 21, 15, 23)
+    moved = {**item, "x": -3, "y": 77}
+    assert tuple(rasterise(shapes(moved), 100, 80).box) == (0, 78, 2, 80)
+    with pytest.raises(MaskSizeMismatch):
+        rasterise(shapes({**item, "w": 9}), 100, 80)
+    with pytest.raises(MaskBitmapInvalid):
+        rasterise(shapes({**item, "png": "not base64!"}), 100, 80)
+    with pytest.raises(ImageError):
+        rasterise(shapes({**item, "png": base64.b64encode(b"no picture").decode()}), 100, 80)
+
+
+def test_a_small_edit_on_a_huge_image_takes_little_memory() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    mask = rasterise(shapes(stroke([(15_000, 9_000), (15_050, 9_020)], 30)), 16_000, 10_000)
+    assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    tracemalloc.stop()
+    assert mask.box.width < 100
+
+
+def test_a_very_long_stroke_is_worked_on_in_pieces() -> None:
+    points = [(500 + 400 * math.cos(i / 40), 500 + 400 * math.sin(i / 40)) for i in range(4000)]
+    drawn = whole(rasterise(shapes(stroke(points, 150)), 1000, 1000), 1000, 1000)
+    y, x = np.mgrid[0:1000, 0:1000] + 0.5
+    ring = np.abs(np.hypot(x - 500, y - 500) - 400) <= 75
+    assert overlap(drawn, ring) > 0.998
+
+
+def test_a_line_across_a_huge_image_is_counted_in_bands() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    mask = rasterise(shapes(stroke([(0, 0), (6000, 4000)], 12)), 6000, 4000)
+    assert tracemalloc.get_traced_memory()[1] < 4 * 6000 * 4000
+    tracemalloc.stop()
+    assert (mask.coverage > 0).sum() == pytest.approx(12 * math.hypot(6000, 4000), rel=0.01)
+    assert all(mask.coverage[y, y * 3 // 2] for y in range(4000))
+
+
+def test_a_raster_mask_is_trimmed_to_what_it_marks() -> None:
+    picture = np.zeros((60, 80), np.uint8)
+    picture[10:20, 30:50] = 255
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    mask = from_raster(out.getvalue(), 80, 60)
+    assert tuple(mask.box) == (30, 10, 50, 20)
+    with pytest.raises(MaskSizeMismatch, match="Send a mask of the image's size"):
+        from_raster(out.getvalue(), 60, 80)
+    out = io.BytesIO()
+    Image.fromarray(picture * 0).save(out, "PNG")
+    with pytest.raises(MaskEmpty):
+        from_raster(out.getvalue(), 80, 60)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"kind": "stroke", "d": 0, "p": [0, 0]},
+        {"kind": "stroke", "d": 10, "p": [0, 0, 1]},
+        {"kind": "stroke", "d": 10, "p": []},
+        {"kind": "stroke", "d": float("inf"), "p": [0, 0]},
+        {"kind": "stroke", "d": 10, "p": [0.5, 0]},
+        {"kind": "stroke", "d": 10, "p": [10**9, 0]},
+        {"kind": "rect", "x": 0, "y": 0, "w": 0, "h": 5},
+        {"kind": "rect", "x": 0, "y": 0, "w": 5, "h": 5, "extra": 1},
+        {"kind": "circle", "x": 0, "y": 0},
+        {"op": "xor", "kind": "rect", "x": 0, "y": 0, "w": 5, "h": 5},
+    ],
+)
+def test_a_malformed_shape_is_refused(item: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        shapes(item)
+
+
+def test_a_shape_far_outside_still_has_a_box() -> None:
+    (shape,) = shapes({"kind": "stroke", "d": 10, "p": [0, 0] + [400_000, 400_000] * 10})
+    assert box_of(shape).width > 0
+    mask = rasterise([shape], 100, 100)
+    assert mask.box.x1 == 100
