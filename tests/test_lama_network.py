@@ -85,15 +85,17 @@ def test_the_prediction_has_the_size_of_the_picture(height: int, width: int) -> 
     assert predicted.max() < 1
 
 
-def test_front_and_rear_are_the_two_parts_of_the_network() -> None:
+def test_front_blocks_and_upsampling_are_the_parts_of_the_network() -> None:
     torch.manual_seed(0)
     network = FFCResNetGenerator(n_blocks=2, base_channels=4).eval()
     x = torch.rand(1, 4, 32, 48)
     with torch.inference_mode():
-        branches = network.front(x)
-        assert branches.local.shape == (1, 8, 4, 6)
-        assert branches.wide.shape == (1, 24, 4, 6)
-        torch.testing.assert_close(network.rear(branches), network(x), rtol=0, atol=0)
+        features = network.front(x)
+        assert features.local.shape == (1, 8, 4, 6)
+        assert features.wide.shape == (1, 24, 4, 6)
+        for index in range(network.n_blocks):
+            features = network.block(index, features)
+        torch.testing.assert_close(network.upsample(features), network(x), rtol=0, atol=0)
 
 
 def test_one_pixel_changes_every_output_of_a_fourier_unit() -> None:

@@ -12,6 +12,8 @@ Everything below works on float tensors in (B, C, H, W) order; H and W of the pi
 This form is for reading, for gradients (`refine`) and as the reference; `inference` holds the fast one.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import torch
@@ -21,6 +23,9 @@ GLOBAL_SHARE = 0.75
 """Share of the channels that belongs to the global branch, inside and at the end of the downsampling part."""
 
 DOWNSAMPLINGS = 3
+
+_FIRST_BLOCK = DOWNSAMPLINGS + 2
+"""Index in the published numbering: padding, a 7x7 convolution and the downsampling layers come before the blocks."""
 
 
 class Branches(NamedTuple):
@@ -177,7 +182,7 @@ class FFCResNetGenerator(nn.Module):
     """Downsampling by 8, `n_blocks` FFC residual blocks, upsampling by 8.
 
     Takes cat([image * (1 - mask), mask]), (B, 4, H, W) with RGB in [0, 1] and mask 1 in the hole; returns the
-    prediction for the whole picture, (B, 3, H, W) in (0, 1). `rear(front(x))` is `forward(x)`.
+    prediction for the whole picture, (B, 3, H, W) in (0, 1).
 
     big-lama is `FFCResNetGenerator()`, lama-fourier `FFCResNetGenerator(n_blocks=9)`.
     """
@@ -206,26 +211,31 @@ class FFCResNetGenerator(nn.Module):
         self.n_blocks = n_blocks
 
     def front(self, x: Tensor) -> Branches:
-        """Layers 0 to 4: the masked picture (B, 4, H, W) to features at an eighth of its size."""
-        *before, split = list(self.model)[: DOWNSAMPLINGS + 2]
+        """The downsampling part, (B, 4, H, W) to features at an eighth of the size."""
+        *before, split = list(self.model)[:_FIRST_BLOCK]
         for layer in before:
             x = layer(x)
         features: Branches = split(x)
         return features
 
-    def rear(self, features: Branches) -> Tensor:
-        """The residual blocks and the upsampling part: features to the prediction (B, 3, H, W)."""
-        split = DOWNSAMPLINGS + 2
-        *blocks, join = list(self.model)[split : split + self.n_blocks + 1]
-        for block in blocks:
-            features = block(features)
+    def block(self, index: int, features: Branches) -> Branches:
+        """Residual block number `index`, counted from 0."""
+        out: Branches = self.model[_FIRST_BLOCK + index](features)
+        return out
+
+    def upsample(self, features: Branches) -> Tensor:
+        """The upsampling part, features to the prediction (B, 3, H, W)."""
+        join, *after = list(self.model)[_FIRST_BLOCK + self.n_blocks :]
         x: Tensor = join(features)
-        for layer in list(self.model)[split + self.n_blocks + 1 :]:
+        for layer in after:
             x = layer(x)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.rear(self.front(x))
+        features = self.front(x)
+        for index in range(self.n_blocks):
+            features = self.block(index, features)
+        return self.upsample(features)
 
 
 def masked_input(image: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,293 @@
+"""Feature refinement: coarse-to-fine optimisation of LaMa's features, for holes larger than the network's habit.
+
+Paper: Kulshreshtha, Pugh, Jiddi, "Feature Refinement to Improve High Resolution Image Inpainting", 2022. Original code:
+https://github.com/geomagical/lama-with-refiner (Apache-2.0).
+
+LaMa fills well at the size it was trained at and loses structure on larger pictures. So the picture is filled at a
+coarse size first; at each finer size the features between the network's front and rear are then changed, by gradient
+descent, until the fill shrunk to the coarser size looks like the coarser fill. The weights stay as they are.
+
+Different from the original: the result of a picture over the pixel budget is brought back to the picture's size, work
+is reported and can be stopped between residual blocks, and blocks are computed a second time in the backward pass
+instead of being remembered when memory is short.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .network import Branches, masked_input
+
+MODULO = 8
+"""The network's sides are multiples of this."""
+
+_EPSILON = 1e-8
+_BLUR_SIGMA = 1.0
+_BLUR_RADIUS = 2
+_EROSION_RADIUS = 7
+
+
+class TwoPartNetwork(Protocol):
+    """The generator, readable or fast, seen from outside: front, residual blocks, upsampling part."""
+
+    @property
+    def n_blocks(self) -> int: ...
+
+    def front(self, x: Tensor) -> Branches:
+        """(B, 4, H, W) -> features at an eighth of the size."""
+        ...
+
+    def block(self, index: int, features: Branches) -> Branches:
+        """Residual block number `index`."""
+        ...
+
+    def upsample(self, features: Branches) -> Tensor:
+        """Features -> (B, 3, H, W) in (0, 1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The numbers of the method, with the authors' values.
+
+    iterations  passes through the rear part at every scale but the coarsest
+    scales      at most so many sizes, each half of the next finer one
+    budget_px   larger pictures are shrunk to this area first
+    min_side    the shorter side of the coarsest size is about this
+    """
+
+    iterations: int = 15
+    scales: int = 3
+    budget_px: int = 1_800_000
+    min_side: int = 512
+    learning_rate: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A picture of the pyramid and its hole: (1, 3, h, w) in [0, 1] and (1, 1, h, w) in {0, 1}."""
+
+    image: Tensor
+    mask: Tensor
+
+    @property
+    def area(self) -> int:
+        return self.image.shape[2] * self.image.shape[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where the refinement stands after one pass.
+
+    done, total  work in passes over a picture of the coarsest size, so that equal steps take about equal time
+    picture      the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
+    loss         what the descent lowers; 0 for the coarsest level, which is not optimised
+    """
+
+    done: int
+    total: int
+    picture: Tensor
+    loss: Tensor
+
+
+def refine(
+    network: TwoPartNetwork,
+    image: Tensor,
+    mask: Tensor,
+    *,
+    settings: Settings,
+    check: Callable[[], None] = lambda: None,
+    remember: bool = True,
+) -> Iterator[Step]:
+    """Fill and refine a picture; the last step's picture is the result at the working size (see `at_size_of`).
+
+    image     (1, 3, H, W) RGB in [0, 1], at least 16 x 16
+    mask      (1, 1, H, W), 1 = hole
+    check     called between residual blocks, forward and backward; may raise to stop
+    remember  keep each block's intermediate features for the backward pass; computing them again needs a fraction of
+              the memory and half as much time again
+    """
+    levels = pyramid(image, mask, settings)
+    shares = [round(level.area / levels[0].area) for level in levels]
+    total = 1 + settings.iterations * sum(shares[1:])
+    result = _single_pass(network, levels[0], check)
+    done = 1
+    yield Step(done, total, result, torch.zeros(()))
+    for level, share in zip(levels[1:], shares[1:], strict=True):
+        coarser = result
+        for result, loss in _descent(network, level, coarser, settings=settings, check=check, remember=remember):
+            done += share
+            yield Step(done, total, result, loss)
+
+
+def at_size_of(image: Tensor, mask: Tensor, picture: Tensor) -> Tensor:
+    """A step's picture brought to the size of the image it began with; known pixels are those of `image`."""
+    if picture.shape[2:] != image.shape[2:]:
+        picture = _resized(picture, (image.shape[2], image.shape[3]))
+    return _composite(picture, image, mask)
+
+
+def pyramid(image: Tensor, mask: Tensor, settings: Settings) -> list[Level]:
+    """The picture at every scale, coarsest first."""
+    height, width = image.shape[2:]
+    if height * width > settings.budget_px:
+        ratio = math.sqrt(settings.budget_px / (height * width))
+        size = (int(height * ratio), int(width * ratio))
+        image = _resized(image, size)
+        mask = (_resized(mask, size) > _EPSILON).to(image.dtype)
+    levels = [Level(image, mask)]
+    for _ in range(scale_count(image.shape[2], image.shape[3], settings) - 1):
+        finer = levels[0]
+        levels.insert(0, Level(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
+    return levels
+
+
+def scale_count(height: int, width: int, settings: Settings) -> int:
+    """How many sizes a picture within the budget is worked at. 1 means: there is nothing to refine."""
+    doublings = max(0.0, math.log2(min(height, width) / settings.min_side))
+    return min(1 + round(doublings), settings.scales)
+
+
+def halved(x: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, C, h // 2, w // 2): a small Gaussian blur, then bilinear."""
+    return _resized(_blurred(x), (x.shape[2] // 2, x.shape[3] // 2))
+
+
+def trusted(mask: Tensor) -> Tensor:
+    """Where the coarser fill is the target: deep inside the hole, at half the size of `mask`; (1, 1, h, w) bool.
+
+    The rim is left out because there the finer picture knows better.
+    """
+    inside = _resized(mask, (mask.shape[2] // 2, mask.shape[3] // 2)) >= 1 - _EPSILON
+    return _eroded(inside)
+
+
+def working_sizes(height: int, width: int, settings: Settings) -> list[tuple[int, int]]:
+    """(height, width) of every level of such a picture, coarsest first."""
+    ratio = min(1.0, math.sqrt(settings.budget_px / (height * width)))
+    height, width = int(height * ratio), int(width * ratio)
+    count = scale_count(height, width, settings)
+    return [(height >> level, width >> level) for level in reversed(range(count))]
+
+
+def _single_pass(network: TwoPartNetwork, level: Level, check: Callable[[], None]) -> Tensor:
+    """The coarsest level: what the network says."""
+    padded = _padded(level)
+    with torch.no_grad():
+        features = network.front(masked_input(padded.image, padded.mask))
+        predicted = _rear(network, features, check, remember=True)
+    return _finished(predicted, level)
+
+
+def _descent(
+    network: TwoPartNetwork,
+    level: Level,
+    coarser: Tensor,
+    *,
+    settings: Settings,
+    check: Callable[[], None],
+    remember: bool,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A finer level: its features, changed until their fill agrees with the coarser one. Yields (picture, loss)."""
+    padded = _padded(level)
+    with torch.no_grad():
+        features = network.front(masked_input(padded.image, padded.mask))
+    features = Branches(*(part.clone().requires_grad_() for part in features))
+    optimiser = torch.optim.Adam(features, lr=settings.learning_rate)
+    target = trusted(level.mask)
+    for iteration in range(settings.iterations):
+        last = iteration == settings.iterations - 1
+        with torch.set_grad_enabled(not last):
+            predicted = _rear(network, features, check, remember=remember)
+            loss = _loss(predicted, level, padded, coarser, target)
+        if not last:
+            for part, gradient in zip(features, torch.autograd.grad(loss, features), strict=True):
+                part.grad = gradient
+            optimiser.step()
+        yield _finished(predicted.detach(), level), loss.detach()
+
+
+def _rear(network: TwoPartNetwork, features: Branches, check: Callable[[], None], *, remember: bool) -> Tensor:
+    """Blocks and upsampling part, with a check before each block in both directions."""
+    for index in range(network.n_blocks):
+        check()
+        if remember or not torch.is_grad_enabled():
+            features = network.block(index, features)
+        else:
+            features = checkpoint(network.block, index, features, use_reentrant=False, preserve_rng_state=False)
+        if features.local.requires_grad:
+            _before_backward(features.local, check)
+    return network.upsample(features)
+
+
+def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
+    """Have `call` called when the backward pass arrives at x."""
+
+    def hook(_gradient: Tensor) -> None:
+        call()
+
+    x.register_hook(hook)  # type: ignore[no-untyped-call]
+
+
+def _loss(predicted: Tensor, level: Level, padded: Level, coarser: Tensor, target: Tensor) -> Tensor:
+    """Disagreement with the known pixels, padding included, and with the coarser fill where that is trusted."""
+    height, width = level.image.shape[2:]
+    known = (padded.mask < _EPSILON).expand_as(predicted)
+    loss = (predicted - padded.image).abs()[known].mean()
+    if target.any():
+        shrunk = halved(predicted[..., :height, :width])
+        loss = loss + (shrunk - coarser).abs()[target.expand_as(coarser)].mean()
+    return loss
+
+
+def _finished(predicted: Tensor, level: Level) -> Tensor:
+    """The prediction without its padding, under the level's known pixels."""
+    height, width = level.image.shape[2:]
+    return _composite(predicted[..., :height, :width], level.image, level.mask)
+
+
+def _composite(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    return mask * fill + (1 - mask) * image
+
+
+def _padded(level: Level) -> Level:
+    """Reflected at the bottom and right to sides the network takes."""
+    height, width = level.image.shape[2:]
+    pad = (0, -width % MODULO, 0, -height % MODULO)
+    return Level(F.pad(level.image, pad, mode="reflect"), F.pad(level.mask, pad, mode="reflect"))
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """Gaussian of 5 x 5 taps, sigma 1, reflected borders."""
+    taps = torch.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1, dtype=x.dtype, device=x.device)
+    line = torch.exp(-(taps**2) / (2 * _BLUR_SIGMA**2))
+    line = line / line.sum()
+    channels = x.shape[1]
+    kernel = torch.outer(line, line).expand(channels, 1, -1, -1)
+    return F.conv2d(F.pad(x, (_BLUR_RADIUS,) * 4, mode="reflect"), kernel, groups=channels)
+
+
+def _eroded(inside: Tensor) -> Tensor:
+    """Binary erosion of a (1, 1, h, w) bool by the 15 x 15 ellipse; what lies outside the picture counts as inside."""
+    outside = F.pad((~inside).float(), (_EROSION_RADIUS,) * 4)
+    reached = F.conv2d(outside, _ellipse(_EROSION_RADIUS).to(inside.device)[None, None])
+    return reached == 0
+
+
+def _ellipse(radius: int) -> Tensor:
+    """The disc of OpenCV's MORPH_ELLIPSE: in row y, columns up to round(sqrt(radius^2 - y^2)) from the middle."""
+    offsets = torch.arange(-radius, radius + 1)
+    half_widths = torch.tensor([round(math.sqrt(radius**2 - int(y) ** 2)) for y in offsets])
+    return (offsets.abs()[None, :] <= half_widths[:, None]).float()

@@ -1,0 +1,154 @@
+"""Feature refinement against the stored run of the reference, on a reduced LaMa (3 blocks, 16 base channels)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from inpaint_models.errors import Cancelled
+from inpaint_models.lama.network import FFCResNetGenerator
+from inpaint_models.lama.refine import (
+    Settings,
+    Step,
+    at_size_of,
+    pyramid,
+    refine,
+    scale_count,
+    trusted,
+    working_sizes,
+)
+from parity import goldens, weights
+
+GOLDEN_SETTINGS = Settings(min_side=256)
+
+
+@pytest.fixture(scope="module")
+def golden() -> goldens.Golden:
+    return goldens.load("lama_refiner", "golden_small_512")
+
+
+@pytest.fixture(scope="module")
+def reduced_lama() -> FFCResNetGenerator:
+    tensors = weights.state_dict(weights.read_manifest("lama_refiner"), "generator")
+    network = FFCResNetGenerator(n_blocks=3, base_channels=16)
+    network.load_state_dict({key.removeprefix("generator."): torch.from_numpy(t) for key, t in tensors.items()})
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def tiny_lama() -> FFCResNetGenerator:
+    torch.manual_seed(0)
+    return FFCResNetGenerator(n_blocks=2, base_channels=4).eval().requires_grad_(False)
+
+
+def picture_and_mask(golden: goldens.Golden) -> tuple[Tensor, Tensor]:
+    image = torch.from_numpy(golden["image"]).permute(2, 0, 1)[None] / 255
+    return image, torch.from_numpy(golden["mask"] > 127).float()[None, None]
+
+
+def random_picture(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Noise with a square hole in its middle half."""
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = 1
+    return image, mask
+
+
+def last(steps: list[Step]) -> Tensor:
+    return steps[-1].picture
+
+
+def test_pyramid_and_trusted_area_equal_the_reference(golden: goldens.Golden) -> None:
+    coarse, fine = pyramid(*picture_and_mask(golden), GOLDEN_SETTINGS)
+    goldens.assert_close("scale0_image", coarse.image.numpy(), golden, atol=1e-6)
+    assert np.array_equal(coarse.mask[0, 0].numpy() > 0, golden["scale0_mask"] > 0)
+    assert np.array_equal(trusted(fine.mask)[0, 0].numpy(), golden["eroded_mask"] > 0)
+
+
+def test_the_descent_follows_the_reference_step_by_step(
+    golden: goldens.Golden, reduced_lama: FFCResNetGenerator
+) -> None:
+    """Three passes tell: between two of them the loss falls by a hundred times the tolerance."""
+    settings = replace(GOLDEN_SETTINGS, iterations=3)
+    coarsest, *descent = refine(reduced_lama, *picture_and_mask(golden), settings=settings)
+    goldens.assert_close("scale0_inpainted", coarsest.picture.numpy(), golden, atol=1e-4)
+    losses = [step.loss.item() for step in descent]
+    np.testing.assert_allclose(losses, golden["losses"][:3], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "levels"), [(512, 4000, 1), (723, 900, 1), (725, 900, 2), (1024, 1100, 2), (8000, 8000, 3)]
+)
+def test_a_level_is_added_for_each_doubling_of_the_shorter_side(height: int, width: int, levels: int) -> None:
+    assert scale_count(height, width, Settings()) == levels
+
+
+@pytest.mark.parametrize(("height", "width"), [(50, 70), (129, 97), (200, 300)])
+def test_planned_sizes_are_those_of_the_pyramid(height: int, width: int) -> None:
+    settings = Settings(min_side=32, budget_px=20_000)
+    levels = pyramid(*random_picture(height, width), settings)
+    assert working_sizes(height, width, settings) == [tuple(level.image.shape[2:]) for level in levels]
+
+
+def test_odd_sizes_are_refined_and_known_pixels_stay(tiny_lama: FFCResNetGenerator) -> None:
+    image, mask = random_picture(70, 107)
+    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=3, min_side=32)))
+    assert len(steps) == 1 + 3
+    assert last(steps).shape == image.shape
+    known = mask.expand_as(image) == 0
+    assert torch.equal(last(steps)[known], image[known])
+    assert steps[3].loss < steps[1].loss
+
+
+def test_computing_blocks_again_gives_the_same_picture(tiny_lama: FFCResNetGenerator) -> None:
+    image, mask = random_picture(64, 64)
+    settings = Settings(iterations=3, min_side=32)
+    remembered = last(list(refine(tiny_lama, image, mask, settings=settings, remember=True)))
+    computed_again = last(list(refine(tiny_lama, image, mask, settings=settings, remember=False)))
+    assert torch.equal(remembered, computed_again)
+
+
+def test_a_picture_over_the_budget_comes_back_in_its_own_size(tiny_lama: FFCResNetGenerator) -> None:
+    image, mask = random_picture(160, 120)
+    settings = Settings(iterations=2, min_side=32, budget_px=80 * 60)
+    small = last(list(refine(tiny_lama, image, mask, settings=settings)))
+    assert small.shape == (1, 3, 80, 60)
+    result = at_size_of(image, mask, small)
+    assert result.shape == image.shape
+    known = mask.expand_as(image) == 0
+    assert torch.equal(result[known], image[known])
+
+
+def test_a_hole_too_thin_to_be_trusted_is_filled_all_the_same(tiny_lama: FFCResNetGenerator) -> None:
+    image, mask = random_picture(64, 64)
+    mask.zero_()
+    mask[..., 30:33, :] = 1
+    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=3, min_side=32)))
+    assert all(torch.isfinite(step.loss) for step in steps)
+    assert torch.isfinite(last(steps)).all()
+
+
+def test_work_is_counted_in_equal_steps_up_to_the_total(tiny_lama: FFCResNetGenerator) -> None:
+    image, mask = random_picture(128, 128)
+    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=2, min_side=32)))
+    assert [step.done for step in steps] == [1, 5, 9, 25, 41]
+    assert {step.total for step in steps} == {41}
+
+
+@pytest.mark.parametrize("calls", [1, 4, 6])
+def test_it_stops_where_the_check_says_so(tiny_lama: FFCResNetGenerator, calls: int) -> None:
+    """Two checks in the single pass, two forward and two backward in an iteration: all three kinds are met."""
+    left = calls
+
+    def check() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Cancelled
+
+    image, mask = random_picture(64, 64)
+    with pytest.raises(Cancelled):
+        list(refine(tiny_lama, image, mask, settings=Settings(iterations=9, min_side=32), check=check))
+    assert left == 0
