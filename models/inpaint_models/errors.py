@@ -100,7 +100,11 @@ class UnsafeWeights(WeightsError):
 
 
 class DownloadFailed(WeightsError):
-    """No source delivered the file."""
+    """No source delivered the file. `cause` is a word for programs: "timeout", "not_found", "disk_full" ..."""
+
+    def __init__(self, message: str, *, cause: str = "connection") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Unavailable(ModelError):

@@ -3,7 +3,21 @@
 Nothing here imports torch until tensors are read.
 """
 
+from .download import DownloadProgress, download
 from .folders import MODEL_DIR_VARIABLE, default_model_dir
+from .locate import FileState, ModelFiles, accept, locate
+from .network import Network
 from .reading import read_state_dict
 
-__all__ = ["MODEL_DIR_VARIABLE", "default_model_dir", "read_state_dict"]
+__all__ = [
+    "MODEL_DIR_VARIABLE",
+    "DownloadProgress",
+    "FileState",
+    "ModelFiles",
+    "Network",
+    "accept",
+    "default_model_dir",
+    "download",
+    "locate",
+    "read_state_dict",
+]

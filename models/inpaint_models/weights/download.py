@@ -1,0 +1,283 @@
+"""Fetching what is missing: several sources, one final name, and only for bytes that were verified."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from filelock import FileLock, Timeout
+
+from ..errors import DownloadFailed, UnsafeWeights, WeightsCorrupted
+from ..registry import ModelEntry, WeightsFile
+from . import disk
+from .folders import hub_address
+from .formats import format_of
+from .ledger import Digests, Ledger, Row, digests_of
+from .locate import FileState, ModelFiles, locate
+from .network import Network, Trouble
+from .part import Target, check, disk_trouble, fetch
+
+_logger = logging.getLogger(__name__)
+
+_LOCK_POLL_S = 0.5
+_PROGRESS_THAT_COUNTS_BYTES = 1 << 20
+"""An attempt that brings this much is not held against its source: large files over bad lines need many."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """Where a download stands.
+
+    stage        "waiting" = another process is fetching the same file
+    done_bytes   of all the model's files together
+    total_bytes  None where a size is not known yet
+    """
+
+    stage: Literal["waiting", "downloading", "verifying"]
+    file: str
+    done_bytes: int
+    total_bytes: int | None
+
+
+ProgressListener = Callable[[DownloadProgress], None]
+
+
+def _nobody(progress: DownloadProgress) -> None:
+    """A listener that is not there."""
+
+
+def _never() -> bool:
+    """The cancel switch of a caller who has none."""
+    return False
+
+
+def download(
+    entry: ModelEntry,
+    model_dir: Path | None = None,
+    *,
+    progress: ProgressListener = _nobody,
+    cancelled: Callable[[], bool] = _never,
+    local_files_only: bool = False,
+    network: Network | None = None,
+) -> ModelFiles:
+    """The model's files, all of them there and verified; what is missing is fetched into the model folder.
+
+    A file gets its name only after its size and hash were checked. What was cut off, killed or cancelled leaves
+    NAME.part, and the next call goes on from there. A second process waits for the first and then uses its file.
+
+    progress          called for every piece that arrives; may raise to stop
+    cancelled         asked four times a second
+    local_files_only  raise `WeightsMissing` rather than open a socket
+
+    Raises `WeightsMissing`, `WeightsCorrupted` (no source has the published file), `DownloadFailed`, `Cancelled`.
+    """
+    found = locate(entry, model_dir)
+    if local_files_only or found.status == "ready":
+        found.require_ready()
+        return found
+    fetchable = [files for files in (entry.weights, *entry.alternatives) if all(file.sources for file in files)]
+    if not fetchable:
+        found.require_ready()
+    troubles: list[DownloadFailed | WeightsCorrupted] = []
+    for files in fetchable:
+        job = _Job(entry, files, found.model_dir, progress, cancelled, network or Network())
+        try:
+            job.run()
+            return locate(entry, model_dir)
+        except (DownloadFailed, WeightsCorrupted) as error:
+            troubles.append(error)
+            if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
+                break
+    raise troubles[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The download of one set of files."""
+
+    entry: ModelEntry
+    files: tuple[WeightsFile, ...]
+    model_dir: Path
+    progress: ProgressListener
+    cancelled: Callable[[], bool]
+    network: Network
+
+    def run(self) -> None:
+        for file in self.files:
+            target = Target(self.model_dir / file.name, file.size_bytes, proven=bool(file.sha256 or file.md5))
+            try:
+                with self._only_process(file, target):
+                    if self._state(file).status != "ready":
+                        self._fetch(file, target)
+            except OSError as error:
+                raise self._failed(file, [disk_trouble(error, self.model_dir)]) from error
+
+    def _state(self, file: WeightsFile) -> FileState:
+        located = locate(_alone(self.entry, file), self.model_dir)
+        return located.files[0]
+
+    def _fetch(self, file: WeightsFile, target: Target) -> None:
+        """From the first source that delivers the right bytes."""
+        _set_aside(target.path)
+        troubles: list[Trouble] = []
+        for source in file.sources:
+            try:
+                self._from_source(source, file, target)
+                return
+            except Trouble as trouble:
+                _logger.warning("%s: %s", file.name, trouble)
+                troubles.append(trouble)
+                if trouble.cause in ("disk_full", "disk"):
+                    break
+        raise self._failed(file, troubles)
+
+    def _from_source(self, source: str, file: WeightsFile, target: Target) -> None:
+        """Tries again while that makes sense; wrong bytes are fetched afresh once."""
+        failures = mismatches = 0
+        best = target.done_bytes
+        while True:
+            try:
+                url, secret_headers = _address(source)
+                fetch(
+                    url,
+                    target,
+                    self.network,
+                    secret_headers=secret_headers,
+                    listener=lambda done, total: self._tell("downloading", file, done, total),
+                    cancelled=self.cancelled,
+                )
+                self._finish(file, target)
+                return
+            except Trouble as trouble:
+                mismatches += trouble.cause == "wrong_content"
+                progressed = target.done_bytes - best >= _PROGRESS_THAT_COUNTS_BYTES
+                failures = 1 if progressed else failures + 1
+                best = max(best, target.done_bytes)
+                if not trouble.retryable or failures >= self.network.tries or mismatches > 1:
+                    raise
+                self._wait(self.network.wait_s(failures, trouble.retry_after_s))
+
+    def _finish(self, file: WeightsFile, target: Target) -> None:
+        """Checks the whole part, puts it on the disk for good and gives it its name."""
+        size = target.done_bytes
+        disk.sync_file(target.part)
+        with target.part.open("rb") as handle:
+            sums = digests_of(handle, lambda done: self._verifying(file, done, size))
+            wrong = _what_is_wrong(file, sums, handle.seek(0, os.SEEK_END))
+            if not wrong and not target.proven:
+                wrong = _unusable(handle, file.name)
+        if wrong:
+            target.part.replace(_bad(target.path))
+            target.discard()
+            raise Trouble("wrong_content", wrong, retryable=True)
+        target.notes.unlink(missing_ok=True)
+        _bad(target.path).unlink(missing_ok=True)
+        disk.finish(target.part, target.path)
+        stat = target.path.stat()
+        first_use = "" if target.proven else sums.sha256
+        row = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, first_use=first_use)
+        Ledger(self.model_dir).remember(target.path, row)
+
+    def _tell(self, stage: Literal["waiting", "downloading"], file: WeightsFile, done: int, total: int | None) -> None:
+        """Counts over all files of the set: those before this one are done."""
+        index = self.files.index(file)
+        sizes = [other.size_bytes for other in self.files]
+        sizes[index] = sizes[index] or total
+        known = [size for size in sizes if size is not None]
+        whole = sum(known) if len(known) == len(sizes) else None
+        before = sum(other.size_bytes or 0 for other in self.files[:index])
+        self.progress(DownloadProgress(stage, file.name, before + done, whole))
+
+    def _verifying(self, file: WeightsFile, done: int, size: int) -> None:
+        check(self.cancelled)
+        self.progress(DownloadProgress("verifying", file.name, done, size))
+
+    def _wait(self, seconds: float) -> None:
+        """Sleeps in short pieces, so that a cancelled download ends soon."""
+        while seconds > 0:
+            check(self.cancelled)
+            piece = min(seconds, _LOCK_POLL_S)
+            self.network.sleep(piece)
+            seconds -= piece
+
+    @contextmanager
+    def _only_process(self, file: WeightsFile, target: Target) -> Iterator[None]:
+        """Lets one process in at a time. The system frees the lock of a process that died."""
+        folder = self.model_dir / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{file.name}.lock")
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                break
+            except Timeout:
+                self._tell("waiting", file, target.done_bytes, None)
+                self._wait(_LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _failed(self, file: WeightsFile, troubles: list[Trouble]) -> DownloadFailed | WeightsCorrupted:
+        said = "; ".join(dict.fromkeys(str(trouble) for trouble in troubles))
+        by_hand = f"Or put it into {self.model_dir} yourself; it comes from {file.sources[0]}"
+        if any(trouble.cause == "wrong_content" for trouble in troubles):
+            return WeightsCorrupted(f"No source has the published {file.name}: {said}. {by_hand}")
+        advice = "Make room" if troubles[-1].cause == "disk_full" else "Try again later"
+        return DownloadFailed(
+            f"{file.name} could not be downloaded: {said}. {advice}, what has arrived is kept. {by_hand}",
+            cause=troubles[-1].cause,
+        )
+
+
+def _alone(entry: ModelEntry, file: WeightsFile) -> ModelEntry:
+    """The entry as if it needed this file only, so that one file can be looked for."""
+    return replace(entry, weights=(file,), alternatives=())
+
+
+def _address(source: str) -> tuple[str, dict[str, str]]:
+    """The address to ask and headers that are only for its host: huggingface_hub knows mirrors and tokens."""
+    hub = hub_address(source)
+    if hub is None:
+        return source, {}
+    from huggingface_hub import get_token, hf_hub_url
+
+    repository, revision, file = hub
+    url = hf_hub_url(repository, file, revision=revision, endpoint=os.environ.get("HF_ENDPOINT"))
+    token = get_token()
+    return url, {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _what_is_wrong(file: WeightsFile, sums: Digests, size: int) -> str:
+    if file.size_bytes is not None and size != file.size_bytes:
+        return f"{file.name} arrived with {size:,} bytes instead of {file.size_bytes:,}"
+    if file.sha256 is not None and sums.sha256 != file.sha256:
+        return f"{file.name} arrived with SHA-256 {sums.sha256} instead of {file.sha256}"
+    if file.sha256 is None and file.md5 is not None and sums.md5 != file.md5:
+        return f"{file.name} arrived with MD5 {sums.md5} instead of {file.md5}"
+    return ""
+
+
+def _unusable(handle: BinaryIO, name: str) -> str:
+    """Why bytes that no published hash vouches for cannot be weights: a log-in page, say."""
+    try:
+        format_of(handle, name)
+    except (WeightsCorrupted, UnsafeWeights) as error:
+        return str(error)
+    return ""
+
+
+def _bad(path: Path) -> Path:
+    """Where bytes go that turned out wrong; replaced by the next ones, deleted when the right ones arrive."""
+    return path.with_name(f"{path.name}.bad")
+
+
+def _set_aside(path: Path) -> None:
+    """Somebody's file that is not the published one makes room, but is not deleted."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.replaced"))

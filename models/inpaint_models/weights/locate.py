@@ -1,0 +1,242 @@
+"""Finding a model's files: in the model folder, where IOPaint and torch.hub left them, in Hugging Face's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissing
+from ..registry import ModelEntry, WeightsFile
+from .folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
+from .formats import SUFFIXES, format_of
+from .ledger import Ledger, Listener, Row
+
+Check = Literal["remembered", "new", "all"]
+"""What to hash: nothing, what has not been hashed since it changed, or everything."""
+
+Status = Literal["ready", "unverified", "missing", "corrupted"]
+
+Proof = Literal["sha256", "md5", "first-use"]
+"""Why a file is believed: a published sum, or, where there is none, that it has not changed since its first use."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """One file of a model.
+
+    status  "unverified" = there, of the right size, but not hashed yet
+    path    where it lies; None when it is missing
+    note    a sentence for people: what is wrong, or on what the proof rests
+    """
+
+    file: WeightsFile
+    status: Status
+    path: Path | None = None
+    proof: Proof | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The files of one complete set, the entry's own or an alternative."""
+
+    entry: ModelEntry
+    model_dir: Path
+    files: tuple[FileState, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst of its files; "ready" for a model that needs none."""
+        for status in _WORST_FIRST:
+            if any(state.status == status for state in self.files):
+                return status
+        return "ready"
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """File name -> path, of the files that are there and not known to be bad."""
+        return {
+            state.file.name: state.path
+            for state in self.files
+            if state.path is not None and state.status in ("ready", "unverified")
+        }
+
+    @property
+    def missing_bytes(self) -> int:
+        """What a download would fetch, as far as sizes are published."""
+        return sum(state.file.size_bytes or 0 for state in self.files if state.file.name not in self.paths)
+
+    def require_ready(self) -> dict[str, Path]:
+        """The paths. Raises `WeightsMissing` or `WeightsCorrupted`, saying what to put where."""
+        if self.status in ("ready", "unverified"):
+            return self.paths
+        raise _error_class(self.status)(self.explain())
+
+    def explain(self) -> str:
+        """What is wrong and what to do about it, in a sentence or two; empty when all is well."""
+        wrong = [state for state in self.files if state.status not in ("ready", "unverified")]
+        if not wrong:
+            return ""
+        damaged = [state.note for state in wrong if state.status == "corrupted"]
+        names = " and ".join(_described(state.file) for state in wrong)
+        source = next((source for state in wrong for source in state.file.sources), "")
+        origin = f" It comes from {source}" if source else ""
+        what = " ".join(damaged) if damaged else f"{self.entry.title} needs {names}, which is not on this machine."
+        return f"{what} Run: lama-server download {self.entry.name}, or put {names} into {self.model_dir}.{origin}"
+
+
+def locate(
+    entry: ModelEntry, model_dir: Path | None = None, *, check: Check = "new", listener: Listener | None = None
+) -> ModelFiles:
+    """Where the model's files are and whether they are what was published. Opens no socket and imports no torch.
+
+    Looks at every folder in turn and takes the first good copy; alternative sets are looked at only when the entry's
+    own set is not complete. Files outside the model folder are used where they lie and never changed.
+
+    check     "remembered" costs a few system calls and is for lists; "new" is for loading; "all" for `verify`
+    listener  told the bytes hashed so far of the file at hand
+    """
+    home = model_dir or default_model_dir()
+    own = _located(entry, entry.weights, home, check, listener)
+    if own.status in ("ready", "unverified"):
+        return own
+    for files in entry.alternatives:
+        other = _located(entry, files, home, check, listener)
+        if other.status in ("ready", "unverified"):
+            return other
+    return own
+
+
+def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
+    """Trusts files without a published sum as they are now, after somebody replaced one on purpose."""
+    files = locate(entry, model_dir, check="new")
+    ledger = Ledger(files.model_dir)
+    for state in files.files:
+        unpublished = state.path is not None and state.proof in (None, "first-use")
+        if unpublished and state.path is not None and (row := ledger.recorded(state.path)) and row.first_use:
+            ledger.trust(state.path, ledger.measure(state.path))
+    return locate(entry, model_dir, check="new")
+
+
+_WORST_FIRST: tuple[Status, ...] = ("corrupted", "missing", "unverified")
+
+
+def _located(
+    entry: ModelEntry, files: tuple[WeightsFile, ...], home: Path, check: Check, listener: Listener | None
+) -> ModelFiles:
+    ledger = Ledger(home)
+    states = tuple(
+        _first_good(file, _candidates(entry, file, home, alone=len(files) == 1), ledger, check, listener)
+        for file in files
+    )
+    return ModelFiles(entry, home, states)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file that may be the one. `published` = it claims to be the very file that the entry describes."""
+
+    path: Path
+    published: bool
+
+
+def _candidates(entry: ModelEntry, file: WeightsFile, home: Path, *, alone: bool) -> Iterator[_Candidate]:
+    """In the order of preference: what somebody chose by hand, our own downloads, what other programs left."""
+    own_folder = home / entry.name
+    if own_folder.is_dir():
+        for suffix in SUFFIXES:
+            for path in sorted(own_folder.glob(f"*{suffix}")):
+                if path.name == file.name:
+                    yield _Candidate(path, published=True)
+                elif alone or path.stem == Path(file.name).stem:
+                    yield _Candidate(path, published=False)
+    yield _Candidate(home / file.name, published=True)
+    for suffix in SUFFIXES:
+        other_form = (home / file.name).with_suffix(suffix)
+        if other_form.name != file.name:
+            yield _Candidate(other_form, published=False)
+    for name in dict.fromkeys((file.name, *(source.rpartition("/")[2] for source in file.sources))):
+        for folder in torch_hub_dirs():
+            yield _Candidate(folder / name, published=True)
+    for source in file.sources:
+        for cache in hub_cache_dirs():
+            for path in in_hub_cache(source, cache):
+                yield _Candidate(path, published=True)
+
+
+def _first_good(
+    file: WeightsFile, candidates: Iterator[_Candidate], ledger: Ledger, check: Check, listener: Listener | None
+) -> FileState:
+    bad: FileState | None = None
+    for candidate in candidates:
+        if not candidate.path.is_file():
+            continue
+        state = _judged(file, candidate, ledger, check, listener)
+        if state.status in ("ready", "unverified"):
+            return state
+        bad = bad or state
+    return bad or FileState(file, "missing")
+
+
+def _judged(
+    file: WeightsFile, candidate: _Candidate, ledger: Ledger, check: Check, listener: Listener | None
+) -> FileState:
+    path = candidate.path
+    try:
+        size = path.stat().st_size
+        if candidate.published and file.size_bytes is not None and size != file.size_bytes:
+            return FileState(
+                file, "corrupted", path, note=f"{path} has {size:,} bytes; the published file has {file.size_bytes:,}."
+            )
+        row = ledger.remembered(path) if check != "all" else None
+        if row is None and check == "remembered":
+            return FileState(file, "unverified", path)
+        row = row or ledger.measure(path, listener)
+        if candidate.published and (file.sha256 or file.md5):
+            return _against_published(file, path, row)
+        return _against_first_use(file, path, row, ledger, check)
+    except OSError as error:
+        return FileState(file, "corrupted", path, note=f"{path} cannot be read: {error.strerror}.")
+
+
+def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
+    if row.sha256 == file.sha256:
+        return FileState(file, "ready", path, "sha256")
+    if file.sha256 is None and row.md5 == file.md5:
+        return FileState(file, "ready", path, "md5")
+    found, wanted = (row.sha256, file.sha256) if file.sha256 else (row.md5, file.md5)
+    kind = "SHA-256" if file.sha256 else "MD5"
+    return FileState(
+        file, "corrupted", path, note=f"{path} is not the published file: its {kind} is {found}, not {wanted}."
+    )
+
+
+def _against_first_use(file: WeightsFile, path: Path, row: Row, ledger: Ledger, check: Check) -> FileState:
+    if not row.first_use:
+        if check == "remembered":
+            return FileState(file, "unverified", path)
+        try:
+            with path.open("rb") as handle:
+                format_of(handle, path.name)
+        except (WeightsCorrupted, UnsafeWeights) as error:
+            return FileState(file, "corrupted", path, note=str(error))
+        row = ledger.trust(path, row)
+    if row.first_use == row.sha256:
+        note = f"Nobody published a hash for {path.name}; since its first use it must have SHA-256 {row.sha256}."
+        return FileState(file, "ready", path, "first-use", note)
+    return FileState(
+        file,
+        "corrupted",
+        path,
+        note=f"{path} has changed since its first use. If you replaced it on purpose: lama-server verify --accept.",
+    )
+
+
+def _error_class(status: Status) -> type[WeightsError]:
+    return WeightsCorrupted if status == "corrupted" else WeightsMissing
+
+
+def _described(file: WeightsFile) -> str:
+    return f"{file.name} ({file.size_bytes / 2**20:.0f} MiB)" if file.size_bytes else file.name

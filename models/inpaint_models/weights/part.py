@@ -1,0 +1,233 @@
+"""A file on its way: bytes under NAME.part beside the final name, and what the server said of them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import Cancelled
+from . import disk
+from .network import Answer, Network, Trouble
+
+_CHUNK_BYTES = 1 << 16
+_SPACE_FACTOR = 1.1
+_CANCEL_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is wanted.
+
+    size_bytes   None where nobody published it
+    proven       whether a published hash will decide about the bytes, so that parts of several servers may be joined
+    """
+
+    path: Path
+    size_bytes: int | None
+    proven: bool
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def notes(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.part.json")
+
+    @property
+    def done_bytes(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def discard(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self.notes.unlink(missing_ok=True)
+
+
+def fetch(
+    url: str,
+    target: Target,
+    network: Network,
+    *,
+    secret_headers: dict[str, str],
+    listener: Callable[[int, int | None], None],
+    cancelled: Callable[[], bool],
+) -> None:
+    """Brings the part to its full length, going on where an earlier attempt ended.
+
+    listener   told (bytes so far, bytes in all or None)
+
+    Raises `Trouble` and `Cancelled`; the part stays for the next attempt in both cases.
+    """
+    offset = _resumable_bytes(url, target)
+    if target.size_bytes is not None and offset == target.size_bytes:
+        return
+    headers = {"Accept-Encoding": "identity", "User-Agent": "lama-server"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+        if validator := _validator(url, target):
+            headers["If-Range"] = validator
+    try:
+        answer = network.get(url, headers, secret_headers)
+    except Trouble as trouble:
+        if trouble.cause == "bad_answer" and offset:
+            target.discard()
+        raise
+    try:
+        offset, total = _start(answer, offset, target)
+        _note(url, answer, target)
+        with _interrupted_when(cancelled, answer):
+            _receive(answer, target, offset, total, listener, cancelled)
+    finally:
+        answer.close()
+
+
+def _resumable_bytes(url: str, target: Target) -> int:
+    """How much of the part can be built upon; what cannot is thrown away."""
+    done = target.done_bytes
+    too_long = target.size_bytes is not None and done > target.size_bytes
+    if done and (too_long or not (target.proven or _validator(url, target))):
+        target.discard()
+        return 0
+    return done
+
+
+def _start(answer: Answer, offset: int, target: Target) -> tuple[int, int | None]:
+    """(where this answer starts, length of the whole file); refuses what cannot be the file."""
+    length = answer.header("Content-Length")
+    total = int(length) if length.isdecimal() else None
+    if answer.response.status == 206:
+        start, total = _content_range(answer)
+        if start != offset:
+            target.discard()
+            raise Trouble("bad_answer", f"{answer.host} sent another part of the file", retryable=True)
+    else:
+        offset = 0
+    if target.size_bytes is not None and total is not None and total != target.size_bytes:
+        message = f"{answer.host} offers {total:,} bytes instead of {target.size_bytes:,}"
+        raise Trouble("wrong_length", message, retryable=False)
+    if target.size_bytes is None and answer.header("Content-Type").startswith("text/html"):
+        raise Trouble("wrong_content", f"{answer.host} sent a web page instead of the file", retryable=False)
+    whole = target.size_bytes or total
+    _check_space(target, offset, whole)
+    return offset, whole
+
+
+def _content_range(answer: Answer) -> tuple[int, int | None]:
+    """(first byte, length of the whole) of "bytes 5-9/10"."""
+    unit, _, rest = answer.header("Content-Range").partition(" ")
+    span, _, total = rest.partition("/")
+    start = span.partition("-")[0]
+    if unit != "bytes" or not start.isdecimal():
+        return -1, None
+    return int(start), int(total) if total.isdecimal() else None
+
+
+def _check_space(target: Target, offset: int, total: int | None) -> None:
+    free = disk.free_bytes(target.path.parent)
+    if total is not None and free < _SPACE_FACTOR * total - offset:
+        message = (
+            f"{target.path.parent} has {free / 2**20:,.0f} MiB free and {target.path.name} needs "
+            f"{(_SPACE_FACTOR * total - offset) / 2**20:,.0f} MiB"
+        )
+        raise Trouble("disk_full", message, retryable=False)
+
+
+def _receive(
+    answer: Answer,
+    target: Target,
+    offset: int,
+    total: int | None,
+    listener: Callable[[int, int | None], None],
+    cancelled: Callable[[], bool],
+) -> None:
+    done = offset
+    with _disk_trouble(target), target.part.open("r+b" if offset else "wb") as part:
+        part.seek(offset)
+        part.truncate()
+        listener(done, total)
+        while True:
+            check(cancelled)
+            data = _read(answer, cancelled)
+            if not data:
+                break
+            part.write(data)
+            done += len(data)
+            if total is not None and done > total:
+                target.discard()
+                raise Trouble("wrong_length", f"{answer.host} sent more than {total:,} bytes", retryable=False)
+            listener(done, total)
+    if total is not None and done < total:
+        raise Trouble("connection", f"{answer.host} hung up after {done:,} of {total:,} bytes", retryable=True)
+
+
+def _read(answer: Answer, cancelled: Callable[[], bool]) -> bytes:
+    try:
+        return answer.read(_CHUNK_BYTES)
+    except Trouble:
+        check(cancelled)
+        raise
+
+
+def check(cancelled: Callable[[], bool]) -> None:
+    """Raises `Cancelled` when nobody wants the file any more."""
+    if cancelled():
+        raise Cancelled("The download was stopped. What has arrived is kept; the next one goes on from there.")
+
+
+@contextmanager
+def _interrupted_when(cancelled: Callable[[], bool], answer: Answer) -> Iterator[None]:
+    """A server that says nothing does not keep a cancelled download waiting."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(_CANCEL_POLL_S):
+            if cancelled():
+                answer.interrupt()
+                return
+
+    watcher = threading.Thread(target=watch, name="download-cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watcher.join()
+
+
+@contextmanager
+def _disk_trouble(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_trouble(error, target.path.parent) from error
+
+
+def disk_trouble(error: OSError, folder: Path) -> Trouble:
+    """A failure to write, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Trouble("disk_full", f"the disk that holds {folder} is full", retryable=False)
+    return Trouble("disk", f"{folder} cannot be written to ({error.strerror or error})", retryable=False)
+
+
+def _note(url: str, answer: Answer, target: Target) -> None:
+    """Writes down by what the server will know that its file is still the same."""
+    etag = answer.header("ETag")
+    validator = etag if etag and not etag.startswith("W/") else answer.header("Last-Modified")
+    with _disk_trouble(target):
+        disk.write_atomically(target.notes, json.dumps({"url": url, "validator": validator}).encode())
+
+
+def _validator(url: str, target: Target) -> str:
+    """What this address said of the part at hand; empty when it said nothing or another address did."""
+    try:
+        notes = json.loads(target.notes.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    if not isinstance(notes, dict) or notes.get("url") != url:
+        return ""
+    return str(notes.get("validator", ""))

@@ -1,0 +1,589 @@
+"""A download ends in the published bytes under their final name, or in a named error and something to go on from."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_hub import FakeHub, Fault
+from inpaint_models.errors import Cancelled, DownloadFailed, WeightsCorrupted, WeightsError, WeightsMissing
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.weights import DownloadProgress, Network, download, locate
+
+CONTENT = random.Random(1).randbytes(300_001)
+NAME = "big.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees or changes the caches of the person who runs it, and no proxy stands between it and the hub."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub({NAME: CONTENT}) as running:
+        yield running
+
+
+@dataclass
+class Naps:
+    """A clock that never waits and remembers what it was asked for."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def network(naps: Naps | None = None, **changes: Any) -> Network:
+    """Impatient, for the local hub."""
+    base = Network(
+        connect_timeout_s=2.0,
+        read_timeout_s=0.4,
+        plain_http_hosts=frozenset({"127.0.0.1"}),
+        sleep=naps or Naps(),
+        chance=lambda: 0.5,
+    )
+    return replace(base, **changes)
+
+
+def entry(*files: WeightsFile, **changes: Any) -> ModelEntry:
+    made = ModelEntry(
+        name="tiny",
+        title="Tiny",
+        trait="",
+        description="",
+        licence=Licence("MIT", ""),
+        loader="nowhere:load",
+        weights=files,
+    )
+    return replace(made, **changes)
+
+
+def published(*sources: str, name: str = NAME, content: bytes = CONTENT) -> WeightsFile:
+    return WeightsFile(name, sources, len(content), hashlib.sha256(content).hexdigest())
+
+
+def unpublished(*sources: str) -> WeightsFile:
+    return WeightsFile(NAME, sources)
+
+
+def fetch(hub: FakeHub, home: Path, file: WeightsFile | None = None, **changes: Any) -> Path:
+    files = download(entry(file or published(hub.url(NAME))), home, **{"network": network(), **changes})
+    assert files.status == "ready"
+    return files.paths[NAME]
+
+
+def leftovers(home: Path) -> set[str]:
+    return {path.name for path in home.iterdir()} - {NAME, ".locks", "verified.json", ".verified.json.lock"}
+
+
+def test_a_download_ends_in_the_published_bytes_under_the_final_name(hub: FakeHub, tmp_path: Path) -> None:
+    assert fetch(hub, tmp_path / "models").read_bytes() == CONTENT
+    assert leftovers(tmp_path / "models") == set()
+    assert hub.statuses() == [200]
+
+
+def test_what_is_there_is_not_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    for _ in range(2):
+        fetch(hub, tmp_path)
+    assert len(hub.asked) == 1
+
+
+def test_progress_counts_up_to_the_whole(hub: FakeHub, tmp_path: Path) -> None:
+    seen: list[DownloadProgress] = []
+    fetch(hub, tmp_path, progress=seen.append)
+    loading = [told for told in seen if told.stage == "downloading"]
+    assert [told.done_bytes for told in loading] == sorted(told.done_bytes for told in loading)
+    assert loading[0].done_bytes == 0
+    assert loading[-1] == DownloadProgress("downloading", NAME, len(CONTENT), len(CONTENT))
+    assert seen[-1].stage == "verifying"
+
+
+def test_progress_of_several_files_is_one_count(tmp_path: Path) -> None:
+    with FakeHub({"a": b"a" * 1000, "b": b"b" * 3000}) as hub:
+        files = [published(hub.url(name), name=name, content=hub.files[name]) for name in "ab"]
+        seen: list[DownloadProgress] = []
+        download(entry(*files), tmp_path, network=network(), progress=seen.append)
+    assert {told.total_bytes for told in seen if told.stage == "downloading"} == {4000}
+    assert max(told.done_bytes for told in seen) == 4000
+
+
+# What servers do wrong: each of these is overcome by trying again, from where it stopped.
+PASSING = {
+    "cut at the start": Fault(cut_after=0),
+    "cut at 10 %": Fault(cut_after=30_000),
+    "cut at 50 %": Fault(cut_after=150_000),
+    "cut at 99 %": Fault(cut_after=300_000),
+    "reset at 50 %": Fault(cut_after=150_000, reset=True),
+    "reset before the headers end": Fault(cut_after=0, reset=True),
+    "stall at the start": Fault(stall_after=0),
+    "stall at 50 %": Fault(stall_after=150_000),
+    "500": Fault(status=500),
+    "503 with a page": Fault(status=503, body=b"<html>busy</html>"),
+    "429": Fault(status=429),
+    "one wrong byte": Fault(flip=1234),
+    "chunked and cut": Fault(chunked=True, cut_after=150_000),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_passing_fault_is_overcome(hub: FakeHub, tmp_path: Path, fault: Fault) -> None:
+    hub.faults.append(fault)
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert leftovers(tmp_path) == set()
+    assert len(hub.asked) == 2
+
+
+BRINGS_NOTHING = {
+    name: fault
+    for name, fault in PASSING.items()
+    if fault.status or fault.flip or 0 in (fault.cut_after, fault.stall_after)
+}
+
+
+@pytest.mark.parametrize("fault", BRINGS_NOTHING.values(), ids=BRINGS_NOTHING)
+def test_a_lasting_fault_is_a_named_error_and_leaves_no_finished_file(
+    hub: FakeHub, tmp_path: Path, fault: Fault
+) -> None:
+    hub.always[NAME] = fault
+    naps = Naps()
+    with pytest.raises(WeightsError) as error:
+        fetch(hub, tmp_path, network=network(naps, read_timeout_s=0.1))
+    assert isinstance(error.value, WeightsCorrupted if fault.flip else DownloadFailed)
+    assert not (tmp_path / NAME).exists()
+    assert len(hub.asked) == (2 if fault.flip else 5)
+    assert str(tmp_path) in str(error.value)
+    assert hub.url(NAME) in str(error.value)
+    hub.always.clear()
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert leftovers(tmp_path) == set()
+
+
+FINAL = {
+    "401": (Fault(status=401), "forbidden"),
+    "403": (Fault(status=403), "forbidden"),
+    "404": (Fault(status=404), "not_found"),
+    "410": (Fault(status=410), "not_found"),
+    "other length": (Fault(body=b"x" * 1000), "wrong_length"),
+    "web page": (Fault(body=b"<html>Sign in</html>", headers=(("Content-Type", "text/html"),)), "wrong_length"),
+    "redirect to http": (Fault(status=302, headers=(("Location", "http://files.example/x"),)), "insecure_redirect"),
+    "redirect to a file": (Fault(status=302, headers=(("Location", "file:///etc/passwd"),)), "bad_answer"),
+    "redirect in circles": (Fault(status=302, headers=(("Location", f"/{NAME}"),)), "bad_answer"),
+    "more than promised": (Fault(chunked=True, extra=b"x"), "wrong_length"),
+}
+
+
+@pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
+def test_an_address_that_cannot_work_is_asked_once(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    hub.always[NAME] = fault
+    naps = Naps()
+    with pytest.raises(DownloadFailed) as error:
+        fetch(hub, tmp_path, network=network(naps))
+    assert error.value.cause == cause
+    assert naps.seconds == []
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
+def test_the_next_source_is_tried(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    hub.files["mirror"] = CONTENT
+    hub.always[NAME] = fault
+    file = published(hub.url(NAME), hub.url("mirror"))
+    assert fetch(hub, tmp_path, file).read_bytes() == CONTENT
+    assert hub.asked[-1].path == "mirror"
+
+
+def test_plain_http_is_refused_before_anything_is_sent(hub: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed) as error:
+        fetch(hub, tmp_path, network=network(plain_http_hosts=frozenset()))
+    assert error.value.cause == "insecure_redirect"
+    assert hub.asked == []
+
+
+def test_a_redirect_is_followed_and_the_range_goes_with_it(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["real"] = CONTENT
+    hub.always[NAME] = Fault(status=302, headers=(("Location", "/real"),))
+    hub.always["real"] = Fault(cut_after=100_000)
+    with pytest.raises(DownloadFailed):
+        fetch(hub, tmp_path, network=network(tries=1))
+    del hub.always["real"]
+    fetch(hub, tmp_path)
+    assert hub.asked[-1].status == 206
+    assert hub.asked[-1].headers["Range"] == "bytes=100000-"
+
+
+def test_waits_grow_and_follow_what_the_server_asks_for(hub: FakeHub, tmp_path: Path) -> None:
+    naps = Naps()
+    hub.faults.extend([Fault(status=503), Fault(status=503), Fault(status=429, headers=(("Retry-After", "7"),))])
+    fetch(hub, tmp_path, network=network(naps))
+    assert sum(naps.seconds) == pytest.approx(1 + 2 + 7)
+    naps.seconds.clear()
+    hub.always[NAME] = Fault(status=503, headers=(("Retry-After", "99999999"),))
+    with pytest.raises(DownloadFailed):
+        fetch(hub, tmp_path / "other", network=network(naps, tries=2))
+    assert sum(naps.seconds) == pytest.approx(120)
+
+
+def test_a_resumed_download_asks_for_the_rest_of_the_same_file(hub: FakeHub, tmp_path: Path) -> None:
+    hub.faults.append(Fault(cut_after=123_456))
+    fetch(hub, tmp_path)
+    first, second = hub.asked
+    assert "Range" not in first.headers
+    assert second.headers["Range"] == "bytes=123456-"
+    assert second.headers["If-Range"] == f'"{hashlib.sha256(CONTENT).hexdigest()[:16]}"'
+    assert second.status == 206
+
+
+def test_a_file_that_changed_between_two_attempts_is_fetched_whole(hub: FakeHub, tmp_path: Path) -> None:
+    older = bytes(len(CONTENT))
+    hub.files[NAME] = older
+    hub.always[NAME] = Fault(cut_after=200_000)
+    with pytest.raises(DownloadFailed):
+        fetch(hub, tmp_path, network=network(tries=1))
+    hub.always.clear()
+    hub.files[NAME] = CONTENT
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert hub.asked[-1].status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(ignore_range=True), Fault(shift_range=5), Fault(no_validator=True), Fault(chunked=True)]
+)
+def test_servers_that_resume_badly_still_deliver(hub: FakeHub, tmp_path: Path, fault: Fault) -> None:
+    hub.faults.extend([replace(fault, cut_after=150_000), fault])
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_part_goes_on_at_another_source_when_a_hash_will_decide(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["mirror"] = CONTENT
+    hub.always[NAME] = Fault(cut_after=150_000)
+    fetch(hub, tmp_path, published(hub.url(NAME), hub.url("mirror")), network=network(tries=1))
+    assert hub.asked[-1].headers["Range"] == "bytes=150000-"
+    assert "If-Range" not in hub.asked[-1].headers
+
+
+def test_without_a_hash_nothing_is_joined_from_two_servers(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files[NAME] = hub.files["mirror"] = safetensors()
+    hub.always[NAME] = Fault(cut_after=20)
+    fetch(hub, tmp_path, unpublished(hub.url(NAME), hub.url("mirror")), network=network(tries=1))
+    assert hub.asked[-1].path == "mirror"
+    assert "Range" not in hub.asked[-1].headers
+
+
+@pytest.mark.parametrize("junk", [b"", b"x" * 10, b"x" * 400_000, CONTENT[:1000] + b"junk", bytes(len(CONTENT))])
+def test_a_part_full_of_junk_is_survived(hub: FakeHub, tmp_path: Path, junk: bytes) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(junk)
+    (tmp_path / f"{NAME}.part.json").write_bytes(b"[junk")
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_long_download_over_a_bad_line_is_not_given_up(tmp_path: Path) -> None:
+    big = random.Random(2).randbytes(12 << 20)
+    with FakeHub({NAME: big}, always={NAME: Fault(cut_after=(1 << 20) + 5)}) as hub:
+        fetch(hub, tmp_path, published(hub.url(NAME), content=big))
+        assert len(hub.asked) == 12
+
+
+def test_a_line_that_brings_next_to_nothing_is_given_up(tmp_path: Path) -> None:
+    with FakeHub({NAME: CONTENT}, always={NAME: Fault(cut_after=10)}) as hub:
+        with pytest.raises(DownloadFailed, match="hung up after 50 of 300,001"):
+            fetch(hub, tmp_path)
+        assert len(hub.asked) == 5
+
+
+def test_tampered_bytes_are_set_aside_and_refused(hub: FakeHub, tmp_path: Path) -> None:
+    hub.always[NAME] = Fault(flip=77)
+    with pytest.raises(WeightsCorrupted, match=f"instead of {hashlib.sha256(CONTENT).hexdigest()}"):
+        fetch(hub, tmp_path)
+    assert not (tmp_path / NAME).exists()
+    assert (tmp_path / f"{NAME}.bad").exists()
+    assert locate(entry(published()), tmp_path).status == "missing"
+
+
+def test_an_md5_is_enough_where_nothing_better_is_known(hub: FakeHub, tmp_path: Path) -> None:
+    md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    file = WeightsFile(NAME, (hub.url(NAME),), md5=md5)
+    files = download(entry(file), tmp_path / "a", network=network())
+    assert files.files[0].proof == "md5"
+    hub.always[NAME] = Fault(flip=5)
+    with pytest.raises(WeightsCorrupted, match=md5):
+        download(entry(file), tmp_path / "b", network=network())
+
+
+def safetensors() -> bytes:
+    header = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    return len(header).to_bytes(8, "little") + header + b"1234"
+
+
+def test_a_file_nobody_published_a_hash_for_is_remembered_from_its_first_use(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files[NAME] = safetensors()
+    state = download(entry(unpublished(hub.url(NAME))), tmp_path, network=network()).files[0]
+    assert state.proof == "first-use"
+    assert hashlib.sha256(safetensors()).hexdigest() in state.note
+
+
+@pytest.mark.parametrize("fault", [Fault(body=b"<html>"), Fault(body=b""), Fault(body=b"\x80\x02N.")])
+def test_what_is_no_checkpoint_is_refused_even_without_a_hash(hub: FakeHub, tmp_path: Path, fault: Fault) -> None:
+    hub.always[NAME] = fault
+    with pytest.raises(WeightsCorrupted):
+        fetch(hub, tmp_path, unpublished(hub.url(NAME)))
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_log_in_page_is_refused_at_its_header(hub: FakeHub, tmp_path: Path) -> None:
+    hub.always[NAME] = Fault(headers=(("Content-Type", "text/html; charset=utf-8"),))
+    with pytest.raises(WeightsCorrupted, match="web page"):
+        fetch(hub, tmp_path, unpublished(hub.url(NAME)))
+
+
+def test_a_damaged_file_in_the_way_is_kept_under_another_name(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"mine")
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert (tmp_path / f"{NAME}.replaced").read_bytes() == b"mine"
+
+
+def test_an_alternative_set_is_fetched_when_the_first_cannot_be(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["other.pth"] = b"PK other"
+    other = published(hub.url("other.pth"), name="other.pth", content=b"PK other")
+    wanted = entry(published(hub.url("gone")), alternatives=((other,),))
+    assert download(wanted, tmp_path, network=network()).paths == {"other.pth": tmp_path / "other.pth"}
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=len(CONTENT)))
+    with pytest.raises(DownloadFailed, match="MiB free") as error:
+        fetch(hub, tmp_path)
+    assert error.value.cause == "disk_full"
+    assert not (tmp_path / f"{NAME}.part").exists()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("local_files_only", [True, False])
+def test_local_files_only_opens_no_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_files_only: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    file = published("https://files.example/big", "https://huggingface.co/a/b/resolve/main/c")
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    expected = WeightsMissing if local_files_only else AssertionError
+    with pytest.raises(expected) as error:
+        download(entry(file), tmp_path, local_files_only=local_files_only, network=network(tries=1))
+    if local_files_only:
+        assert str(tmp_path) in str(error.value)
+        assert "https://files.example/big" in str(error.value)
+
+
+def test_a_cancelled_download_ends_soon_and_goes_on_later(hub: FakeHub, tmp_path: Path) -> None:
+    """The server has gone silent, so the answer to the cancel cannot wait for its next byte."""
+    hub.always[NAME] = Fault(stall_after=150_000)
+    wish = threading.Event()
+
+    def told(progress: DownloadProgress) -> None:
+        if progress.done_bytes >= 150_000:
+            wish.set()
+
+    with pytest.raises(Cancelled, match="goes on from there"):
+        fetch(hub, tmp_path, progress=told, cancelled=wish.is_set, network=network(read_timeout_s=600))
+    assert (tmp_path / f"{NAME}.part").stat().st_size == 150_000
+    hub.always.clear()
+    fetch(hub, tmp_path)
+    assert hub.asked[-1].status == 206
+
+
+def test_a_download_waiting_for_its_next_try_can_be_cancelled(hub: FakeHub, tmp_path: Path) -> None:
+    hub.always[NAME] = Fault(status=503)
+    naps = Naps()
+    with pytest.raises(Cancelled):
+        fetch(hub, tmp_path, cancelled=lambda: len(naps.seconds) == 3, network=network(naps))
+
+
+def test_a_progress_that_raises_stops_the_download(hub: FakeHub, tmp_path: Path) -> None:
+    def told(_: DownloadProgress) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        fetch(hub, tmp_path, progress=told)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_hugging_face_files_go_through_the_chosen_mirror_with_the_token_for_it_alone(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.root)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.files["store"] = CONTENT
+    hub.always[f"owner/name/resolve/abc/{NAME}"] = Fault(status=307, headers=(("Location", "/store"),))
+    fetch(hub, tmp_path, published(f"hf://owner/name@abc/{NAME}"))
+    asked, redirected = hub.asked
+    assert asked.path == f"owner/name/resolve/abc/{NAME}"
+    assert asked.headers["Authorization"] == "Bearer hf_secret"
+    assert "Authorization" not in redirected.headers
+
+
+def test_the_token_goes_nowhere_else(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    fetch(hub, tmp_path)
+    assert "Authorization" not in hub.asked[0].headers
+
+
+# Sabotage of the disk: the N-th call fails, for every N, and again with the next kind of failure.
+
+TOUCHED = (
+    (os, "replace"),
+    (os, "fsync"),
+    (os, "open"),
+    (Path, "open"),
+    (Path, "mkdir"),
+    (Path, "unlink"),
+    (Path, "replace"),
+)
+
+
+class Saboteur:
+    """Counts calls that touch the disk and fails the N-th."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+        self.code, self.calls, self.fail_at = code, 0, 0
+        for owner, name in TOUCHED:
+            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
+
+    def _watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._count()
+            made = function(*args, **kwargs)
+            if function.__name__ == "open" and not isinstance(made, int) and "b" in made.mode and made.writable():
+                return _Watched(made, self._count)
+            return made
+
+        return call
+
+    def _count(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.calls += 1
+            if self.calls == self.fail_at:
+                raise OSError(self.code, os.strerror(self.code))
+
+
+class _Watched:
+    """A file whose writes are counted too."""
+
+    def __init__(self, file: Any, count: Callable[[], None]) -> None:
+        self._file, self._count = file, count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> _Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> int:
+        self._count()
+        return int(self._file.write(data))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE])
+def test_whichever_call_to_the_disk_fails_nothing_looks_finished_and_the_next_try_succeeds(
+    tmp_path: Path, code: int
+) -> None:
+    with FakeHub({NAME: CONTENT}) as hub:
+        for n in itertools.count(1):
+            home = tmp_path / str(n)
+            with pytest.MonkeyPatch.context() as patch:
+                saboteur = Saboteur(patch, code)
+                saboteur.fail_at = n
+                try:
+                    fetch(hub, home)
+                except DownloadFailed as error:
+                    assert error.cause == ("disk_full" if code == errno.ENOSPC else "disk")  # noqa: PT017
+                reached = saboteur.calls >= n
+            if (home / NAME).exists():
+                assert (home / NAME).read_bytes() == CONTENT
+            assert fetch(hub, home).read_bytes() == CONTENT
+            assert not [path for path in home.rglob("*") if path.name.endswith((".part", ".part.json"))]
+            if not reached:
+                break
+        assert n > 20
+
+
+PROGRAM = """
+import json, os, signal, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from pathlib import Path
+from inpaint_models.registry import WeightsFile
+from inpaint_models.weights import Network, download
+from test_weights_download import entry, published
+url, home, die_at = sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+calls = 0
+def told(progress):
+    global calls
+    calls += 1
+    if calls == 1:
+        print("started", flush=True)
+    if calls == die_at:
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), backoff_s=0.01)
+files = download(entry(published(url)), home, progress=told, network=network)
+print(files.status)
+"""
+
+
+def program(url: str, home: Path, die_at: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, json.dumps(sys.path), url, str(home), str(die_at)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("die_at", [1, 2, 4, 6, 8])
+def test_a_download_killed_at_any_point_goes_on(tmp_path: Path, die_at: int) -> None:
+    """Pieces of 60 kB: the first, some in the middle, the last, and while the hash is taken."""
+    with FakeHub({NAME: CONTENT}, piece=60_000, piece_s=0.02) as hub:
+        killed = program(hub.url(NAME), tmp_path, die_at)
+        killed.communicate()
+        assert killed.returncode != 0
+        assert not (tmp_path / NAME).exists()
+        kept = (tmp_path / f"{NAME}.part").stat().st_size
+        assert fetch(hub, tmp_path).read_bytes() == CONTENT
+        if 0 < kept < len(CONTENT):
+            assert hub.asked[-1].headers["Range"] == f"bytes={kept}-"
+    assert leftovers(tmp_path) == set()
+
+
+def test_two_processes_fetch_a_file_once(tmp_path: Path) -> None:
+    with FakeHub({NAME: CONTENT}, piece=60_000, piece_s=0.1) as hub:
+        both = [program(hub.url(NAME), tmp_path) for _ in range(2)]
+        said = [process.communicate()[0] for process in both]
+        assert [process.returncode for process in both] == [0, 0]
+        assert all(text.splitlines()[-1] == "ready" for text in said)
+        assert hub.statuses() == [200]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
