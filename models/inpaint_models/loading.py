@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import weights
 from .catalog import get_model
 from .inpainter import Inpainter
 from .registry import LoadContext
@@ -27,4 +28,8 @@ def load_model(
     Raises `UnknownModel`, `WeightsError`, `Unavailable`.
     """
     entry = get_model(name)
-    return Inpainter(entry, entry.load(LoadContext(entry=entry, device="cpu", precision=precision, weights={})))
+    files = weights.download(entry, model_dir, local_files_only=local_files_only)
+    context = LoadContext(
+        entry=entry, device="cpu", precision=precision, weights=files.paths, model_dir=files.model_dir
+    )
+    return Inpainter(entry, entry.load(context))

@@ -1,0 +1,291 @@
+"""Files are found where people have them, and believed only for a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from inpaint_models.errors import WeightsCorrupted, WeightsMissing
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.weights import accept, default_model_dir, download, ledger, locate
+from inpaint_models.weights.folders import hub_address, hub_cache_dirs, torch_hub_dirs
+
+CONTENT = b"PK published weights"
+NAME = "big-lama.pt"
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+PUBLISHED = WeightsFile(
+    NAME,
+    ("https://files.example/big-lama.pt", "https://huggingface.co/owner/Big/resolve/main/sub/other-name.pt"),
+    len(CONTENT),
+    hashlib.sha256(CONTENT).hexdigest(),
+)
+ENTRY = ModelEntry(
+    name="lama",
+    title="LaMa",
+    trait="",
+    description="",
+    licence=Licence("MIT", ""),
+    loader="nowhere:load",
+    weights=(PUBLISHED,),
+)
+
+
+def entry(*files: WeightsFile, alternatives: tuple[tuple[WeightsFile, ...], ...] = ()) -> ModelEntry:
+    return ModelEntry(
+        name="lama",
+        title="LaMa",
+        trait="",
+        description="",
+        licence=Licence("MIT", ""),
+        loader="nowhere:load",
+        weights=files,
+        alternatives=alternatives,
+    )
+
+
+def safetensors(value: bytes = b"1234") -> bytes:
+    header = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    return len(header).to_bytes(8, "little") + header + value
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A person with no files and no settings."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE", "LAMA_SERVER", "LOCALAPPDATA")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def put(path: Path, content: bytes = CONTENT) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_model_without_weights_is_ready(tmp_path: Path) -> None:
+    files = locate(entry(), tmp_path)
+    assert (files.status, files.paths, files.explain()) == ("ready", {}, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_folder_is_in_the_cache_of_the_platform(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    assert default_model_dir() == home / ".cache/lama-server/models"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert default_model_dir() == home / "Library/Caches/lama-server/models"
+    assert default_model_dir({"XDG_CACHE_HOME": "/x"}) == Path("/x/lama-server/models")
+    monkeypatch.setattr("sys.platform", "win32")
+    assert default_model_dir({"LOCALAPPDATA": "/local"}) == Path("/local/lama-server/models")
+    assert default_model_dir({"LAMA_SERVER_MODEL_DIR": "/here"}) == Path("/here")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "models/big-lama.pt",
+        "models/lama/big-lama.pt",
+        "home/.cache/torch/hub/checkpoints/big-lama.pt",
+        "home/.cache/torch/hub/checkpoints/other-name.pt",
+        "xdg/torch/hub/checkpoints/big-lama.pt",
+        "torch/hub/checkpoints/big-lama.pt",
+        "home/.cache/huggingface/hub/models--owner--Big/snapshots/0123abc/sub/other-name.pt",
+        "xdg/huggingface/hub/models--owner--Big/snapshots/0123abc/sub/other-name.pt",
+        "hub/models--owner--Big/snapshots/0123abc/sub/other-name.pt",
+        "hf/hub/models--owner--Big/snapshots/0123abc/sub/other-name.pt",
+    ],
+)
+def test_a_file_is_found_where_people_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    for name, value in (("XDG_CACHE_HOME", "xdg"), ("TORCH_HOME", "torch"), ("HF_HUB_CACHE", "hub"), ("HF_HOME", "hf")):
+        monkeypatch.setenv(name, str(tmp_path / value))
+    path = put(tmp_path / place)
+    state = locate(ENTRY, tmp_path / "models").files[0]
+    assert (state.status, state.path, state.proof) == ("ready", path, "sha256")
+    assert download(ENTRY, tmp_path / "models").paths == {NAME: path}
+
+
+def test_a_file_of_the_right_name_that_is_not_the_published_one_is_passed_over(home: Path, tmp_path: Path) -> None:
+    put(tmp_path / "models" / NAME, b"x" * len(CONTENT))
+    good = put(home / ".cache/torch/hub/checkpoints" / NAME)
+    assert locate(ENTRY, tmp_path / "models").paths == {NAME: good}
+
+
+def test_what_is_missing_is_said_with_its_place_size_and_source(tmp_path: Path) -> None:
+    big = entry(WeightsFile(NAME, PUBLISHED.sources, 205_669_692, PUBLISHED.sha256))
+    files = locate(big, tmp_path)
+    assert files.status == "missing"
+    assert files.missing_bytes == 205_669_692
+    with pytest.raises(WeightsMissing) as error:
+        files.require_ready()
+    for part in ("LaMa needs big-lama.pt (196 MiB)", str(tmp_path), "https://files.example/big-lama.pt"):
+        assert part in str(error.value)
+
+
+DAMAGE = {
+    "empty": b"",
+    "cut": CONTENT[:-1],
+    "one bit": CONTENT[:5] + bytes([CONTENT[5] ^ 4]) + CONTENT[6:],
+    "another file": b"x" * 99,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = put(tmp_path / NAME, content)
+    files = locate(ENTRY, tmp_path)
+    assert files.status == "corrupted"
+    with pytest.raises(WeightsCorrupted, match=r"big-lama\.pt"):
+        files.require_ready()
+    with pytest.raises(WeightsCorrupted):
+        download(ENTRY, tmp_path, local_files_only=True)
+    assert path.read_bytes() == content
+
+
+def test_an_unreadable_file_is_an_answer_and_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / NAME)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    state = locate(ENTRY, tmp_path).files[0]
+    assert state.status == "corrupted"
+    assert "Permission denied" in state.note
+
+
+def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / NAME)
+    assert locate(ENTRY, tmp_path).status == "ready"
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("hashed again")
+
+    monkeypatch.setattr(ledger, "digests_of", refuse)
+    assert locate(ENTRY, tmp_path).status == "ready"
+    assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
+    with pytest.raises(AssertionError, match="hashed again"):
+        locate(ENTRY, tmp_path, check="all")
+
+
+def test_a_list_hashes_nothing_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path / NAME)
+    files = locate(ENTRY, tmp_path, check="remembered")
+    assert files.status == "unverified"
+    assert files.paths == {NAME: tmp_path / NAME}
+    assert not (tmp_path / ledger.FILE_NAME).exists()
+
+
+def test_a_file_that_was_touched_is_hashed_again(tmp_path: Path) -> None:
+    path = put(tmp_path / NAME)
+    assert locate(ENTRY, tmp_path).status == "ready"
+    path.write_bytes(CONTENT[::-1])
+    os.utime(path, (time.time() + 5, time.time() + 5))
+    assert locate(ENTRY, tmp_path, check="remembered").status == "unverified"
+    assert locate(ENTRY, tmp_path).status == "corrupted"
+    assert locate(ENTRY, tmp_path, check="remembered").status == "corrupted"
+
+
+def test_verify_notices_a_bit_that_flipped_behind_our_back(tmp_path: Path) -> None:
+    path = put(tmp_path / NAME)
+    assert locate(ENTRY, tmp_path).status == "ready"
+    stat = path.stat()
+    path.write_bytes(DAMAGE["one bit"])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert locate(ENTRY, tmp_path).status == "ready"
+    assert locate(ENTRY, tmp_path, check="all").status == "corrupted"
+    assert locate(ENTRY, tmp_path).status == "corrupted"
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"[]", b'{"files": {"a": {"size": 1}}}', b'{"files": 5}', b"\xff"])
+def test_a_damaged_memory_costs_a_rehash_only(tmp_path: Path, content: bytes) -> None:
+    put(tmp_path / NAME)
+    put(tmp_path / ledger.FILE_NAME, content)
+    assert locate(ENTRY, tmp_path).status == "ready"
+    assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
+
+
+def test_a_folder_that_cannot_be_written_to_still_serves(home: Path, tmp_path: Path) -> None:
+    put(home / ".cache/torch/hub/checkpoints" / NAME)
+    blocked = put(tmp_path / "models", b"a file is in the way")
+    assert locate(ENTRY, blocked).status == "ready"
+
+
+def test_an_md5_counts_only_where_no_sha256_is_known(tmp_path: Path) -> None:
+    put(tmp_path / NAME)
+    by_md5 = WeightsFile(NAME, (), md5=md5(CONTENT))
+    assert locate(entry(by_md5), tmp_path).files[0].proof == "md5"
+    both = WeightsFile(NAME, (), sha256="0" * 64, md5=md5(CONTENT))
+    assert locate(entry(both), tmp_path).status == "corrupted"
+
+
+@pytest.mark.parametrize("name", ["lama/best.ckpt", "lama/mine.safetensors", "big-lama.safetensors", "big-lama.ckpt"])
+def test_another_form_put_there_by_hand_is_taken_and_remembered(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path / name, safetensors())
+    state = locate(ENTRY, tmp_path).files[0]
+    assert (state.status, state.path, state.proof) == ("ready", path, "first-use")
+    assert hashlib.sha256(safetensors()).hexdigest() in state.note
+
+
+def test_a_file_chosen_by_hand_goes_before_a_published_one(tmp_path: Path) -> None:
+    put(tmp_path / NAME)
+    mine = put(tmp_path / "lama/mine.safetensors", safetensors())
+    assert locate(ENTRY, tmp_path).paths == {NAME: mine}
+
+
+def test_a_file_of_unknown_hash_may_not_change_unless_somebody_says_so(tmp_path: Path) -> None:
+    path = put(tmp_path / "lama/mine.safetensors", safetensors())
+    assert locate(ENTRY, tmp_path).status == "ready"
+    put(path, safetensors(b"5678"))
+    os.utime(path, (1, 1))
+    state = locate(ENTRY, tmp_path).files[0]
+    assert state.status == "corrupted"
+    assert "has changed since its first use" in state.note
+    assert accept(ENTRY, tmp_path).status == "ready"
+    assert locate(ENTRY, tmp_path).status == "ready"
+
+
+def test_accepting_never_vouches_for_a_published_file(tmp_path: Path) -> None:
+    put(tmp_path / NAME, DAMAGE["one bit"])
+    assert accept(ENTRY, tmp_path).status == "corrupted"
+
+
+def test_an_alternative_set_serves_when_it_is_whole(tmp_path: Path) -> None:
+    one, two = (WeightsFile(name, (), sha256=PUBLISHED.sha256) for name in ("one.pt", "two.pt"))
+    both = entry(PUBLISHED, alternatives=((one, two),))
+    put(tmp_path / "one.pt")
+    assert [state.file.name for state in locate(both, tmp_path).files] == [NAME]
+    put(tmp_path / "two.pt")
+    assert locate(both, tmp_path).paths == {"one.pt": tmp_path / "one.pt", "two.pt": tmp_path / "two.pt"}
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("hf://owner/name@abc/sub/file.pt", ("owner/name", "abc", "sub/file.pt")),
+        ("hf://owner/name/file.pt", ("owner/name", "main", "file.pt")),
+        ("https://huggingface.co/owner/name/resolve/abc/sub/file.pt", ("owner/name", "abc", "sub/file.pt")),
+        ("https://huggingface.co/owner/name/blob/abc/file.pt", None),
+        ("https://github.com/owner/name/resolve/abc/file.pt", None),
+        ("https://huggingface.co.evil.example/owner/name/resolve/abc/file.pt", None),
+    ],
+)
+def test_hugging_face_addresses_are_understood(source: str, address: tuple[str, str, str] | None) -> None:
+    assert hub_address(source) == address
+
+
+def test_every_folder_is_named_once(home: Path) -> None:
+    environment = {"XDG_CACHE_HOME": str(home / ".cache"), "TORCH_HOME": str(home / ".cache/torch")}
+    assert torch_hub_dirs(environment) == (home / ".cache/torch/hub/checkpoints",)
+    assert hub_cache_dirs(environment) == (home / ".cache/huggingface/hub",)
