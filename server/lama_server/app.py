@@ -1,0 +1,153 @@
+"""The application: routes, errors and description put together, with the gate around everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from inpaint_models.errors import ModelError
+from inpaint_models.registry import ModelEntry
+
+from . import __version__, schemas
+from .errors import LamaServerError
+from .gate import Gate, encode_problem
+from .models_state import WeightsSource
+from .problems import Problem, ProblemError, problem_of
+from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
+from .routes.common import request_id
+from .services import Services
+from .settings import Limits, Settings
+
+WIRE_TYPES: tuple[type[BaseModel], ...] = (
+    schemas.EditRequest,
+    schemas.OneShotParams,
+    schemas.SessionRequest,
+    schemas.DownloadEvent,
+    schemas.QueuedEvent,
+    schemas.ProgressEvent,
+    schemas.PreviewEvent,
+    schemas.ResultEvent,
+    schemas.ErrorEvent,
+    schemas.ProblemReply,
+)
+"""Types that FastAPI does not see in a signature, because they are read or written by hand."""
+
+DESCRIPTION = """Removes things from photos. Upload a photo once, then send strokes and get patches back; or send
+photo and mask together and get the finished picture. Every error is `application/problem+json` with a stable `code`."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    entries: Sequence[ModelEntry] | None = None,
+    weights: WeightsSource | None = None,
+    limits: Limits | None = None,
+) -> FastAPI:
+    """The ASGI application. Workers start with it and end with it.
+
+    entries  the models to offer; None = the library's catalogue
+    weights  where weights come from; None = the library's own search and download
+    """
+    services = Services(settings, entries=entries, weights=weights, limits=limits or Limits())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await services.start()
+        try:
+            yield
+        finally:
+            await services.stop()
+
+    app = FastAPI(
+        title="lama-server",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    for routes in (images, edits, oneshot, iopaint, models, health, session, documentation, pages):
+        app.include_router(routes.router)
+    _answer_errors(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Gate, policy=services.policy, guard=services.guard, boot_id=services.boot_id)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    async def on_known(request: Request, error: Exception) -> Response:
+        return problem_response(request, problem_of(error))
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem_response(request, _http_problem(error))
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        return problem_response(request, Problem("request.malformed", "The request cannot be read."))
+
+    for known in (ProblemError, LamaServerError, ModelError):
+        app.add_exception_handler(known, on_known)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    status, headers, body = encode_problem(problem, request_id(request))
+    plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    """What the framework refuses by itself, in our codes."""
+    headers = tuple((name, value) for name, value in (error.headers or {}).items() if name.lower() == "allow")
+    if error.status_code == 405:
+        return Problem("route.method_not_allowed", "This address does not know this method.", headers=headers)
+    if error.status_code == 404:
+        return Problem("route.not_found", "There is nothing at this address.")
+    return Problem("request.malformed", "The request cannot be read.")
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of the API, with the types that routes read and write by hand."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        components: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+        _, generated = models_json_schema(
+            [(model, "validation") for model in WIRE_TYPES], ref_template="#/components/schemas/{model}"
+        )
+        components.update(generated.get("$defs", {}))
+        components["EditEvent"] = {
+            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in EVENT_NAMES],
+            "discriminator": {"propertyName": "type"},
+        }
+        components.pop("HTTPValidationError", None)
+        components.pop("ValidationError", None)
+        for path in document["paths"].values():
+            for operation in path.values():
+                _drop_framework_errors(operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "ErrorEvent")
+
+
+def _drop_framework_errors(operation: dict[str, Any]) -> None:
+    """The framework describes its own 422, which is never sent."""
+    answer = operation["responses"].get("422", {})
+    if "application/json" in answer.get("content", {}):
+        del answer["content"]["application/json"]
+        if not answer["content"]:
+            del operation["responses"]["422"]

@@ -1,0 +1,45 @@
+"""Choosing a command, and ending in one clear line and a documented exit code whatever happens."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..exits import ExitCode, StartError
+
+PROGRAM = "lama-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A sub-command: what it does in a few words, and "module:function" that takes its arguments."""
+
+    help: str
+    target: str
+
+    def run(self, arguments: Sequence[str]) -> int:
+        module, name = self.target.split(":")
+        function: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)
+        return function(arguments)
+
+
+COMMANDS: dict[str, Command] = {
+    "serve": Command("start the server; the same as no command", "lama_server.cli.serve:run"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code. Options without a command serve."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = given.pop(0) if given and given[0] in COMMANDS else "serve"
+    try:
+        return COMMANDS[name].run(given)
+    except StartError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return ExitCode.UNEXPECTED

@@ -1,0 +1,123 @@
+"""`lama-server`: checks what it was given, takes the port, starts the application, says where it is."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..exits import ExitCode, StartError
+from ..settings import Limits, Settings
+from .main import COMMANDS, PROGRAM
+from .options import Parser, add_settings, read_settings
+
+LEAST_FREE_BYTES = 64 * 2**20
+
+
+def parser() -> Parser:
+    """Every option of the server."""
+    commands = "\n".join(f"  {name:10} {command.help}" for name, command in COMMANDS.items())
+    made = Parser(
+        prog=PROGRAM,
+        description="Remove things from photos: opens a page on which you brush over what should go.",
+        epilog=f"commands, each with its own --help:\n{commands}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    add_settings(made)
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Serves until a signal comes. Raises `StartError`."""
+    settings = read_settings(parser().parse_args(arguments))
+    if settings.token == "auto":
+        settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
+    check(settings)
+    from ..server import listen  # imported late: --help must not wait for the web framework
+
+    bound = listen(settings.host, settings.port)
+    settings = dataclasses.replace(settings, port=bound.getsockname()[1])
+    _serve(settings, bound)
+    return ExitCode.OK
+
+
+def check(settings: Settings) -> None:
+    """Everything that can be wrong with the settings, in words. Raises `StartError`."""
+    check_model(settings.model)
+    if settings.input is not None and not settings.input.is_file():
+        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
+    if settings.output_dir is not None:
+        check_folder(settings.output_dir, "--output-dir")
+    check_folder(settings.resolved_data_dir(), "--data-dir", create=True)
+
+
+def check_model(name: str) -> None:
+    """Raises `StartError` when there is no such model."""
+    if name == "auto":
+        return
+    from inpaint_models.catalog import get_model
+    from inpaint_models.errors import UnknownModel
+
+    try:
+        get_model(name)
+    except UnknownModel as error:
+        raise StartError(ExitCode.USAGE, str(error)) from None
+
+
+def check_folder(folder: Path, flag: str, *, create: bool = False) -> None:
+    """Raises `StartError` unless files can be written into the folder."""
+    try:
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            raise StartError(ExitCode.FOLDER, f"There is no folder {folder}: make it, or give {flag} another one.")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartError(
+            ExitCode.FOLDER, f"The folder {folder} cannot be written ({error.strerror}): give {flag} another one."
+        ) from None
+    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+        raise StartError(ExitCode.DISK_FULL, f"The disk of {folder} is full: free some space.")
+
+
+def _serve(settings: Settings, bound: socket.socket) -> None:
+    from .. import logs
+    from ..app import create_app
+    from ..server import serve
+
+    logs.configure(settings.log_level)
+    limits = Limits()
+    app = create_app(settings, limits=limits)
+    address = page_address(settings)
+
+    def announce() -> None:
+        sys.stdout.write(f"lama-server {__version__} is at {address}\n")
+        sys.stdout.flush()
+        if settings.inbrowser and _has_display():
+            webbrowser.open(address)
+
+    serve(app, bound, limits=limits, on_ready=announce)
+
+
+def page_address(settings: Settings) -> str:
+    """Where the page is; the token stands behind a #, which is neither sent nor logged."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost") else settings.host.strip("[]")
+    host = "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
+    address = f"http://{host}:{settings.port}/"
+    return f"{address}#token={settings.token}" if settings.token else address
+
+
+def _has_display() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,277 @@
+"""One child process under supervision: started, fed one job at a time, cancelled, killed, started again.
+
+Guarantees: an answer reaches the caller that asked (answers carry the number of their request, and a number is used
+once); a job that is cancelled or late either stops at its next look at the cancel cell or loses its process; a process
+that ends by itself fails the running job with worker.crashed and is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..problems import ProblemError
+from . import worker
+from .messages import Done, Failed, FromWorker, JobEvent, Started, Submit
+
+BACKOFF_S = (0.0, 1.0, 5.0, 30.0)
+CRASH_WINDOW_S = 600.0
+CRASHES_UNTIL_UNAVAILABLE = 5
+START_DEADLINE_S = 60.0
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[JobEvent], None]
+
+
+class Supervisor:
+    """Runs requests in one child process. Every method belongs to the event loop that `start` ran in."""
+
+    def __init__(
+        self,
+        name: str,
+        factory: str,
+        arguments: tuple[Any, ...] = (),
+        *,
+        cancel_grace_s: float = 10.0,
+        backoff_s: tuple[float, ...] = BACKOFF_S,
+    ) -> None:
+        self.name = name
+        self.device = ""
+        self.restarts = 0
+        self.on_exit: Callable[[], None] = lambda: None
+        self._factory, self._arguments = factory, arguments
+        self._cancel_grace_s, self._backoff_s = cancel_grace_s, backoff_s
+        self._spawn = multiprocessing.get_context("spawn")
+        self._cancelled = self._spawn.RawValue("Q", 0)
+        self._numbers = itertools.count(1)
+        self._turn = asyncio.Lock()
+        self._crashes: deque[float] = deque(maxlen=2 * CRASHES_UNTIL_UNAVAILABLE)
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._ready = asyncio.Event()
+        self._running: tuple[int, asyncio.Future[Any], Listener | None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+        self._replacing = False
+        self._closing = False
+
+    # life
+
+    def start(self) -> None:
+        """Spawns the child and returns at once; `ready` tells when it takes requests."""
+        self._loop = asyncio.get_running_loop()
+        self._launch()
+
+    async def ready(self) -> None:
+        """Waits until the child takes requests."""
+        await self._ready.wait()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready.is_set()
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the child crashed so often lately that requests are refused."""
+        oldest = time.monotonic() - CRASH_WINDOW_S
+        return sum(crash > oldest for crash in self._crashes) >= CRASHES_UNTIL_UNAVAILABLE
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def close(self) -> None:
+        """Ends the child; a running job fails."""
+        self._closing = True
+        if self._restart:
+            self._restart.cancel()
+        self._drop_process()
+        for task in tuple(self._settling):
+            task.cancel()
+
+    def kill(self) -> None:
+        """Ends the child now; the supervisor replaces it as after any other end."""
+        if self._process and self._process.is_alive():
+            self._process.kill()
+
+    # jobs
+
+    async def run(self, request: Any, *, deadline_s: float, listener: Listener | None = None) -> Any:
+        """The child's answer to `request`.
+
+        deadline_s  counted from the moment when the child gets the request
+        listener    called with progress and previews, from the event loop
+
+        Raises `ProblemError`. Cancelling the awaiting task cancels the job.
+        """
+        await self._turn.acquire()
+        number, answer, handed_over = next(self._numbers), asyncio.get_running_loop().create_future(), False
+        try:
+            await self._wait_until_up()
+            self._running = (number, answer, listener)
+            self._send(Submit(number, request))
+            done, _ = await asyncio.wait({answer}, timeout=deadline_s)
+            if not done:
+                self._settle(number, answer)
+                handed_over = True
+                raise ProblemError(
+                    "job.deadline_exceeded",
+                    f"The job was stopped after {deadline_s:.0f} seconds. Use a smaller area or a faster model.",
+                )
+            return answer.result()
+        except asyncio.CancelledError:
+            if self._running is not None and not answer.done():
+                self._settle(number, answer)
+                handed_over = True
+            elif answer.done():
+                answer.exception()  # looked at, so that asyncio does not report it as lost
+            raise
+        finally:
+            if not handed_over:
+                self._running = None
+                self._turn.release()
+
+    def _settle(self, number: int, answer: asyncio.Future[Any]) -> None:
+        """Tells the child that a job is unwanted; the next one waits until the child let go of it or was replaced."""
+        self._cancelled.value = number
+        task = asyncio.get_running_loop().create_task(self._await_release(answer))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _await_release(self, answer: asyncio.Future[Any]) -> None:
+        try:
+            done, _ = await asyncio.wait({answer}, timeout=self._cancel_grace_s)
+            if not done:
+                log.warning("%s worker did not react within %.0f s: replaced", self.name, self._cancel_grace_s)
+                self._replacing = True
+                self.kill()
+                await asyncio.wait({answer})
+            answer.exception()
+        finally:
+            self._running = None
+            self._turn.release()
+
+    async def _wait_until_up(self) -> None:
+        if self.is_unavailable:
+            raise ProblemError(
+                "worker.unavailable",
+                f"The {self.name} worker ended {len(self._crashes)} times in a short while. See the log.",
+                retry_after=30,
+            )
+        if self._closing:
+            raise ProblemError("server.shutting_down", "The server is stopping.", retry_after=5)
+        try:
+            await asyncio.wait_for(self._ready.wait(), START_DEADLINE_S)
+        except TimeoutError:
+            raise ProblemError(
+                "worker.unavailable", f"The {self.name} worker does not start. See the log.", retry_after=30
+            ) from None
+
+    # process
+
+    def _launch(self) -> None:
+        ours, theirs = self._spawn.Pipe(duplex=True)
+        process = self._spawn.Process(
+            target=worker.main,
+            args=(theirs, self._cancelled, self._factory, self._arguments),
+            name=f"lama-{self.name}",
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        self._process, self._connection = process, ours
+        threading.Thread(target=self._read, args=(ours,), daemon=True, name=f"{self.name}-pipe").start()
+
+    def _read(self, connection: Connection) -> None:
+        """Runs in a thread of its own: hands every message to the event loop."""
+        while True:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                break
+            self._post(self._received, connection, message)
+        self._post(self._ended, connection)
+
+    def _post(self, callback: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    def _send(self, message: Submit) -> None:
+        assert self._connection is not None
+        with contextlib.suppress(OSError):  # a dead child: `_ended` fails the job
+            self._connection.send(message)
+
+    def _received(self, connection: Connection, message: FromWorker) -> None:
+        if connection is not self._connection:
+            return
+        if isinstance(message, Started):
+            self.device = message.device
+            self._ready.set()
+            return
+        if self._running is None or self._running[0] != message.number:
+            return
+        _, answer, listener = self._running
+        if isinstance(message, Done | Failed):
+            if isinstance(message, Failed) and message.trace:
+                log.error("%s worker: %s", self.name, message.trace)
+            if not answer.done():
+                _resolve(answer, message)
+        elif listener is not None:
+            listener(message)
+
+    def _ended(self, connection: Connection) -> None:
+        if connection is not self._connection or self._closing:
+            return
+        self._ready.clear()
+        self._drop_process()
+        if not self._replacing:
+            log.warning("%s worker ended unexpectedly", self.name)
+            self._crashes.append(time.monotonic())
+        self._replacing = False
+        self.on_exit()
+        self._restart = self._loop.create_task(self._start_again())
+
+    async def _start_again(self) -> None:
+        recent = sum(crash > time.monotonic() - CRASH_WINDOW_S for crash in self._crashes)
+        await asyncio.sleep(self._backoff_s[min(max(recent - 1, 0), len(self._backoff_s) - 1)])
+        self.restarts += 1
+        self._launch()
+
+    def _drop_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(1)
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+        if self._running is not None and not self._running[1].done():
+            _resolve(self._running[1], _crash(self._closing))
+
+
+def _resolve(answer: asyncio.Future[Any], message: Done | Failed) -> None:
+    if isinstance(message, Done):
+        answer.set_result(message.value)
+    else:
+        answer.set_exception(ProblemError.of(message.problem))
+
+
+def _crash(closing: bool) -> Failed:
+    if closing:
+        error = ProblemError("server.shutting_down", "The server is stopping.", retry_after=5)
+    else:
+        error = ProblemError(
+            "worker.crashed",
+            "The worker process ended while it worked on this. It is being started again: try once more.",
+            retry_after=1,
+        )
+    return Failed(0, error.problem)

@@ -1,0 +1,111 @@
+"""The child process's side: take a request, run it, answer; end when the web process is gone.
+
+The main thread works. A second thread reads the pipe, so that the end of the web process is seen even while the main
+thread is deep in native code; on Linux the kernel is asked to end the child as well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+from inpaint_models.errors import Cancelled
+
+from ..problems import problem_of
+from .messages import Done, Failed, FromWorker, Started, Submit
+
+_PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+
+class CancelCell(Protocol):
+    """A shared number: the job of that number is no longer wanted."""
+
+    value: int
+
+
+class JobContext:
+    """What a handler may do besides computing: report, and find out that nobody waits any more."""
+
+    def __init__(self, number: int, send: Callable[[FromWorker], None], cancelled: CancelCell) -> None:
+        self.number = number
+        self.send = send
+        self._cancelled = cancelled
+
+    def check(self) -> None:
+        """Raises `Cancelled` when the job is no longer wanted."""
+        if self._cancelled.value == self.number:
+            raise Cancelled("The job was cancelled.")
+
+
+class Handler(Protocol):
+    """What a worker does with requests. Made inside the child process, where heavy imports belong."""
+
+    device: str
+
+    def handle(self, request: Any, context: JobContext) -> Any: ...
+
+
+def main(connection: Connection, cancelled: CancelCell, factory: str, arguments: tuple[Any, ...]) -> None:
+    """Entry point of a worker process: serves requests until the pipe closes.
+
+    factory  "module:class" of the `Handler`, made with `arguments`
+    """
+    _die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: only the web process decides
+        signal.signal(number, signal.SIG_IGN)
+    requests: queue.SimpleQueue[Submit] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(connection, requests), daemon=True, name="pipe").start()
+    module, name = factory.split(":")
+    handler: Handler = getattr(importlib.import_module(module), name)(*arguments)
+    _send(connection, Started(os.getpid(), handler.device))
+    while True:
+        _serve_one(handler, requests.get(), connection, cancelled)
+        gc.collect(0)
+
+
+def _serve_one(handler: Handler, submitted: Submit, connection: Connection, cancelled: CancelCell) -> None:
+    context = JobContext(submitted.number, lambda message: _send(connection, message), cancelled)
+    try:
+        context.check()
+        answer: FromWorker = Done(submitted.number, handler.handle(submitted.request, context))
+    except Exception as error:  # noqa: BLE001  every failure of a job is an answer; the process goes on
+        answer = Failed(submitted.number, problem_of(error), _trace_for_log(error))
+    _send(connection, answer)
+
+
+def _trace_for_log(error: Exception) -> str:
+    """The traceback of an unexpected error; nothing for those that are part of the contract."""
+    return "".join(traceback.format_exception(error)) if problem_of(error).code == "server.internal" else ""
+
+
+def _read(connection: Connection, requests: queue.SimpleQueue[Submit]) -> None:
+    while True:
+        try:
+            requests.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _send(connection: Connection, message: FromWorker) -> None:
+    try:
+        connection.send(message)
+    except OSError:
+        os._exit(0)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

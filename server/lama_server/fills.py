@@ -1,0 +1,285 @@
+"""An edit from request to result: its place in the queue, its runs one after another, its record, its saved file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .engine.messages import (
+    EngineChoice,
+    Filled,
+    FillHole,
+    JobEvent,
+    Picture,
+    PreviewReport,
+    ProgressReport,
+    ResidentsReport,
+)
+from .engine.queue import JobQueue, Ticket, shutting_down
+from .engine.supervisor import Supervisor
+from .library import EditRecord, ImageRecord, Library, MadeBy, Workspace
+from .models_state import ModelShelf, problem_reply
+from .problems import Problem, problem_of
+from .schemas import (
+    SEED_LIMIT,
+    EditRequest,
+    ErrorEvent,
+    OneShotParams,
+    PatchReply,
+    PreviewEvent,
+    ProgressEvent,
+    QueuedEvent,
+    ResultEvent,
+    SavedReply,
+)
+from .settings import Limits, Settings
+
+Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | ErrorEvent
+
+Events = asyncio.Queue[Event | None]
+
+PREVIEWS_KEPT = 32
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An edit request that passed every check: what to fill, and with which models."""
+
+    request: EditRequest
+    image: ImageRecord
+    picture: Picture
+    choices: tuple[EngineChoice, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    image: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What auto-save did: a file name, or why there is none; both None when auto-save is off."""
+
+    name: str | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    """A finished one-shot request."""
+
+    model: str
+    seed: int
+    timing: Mapping[str, float]
+
+
+class Fills:
+    """Runs edits on the engine worker, one request at a time, in the order of their tickets."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        limits: Limits,
+        library: Library,
+        engine: Supervisor,
+        shelf: ModelShelf,
+        queue: JobQueue,
+    ) -> None:
+        self._settings, self._limits, self._library = settings, limits, library
+        self._engine, self._shelf, self.queue = engine, shelf, queue
+        self._previews: OrderedDict[str, Preview] = OrderedDict()
+
+    # edits
+
+    async def plan(self, request: EditRequest, request_id: str) -> Plan:
+        """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
+        image = await self._library.image(request.image)
+        picture = await self._library.picture(image, request.parents)
+        choices = tuple(self._shelf.choice(run.model) for run in request.runs)
+        for choice, run in zip(choices, request.runs, strict=True):
+            choice.entry.check_params(run.params)
+        return Plan(request, image, picture, choices, request_id)
+
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[Event]:
+        """The job's events until all runs are done. Leaving the iterator early cancels the job."""
+        events: Events = asyncio.Queue()
+        job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
+        ticket.owner = job
+        job.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            if job.cancelled():
+                yield _error(ticket, None, Problem("job.cancelled", "The job was cancelled."), plan.request_id)
+        finally:
+            job.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await job
+            ticket.release()
+
+    async def _work(self, ticket: Ticket, plan: Plan, events: Events) -> None:
+        try:
+            async for position in ticket.positions():
+                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+            for index in range(len(plan.choices)):
+                await self._run_told(ticket, plan, index, events)
+        except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
+            events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
+        finally:
+            ticket.release()
+
+    async def _run_told(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> None:
+        """One run, ending in its result or its error; the runs after an error go on."""
+        if index and self.queue.closing:
+            raise shutting_down()
+        try:
+            events.put_nowait(await self._run(ticket, plan, index, events))
+        except Exception as error:  # noqa: BLE001  told in the run's place
+            events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
+
+    async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> ResultEvent:
+        run, choice, mask = plan.request.runs[index], plan.choices[index], plan.request.mask
+        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
+        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
+        options = _options(plan.request, seed, grow_px, mask.feather_px, run.params)
+        hole = FillHole(choice, plan.picture, tuple(mask.shapes), None, options, preview=True)
+
+        def listen(event: JobEvent) -> None:
+            if isinstance(event, ResidentsReport):
+                self._note(event)
+            elif isinstance(event, PreviewReport):
+                events.put_nowait(self._keep_preview(ticket, index, event))
+            else:
+                events.put_nowait(_progress(ticket, index, event))
+
+        began = time.monotonic()
+        filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(choice), listener=listen)
+        ms = round(1000 * (time.monotonic() - began))
+        made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
+        record = await self._library.add_edit(plan.image, plan.request, run, filled, made)
+        saved = await self._saved(plan.picture.with_overlay(record.overlay), plan.image.name)
+        return ResultEvent(
+            type="result",
+            job=ticket.id,
+            run=index,
+            edit=record.id,
+            model=made.model,
+            seed=seed,
+            ms=ms,
+            strategy=made.strategy,
+            patch=patch_reply(record),
+            saved=SavedReply(name=saved.name) if saved.name else None,
+            save_error=problem_reply(saved.problem, plan.request_id),
+        )
+
+    async def _saved(self, picture: Picture, name: str) -> Saved:
+        """Auto-save; its failure never costs the result."""
+        if self._settings.output_dir is None:
+            return Saved()
+        try:
+            return Saved(name=await self._library.save(picture, name, self._settings.output_dir))
+        except Exception as error:  # noqa: BLE001  the result is there: the person is told what was not saved
+            log.warning("auto-save failed: %s", error)
+            return Saved(problem=problem_of(error))
+
+    # one shot
+
+    async def one_shot(self, ticket: Ticket, work: Workspace, params: OneShotParams) -> OneShot:
+        """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
+        arrived = time.monotonic()
+        choice = self._shelf.choice(params.model)
+        await ticket.wait()
+        began = time.monotonic()
+        options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
+        filled: Filled = await self._engine.run(
+            FillHole(choice, work.picture, (), work.mask, options),
+            deadline_s=self._deadline_s(choice),
+            listener=self._note,
+        )
+        await work.apply(filled)
+        timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
+        return OneShot(choice.entry.name, params.seed, timing)
+
+    async def save_one_shot(self, work: Workspace, name: str) -> Saved:
+        """Auto-save of a one-shot result under the photo's name."""
+        return await self._saved(work.picture, name)
+
+    # common
+
+    def preview(self, name: str) -> Preview | None:
+        return self._previews.get(name)
+
+    def _keep_preview(self, ticket: Ticket, run: int, report: PreviewReport) -> PreviewEvent:
+        name = f"{ticket.id}-{run}-{secrets.token_hex(4)}"
+        self._previews[name] = Preview(report.image, report.media_type)
+        while len(self._previews) > PREVIEWS_KEPT:
+            self._previews.popitem(last=False)
+        return PreviewEvent(
+            type="preview",
+            job=ticket.id,
+            run=run,
+            url=f"/api/v1/previews/{name}",
+            x=report.x,
+            y=report.y,
+            w=report.width,
+            h=report.height,
+        )
+
+    def _note(self, event: JobEvent) -> None:
+        if isinstance(event, ResidentsReport):
+            self._shelf.loaded = frozenset(event.loaded)
+
+    def _deadline_s(self, choice: EngineChoice) -> float:
+        return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
+
+
+def patch_reply(record: EditRecord) -> PatchReply:
+    return PatchReply(
+        url=f"/api/v1/edits/{record.id}/patch.png", x=record.x, y=record.y, w=record.width, h=record.height
+    )
+
+
+def _options(
+    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Keyword arguments of `FillOptions`."""
+    return {
+        "seed": seed,
+        "strategy": request.strategy,
+        "grow_px": grow_px,
+        "feather_px": feather_px,
+        "margin_px": request.margin_px,
+        "cap_px": request.cap_px,
+        "trigger_px": request.trigger_px,
+        "params": dict(params),
+    }
+
+
+def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
+    return ProgressEvent(
+        type="progress", job=ticket.id, run=run, stage=report.stage, step=report.step, total=report.total
+    )
+
+
+def _told(error: Exception, request_id: str) -> Problem:
+    problem = problem_of(error)
+    if problem.code == "server.internal":
+        log.error("request %s failed", request_id, exc_info=error)
+    return problem
+
+
+def _error(ticket: Ticket, run: int | None, problem: Problem, request_id: str) -> ErrorEvent:
+    reply = problem_reply(problem, request_id)
+    assert reply is not None
+    return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)

@@ -1,0 +1,166 @@
+"""What every group of routes needs."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from ..problems import REGISTRY, ProblemError
+from ..schemas import RENDER_FORMATS, RenderFormat
+from ..services import Services
+from ..strict_json import parse_object, validated
+
+Wire = TypeVar("Wire", bound=BaseModel)
+
+EVERYWHERE = (
+    "request.bad_target",
+    "request.headers_too_large",
+    "request.uri_too_long",
+    "host.invalid",
+    "host.not_allowed",
+    "origin.forbidden",
+    "auth.required",
+    "auth.invalid",
+    "auth.rate_limited",
+    "body.too_large",
+    "body.unsupported_encoding",
+    "server.internal",
+)
+"""What may be answered at any address, mostly by the gate."""
+
+BODY = ("upload.timeout", "body.unsupported_type", "params.malformed")
+"""What reading a JSON body may end in."""
+
+FIELDS = (
+    "field.missing",
+    "param.unknown",
+    "param.wrong_type",
+    "param.out_of_range",
+    "param.unknown_value",
+    "param.too_long",
+    "param.invalid",
+)
+"""What checking a JSON body may end in."""
+
+JOB = (
+    "queue.full",
+    "job.queue_timeout",
+    "job.deadline_exceeded",
+    "job.cancelled",
+    "worker.crashed",
+    "worker.unavailable",
+    "server.shutting_down",
+    "server.temp_full",
+    "engine.out_of_memory",
+)
+"""What any work in a worker may end in."""
+
+IMAGE = (
+    "image.empty",
+    "image.unsupported_format",
+    "image.corrupt",
+    "image.truncated",
+    "image.too_many_pixels",
+    "image.side_too_long",
+    "image.too_small",
+    "image.animated",
+    "image.metadata_too_large",
+    "image.too_complex",
+)
+"""What decoding an image may end in."""
+
+MODEL = (
+    "model.unknown",
+    "model.not_downloaded",
+    "model.loading",
+    "model.unavailable",
+    "model.download_failed",
+    "model.weights_corrupted",
+    "model.unsafe_format",
+    "engine.failed",
+    "mask.empty",
+    "mask.covers_image",
+    "mask.size_mismatch",
+    "mask.invalid",
+)
+"""What a fill may end in."""
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def request_id(request: Request) -> str:
+    return str(request.scope["state"]["request_id"])
+
+
+async def json_body(request: Request, model: type[Wire]) -> Wire:
+    """The body as a wire type. Raises body.unsupported_type, params.malformed and what validation finds."""
+    if content_type(request) != "application/json":
+        raise ProblemError(
+            "body.unsupported_type",
+            "The body must be JSON, sent with Content-Type: application/json.",
+            headers=(("accept", "application/json"),),
+        )
+    depth = services(request).limits.json_depth
+    return validated(model, parse_object(await request.body(), max_depth=depth))
+
+
+def content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def json_request(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI of a body that `json_body` reads."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema(model)}}}}
+
+
+def schema(model: type[BaseModel] | str) -> dict[str, str]:
+    """A reference into the document's components; `app.openapi` puts the wire types there."""
+    return {"$ref": f"#/components/schemas/{model if isinstance(model, str) else model.__name__}"}
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI of the problems that an address answers with, the gate's included."""
+    by_status: dict[int, set[str]] = {}
+    for code in (*codes, *EVERYWHERE):
+        by_status.setdefault(REGISTRY[code].status, set()).add(code)
+    return {
+        status: {
+            "description": "; ".join(f"`{code}`: {REGISTRY[code].title}" for code in sorted(listed)),
+            "content": {"application/problem+json": {"schema": schema("ProblemReply")}},
+        }
+        for status, listed in sorted(by_status.items())
+    }
+
+
+def query_parameter(name: str, description: str, value_schema: dict[str, Any]) -> dict[str, Any]:
+    """OpenAPI of a query value that a route reads by hand."""
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": value_schema}
+
+
+def integer(text: str | None, name: str, low: int, high: int) -> int | None:
+    """A query value as a whole number within limits. Raises param.wrong_type, param.out_of_range."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.lstrip("-").isdigit() and len(text) <= 12):
+        raise ProblemError("param.wrong_type", f"{name} must be a whole number.", pointer=f"/{name}")
+    value = int(text)
+    if not low <= value <= high:
+        raise ProblemError(
+            "param.out_of_range", f"{name} is {value}; it must be from {low} to {high}.", pointer=f"/{name}"
+        )
+    return value
+
+
+def render_format(text: str | None, default: RenderFormat) -> RenderFormat:
+    """The query value `format`. Raises param.unknown_value."""
+    if text is None:
+        return default
+    for known in RENDER_FORMATS:
+        if text == known:
+            return known
+    raise ProblemError("param.unknown_value", f"format must be one of {', '.join(RENDER_FORMATS)}.", pointer="/format")

@@ -1,0 +1,108 @@
+"""Edits: strokes up, patches down."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+
+from ..fills import patch_reply
+from ..problems import ProblemError
+from ..schemas import EditReply, EditRequest
+from ..streams import NDJSON, NdjsonResponse
+from .common import (
+    BODY,
+    FIELDS,
+    JOB,
+    MODEL,
+    json_body,
+    json_request,
+    problems,
+    request_id,
+    schema,
+    services,
+)
+
+router = APIRouter(prefix="/api/v1", tags=["edits"])
+
+FOR_EVER = "private, max-age=31536000, immutable"
+
+
+@router.post(
+    "/edits",
+    response_class=Response,
+    openapi_extra=json_request(EditRequest),
+    responses={
+        200: {
+            "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
+            "content": {NDJSON: {"schema": schema("EditEvent")}},
+        },
+        **problems("image.not_found", "edit.not_found", *MODEL, *JOB, *BODY, *FIELDS),
+    },
+)
+async def create_edit(request: Request) -> NdjsonResponse:
+    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare."""
+    fills = services(request).fills
+    ticket = fills.queue.reserve()
+    try:
+        edit = await json_body(request, EditRequest)
+        plan = await fills.plan(edit, request_id(request))
+    except BaseException:
+        ticket.release()
+        raise
+    return NdjsonResponse(fills.edit(ticket, plan), ticket.release)
+
+
+@router.get("/edits/{edit}", responses=problems("edit.not_found"))
+async def describe(request: Request, edit: str) -> EditReply:
+    """A finished edit."""
+    record = await services(request).library.edit(edit)
+    return EditReply(
+        id=record.id,
+        image=record.image,
+        parents=list(record.parents),
+        model=record.model,
+        seed=record.seed,
+        strategy=record.strategy,
+        ms=record.ms,
+        patch=patch_reply(record),
+    )
+
+
+@router.delete("/edits/{job}", status_code=204, responses=problems("job.not_found"))
+async def cancel(request: Request, job: str) -> Response:
+    """Cancel a job that waits or runs; its stream ends with job.cancelled."""
+    ticket = services(request).queue.find(job)
+    if ticket is None:
+        raise ProblemError("job.not_found", "No job of that id waits or runs.")
+    ticket.cancel()
+    return Response(status_code=204)
+
+
+@router.get(
+    "/edits/{edit}/patch.png",
+    response_class=Response,
+    responses={
+        200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
+        **problems("edit.not_found"),
+    },
+)
+async def patch(request: Request, edit: str) -> Response:
+    """The pixels that an edit changed. Never changes."""
+    record = await services(request).library.edit(edit)
+    return FileResponse(record.png, media_type="image/png", headers={"cache-control": FOR_EVER})
+
+
+@router.get(
+    "/previews/{name}",
+    response_class=Response,
+    responses={
+        200: {"description": "An estimate.", "content": {"image/jpeg": {}, "image/png": {}}},
+        **problems("route.not_found"),
+    },
+)
+async def preview(request: Request, name: str) -> Response:
+    """An estimate of a running job, as its stream announced it."""
+    found = services(request).fills.preview(name)
+    if found is None:
+        raise ProblemError("route.not_found", "This preview is gone.")
+    return Response(found.image, media_type=found.media_type)

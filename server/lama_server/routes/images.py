@@ -1,0 +1,134 @@
+"""Photos: sent once as they are, described, shown small, and rendered with edits over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
+
+from ..problems import ProblemError
+from ..schemas import RENDER_FORMATS, ImageReply
+from ..settings import Limits
+from .common import BODY, IMAGE, JOB, integer, problems, query_parameter, render_format, services
+
+router = APIRouter(prefix="/api/v1/images", tags=["images"])
+
+PREVIEW_SIDES = (128, 256, 512, 1024, 2048, 4096)
+MAX_EDITS = Limits().parents
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={**problems(*IMAGE, *JOB, *BODY), 200: {"model": ImageReply, "description": "It was here already."}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "parameters": [query_parameter("name", "The file's name; results are saved under it.", {"type": "string"})],
+    },
+)
+async def upload(request: Request, response: Response) -> ImageReply:
+    """Send the bytes of an image file. The same bytes twice are one image."""
+    found = services(request)
+    name = request.query_params.get("name", "")[: found.limits.name_chars]
+    spooled = await found.library.spool(request.stream())
+    record, is_new = await found.library.add_image(spooled, name)
+    response.status_code = 201 if is_new else 200
+    return record.reply()
+
+
+@router.head("/{image}", include_in_schema=False)
+@router.get("/{image}", responses=problems("image.not_found"))
+async def describe(request: Request, image: str) -> ImageReply:
+    """What the server knows about an image; 404 means: send it again."""
+    return (await services(request).library.image(image)).reply()
+
+
+@router.get(
+    "/{image}/preview",
+    response_class=Response,
+    responses={
+        200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
+        **problems("image.not_found", "param.unknown_value", "param.wrong_type", *JOB),
+    },
+    openapi_extra={
+        "parameters": [
+            query_parameter("max", "Longest side in pixels.", {"type": "integer", "enum": list(PREVIEW_SIDES)})
+        ]
+    },
+)
+async def preview(request: Request, image: str) -> Response:
+    """The photo, small, for browsers that cannot decode the file."""
+    library = services(request).library
+    text = request.query_params.get("max")
+    side = integer(text, "max", 1, PREVIEW_SIDES[-1]) if text is not None else 2048
+    if side not in PREVIEW_SIDES:
+        sides = ", ".join(str(option) for option in PREVIEW_SIDES)
+        raise ProblemError("param.unknown_value", f"max must be one of {sides}.", pointer="/max")
+    file, rendered = await library.preview(await library.image(image), side)
+    return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
+
+
+@router.get(
+    "/{image}/render",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The finished picture.",
+            "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
+        },
+        **problems(
+            "image.not_found",
+            "edit.not_found",
+            "param.unknown_value",
+            "param.out_of_range",
+            "param.wrong_type",
+            "param.invalid",
+            "param.too_long",
+            *JOB,
+        ),
+    },
+    openapi_extra={
+        "parameters": [
+            query_parameter("edits", "Edit ids in drawing order, separated by commas.", {"type": "string"}),
+            query_parameter("format", "keep: as the photo was.", {"type": "string", "enum": list(RENDER_FORMATS)}),
+            query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
+        ]
+    },
+)
+async def render(request: Request, image: str) -> Response:
+    """The original with edits over it, at its own depth and with its metadata."""
+    library = services(request).library
+    record = await library.image(image)
+    edits = edit_ids(request.query_params.get("edits", ""))
+    wanted = render_format(request.query_params.get("format"), "keep")
+    quality = integer(request.query_params.get("quality"), "quality", 1, 100)
+    file, rendered = await library.render(record, edits, wanted, quality)
+    return _once(file, rendered.media_type, {"content-disposition": attachment(record.name, rendered.suffix)})
+
+
+def edit_ids(text: str) -> list[str]:
+    """The ids of a comma-separated list. Raises param.too_long."""
+    ids = [part for part in text.split(",") if part]
+    if len(ids) > MAX_EDITS:
+        raise ProblemError("param.too_long", f"There are {len(ids)} edits; the limit is {MAX_EDITS}.", pointer="/edits")
+    return ids
+
+
+def attachment(name: str, suffix: str) -> str:
+    """A Content-Disposition that no name can break out of."""
+    stem = Path(name.replace("\\", "/")).stem or "image"
+    return f"attachment; filename*=UTF-8''{quote(stem + suffix, safe='')}"
+
+
+def _once(file: Path, media_type: str, headers: dict[str, str]) -> Response:
+    """A file that is deleted when it was sent. Whatever is in it, a browser treats it as nothing but a picture."""
+    safe = {**headers, "content-security-policy": "sandbox; default-src 'none'"}
+    return FileResponse(
+        file, media_type=media_type, headers=safe, background=BackgroundTask(file.unlink, missing_ok=True)
+    )

@@ -1,0 +1,152 @@
+"""IOPaint's own API, so that plug-ins and scripts written for it work unchanged.
+
+Facts from IOPaint's public schema: POST /api/v1/inpaint takes JSON with base64 `image` and `mask` (with or without a
+data URL's head) and answers with the picture's bytes and an X-Seed header. `hd_strategy` and its sizes, `sd_seed`,
+`cv2_flag`, `cv2_radius`, `ldm_steps` and `ldm_sampler` count; options of diffusion models are taken without effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from ..problems import ProblemError
+from ..schemas import SEED_LIMIT, OneShotParams
+from ..streams import unless_disconnected
+from ..strict_json import parse_object, validated
+from .common import services
+
+router = APIRouter(prefix="/api/v1", include_in_schema=False)
+
+STRATEGIES = {"Original": "original", "Resize": "resize", "Crop": "crop"}
+
+
+async def inpaint(request: Request) -> Response:
+    """Fill as IOPaint's clients ask for it."""
+    found = services(request)
+    ticket = found.queue.reserve()
+    work = found.library.workspace()
+    try:
+        body = parse_object(await request.body(), max_depth=found.limits.json_depth)
+        params = one_shot_params(body, found.shelf.current.name)
+        await work.put_image_bytes(picture(body, "image"))
+        await work.put_mask_bytes(picture(body, "mask"))
+        shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
+        ticket.release()
+        rendered = await work.render("png", None)
+        await found.fills.save_one_shot(work, "image")
+    except BaseException:
+        work.close()
+        raise
+    finally:
+        ticket.release()
+    return FileResponse(
+        work.target,
+        media_type=rendered.media_type,
+        headers={"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id},
+        background=BackgroundTask(work.close),
+    )
+
+
+def picture(body: dict[str, Any], name: str) -> bytes:
+    """The bytes of a base64 field. Raises field.missing, param.invalid."""
+    text = body.get(name)
+    if not isinstance(text, str):
+        raise ProblemError("field.missing", f"The field {name!r} must be a picture in base64.", pointer=f"/{name}")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ProblemError("param.invalid", f"The field {name!r} is not valid base64.", pointer=f"/{name}") from None
+
+
+def one_shot_params(body: dict[str, Any], model: str) -> OneShotParams:
+    """IOPaint's options in our words. Raises what checking them finds."""
+    seed = body.get("sd_seed", 0)
+    wanted: dict[str, Any] = {
+        "model": model,
+        "seed": seed % SEED_LIMIT if isinstance(seed, int) else 0,
+        "strategy": STRATEGIES.get(str(body.get("hd_strategy")), "auto"),
+        "params": engine_params(body, model),
+    }
+    if wanted["strategy"] == "crop":
+        wanted["margin_px"] = body.get("hd_strategy_crop_margin")
+        wanted["trigger_px"] = body.get("hd_strategy_crop_trigger_size")
+    elif wanted["strategy"] == "resize":
+        wanted["cap_px"] = body.get("hd_strategy_resize_limit")
+    return validated(OneShotParams, {name: value for name, value in wanted.items() if value is not None})
+
+
+def engine_params(body: dict[str, Any], model: str) -> dict[str, Any]:
+    """The options that the model understands."""
+    given: dict[str, Any] = {}
+    if model == "opencv":
+        flags = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
+        given = {"method": flags.get(str(body.get("cv2_flag"))), "radius": body.get("cv2_radius")}
+    elif model == "ldm":
+        given = {"steps": body.get("ldm_steps"), "sampler": body.get("ldm_sampler")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@router.get("/server-config")
+async def server_config(request: Request) -> dict[str, Any]:
+    """What IOPaint's page and plug-ins ask for at start."""
+    found = services(request)
+    return {
+        "plugins": [],
+        "modelInfos": [model_info(name) for name in found.shelf.ready_names()],
+        "removeBGModel": "",
+        "removeBGModels": [],
+        "realesrganModel": "",
+        "realesrganModels": [],
+        "interactiveSegModel": "",
+        "interactiveSegModels": [],
+        "enableFileManager": False,
+        "enableAutoSaving": found.settings.output_dir is not None,
+        "enableControlnet": False,
+        "controlnetMethod": None,
+        "disableModelSwitch": False,
+        "isDesktop": False,
+        "samplers": [],
+    }
+
+
+@router.get("/model")
+async def current_model(request: Request) -> dict[str, Any]:
+    """The model that fills when nobody names one."""
+    return model_info(services(request).shelf.current.name)
+
+
+@router.post("/model")
+async def switch_model(request: Request) -> dict[str, Any]:
+    """Makes another model the current one. Raises model.unknown and why a model is not ready."""
+    found = services(request)
+    body = parse_object(await request.body(), max_depth=found.limits.json_depth)
+    name = body.get("name")
+    if not isinstance(name, str):
+        raise ProblemError("field.missing", "The field 'name' must name a model.", pointer="/name")
+    return model_info(found.switch_model(name))
+
+
+def model_info(name: str) -> dict[str, Any]:
+    """A model in IOPaint's words."""
+    return {
+        "name": name,
+        "path": name,
+        "model_type": "inpaint",
+        "need_prompt": False,
+        "controlnets": [],
+        "brushnets": [],
+        "support_strength": False,
+        "support_outpainting": False,
+        "support_controlnet": False,
+        "support_brushnet": False,
+        "support_powerpaint_v2": False,
+        "is_single_file_diffusers": False,
+    }

@@ -1,0 +1,127 @@
+"""One request, one picture: for scripts, and for plug-ins written for IOPaint, told apart by the content type."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
+
+from ..forms import file_field, multipart, text_field
+from ..problems import ProblemError
+from ..schemas import RENDER_FORMATS, OneShotParams
+from ..streams import unless_disconnected
+from ..strict_json import parse_object, validated
+from . import iopaint
+from .common import (
+    BODY,
+    FIELDS,
+    IMAGE,
+    JOB,
+    MODEL,
+    content_type,
+    integer,
+    problems,
+    query_parameter,
+    render_format,
+    services,
+)
+from .images import attachment
+
+router = APIRouter(prefix="/api/v1", tags=["one shot"])
+
+_FORM = {
+    "type": "object",
+    "required": ["image", "mask"],
+    "properties": {
+        "image": {"type": "string", "format": "binary", "description": "The photo."},
+        "mask": {"type": "string", "format": "binary", "description": "Of the photo's size; white means fill."},
+        "params": {"type": "string", "description": "JSON of `OneShotParams`."},
+    },
+}
+
+
+@router.post(
+    "/inpaint",
+    response_class=Response,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
+        "parameters": [
+            query_parameter("format", "Default png.", {"type": "string", "enum": list(RENDER_FORMATS)}),
+            query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
+        ],
+    },
+    responses={
+        200: {
+            "description": "The finished picture. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was made; "
+            "X-Saved-As or X-Save-Error what auto-save did.",
+            "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
+        },
+        **problems(
+            "multipart.malformed",
+            "multipart.too_many_files",
+            "multipart.too_many_fields",
+            "field.duplicate",
+            "field.too_large",
+            "field.not_a_file",
+            *IMAGE,
+            *MODEL,
+            *JOB,
+            *BODY,
+            *FIELDS,
+        ),
+    },
+)
+async def inpaint(request: Request) -> Response:
+    """Send a photo and a mask, get the picture with the masked part filled. Nothing is kept."""
+    kind = content_type(request)
+    if kind == "application/json":
+        return await iopaint.inpaint(request)
+    if kind != "multipart/form-data":
+        raise ProblemError(
+            "body.unsupported_type",
+            "Send multipart/form-data with the files image and mask.",
+            headers=(("accept", "multipart/form-data"),),
+        )
+    found = services(request)
+    wanted = render_format(request.query_params.get("format"), "png")
+    quality = integer(request.query_params.get("quality"), "quality", 1, 100)
+    ticket = found.queue.reserve()
+    try:
+        work = found.library.workspace()
+        try:
+            async with multipart(request, found.limits) as form:
+                image, mask = file_field(form, "image"), file_field(form, "mask")
+                text = text_field(form, "params")
+                depth = found.limits.json_depth
+                params = validated(
+                    OneShotParams, parse_object(text or "{}", max_depth=depth, where="/params"), "/params"
+                )
+                await work.put_image(image)
+                await work.put_mask(mask)
+                name = image.filename or ""
+            shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
+            ticket.release()
+            rendered = await work.render(wanted, quality)
+            saved = await found.fills.save_one_shot(work, name)
+        except BaseException:
+            work.close()
+            raise
+    finally:
+        ticket.release()
+    headers = {
+        "content-disposition": attachment(name or "image", rendered.suffix),
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-model": shot.model,
+        "x-seed": str(shot.seed),
+        "x-job-id": ticket.id,
+        "server-timing": ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in shot.timing.items()),
+    }
+    if saved.name is not None:
+        headers["x-saved-as"] = quote(saved.name)
+    if saved.problem is not None:
+        headers["x-save-error"] = saved.problem.code
+    return FileResponse(
+        work.target, media_type=rendered.media_type, headers=headers, background=BackgroundTask(work.close)
+    )

@@ -1,0 +1,47 @@
+"""The page and its files."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+from ..problems import ProblemError
+from .common import services
+
+router = APIRouter(include_in_schema=False)
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def page(request: Request) -> Response:
+    """The page, with the server's configuration and models inside, so that it starts without a request."""
+    found = services(request)
+    boot = {
+        "config": found.config_reply().model_dump(mode="json"),
+        "models": found.shelf.reply().model_dump(mode="json"),
+    }
+    html = found.frontend.page(boot)
+    if html is None:
+        raise ProblemError("route.not_found", "This installation has no page. The API is described at /docs.")
+    return HTMLResponse(html)
+
+
+@router.api_route("/static/{tree_hash}/{name:path}", methods=["GET", "HEAD"])
+async def asset(request: Request, tree_hash: str, name: str) -> Response:
+    """A file of the page; its address changes with its content."""
+    found = services(request).frontend.asset(tree_hash, name)
+    if found is None:
+        raise ProblemError("route.not_found", "There is no such file.")
+    content, media_type = found
+    return Response(content, headers={"content-type": media_type, "cache-control": FOR_EVER})
+
+
+@router.get("/favicon.ico")
+async def favicon(request: Request) -> Response:
+    """Browsers ask for it whatever the page says."""
+    found = services(request).frontend
+    for name in ("favicon.ico", "icon.svg", "favicon.svg"):
+        if (file := found.asset(found.snapshot().hash, name)) is not None:
+            return Response(file[0], headers={"content-type": file[1], "cache-control": "max-age=86400"})
+    return Response(status_code=204)

@@ -1,0 +1,33 @@
+"""Handing in the token."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from .. import signin
+from ..schemas import SessionRequest
+from .common import BODY, FIELDS, json_body, json_request, problems, services
+
+router = APIRouter(tags=["server"])
+
+
+@router.post(
+    "/api/v1/session",
+    status_code=204,
+    openapi_extra=json_request(SessionRequest),
+    responses=problems(*BODY, *FIELDS),
+)
+async def create_session(request: Request) -> Response:
+    """Swap the server's token for an HttpOnly cookie."""
+    token = (await json_body(request, SessionRequest)).token
+    found = services(request)
+    found.guard.compare(token)
+    response = Response(status_code=204)
+    if found.policy.token is not None:
+        response.set_cookie(found.policy.cookie_name, token, httponly=True, samesite="strict", path="/")
+    return response
+
+
+@router.get("/session.js", include_in_schema=False)
+async def session_script() -> Response:
+    return Response(signin.SCRIPT, media_type="text/javascript")

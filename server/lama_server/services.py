@@ -1,0 +1,207 @@
+"""Everything that lives as long as the server does, put together once: settings, workers, queue, store, models."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from inpaint_models.catalog import list_models
+from inpaint_models.registry import ModelEntry
+
+from . import __version__
+from .engine.messages import LoadEngine
+from .engine.queue import JobQueue
+from .engine.supervisor import Supervisor
+from .exits import ExitCode, StartError
+from .fills import Fills
+from .frontend import Frontend, find_frontend
+from .gate import Policy, TokenGuard, parse_origin
+from .library import Library
+from .models_state import ModelShelf, WeightsSource
+from .problems import ProblemError
+from .schemas import CheckReply, ConfigReply, LimitsReply, ReadyReply
+from .settings import Limits, Settings, public_settings
+from .weights_source import LibraryWeights
+
+FREE_DISK_FLOOR = 200 * 2**20
+
+CODEC_HANDLER = "lama_server.engine.codec_worker:CodecHandler"
+ENGINE_HANDLER = "lama_server.engine.engine_worker:EngineHandler"
+"""Named and not imported: image libraries and networks belong into the workers alone."""
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """What routes work with; one per application."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        entries: Sequence[ModelEntry] | None = None,
+        weights: WeightsSource | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.settings, self.limits = settings, limits or Limits()
+        self.boot_id = uuid.uuid4().hex
+        self.policy = access_policy(settings, self.limits)
+        self.guard = TokenGuard(self.policy)
+        self.frontend = Frontend(find_frontend())
+        self.shelf = ModelShelf(
+            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
+        )
+        grace = self.limits.cancel_grace_s
+        self.codec = Supervisor(
+            "codec", CODEC_HANDLER, (settings.max_megapixels,), cancel_grace_s=grace, backoff_s=self.limits.backoff_s
+        )
+        self.engine = Supervisor(
+            "engine",
+            ENGINE_HANDLER,
+            (settings.memory_budget * 2**20, settings.device),
+            cancel_grace_s=grace,
+            backoff_s=self.limits.backoff_s,
+        )
+        self.queue = JobQueue(self.limits.queue_waiting, self.limits.queue_wait_s)
+        self.library = Library(settings, self.limits, self.codec)
+        self.fills = Fills(settings, self.limits, self.library, self.engine, self.shelf, self.queue)
+        self.open_image: str | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    # life
+
+    async def start(self) -> None:
+        """Starts the workers without waiting for them, and fetches the wanted model when its weights are missing."""
+        self.codec.start()
+        self.engine.start()
+        self.engine.on_exit = self._engine_ended
+        self.shelf.on_ready = lambda entry: self._load(entry) if entry is self.shelf.wanted else None
+        await self.shelf.refresh()
+        wanted = self.shelf.wanted
+        if self.shelf.state(wanted) == "missing" and not self.settings.local_files_only:
+            self.shelf.download(wanted.name)
+        self._load(self.shelf.current)
+        if self.settings.input is not None:
+            self._opening = asyncio.create_task(self._open(self.settings.input))
+            await asyncio.wait({self._opening}, timeout=10)
+
+    async def stop(self) -> None:
+        self.begin_stop()
+        for task in (self._loading, self._opening):
+            if task is not None:
+                task.cancel()
+        await self.engine.close()
+        await self.codec.close()
+
+    def begin_stop(self) -> None:
+        """No new jobs; those that wait are sent away, the running one goes on. May be called from a signal handler."""
+        self.queue.close()
+        self.shelf.close()
+
+    def end_now(self) -> None:
+        """Ends the workers without waiting for anything."""
+        self.engine.kill()
+        self.codec.kill()
+
+    def switch_model(self, name: str) -> str:
+        """Makes another model the current one and loads it; returns its name. Raises as `ModelShelf.choice` does."""
+        entry = self.shelf.prefer(name)
+        self._load(entry)
+        return entry.name
+
+    def _engine_ended(self) -> None:
+        self.shelf.loaded = frozenset()
+        self._load(self.shelf.current)
+
+    def _load(self, entry: ModelEntry) -> None:
+        """Loads and warms a model up, so that the first stroke does not wait for it."""
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = asyncio.get_running_loop().create_task(self._load_quietly(entry))
+
+    async def _load_quietly(self, entry: ModelEntry) -> None:
+        try:
+            choice = self.shelf.choice(entry.name)
+            residents = await self.engine.run(LoadEngine(choice), deadline_s=self.limits.network_deadline_s)
+            self.shelf.loaded = frozenset(residents.loaded)
+        except ProblemError as error:
+            log.warning("%s was not loaded ahead: %s", entry.name, error)
+
+    async def _open(self, path: Path) -> None:
+        """Takes in the photo that --input names."""
+        self.open_image = (await self.library.add_file(path)).id
+
+    # describing
+
+    def config_reply(self) -> ConfigReply:
+        return ConfigReply(
+            version=__version__,
+            boot_id=self.boot_id,
+            model=self.shelf.current.name,
+            device=self.engine.device or self.settings.device,
+            output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
+            open_image=self.open_image,
+            limits=LimitsReply(
+                max_megapixels=self.settings.max_megapixels,
+                max_side_px=self.library.max_side_px,
+                upload_bytes=self.limits.upload_bytes,
+                runs=self.limits.runs,
+                shapes=self.limits.shapes,
+            ),
+            settings=public_settings(self.settings),
+        )
+
+    def readiness(self) -> ReadyReply:
+        checks = {
+            "accepting": _check(not self.queue.closing, "the server is stopping"),
+            "codec_worker": _check(self.codec.is_ready, "starting"),
+            "engine_worker": _check(self.engine.is_ready, "starting"),
+            "model": _check(self.shelf.current.name in self.shelf.loaded, "loading"),
+            "queue": _check(not self.queue.is_full, "full"),
+            "disk": _check(self._free_bytes() > FREE_DISK_FLOOR, "less than 200 MiB are free"),
+        }
+        if self.settings.output_dir is not None:
+            checks["output_dir"] = _check(self.settings.output_dir.is_dir(), "the folder is gone")
+        return ReadyReply(ready=all(check.ok for check in checks.values()), checks=checks)
+
+    def _free_bytes(self) -> int:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self.library.root).free
+        return 0
+
+
+def _check(ok: bool, otherwise: str) -> CheckReply:
+    return CheckReply(ok=ok, detail="ok" if ok else otherwise)
+
+
+def access_policy(settings: Settings, limits: Limits) -> Policy:
+    """Who may talk to the server. Raises `StartError` when it would be open to the network without a token."""
+    if not settings.is_loopback and settings.token is None and not settings.insecure_no_auth:
+        raise StartError(
+            ExitCode.USAGE,
+            f"Listening on {settings.host} opens the server to the network. Add --token auto, or --insecure-no-auth "
+            "if everybody there may use it.",
+        )
+    origins = []
+    for text in settings.cors_origin:
+        origin = parse_origin(text)
+        if origin is None:
+            raise StartError(ExitCode.USAGE, f"--cors-origin {text!r} is not an origin such as https://example.org.")
+        origins.append(origin)
+    hosts = {name.lower() for name in settings.allow_host}
+    if not settings.is_loopback:
+        hosts.add(settings.host.lower())
+    return Policy(
+        loopback=settings.is_loopback,
+        allow_hosts=frozenset(hosts),
+        cors_origins=frozenset(origins),
+        token=settings.token,
+        cookie_name=f"lama_session_{settings.port}",
+        limits=limits,
+    )
