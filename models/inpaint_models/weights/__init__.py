@@ -3,6 +3,8 @@
 Nothing here imports torch until tensors are read.
 """
 
+from .convert import convert
+from .copies import drop_damaged
 from .download import DownloadProgress, download
 from .folders import MODEL_DIR_VARIABLE, default_model_dir
 from .locate import FileState, ModelFiles, accept, locate
@@ -16,8 +18,10 @@ __all__ = [
     "ModelFiles",
     "Network",
     "accept",
+    "convert",
     "default_model_dir",
     "download",
+    "drop_damaged",
     "locate",
     "read_state_dict",
 ]

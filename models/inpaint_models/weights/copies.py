@@ -54,6 +54,22 @@ def keep(
     return target
 
 
+def drop_damaged(model_dir: Path) -> tuple[Path, ...]:
+    """Hashes every copy again and deletes those that are not as they were written; they are made anew when needed."""
+    ledger = Ledger(model_dir)
+    damaged = tuple(path for path in sorted((model_dir / FOLDER).glob("*.safetensors")) if not _intact(path, ledger))
+    for path in damaged:
+        path.unlink()
+        ledger.forget(path)
+    return damaged
+
+
+def _intact(path: Path, ledger: Ledger) -> bool:
+    row = ledger.recorded(path)
+    with path.open("rb") as handle:
+        return row is not None and digests_of(handle).sha256 == row.sha256
+
+
 def write_safetensors(state: Mapping[str, Tensor], target: Path, source_sha256: str) -> None:
     """Atomically; says in its header what it was made from. Raises `WeightsError` when the disk is too full."""
     from safetensors.torch import save_file

@@ -44,21 +44,27 @@ def read_state_dict(
     """
     if copies_in is not None and (copy := copies.existing(path, expected_shapes, copies_in)) is not None:
         path, prefix, copies_in = copy, None, None
-    try:
-        handle = path.open("rb")
-    except FileNotFoundError as error:
-        raise WeightsMissing(f"There is no file {path.name} in {path.parent}.") from error
-    with handle:
+    with _opened(path) as handle:
         form = format_of(handle, path.name)
         if form == "safetensors":
             return _read_safetensors(path, expected_shapes, prefix)
-        if form == "torchscript" and not allow_torchscript:
-            _check_known(handle, path.name, catalogue_hashes() if known_hashes is None else known_hashes)
-        tensors = _read_whole(handle, path.name, form)
-        state = _chosen(tensors, expected_shapes, path.name, prefix)
+        _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
+        state = _chosen(_read_whole(handle, path.name, form), expected_shapes, path.name, prefix)
         if copies_in is not None:
             copies.keep(path, handle, state, expected_shapes, copies_in)
     return state
+
+
+def read_tensors(
+    path: Path, *, known_hashes: Collection[str] | None = None, allow_torchscript: bool = False
+) -> dict[str, Tensor]:
+    """Every tensor of a file under its own dotted key. Arguments and errors as `read_state_dict`."""
+    with _opened(path) as handle:
+        form = format_of(handle, path.name)
+        if form == "safetensors":
+            return _read_all_safetensors(path)
+        _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
+        return _read_whole(handle, path.name, form)
 
 
 def catalogue_hashes() -> frozenset[str]:
@@ -69,8 +75,22 @@ def catalogue_hashes() -> frozenset[str]:
     return frozenset(sum_ for files in sets for file in files if (sum_ := file.sha256 or file.md5))
 
 
-def _check_known(handle: BinaryIO, name: str, known: Collection[str]) -> None:
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise WeightsMissing(f"There is no file {path.name} in {path.parent}.") from error
+    except OSError as error:
+        raise WeightsCorrupted(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
+def _check_allowed(
+    handle: BinaryIO, name: str, form: Format, known_hashes: Collection[str] | None, allow_torchscript: bool
+) -> None:
     """TorchScript is a program, so only files whose bytes are known are opened."""
+    if form != "torchscript" or allow_torchscript:
+        return
+    known = catalogue_hashes() if known_hashes is None else known_hashes
     sums = digests_of(handle)
     if sums.sha256 not in known and sums.md5 not in known:
         raise UnsafeWeights(
@@ -116,6 +136,16 @@ def _read_safetensors(path: Path, expected: Mapping[str, tuple[int, ...]], prefi
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
             names = keys.matching(found, expected, path.name, prefix)
             return _in_order({key: file.get_tensor(there) for key, there in names.items()}, expected)
+    except (SafetensorError, OSError) as error:
+        raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
+
+
+def _read_all_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
 

@@ -1,0 +1,89 @@
+"""A conversion keeps every tensor, replaces nothing, and its result is what the model takes from then on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import checkpoint_forms as forms
+from inpaint_models.errors import InvalidInput, UnsafeWeights, WeightsCorrupted, WeightsMissing
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.weights import convert, drop_damaged, locate, read_state_dict
+
+ENTRY = ModelEntry(
+    name="tiny",
+    title="Tiny",
+    trait="",
+    description="",
+    licence=Licence("MIT", ""),
+    loader="nowhere:load",
+    weights=(WeightsFile("tiny.pt", (), 123, "0" * 64),),
+)
+
+
+def tensors() -> dict[str, Tensor]:
+    return {"generator.a.weight": torch.arange(6.0).reshape(2, 3), "generator.b.bias": torch.ones(2).half()}
+
+
+@pytest.mark.parametrize("form", ["pth", "lightning", "torchscript", "safetensors"])
+def test_every_form_is_converted_and_then_found(tmp_path: Path, form: str) -> None:
+    write = {
+        "pth": forms.write_pth,
+        "lightning": forms.write_lightning,
+        "torchscript": forms.write_torchscript,
+        "safetensors": forms.write_safetensors,
+    }[form]
+    source = write(tmp_path / "mine.bin", tensors())
+    made = convert(source, ENTRY, model_dir=tmp_path / "models", allow_torchscript=True)
+    assert made == tmp_path / "models/tiny/mine.safetensors"
+    assert locate(ENTRY, tmp_path / "models").paths == {"tiny.pt": made}
+    state = read_state_dict(made, {"a.weight": (2, 3), "b.bias": (2,)})
+    torch.testing.assert_close(state["a.weight"], tensors()["generator.a.weight"], rtol=0, atol=0)
+    assert state["b.bias"].dtype == torch.float16
+
+
+def test_tensors_that_share_memory_or_are_strided_are_written_whole(tmp_path: Path) -> None:
+    base = torch.arange(12.0).reshape(3, 4)
+    torch.save({"whole": base, "part": base[1:], "turned": base.T}, tmp_path / "a.pth")
+    made = convert(tmp_path / "a.pth", ENTRY, tmp_path / "a.safetensors", model_dir=tmp_path)
+    state = read_state_dict(made, {"whole": (3, 4), "part": (2, 4), "turned": (4, 3)})
+    assert torch.equal(state["turned"], base.T)
+    assert torch.equal(state["part"], base[1:])
+
+
+def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
+    out = forms.write_safetensors(tmp_path / "out.safetensors", {"kept": torch.ones(1)})
+    with pytest.raises(InvalidInput, match="exists"):
+        convert(forms.write_pth(tmp_path / "a.pth", tensors()), ENTRY, out, model_dir=tmp_path)
+    assert read_state_dict(out, {"kept": (1,)})
+
+
+def test_unknown_torchscript_needs_a_word(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeWeights, match="allow-torchscript"):
+        convert(forms.write_torchscript(tmp_path / "a.pt", tensors()), ENTRY, model_dir=tmp_path)
+
+
+def test_what_cannot_be_converted_is_said(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing):
+        convert(tmp_path / "nothing.pt", ENTRY, model_dir=tmp_path)
+    with pytest.raises(WeightsCorrupted, match="no tensors"):
+        convert(forms.write_pth(tmp_path / "a.pth", {}), ENTRY, model_dir=tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_damaged_copy_is_dropped_and_made_anew(tmp_path: Path) -> None:
+    source, home = forms.write_pth(tmp_path / "a.pth", tensors()), tmp_path / "models"
+    expected = {"a.weight": (2, 3)}
+    read_state_dict(source, expected, copies_in=home)
+    assert drop_damaged(home) == ()
+    (copy,) = (home / "converted").glob("*")
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    assert drop_damaged(home) == (copy,)
+    assert not copy.exists()
+    read_state_dict(source, expected, copies_in=home)
+    assert copy.exists()
