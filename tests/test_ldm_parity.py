@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from inpaint_models.ldm.autoencoder import Autoencoder
+from inpaint_models.ldm.checkpoint import AUTOENCODER_PREFIX, ema_key
+from inpaint_models.ldm.engine import make_condition
 from inpaint_models.ldm.samplers import SAMPLERS, Denoiser, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from parity import goldens, weights
@@ -26,7 +28,6 @@ MANIFEST = weights.read_manifest("ldm")
 GOLDEN = goldens.load("ldm", "golden_128x192")
 SAMPLING = goldens.load("ldm", "golden_samplers_256")
 UNET_PREFIX = "model.diffusion_model."
-AUTOENCODER_PREFIX = "first_stage_model."
 
 # The reference differs from its own float64 run by this much on the encoder's large groups, and so does every other
 # CPU kernel from it: 1.7e-4 was measured with AVX2, 3e-5 with AVX-512.
@@ -121,13 +122,14 @@ def test_keys_and_shapes_are_the_published_ones_in_their_order(
     assert sum(value.numel() for value in state.values()) == parameters
 
 
-def test_encoder_gives_the_reference_latents(autoencoder: Autoencoder) -> None:
-    image = tensor(GOLDEN["image"]).permute(2, 0, 1)[None].float() / 255
-    hole = (tensor(GOLDEN["mask"]) > 127)[None, None].float()
-    latents, activations = run_watched(
-        autoencoder, AUTOENCODER_PREFIX, lambda: autoencoder.encode(image * (1 - hole) * 2 - 1)
+def test_condition_is_the_reference_latents_and_mask(autoencoder: Autoencoder) -> None:
+    image, hole = np.float32(GOLDEN["image"]) / 255, GOLDEN["mask"] > 127
+    device = torch.device("cpu")
+    joined, activations = run_watched(
+        autoencoder, AUTOENCODER_PREFIX, lambda: make_condition(autoencoder, image, hole, device).joined
     )
-    goldens.assert_close("latent", latents.numpy(), GOLDEN, atol=LATENT_ATOL)
+    goldens.assert_close("latent", joined[:, :3].numpy(), GOLDEN, atol=LATENT_ATOL)
+    goldens.assert_close("cond", joined.numpy(), GOLDEN, atol=LATENT_ATOL)
     assert_activations_close(activations, atol=LATENT_ATOL)
 
 
@@ -168,6 +170,15 @@ def test_four_steps_follow_the_reference(sampler: str, denoise: Denoiser, autoen
     if sampler == "ddim":
         codes = autoencoder.quantize.nearest_codes(samples[-1].x)[0].numpy()
         assert np.array_equal(codes, SAMPLING["ddim4_codes"])
+
+
+def test_moving_average_keys_are_the_published_ones() -> None:
+    published = weights.shapes(MANIFEST, "ema")
+    bookkeeping = {"model_ema.decay": (), "model_ema.num_updates": ()}
+    with torch.device("meta"):
+        state = UNetModel().state_dict()
+    ours = {f"model_ema.{ema_key(key)}": tuple(value.shape) for key, value in state.items()}
+    assert ours | bookkeeping == published
 
 
 @pytest.mark.parametrize("steps", [4, 20, 50])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import opencv, patchmatch
+from . import ldm, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import ModelEntry
 
-ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY)
+ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, ldm.ENTRY)
 
 
 def list_models() -> tuple[ModelEntry, ...]:

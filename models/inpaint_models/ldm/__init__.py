@@ -1,1 +1,53 @@
-"""Latent diffusion inpainting (Rombach et al., CVPR 2022), configuration inpainting_big."""
+"""Latent diffusion inpainting (Rombach et al., CVPR 2022), configuration inpainting_big.
+
+The same weights are published as one training checkpoint and as three TorchScript files; either set is enough.
+"""
+
+from ..registry import Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFile
+
+ENCODE_FILE = "cond_stage_model_encode.pt"
+DECODE_FILE = "cond_stage_model_decode.pt"
+DIFFUSION_FILE = "diffusion.pt"
+CHECKPOINT_FILE = "ldm-inpainting-big.ckpt"
+
+_SANSTER = "https://github.com/Sanster/models/releases/download/add_ldm"
+
+ENTRY = ModelEntry(
+    name="ldm",
+    title="Latent diffusion",
+    trait="another answer for each seed, rich texture, slow without a GPU",
+    description=(
+        "Invents, step by step from noise, what could have been there: for large holes whose surroundings do not say "
+        "what is behind. Another seed gives another answer. Trained on photographs of places."
+    ),
+    licence=Licence("MIT", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
+    loader="inpaint_models.ldm.engine:load",
+    weights=(
+        WeightsFile(ENCODE_FILE, (f"{_SANSTER}/{ENCODE_FILE}",), md5="23239fc9081956a3e70de56472b3f296"),
+        WeightsFile(DECODE_FILE, (f"{_SANSTER}/{DECODE_FILE}",), md5="fe419cd15a750d37a4733589d0d3585c"),
+        WeightsFile(DIFFUSION_FILE, (f"{_SANSTER}/{DIFFUSION_FILE}",), md5="b0afda12bf790c03aba2a7431f11d22d"),
+    ),
+    alternatives=((WeightsFile(CHECKPOINT_FILE, ("https://heibox.uni-heidelberg.de/f/4d9ac7ea40c64582b7c9/?dl=1",)),),),
+    # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.
+    size=SizeRequirement(minimum=256, multiple_of=32),
+    strategy=Strategy(kind="crop", trigger_px=1080, margin_px=128, cap_px=1080),
+    parameters=(
+        Parameter(
+            "steps",
+            "int",
+            20,
+            2,
+            200,
+            help="Denoising steps. Time grows with them; beyond 50 the answer hardly changes.",
+        ),
+        Parameter(
+            "sampler",
+            "choice",
+            "plms",
+            choices=("plms", "ddim"),
+            help="plms (Liu et al. 2022) needs fewer steps; ddim (Song et al. 2021) is the original's choice with 50.",
+        ),
+    ),
+    variations=True,
+    memory_bytes=1_770_000_000,
+)

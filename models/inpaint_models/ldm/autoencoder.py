@@ -26,7 +26,7 @@ LATENT_FACTOR = 4
 LATENT_CHANNELS = 3
 GROUPS = 32
 NORM_EPS = 1e-6  # The U-Net uses 1e-5; both are part of the trained function.
-CODE_SEARCH_ROWS = 4096  # 4096 latents x 8192 codes x 4 bytes = 128 MiB of distances at a time.
+CODE_SEARCH_ROWS = 1024  # 1024 latents x 8192 codes x 4 bytes = 32 MiB of distances at a time.
 
 
 def norm(channels: int) -> nn.GroupNorm:

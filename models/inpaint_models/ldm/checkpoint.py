@@ -1,0 +1,69 @@
+"""The published forms of the weights and how they are named.
+
+Official checkpoint: the autoencoder under `first_stage_model.` (and once more under `cond_stage_model.`), the U-Net
+under `model.diffusion_model.`, and its moving average, which is what inference uses, under `model_ema.` with the dots
+of the rest of the key left out. TorchScript: one file for the U-Net, and one each for encoding and decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ..errors import WeightsCorrupted
+from ..weights import read_state_dict
+from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
+from .autoencoder import Autoencoder
+from .unet import UNetModel
+
+Shapes = dict[str, tuple[int, ...]]
+
+AUTOENCODER_PREFIX = "first_stage_model."
+ENCODING_PARTS = ("encoder.", "quant_conv.")
+
+
+def ema_key(key: str) -> str:
+    """The name of the moving average of a U-Net parameter, without `model_ema.`."""
+    return "diffusion_model" + key.replace(".", "")
+
+
+def shapes(network: nn.Module) -> Shapes:
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+def load_weights(unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path]) -> None:
+    """Fills both networks from either complete set of files: the three TorchScript files or the checkpoint.
+
+    The networks may be on the meta device: their parameters are replaced, not copied into. Raises `WeightsError`.
+    """
+    if CHECKPOINT_FILE in files:
+        unet_state = read_unet_of_checkpoint(files[CHECKPOINT_FILE], shapes(unet))
+        autoencoder_state = read_autoencoder_of_checkpoint(files[CHECKPOINT_FILE], shapes(autoencoder))
+    else:
+        unet_state = read_state_dict(files[DIFFUSION_FILE], shapes(unet))
+        autoencoder_state = read_autoencoder_halves(files[ENCODE_FILE], files[DECODE_FILE], shapes(autoencoder))
+    unet.load_state_dict(unet_state, assign=True)
+    autoencoder.load_state_dict(autoencoder_state, assign=True)
+
+
+def read_unet_of_checkpoint(path: Path, expected: Shapes) -> dict[str, Tensor]:
+    """The moving average where the file has it; some conversions keep nothing but it under the plain names."""
+    try:
+        averaged = read_state_dict(path, {ema_key(key): shape for key, shape in expected.items()})
+    except WeightsCorrupted:
+        return read_state_dict(path, expected)
+    return {key: averaged[ema_key(key)] for key in expected}
+
+
+def read_autoencoder_of_checkpoint(path: Path, expected: Shapes) -> dict[str, Tensor]:
+    named = read_state_dict(path, {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()})
+    return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
+
+
+def read_autoencoder_halves(encode: Path, decode: Path, expected: Shapes) -> dict[str, Tensor]:
+    """Each file holds at least its own half; both may hold the whole autoencoder."""
+    encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
+    decoding = {key: shape for key, shape in expected.items() if key not in encoding}
+    return read_state_dict(encode, encoding) | read_state_dict(decode, decoding)
