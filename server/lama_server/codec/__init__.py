@@ -8,7 +8,7 @@ OpenCV is imported only when a 16 bit file is decoded: the web process probes an
 """
 
 from .decoding import decode, decode_mask, decode_patch
-from .info import Decoded, ImageInfo, Limits, Metadata, OutputFormat, SourceFormat, WantedFormat
+from .info import Decoded, ImageInfo, Limits, Metadata, OutputFormat, Pixels, SourceFormat, WantedFormat
 from .probing import probe, read_metadata
 from .rendering import Preview, encode_patch, output_format, preview, render
 
@@ -18,6 +18,7 @@ __all__ = [
     "Limits",
     "Metadata",
     "OutputFormat",
+    "Pixels",
     "Preview",
     "SourceFormat",
     "WantedFormat",
