@@ -12,6 +12,7 @@ from typing import Protocol
 
 from inpaint_models.errors import Cancelled
 from inpaint_models.registry import STRATEGIES, ModelEntry
+from inpaint_models.weights.folders import default_model_dir
 
 from .engine.messages import EngineChoice
 from .problems import Problem, ProblemError, problem_of
@@ -148,7 +149,8 @@ class ModelShelf:
             raise ProblemError.of(self._unavailable[entry.name])
         if entry.name in self._weights:
             settings = self._settings
-            return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name])
+            home = settings.model_dir or default_model_dir()
+            return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name], home)
         if entry.name in self._downloads:
             raise ProblemError(
                 "model.loading", f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10

@@ -123,7 +123,11 @@ def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
     context = LoadContext(
-        entry=choice.entry, device=choice.device, precision=choice.precision, weights=dict(choice.weights)
+        entry=choice.entry,
+        device=choice.device,
+        precision=choice.precision,
+        weights=dict(choice.weights),
+        model_dir=choice.model_dir,
     )
     return Inpainter(choice.entry, choice.entry.load(context))
 

@@ -103,12 +103,16 @@ class MakePreview:
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Which model, and how it is to run."""
+    """Which model, and how it is to run.
+
+    model_dir  keeps safetensors copies of weights in other forms; None keeps none
+    """
 
     entry: ModelEntry
     device: str
     precision: str
     weights: Mapping[str, Path] = field(default_factory=dict)
+    model_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

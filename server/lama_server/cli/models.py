@@ -1,0 +1,225 @@
+"""`lama-server models | download | verify | convert`: a model's files, seen from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from inpaint_models import weights
+from inpaint_models.catalog import get_model, list_models
+from inpaint_models.errors import (
+    DownloadFailed,
+    ModelError,
+    UnknownModel,
+    UnsafeWeights,
+    WeightsCorrupted,
+    WeightsMissing,
+)
+from inpaint_models.registry import ModelEntry
+from inpaint_models.weights.folders import default_model_dir
+
+from ..exits import ExitCode, StartError
+from .main import PROGRAM
+from .options import Parser, add_settings
+from .terminal import Bar, size_text, table
+
+Result = TypeVar("Result")
+
+STATE_WORDS = {
+    "ready": "ready",
+    "unverified": "here, not checked yet",
+    "missing": "not downloaded",
+    "corrupted": "damaged",
+}
+
+
+def run_models(arguments: Sequence[str]) -> int:
+    """Lists the catalogue with what is on this machine. Opens no connection and hashes nothing."""
+    parser = _parser("models", "List the models: what they are for, size, licence, and what is on this machine.")
+    parser.add_argument("--json", action="store_true", help="Print JSON, for programs.")
+    given = parser.parse_args(arguments)
+    home = _home(given)
+    found = [weights.locate(entry, home, check="remembered") for entry in list_models()]
+    if given.json:
+        sys.stdout.write(json.dumps([_as_json(files) for files in found], indent=1) + "\n")
+        return ExitCode.OK
+    rows = [_row(files) for files in found]
+    sys.stdout.write(table(("MODEL", "DOWNLOAD", "STATE", "LICENCE", "FOR"), rows))
+    sys.stdout.write(f"\nModel folder: {home}\n")
+    return ExitCode.OK
+
+
+def run_download(arguments: Sequence[str]) -> int:
+    """Fetches what is missing. Raises `StartError`."""
+    parser = _parser("download", "Fetch the weights of models; what is on this machine already is not fetched again.")
+    _add_names(parser, "Model, or all.")
+    add_settings(parser, ["local_files_only"])
+    given = parser.parse_args(arguments)
+    home = _home(given)
+    for entry in _entries(given.models):
+        if not entry.weights:
+            sys.stdout.write(f"{entry.title} needs no weights.\n")
+            continue
+        _fetch(entry, home, local_files_only=given.local_files_only)
+    return ExitCode.OK
+
+
+def run_verify(arguments: Sequence[str]) -> int:
+    """Hashes every file on this machine again. Raises `StartError` when one is damaged."""
+    parser = _parser("verify", "Hash the weights on this machine again and compare them with what was published.")
+    _add_names(parser, "Model. Without a name: all.", optional=True)
+    parser.add_argument(
+        "--accept", action="store_true", help="Trust files of your own that have changed, as they are now."
+    )
+    given = parser.parse_args(arguments)
+    home = _home(given)
+    if given.accept and not given.models:
+        parser.error("--accept needs the name of a model")
+    damaged = [files for entry in _entries(given.models or ["all"]) if (files := _verify(entry, home, given.accept))]
+    for path in weights.drop_damaged(home):
+        sys.stdout.write(f"{path.name}: damaged copy deleted; it is made anew when it is needed\n")
+    if damaged:
+        raise StartError(ExitCode.WEIGHTS_CORRUPTED, "\n".join(files.explain() for files in damaged))
+    return ExitCode.OK
+
+
+def run_convert(arguments: Sequence[str]) -> int:
+    """Writes a safetensors copy of any accepted checkpoint. Raises `StartError`."""
+    parser = _parser("convert", "Write a checkpoint as .safetensors, which can carry no code and loads at once.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="A .ckpt, .pth, .pt or .safetensors file.")
+    parser.add_argument("--model", required=True, metavar="NAME", help="The model that the weights are for.")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="Where to. Default: into the model folder, to be used."
+    )
+    parser.add_argument(
+        "--allow-torchscript",
+        action="store_true",
+        help="Open a TorchScript file although nobody published its hash. TorchScript is a program: trust its origin.",
+    )
+    given = parser.parse_args(arguments)
+    (entry,) = _entries([given.model])
+    made = _or_stop(
+        lambda: weights.convert(
+            given.file.expanduser(),
+            entry,
+            given.output,
+            model_dir=_home(given),
+            allow_torchscript=given.allow_torchscript,
+        )
+    )
+    sys.stdout.write(f"{made} ({size_text(made.stat().st_size)})\n")
+    return ExitCode.OK
+
+
+def _parser(command: str, description: str) -> Parser:
+    parser = Parser(prog=f"{PROGRAM} {command}", description=description, allow_abbrev=False)
+    add_settings(parser, ["model_dir"])
+    return parser
+
+
+def _add_names(parser: Parser, text: str, *, optional: bool = False) -> None:
+    parser.add_argument("models", nargs="*" if optional else "+", metavar="MODEL", help=text)
+
+
+def _home(given: argparse.Namespace) -> Path:
+    return given.model_dir.expanduser() if given.model_dir else default_model_dir()
+
+
+def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:
+    if "all" in names:
+        return list_models()
+    try:
+        return tuple(get_model(name) for name in names)
+    except UnknownModel as error:
+        raise StartError(ExitCode.USAGE, str(error)) from None
+
+
+def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
+    entry = files.entry
+    licence = entry.licence.name if entry.licence.commercial_use else f"{entry.licence.name}, not commercial"
+    state = STATE_WORDS[files.status]
+    if files.status == "missing" and (absent := entry.missing_packages()):
+        state = f"needs {', '.join(absent)}"
+    unpublished = bool(entry.weights) and not entry.download_bytes
+    return entry.name, "unknown" if unpublished else size_text(entry.download_bytes), state, licence, entry.trait
+
+
+def _as_json(files: weights.ModelFiles) -> dict[str, object]:
+    entry = files.entry
+    return {
+        "name": entry.name,
+        "title": entry.title,
+        "trait": entry.trait,
+        "licence": {
+            "name": entry.licence.name,
+            "url": entry.licence.url,
+            "commercial_use": entry.licence.commercial_use,
+        },
+        "download_bytes": entry.download_bytes,
+        "state": files.status,
+        "files": [
+            {
+                "name": state.file.name,
+                "state": state.status,
+                "path": None if state.path is None else str(state.path),
+                "proof": state.proof,
+            }
+            for state in files.files
+        ],
+    }
+
+
+def _fetch(entry: ModelEntry, home: Path, *, local_files_only: bool) -> None:
+    licence = entry.licence
+    commercial = "" if licence.commercial_use else " NOT for commercial use."
+    sys.stdout.write(f"{entry.title}, licence of the weights: {licence.name}.{commercial} {licence.url}\n")
+    sys.stdout.flush()
+    bar = Bar(sys.stderr, amount_text=size_text)
+
+    def listen(progress: weights.DownloadProgress) -> None:
+        words = {"waiting": f"{progress.file}: another process is downloading it", "verifying": "checking"}
+        bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
+
+    try:
+        files = _or_stop(lambda: weights.download(entry, home, progress=listen, local_files_only=local_files_only))
+    finally:
+        bar.end()
+    for name, path in files.paths.items():
+        sys.stdout.write(f"{name}: ready, {path}\n")
+
+
+def _verify(entry: ModelEntry, home: Path, accept: bool) -> weights.ModelFiles | None:
+    """Prints what was found; returns the files when one of them is damaged."""
+    if accept:
+        weights.accept(entry, home)
+    bar = Bar(sys.stderr, amount_text=size_text)
+    files = weights.locate(
+        entry, home, check="all", listener=lambda done: bar.show(f"checking {entry.name}", done, None)
+    )
+    bar.end()
+    for state in files.files:
+        words = f"{state.path}: {state.proof}" if state.status == "ready" else state.note or "not on this machine"
+        sys.stdout.write(f"{entry.name}  {state.file.name}  {STATE_WORDS[state.status]}  {words}\n")
+    return files if files.status == "corrupted" else None
+
+
+def _or_stop(action: Callable[[], Result]) -> Result:
+    """Runs it; an error of the library ends the command with its exit code."""
+    try:
+        return action()
+    except ModelError as error:
+        raise StartError(_code(error), str(error)) from None
+
+
+def _code(error: ModelError) -> ExitCode:
+    if isinstance(error, WeightsCorrupted | UnsafeWeights):
+        return ExitCode.WEIGHTS_CORRUPTED
+    if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
+        return ExitCode.DISK_FULL if error.cause == "disk_full" else ExitCode.FOLDER
+    if isinstance(error, DownloadFailed | WeightsMissing):
+        return ExitCode.NETWORK_NEEDED
+    return ExitCode.USAGE

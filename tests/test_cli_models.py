@@ -1,0 +1,231 @@
+"""The commands about weights: what they print, what they leave, and the exit code they end with."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import checkpoint_forms as forms
+from fake_hub import FakeHub, Fault
+from inpaint_models import catalog, weights
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from lama_server.cli import main
+from lama_server.cli.terminal import Bar, duration_text, size_text, table
+
+CONTENT = b"PK weights" * 1000
+NAME = "tiny.pt"
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub({NAME: CONTENT}) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hub: FakeHub) -> Path:
+    """A catalogue of one model without and one with weights, an empty machine, and a network that reaches the hub."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setenv("LAMA_SERVER_MODEL_DIR", str(tmp_path / "models"))
+    file = WeightsFile(NAME, (hub.url(NAME),), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    tiny = ModelEntry(
+        name="tiny",
+        title="Tiny",
+        trait="for tests",
+        description="",
+        licence=Licence("CC BY-NC 4.0", "https://licence.example", commercial_use=False),
+        loader="nowhere:load",
+        weights=(file,),
+        aliases=("small",),
+    )
+    monkeypatch.setattr(catalog, "ENTRIES", (catalog.get_model("opencv"), tiny))
+    network = weights.Network(
+        plain_http_hosts=frozenset({"127.0.0.1"}), sleep=lambda _: None, read_timeout_s=1.0, tries=2
+    )
+    monkeypatch.setattr(weights, "download", functools.partial(weights.download, network=network))
+    return tmp_path / "models"
+
+
+def run(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+def test_the_list_says_size_state_licence_and_purpose(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert run("models") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["MODEL", "DOWNLOAD", "STATE", "LICENCE", "FOR"]
+    assert lines[1].startswith("opencv")
+    assert "ready" in lines[1]
+    assert re.split(" {2,}", lines[2]) == [
+        "tiny",
+        "9.8 KiB",
+        "not downloaded",
+        "CC BY-NC 4.0, not commercial",
+        "for tests",
+    ]
+    assert str(home) in lines[-1]
+    assert not home.exists()
+
+
+def test_the_list_is_there_for_programs_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "--json") == 0
+    tiny = json.loads(capsys.readouterr().out)[1]
+    assert (tiny["name"], tiny["state"], tiny["download_bytes"]) == ("tiny", "missing", len(CONTENT))
+    assert tiny["licence"]["commercial_use"] is False
+
+
+def test_a_download_shows_the_licence_first_and_then_where_the_file_is(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    assert run("download", "small") == 0
+    said = capsys.readouterr()
+    assert "NOT for commercial use" in said.out.splitlines()[0]
+    assert said.out.splitlines()[-1] == f"{NAME}: ready, {home / NAME}"
+    assert "100 %" in said.err
+    run("models")
+    assert "ready" in capsys.readouterr().out.splitlines()[2]
+
+
+def test_download_all_passes_over_models_without_weights(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert run("download", "all") == 0
+    assert "OpenCV needs no weights" in capsys.readouterr().out
+    assert (home / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(Fault(status=404), 6), (Fault(status=503), 6), (Fault(flip=1), 5)],
+)
+def test_a_failed_download_is_one_line_and_a_documented_code(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], fault: Fault, code: int
+) -> None:
+    hub.always[NAME] = fault
+    assert run("download", "tiny") == code
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("lama-server: ")
+    assert "Traceback" not in last
+
+
+def test_offline_says_what_to_put_where(hub: FakeHub, capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert run("download", "tiny", "--offline") == 6
+    said = capsys.readouterr().err
+    assert hub.asked == []
+    for part in ("Tiny needs tiny.pt", str(home), hub.url(NAME)):
+        assert part in said
+
+
+def test_an_unknown_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["download", "nothing"], ["verify", "nothing"], ["convert", "x", "--model", "nothing"]):
+        assert run(*command) == 2
+        assert "There are: opencv, tiny" in capsys.readouterr().err
+
+
+def test_verify_names_a_damaged_file(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    run("download", "tiny")
+    assert run("verify") == 0
+    assert f"tiny  {NAME}  ready" in capsys.readouterr().out
+    damaged = bytearray(CONTENT)
+    damaged[7] ^= 1
+    (home / NAME).write_bytes(damaged)
+    assert run("verify", "tiny") == 5
+    assert f"{home / NAME} is not the published file" in capsys.readouterr().err
+
+
+def test_verify_accepts_a_file_of_ones_own_again(home: Path, tmp_path: Path) -> None:
+    own = home / "tiny/own.safetensors"
+    own.parent.mkdir(parents=True)
+    forms.write_safetensors(own, {"a": torch.ones(1)})
+    assert run("verify", "tiny") == 0
+    forms.write_safetensors(own, {"a": torch.zeros(5)})
+    assert run("verify", "tiny") == 5
+    assert run("verify", "tiny", "--accept") == 0
+    assert run("verify", "tiny") == 0
+
+
+def test_verify_drops_a_damaged_copy(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    source = forms.write_pth(tmp_path / "a.pth", {"a": torch.ones(3)})
+    weights.read_state_dict(source, {"a": (3,)}, copies_in=home)
+    (copy,) = (home / "converted").iterdir()
+    copy.write_bytes(b"damaged")
+    assert run("verify") == 0
+    assert f"{copy.name}: damaged copy deleted" in capsys.readouterr().out
+
+
+def test_convert_writes_where_the_model_looks(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    source = forms.write_torchscript(tmp_path / "mine.pt", {"a.b": torch.ones(3)})
+    assert run("convert", str(source), "--model", "tiny") == 5
+    assert "--allow-torchscript" in capsys.readouterr().err
+    assert run("convert", str(source), "--model", "tiny", "--allow-torchscript") == 0
+    assert str(home / "tiny/mine.safetensors") in capsys.readouterr().out
+    assert run("convert", str(source), "--model", "tiny", "--allow-torchscript") == 2
+    assert run("convert", str(tmp_path / "none.pt"), "--model", "tiny") == 6
+
+
+@pytest.mark.parametrize("command", ["models", "download", "verify", "convert"])
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(command, "--help")
+    assert stop.value.code == 0
+    assert "--model-dir" in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_redraws_its_line_and_says_how_long_it_will_take() -> None:
+    now, screen = [0.0], Terminal()
+    bar = Bar(screen, amount_text=size_text, clock=lambda: now[0])
+    for second, done in enumerate((0, 10 << 20, 20 << 20, 40 << 20)):
+        now[0] = float(second)
+        bar.show("a.pt", done, 40 << 20)
+    bar.end()
+    frames = screen.getvalue().split("\r")
+    assert "50 %  20 MiB of 40 MiB  2 s left" in frames[3]
+    assert "[########################] 100 %" in frames[4]
+    assert screen.getvalue().endswith("\n")
+
+
+def test_the_bar_is_not_drawn_more_often_than_anybody_can_see() -> None:
+    screen = Terminal()
+    bar = Bar(screen, clock=lambda: 0.0)
+    for done in range(1000):
+        bar.show("a", done, 1000)
+    assert screen.getvalue().count("\r") == 1
+
+
+def test_in_a_log_the_bar_is_a_line_every_ten_percent() -> None:
+    log = io.StringIO()
+    bar = Bar(log)
+    for done in range(0, 1001, 7):
+        bar.show("a.pt", done, 1000)
+    assert log.getvalue().splitlines() == [f"a.pt: {percent} %" for percent in range(0, 100, 10)]
+
+
+def test_words_for_sizes_and_times() -> None:
+    assert [size_text(n) for n in (None, 0, 5, 2048, 205_669_692, 3 << 30)] == [
+        "-",
+        "-",
+        "5 B",
+        "2.0 KiB",
+        "196 MiB",
+        "3.0 GiB",
+    ]
+    assert [duration_text(s) for s in (5, 185, 7800)] == ["5 s", "3 min 5 s", "2 h 10 min"]
+    assert table(("A", "BB"), [("long", "x")]) == "A     BB\nlong  x\n"
