@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -426,13 +426,13 @@ class EditedImage:
         if (y_step, x_step) != (1, 1):
             raise ValueError("An edited image is sliced without steps.")
         window = Box(x0, y0, max(x0, x1), max(y0, y1))
-        out: codec.Pixels = np.array(self._base[window.slices])
+        out = np.array(self._base[window.slices])
         for box, pixels in self._patches:
             shared = box.intersection(window)
             if shared.width > 0 and shared.height > 0:
                 source = pixels[shared.shifted(-box.x0, -box.y0).slices]
                 out[shared.shifted(-window.x0, -window.y0).slices] = source
-        return out
+        return cast(codec.Pixels, out)
 
 
 def write_pixels(target: Path, pixels: codec.Pixels) -> None:
