@@ -1,4 +1,4 @@
-"""`make bench`: one table of engines, one of edits from request to last byte; ratios are within this run."""
+"""`make bench`: a table for each engine and one of edits from request to last byte; ratios are within this run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import platform
 from pathlib import Path
 
-from .measure import Row, table
+from .measure import table
 
 SUITES = {path.stem.removeprefix("bench_"): path.stem for path in sorted(Path(__file__).parent.glob("bench_*.py"))}
 
@@ -17,13 +17,8 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(SUITES), action="append", help="a part; may be given again")
     arguments = parser.parse_args()
     print(f"{platform.system()} {platform.machine()}, {_processor()}, Python {platform.python_version()}\n")
-    rows: list[Row] = []
     for name in arguments.only or sorted(SUITES):
-        new = importlib.import_module(f"bench.{SUITES[name]}").rows()
-        print(table(new), end="\n\n", flush=True)
-        rows += new
-    if len(rows) > 1:
-        print(table(rows))
+        print(table(importlib.import_module(f"bench.{SUITES[name]}").rows()), end="\n\n", flush=True)
 
 
 def _processor() -> str:
