@@ -129,7 +129,7 @@ def test_what_is_missing_is_said_with_its_place_size_and_source(tmp_path: Path) 
     assert files.missing_bytes == 205_669_692
     with pytest.raises(WeightsMissing) as error:
         files.require_ready()
-    for part in ("LaMa needs big-lama.pt (196 MiB)", str(tmp_path), "https://files.example/big-lama.pt"):
+    for part in ("LaMa needs big-lama.pt (196 MiB)", "model folder", "https://files.example/big-lama.pt"):
         assert part in str(error.value)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import hashlib
 import io
 import json
@@ -13,6 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -121,6 +124,26 @@ def test_extra_keys_are_named_in_the_debug_log(tmp_path: Path, caplog: pytest.Lo
     with caplog.at_level(logging.DEBUG, "inpaint_models"):
         read_state_dict(path, KEYS)
     assert "1 tensors are not used, such as zz.extra" in caplog.text
+
+
+def test_what_training_left_beside_the_weights_is_passed_over(tmp_path: Path) -> None:
+    beside = {
+        "score": np.float64(0.5),
+        "history": np.arange(3),
+        "arguments": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "counts": collections.defaultdict(list, {"a": [1]}),
+        "kinds": [dict, int, torch.float32, torch.Size([2]), torch.device("cpu"), {1, 2}, b"bytes", 1j, None],
+    }
+    for legacy in (False, True):
+        path = forms.write_pth(tmp_path / "a.ckpt", {"state_dict": tensors(), **beside}, legacy=legacy)
+        assert_same(read_state_dict(path, KEYS), tensors())
+
+
+def test_a_parameter_is_read_as_a_tensor_without_gradient(tmp_path: Path) -> None:
+    path = forms.write_pth(tmp_path / "a.pth", {"a": torch.nn.Parameter(torch.ones(2))})
+    state = read_state_dict(path, {"a": (2,)})
+    assert type(state["a"]) is Tensor
+    assert not state["a"].requires_grad
 
 
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class ParameterChoice(InvalidParameter):
 
 
 class WeightsError(ModelError):
-    """Something about a model's files."""
+    """Something about a model's files. Messages name files but no folders, because they are shown to browsers too."""
 
 
 class WeightsMissing(WeightsError):

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from inpaint_models.errors import Cancelled
 from inpaint_models.registry import STRATEGIES, ModelEntry
-from inpaint_models.weights.folders import default_model_dir
+from inpaint_models.weights import default_model_dir
 
 from .engine.messages import EngineChoice
 from .problems import Problem, ProblemError, problem_of
@@ -46,8 +45,8 @@ class WeightsSource(Protocol):
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
         """A file for each name that the entry needs, or None when one is missing."""
 
-    def download(self, entry: ModelEntry, report: DownloadReport) -> Mapping[str, Path]:
-        """Fetches what is missing. `report` may raise `Cancelled`. Raises `WeightsError`."""
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
+        """Fetches what is missing, until `cancelled` says otherwise. Raises `WeightsError`, `Cancelled`."""
 
 
 @dataclass(slots=True)
@@ -269,12 +268,12 @@ class ModelShelf:
             download.tell()
 
         def report(done: int, total: int | None) -> None:
-            if self._closing.is_set():
-                raise Cancelled("The server is stopping.")
             loop.call_soon_threadsafe(note, done, total)
 
         try:
-            self._weights[entry.name] = await asyncio.to_thread(self._source.download, entry, report)
+            self._weights[entry.name] = await asyncio.to_thread(
+                self._source.download, entry, report, self._closing.is_set
+            )
         except Exception as error:  # noqa: BLE001  whatever ended the download is shown where the model is listed
             log.warning("download of %s failed: %s", entry.name, error)
             self._failed[entry.name] = download.problem = problem_of(error)
@@ -285,7 +284,7 @@ class ModelShelf:
             self.on_ready(entry)
 
     def close(self) -> None:
-        """Makes running downloads stop at their next report; what they have is kept for a resume."""
+        """Makes running downloads stop within a second; what they have is kept for a resume."""
         self._closing.set()
 
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from inpaint_models.registry import ModelEntry
+from inpaint_models.weights import DownloadProgress, Network, download, locate
 
 from .models_state import DownloadReport
 from .settings import Settings
 
 
 class LibraryWeights:
-    """`WeightsSource` over `inpaint_models.weights`, which is imported when a model with weights is first asked for."""
+    """`WeightsSource` over `inpaint_models.weights`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._model_dir = settings.model_dir
+    def __init__(self, settings: Settings, network: Network | None = None) -> None:
+        self._model_dir, self._network = settings.model_dir, network
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
-        from inpaint_models.weights import locate
-
         files = locate(entry, self._model_dir)
         return files.paths if files.status == "ready" else None
 
-    def download(self, entry: ModelEntry, report: DownloadReport) -> Mapping[str, Path]:
-        from inpaint_models.weights import DownloadProgress, download
-
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         def listen(progress: DownloadProgress) -> None:
-            report(progress.done_bytes, progress.total_bytes)
+            # Hashing counts from 0 again, and is too quick to be worth a second bar.
+            if progress.stage != "verifying":
+                report(progress.done_bytes, progress.total_bytes)
 
-        return download(entry, self._model_dir, progress=listen).paths
+        return download(entry, self._model_dir, progress=listen, cancelled=cancelled, network=self._network).paths

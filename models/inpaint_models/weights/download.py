@@ -115,7 +115,7 @@ class _Job:
                     if self._state(file).status != "ready":
                         self._fetch(file, target)
             except OSError as error:
-                raise self._failed(file, [disk_trouble(error, self.model_dir)]) from error
+                raise self._failed(file, [disk_trouble(error)]) from error
 
     def _state(self, file: WeightsFile) -> FileState:
         located = locate(_alone(self.entry, file), self.model_dir)
@@ -225,7 +225,7 @@ class _Job:
 
     def _failed(self, file: WeightsFile, troubles: list[Trouble]) -> DownloadFailed | WeightsCorrupted:
         said = "; ".join(dict.fromkeys(str(trouble) for trouble in troubles))
-        by_hand = f"Or put it into {self.model_dir} yourself; it comes from {file.sources[0]}"
+        by_hand = f"Or put it into the model folder yourself; it comes from {file.sources[0]}"
         if any(trouble.cause == "wrong_content" for trouble in troubles):
             return WeightsCorrupted(f"No source has the published {file.name}: {said}. {by_hand}")
         advice = "Make room" if troubles[-1].cause == "disk_full" else "Try again later"

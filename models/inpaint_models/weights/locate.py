@@ -75,7 +75,7 @@ class ModelFiles:
         raise _error_class(self.status)(self.explain())
 
     def explain(self) -> str:
-        """What is wrong and what to do about it, in a sentence or two; empty when all is well."""
+        """What is wrong and what to do about it, in a sentence or two without paths; empty when all is well."""
         wrong = [state for state in self.files if state.status not in ("ready", "unverified")]
         if not wrong:
             return ""
@@ -84,7 +84,7 @@ class ModelFiles:
         source = next((source for state in wrong for source in state.file.sources), "")
         origin = f" It comes from {source}" if source else ""
         what = " ".join(damaged) if damaged else f"{self.entry.title} needs {names}, which is not on this machine."
-        return f"{what} Run: lama-server download {self.entry.name}, or put {names} into {self.model_dir}.{origin}"
+        return f"{what} Run: lama-server download {self.entry.name}, or put {names} into the model folder.{origin}"
 
 
 def locate(
@@ -188,7 +188,10 @@ def _judged(
         size = path.stat().st_size
         if candidate.published and file.size_bytes is not None and size != file.size_bytes:
             return FileState(
-                file, "corrupted", path, note=f"{path} has {size:,} bytes; the published file has {file.size_bytes:,}."
+                file,
+                "corrupted",
+                path,
+                note=f"{path.name} has {size:,} bytes; the published file has {file.size_bytes:,}.",
             )
         row = ledger.remembered(path) if check != "all" else None
         if row is None and check == "remembered":
@@ -198,7 +201,7 @@ def _judged(
             return _against_published(file, path, row)
         return _against_first_use(file, path, row, ledger, check)
     except OSError as error:
-        return FileState(file, "corrupted", path, note=f"{path} cannot be read: {error.strerror}.")
+        return FileState(file, "corrupted", path, note=f"{path.name} cannot be read: {error.strerror}.")
 
 
 def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
@@ -209,7 +212,7 @@ def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
     found, wanted = (row.sha256, file.sha256) if file.sha256 else (row.md5, file.md5)
     kind = "SHA-256" if file.sha256 else "MD5"
     return FileState(
-        file, "corrupted", path, note=f"{path} is not the published file: its {kind} is {found}, not {wanted}."
+        file, "corrupted", path, note=f"{path.name} is not the published file: its {kind} is {found}, not {wanted}."
     )
 
 
@@ -230,7 +233,7 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, ledger: Ledger, 
         file,
         "corrupted",
         path,
-        note=f"{path} has changed since its first use. If you replaced it on purpose: lama-server verify --accept.",
+        note=f"{path.name} has changed since its first use. If that was on purpose: lama-server verify NAME --accept.",
     )
 
 

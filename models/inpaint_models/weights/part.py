@@ -131,7 +131,7 @@ def _check_space(target: Target, offset: int, total: int | None) -> None:
     free = disk.free_bytes(target.path.parent)
     if total is not None and free < _SPACE_FACTOR * total - offset:
         message = (
-            f"{target.path.parent} has {free / 2**20:,.0f} MiB free and {target.path.name} needs "
+            f"the disk of the model folder has {free / 2**20:,.0f} MiB free and {target.path.name} needs "
             f"{(_SPACE_FACTOR * total - offset) / 2**20:,.0f} MiB"
         )
         raise Trouble("disk_full", message, retryable=False)
@@ -146,7 +146,7 @@ def _receive(
     cancelled: Callable[[], bool],
 ) -> None:
     done = offset
-    with _disk_trouble(target), target.part.open("r+b" if offset else "wb") as part:
+    with _disk_trouble(), target.part.open("r+b" if offset else "wb") as part:
         part.seek(offset)
         part.truncate()
         listener(done, total)
@@ -200,25 +200,27 @@ def _interrupted_when(cancelled: Callable[[], bool], answer: Answer) -> Iterator
 
 
 @contextmanager
-def _disk_trouble(target: Target) -> Iterator[None]:
+def _disk_trouble() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_trouble(error, target.path.parent) from error
+        raise disk_trouble(error) from error
 
 
-def disk_trouble(error: OSError, folder: Path) -> Trouble:
+def disk_trouble(error: OSError) -> Trouble:
     """A failure to write, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Trouble("disk_full", f"the disk that holds {folder} is full", retryable=False)
-    return Trouble("disk", f"{folder} cannot be written to ({error.strerror or error})", retryable=False)
+        return Trouble("disk_full", "the disk of the model folder is full", retryable=False)
+    return Trouble(
+        "disk", f"the model folder cannot be written to ({error.strerror or type(error).__name__})", retryable=False
+    )
 
 
 def _note(url: str, answer: Answer, target: Target) -> None:
     """Writes down by what the server will know that its file is still the same."""
     etag = answer.header("ETag")
     validator = etag if etag and not etag.startswith("W/") else answer.header("Last-Modified")
-    with _disk_trouble(target):
+    with _disk_trouble():
         disk.write_atomically(target.notes, json.dumps({"url": url, "validator": validator}).encode())
 
 

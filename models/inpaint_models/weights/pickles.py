@@ -34,6 +34,10 @@ _TENSORS = frozenset(
         "torch.device",
         "_codecs.encode",
         *(f"torch.{kind}Storage" for kind in _STORAGES),
+        *(
+            f"torch.{dtype}"
+            for dtype in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
+        ),
     }
 )
 """What a state dict consists of. torch allows these itself."""
@@ -42,6 +46,7 @@ _STAND_INS = frozenset(
     {
         "argparse.Namespace",
         "builtins.bool",
+        "builtins.complex",
         "builtins.dict",
         "builtins.float",
         "builtins.int",
@@ -51,15 +56,16 @@ _STAND_INS = frozenset(
         "builtins.str",
         "builtins.tuple",
         "copyreg._reconstructor",
+        "numpy.core.multiarray._reconstruct",
         "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
         "numpy._core.multiarray.scalar",
         "numpy.dtype",
-        "pathlib.PosixPath",
-        "pathlib.WindowsPath",
+        "numpy.ndarray",
         "typing.Any",
     }
 )
-_STAND_IN_PACKAGES = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.")
+_STAND_IN_PACKAGES = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "pathlib.")
 _STAND_IN_DICTS = frozenset(
     {
         "collections.defaultdict",
@@ -71,6 +77,9 @@ _STAND_IN_DICTS = frozenset(
 """Dictionaries of these classes become plain ones."""
 
 _PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_PYTHON_2_NAMES = {"builtins.long": "builtins.int", "builtins.unicode": "builtins.str"}
+"""torch.save writes protocol 2, which calls things as Python 2 did."""
+
 _NAMING_OPCODES = frozenset({"INST", "OBJ", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX", "PERSID"})
 """Ways to name a class that torch.save does not use, and that hide the name from the first line of defence."""
 
@@ -110,7 +119,7 @@ def _allowed(full: str, name: str) -> bool:
     if full in _STAND_INS or full in _STAND_IN_DICTS or full.startswith(_STAND_IN_PACKAGES):
         return True
     raise UnsafeWeights(
-        f"{name} names {ascii(full)[1:81]}, which no file of weights needs and which could run code. It was not "
+        f"{name} names {ascii(full)[1:-1][:80]}, which no file of weights needs and which could run code. It was not "
         "opened. Use a .safetensors file, or convert this one on a machine where you trust it."
     )
 
@@ -161,7 +170,8 @@ def _names(pickle: BinaryIO, name: str) -> Iterator[str]:
         for opcode, argument, _ in pickletools.genops(pickle):
             if opcode.name == "GLOBAL":
                 module, _, attribute = str(argument).partition(" ")
-                yield f"{_PYTHON_2_MODULES.get(module, module)}.{attribute}"
+                full = f"{_PYTHON_2_MODULES.get(module, module)}.{attribute}"
+                yield _PYTHON_2_NAMES.get(full, full)
             elif opcode.name in _NAMING_OPCODES:
                 raise UnsafeWeights(f"{name} holds a pickle that torch.save did not write ({opcode.name}). Refused.")
     except (ValueError, OverflowError, MemoryError) as error:

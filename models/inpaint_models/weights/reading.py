@@ -79,7 +79,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError as error:
-        raise WeightsMissing(f"There is no file {path.name} in {path.parent}.") from error
+        raise WeightsMissing(f"There is no file {path.name}.") from error
     except OSError as error:
         raise WeightsCorrupted(f"{path.name} cannot be read: {error.strerror}.") from error
 
@@ -106,14 +106,20 @@ def _read_whole(handle: BinaryIO, name: str, form: Format) -> dict[str, Tensor]:
 
 
 def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
-    """The state dict alone; the program is dropped. From an open file: paths that are not ASCII fail on Windows."""
+    """The state dict alone; the program is dropped.
+
+    From the open file, whose bytes were checked; and because paths that are not ASCII fail on Windows. Linux has a
+    name for an open file, with which torch maps it instead of reading it into memory a second time.
+    """
     import torch
 
     handle.seek(0)
+    descriptor = Path("/proc/self/fd") / str(handle.fileno())
+    source = str(descriptor) if descriptor.exists() else handle
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            module = torch.jit.load(handle, map_location="cpu")  # type: ignore[no-untyped-call]
+            module = torch.jit.load(source, map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0][:120]
         raise WeightsCorrupted(f"{name} is damaged ({said}). Download it again.") from error

@@ -20,7 +20,7 @@ from inpaint_models.errors import (
     WeightsMissing,
 )
 from inpaint_models.registry import ModelEntry
-from inpaint_models.weights.folders import default_model_dir
+from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
 from .main import PROGRAM
@@ -83,7 +83,8 @@ def run_verify(arguments: Sequence[str]) -> int:
     for path in weights.drop_damaged(home):
         sys.stdout.write(f"{path.name}: damaged copy deleted; it is made anew when it is needed\n")
     if damaged:
-        raise StartError(ExitCode.WEIGHTS_CORRUPTED, "\n".join(files.explain() for files in damaged))
+        said = " ".join(files.explain() for files in damaged)
+        raise StartError(ExitCode.WEIGHTS_CORRUPTED, f"{said} Model folder: {home}")
     return ExitCode.OK
 
 
@@ -101,15 +102,17 @@ def run_convert(arguments: Sequence[str]) -> int:
         help="Open a TorchScript file although nobody published its hash. TorchScript is a program: trust its origin.",
     )
     given = parser.parse_args(arguments)
+    home = _home(given)
     (entry,) = _entries([given.model])
     made = _or_stop(
         lambda: weights.convert(
             given.file.expanduser(),
             entry,
             given.output,
-            model_dir=_home(given),
+            model_dir=home,
             allow_torchscript=given.allow_torchscript,
-        )
+        ),
+        home,
     )
     sys.stdout.write(f"{made} ({size_text(made.stat().st_size)})\n")
     return ExitCode.OK
@@ -185,7 +188,9 @@ def _fetch(entry: ModelEntry, home: Path, *, local_files_only: bool) -> None:
         bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
 
     try:
-        files = _or_stop(lambda: weights.download(entry, home, progress=listen, local_files_only=local_files_only))
+        files = _or_stop(
+            lambda: weights.download(entry, home, progress=listen, local_files_only=local_files_only), home
+        )
     finally:
         bar.end()
     for name, path in files.paths.items():
@@ -207,12 +212,12 @@ def _verify(entry: ModelEntry, home: Path, accept: bool) -> weights.ModelFiles |
     return files if files.status == "corrupted" else None
 
 
-def _or_stop(action: Callable[[], Result]) -> Result:
+def _or_stop(action: Callable[[], Result], home: Path) -> Result:
     """Runs it; an error of the library ends the command with its exit code."""
     try:
         return action()
     except ModelError as error:
-        raise StartError(_code(error), str(error)) from None
+        raise StartError(_code(error), f"{error} Model folder: {home}") from None
 
 
 def _code(error: ModelError) -> ExitCode:

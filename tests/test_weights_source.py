@@ -1,0 +1,120 @@
+"""Downloads as the server runs them: states on the way, problems with their codes, and an end when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_hub import FakeHub, Fault
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.weights import Network
+from lama_server.models_state import ModelShelf
+from lama_server.settings import Settings
+from lama_server.weights_source import LibraryWeights
+
+CONTENT = b"PK weights" * 30_000
+NAME = "tiny.pt"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+
+
+def model(name: str, *files: WeightsFile) -> ModelEntry:
+    return ModelEntry(
+        name=name,
+        title=name.title(),
+        trait="",
+        description="",
+        licence=Licence("MIT", ""),
+        loader="nowhere:load",
+        weights=files,
+    )
+
+
+def shelf(hub: FakeHub, home: Path) -> ModelShelf:
+    """One model without weights and one whose weights the hub has."""
+    settings = Settings(model_dir=home)
+    network = Network(
+        plain_http_hosts=frozenset({"127.0.0.1"}), sleep=lambda _: None, tries=2, read_timeout_s=60, backoff_s=0
+    )
+    file = WeightsFile(NAME, (hub.url(NAME),), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    return ModelShelf([model("opencv"), model("tiny", file)], LibraryWeights(settings, network), settings)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 30))
+
+
+def test_a_model_goes_from_missing_over_downloading_to_ready(tmp_path: Path) -> None:
+    async def work(hub: FakeHub) -> None:
+        models = shelf(hub, tmp_path)
+        await models.refresh()
+        tiny = models.entry("tiny")
+        assert models.state(tiny) == "missing"
+        events = [event async for event in models.download("tiny").events()]
+        assert {event.state for event in events[:-1]} == {"downloading"}
+        assert events[-1].state == "ready"
+        done = [event.progress.done_bytes for event in events if event.progress is not None]
+        assert done == sorted(done)
+        assert done[-1] == len(CONTENT)
+        assert models.state(tiny) == "ready"
+        choice = models.choice("tiny")
+        assert (dict(choice.weights), choice.model_dir) == ({NAME: tmp_path / NAME}, tmp_path)
+
+    with FakeHub({NAME: CONTENT}) as hub:
+        run(work(hub))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(status=404), "model.download_failed"),
+        (Fault(status=401), "model.download_failed"),
+        (Fault(status=429), "model.download_failed"),
+        (Fault(status=500), "model.download_failed"),
+        (Fault(body=b"<html>Sign in</html>"), "model.download_failed"),
+        (Fault(status=302, headers=(("Location", "http://files.example/"),)), "model.download_failed"),
+        (Fault(flip=5), "model.weights_corrupted"),
+    ],
+)
+def test_a_failed_download_is_a_problem_without_paths_and_can_be_tried_again(
+    tmp_path: Path, fault: Fault, code: str
+) -> None:
+    async def work(hub: FakeHub) -> None:
+        models = shelf(hub, tmp_path)
+        await models.refresh()
+        last = [event async for event in models.download("tiny").events()][-1]
+        assert last.state == "failed"
+        assert last.problem is not None
+        assert last.problem.code == code
+        assert str(tmp_path) not in last.problem.detail
+        assert models.state(models.entry("tiny")) == "failed"
+        hub.always.clear()
+        assert [event async for event in models.download("tiny").events()][-1].state == "ready"
+
+    with FakeHub({NAME: CONTENT}, always={NAME: fault}) as hub:
+        run(work(hub))
+
+
+def test_a_stopping_server_does_not_wait_for_a_silent_source(tmp_path: Path) -> None:
+    async def work(hub: FakeHub) -> None:
+        models = shelf(hub, tmp_path)
+        async for event in models.download("tiny").events():
+            if event.progress is not None and event.progress.done_bytes >= 100_000:
+                models.close()
+        assert (tmp_path / f"{NAME}.part").stat().st_size == 100_000
+
+    with FakeHub({NAME: CONTENT}, always={NAME: Fault(stall_after=100_000)}) as hub:
+        run(work(hub))
