@@ -17,6 +17,7 @@ LamaServerError             every class carries the stable `code` that clients s
         MaskEmpty           mask.empty
         MaskBitmapInvalid   param.invalid            a bitmap shape that is not base64
     FormatCannotHold        param.invalid            the wanted output format cannot hold this image
+    BatchInvalid            param.invalid            a batch that cannot be planned
     StoreError
         ImageNotFound       image.not_found
         EditNotFound        edit.not_found
@@ -162,6 +163,12 @@ class MaskBitmapInvalid(MaskError):
 
 class FormatCannotHold(LamaServerError):
     """The wanted output format cannot hold this image."""
+
+    code = "param.invalid"
+
+
+class BatchInvalid(LamaServerError):
+    """A batch that cannot be planned, or a picture without a mask."""
 
     code = "param.invalid"
 
