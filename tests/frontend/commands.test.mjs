@@ -10,7 +10,13 @@ import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
 const shape = /** @type {import("../../frontend/js/core/shapes.js").Rect} */ (
   rect({ x: 0, y: 0 }, { x: 5, y: 5 }, { width: 9, height: 9 }, "add")
 );
-const empty = initialState({ version: "1", boot_id: "b", model: "opencv" }, [], DEFAULT_PREFS);
+const empty = initialState(
+  {
+    config: { version: "1", boot_id: "b", model: "opencv" },
+    models: { current: "opencv", wanted: "opencv", models: [] },
+  },
+  DEFAULT_PREFS,
+);
 const painted = {
   ...empty,
   image: { key: "k", name: "a.jpg", bytes: 1, width: 9, height: 9, id: null },

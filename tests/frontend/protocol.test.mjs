@@ -65,8 +65,10 @@ const model = (name, more) => ({
 test("while the wanted model downloads, the best one that is ready works", () => {
   const lama = model("lama", { state: "downloading", progress: { done_bytes: 40, total_bytes: 100 } });
   const state = initialState(
-    { version: "1", boot_id: "b", model: "lama" },
-    [lama, model("opencv", {}), model("patchmatch", {})],
+    {
+      config: { version: "1", boot_id: "b", model: "lama" },
+      models: { current: "patchmatch", wanted: "lama", models: [lama, model("opencv", {}), model("patchmatch", {})] },
+    },
     DEFAULT_PREFS,
   );
   assert.equal(workingModel(state)?.name, "patchmatch");

@@ -42,7 +42,11 @@ test("text is never parsed as markup, and no code is made from strings", () => {
 test("the core knows no page", () => {
   for (const [name, text] of source) {
     if (name.startsWith("core/"))
-      assert.doesNotMatch(text.replaceAll(/\/\*[\s\S]*?\*\//g, ""), /(?<![/.])\b(document|window|fetch|navigator)[.(]/, name);
+      assert.doesNotMatch(
+        text.replaceAll(/\/\*[\s\S]*?\*\//g, ""),
+        /(?<![/.])\b(document|window|fetch|navigator)[.(]/,
+        name,
+      );
   }
 });
 

@@ -31,11 +31,13 @@
  * @typedef {object} Config
  * @property {string} version
  * @property {string} boot_id       changes when the server restarts
- * @property {string} model         the model that --model asked for
+ * @property {string} model
  * @property {string} [device]
- * @property {boolean | string | null} [output_dir]
- * @property {string | null} [open_image]
- * @typedef {{config: Config, models: {current: string, models: readonly ModelInfo[]}}} Boot
+ * @property {string | null} [output_dir]  name of the auto-save folder
+ * @property {string | null} [open_image]  id of the photo given by --input
+ * @property {{runs: number, shapes: number}} [limits]
+ * @typedef {{current: string, wanted: string, models: readonly ModelInfo[]}} Shelf  wanted: what --model asked for
+ * @typedef {{config: Config, models: Shelf}} Boot
  *
  * @typedef {object} ImageInfo
  * @property {string} id
@@ -64,7 +66,7 @@
  *
  * @typedef {{type: "queued", job: string, position: number}} QueuedLine
  * @typedef {{type: "progress", job: string, run: number, stage: string, step: number, total: number}} ProgressLine
- * @typedef {{type: "preview", job: string, run: number, url: string}} PreviewLine
+ * @typedef {{type: "preview", job: string, run: number, url: string, x: number, y: number, w: number, h: number}} PreviewLine
  * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, strategy: string,
  *   patch: PatchRef, saved: {name: string} | null, save_error: Problem | null}} ResultLine
  * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
@@ -129,6 +131,7 @@ const HINTS = {
   "mask.empty": "Paint over what should go.",
   "mask.covers_image": "Leave some of the photo unpainted: the fill needs something to continue.",
   "image.too_many_pixels": "Start the server with a higher --max-megapixels.",
+  "edit.not_found": "The server's store was emptied. Undo to the strokes and fill them again.",
   "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
   "save.disk_full": "Free some space. Your result is still here: use Download.",
   "save.failed": "Your result is still here: use Download.",

@@ -69,6 +69,7 @@
  * @typedef {object} State
  * @property {Config} config
  * @property {readonly ModelInfo[]} models       net/models.js
+ * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
  * @property {OpenImage | null} image            session/session.js
  * @property {"" | "reading" | "failed"} opening session/session.js
@@ -79,12 +80,13 @@
  * @property {Job | null} job                    net/jobs.js
  * @property {string | null} selected            ui: the edit whose answers are shown
  * @property {ToolName} tool                     ui
- * @property {boolean} painting                  canvas/input.js
+ * @property {boolean} painting                  ui/input.js: a stroke is being made
+ * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
  * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
- * @property {View} view                         canvas/input.js
+ * @property {View} view                         ui/input.js
  * @property {import("./view.js").Size} viewport canvas/stage.js
- * @property {ImagePoint | null} crosshair       canvas/input.js: where the keyboard paints
- * @property {boolean} penDown                   canvas/input.js: the keyboard's stroke has begun
+ * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
+ * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
  * @property {{at: number, items: readonly {key: string, name: string}[]}} gallery  session/session.js
  * @property {string | null} savedAs             net/jobs.js: the last name written to the output folder
  * @property {Prefs} prefs                       session/prefs.js
@@ -112,10 +114,11 @@ export const DEFAULT_PREFS = Object.freeze({
   timings: {},
 });
 
-/** @param {Config} config @param {readonly ModelInfo[]} models @param {Prefs} prefs @returns {State} */
-export const initialState = (config, models, prefs) => ({
+/** @param {import("./protocol.js").Boot} boot @param {Prefs} prefs @returns {State} */
+export const initialState = ({ config, models }, prefs) => ({
   config,
-  models,
+  models: models.models,
+  serverModel: models.wanted,
   reachable: true,
   image: null,
   opening: "",
@@ -127,6 +130,7 @@ export const initialState = (config, models, prefs) => ({
   selected: null,
   tool: "brush",
   painting: false,
+  armed: false,
   compare: { mode: "off", at: 0.5 },
   view: IDENTITY,
   viewport: { width: 1, height: 1 },
@@ -148,7 +152,7 @@ export const findModel = (state, name) => state.models.find((model) => model.nam
 
 /** What the person asked for, ready or not. @param {State} state */
 export const wantedModel = (state) =>
-  findModel(state, state.prefs.model ?? state.config.model) ?? findModel(state, state.config.model);
+  findModel(state, state.prefs.model ?? state.serverModel) ?? findModel(state, state.serverModel);
 
 const STAND_INS = ["patchmatch", "opencv"];
 

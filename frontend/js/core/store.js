@@ -12,6 +12,8 @@
  * @property {(change: Partial<S> | ((state: S) => Partial<S>)) => void} update  merges the change, shallowly
  * @property {<T>(select: (state: S) => T, run: (value: T, before: T | undefined) => void, now?: boolean) => () => void} watch
  *   runs on every change of the selected value (Object.is) and, unless `now` is false, once at the start; returns how to stop
+ * @property {(selects: readonly ((state: S) => unknown)[], run: () => void) => void} follow
+ *   runs at the start, and once per batch in which anything selected has changed
  */
 
 /**
@@ -52,6 +54,16 @@ export function createStore(initial) {
       watchers.add(check);
       if (now) run(last, undefined);
       return () => void watchers.delete(check);
+    },
+    follow(selects, run) {
+      let last = selects.map((select) => select(state));
+      watchers.add(() => {
+        const values = selects.map((select) => select(state));
+        if (values.every((value, i) => Object.is(value, last[i]))) return;
+        last = values;
+        run();
+      });
+      run();
     },
   };
 }

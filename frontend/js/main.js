@@ -1,0 +1,275 @@
+/** The composition root: makes everything from the boot data and joins it together. No decisions are taken here. */
+
+import { createBitmaps } from "./canvas/bitmaps.js";
+import { addShape, chooseAnswer, clearDraft, shownEdits } from "./core/document.js";
+import { canRedo, canUndo, record, redo, undo } from "./core/history.js";
+import { documentOf, findModel, initialState, shownAnswer, workingModel } from "./core/state.js";
+import { createStore } from "./core/store.js";
+import { fit, scaleTo, zoomAt } from "./core/view.js";
+import { createApi } from "./net/api.js";
+import { createHealth } from "./net/health.js";
+import { createJobs, plainRun } from "./net/jobs.js";
+import { createModels } from "./net/models.js";
+import { createUploads } from "./net/uploads.js";
+import { createPersistence } from "./session/persist.js";
+import { loadPrefs, savePrefs } from "./session/prefs.js";
+import { createSession } from "./session/session.js";
+import { createAnswers, neighbour } from "./ui/answers.js";
+import { createCompare } from "./ui/compare.js";
+import { find, setText } from "./ui/dom.js";
+import { createWaysIn, createWaysOut, offerLast } from "./ui/files.js";
+import { count, t, translatePage } from "./ui/i18n.js";
+import { createKeys } from "./ui/keys.js";
+import { createMessages } from "./ui/messages.js";
+import { createGallery, createHelp, createOptions, createSettings } from "./ui/panels.js";
+import { createProgress } from "./ui/progress.js";
+import { createToolbar, resized } from "./ui/toolbar.js";
+import { createViewer } from "./ui/viewer.js";
+
+const FILL_AFTER_MS = 250;
+const MORE_ANSWERS = 4;
+
+/** @typedef {import("./core/state.js").State} State */
+
+translatePage(document.body);
+const boot = /** @type {import("./core/protocol.js").Boot} */ (JSON.parse(find("boot").textContent ?? ""));
+/** @type {import("./core/store.js").Store<State>} */
+const store = createStore(initialState(boot, loadPrefs()));
+const messages = createMessages();
+const health = createHealth(store);
+const api = createApi(health.lost);
+const models = createModels(store, api, (error) => messages.complain(error, null));
+const bitmaps = createBitmaps(() => viewer.stage.invalidate("image"));
+const session = createSession({
+  store,
+  api,
+  bitmaps,
+  uploads: createUploads(api, (uploaded) => store.update({ uploaded })),
+  persistence: createPersistence(() =>
+    messages.tell(t("This browser keeps no data"), t("What you paint lasts as long as this page.")),
+  ),
+  complain: messages.complain,
+  say: messages.say,
+  leaving: () => jobs.cancel(),
+  arrived: () => fitPhoto(),
+});
+const jobs = createJobs({
+  store,
+  api,
+  health,
+  record: step,
+  imageId: () => session.imageId(),
+  imageLost: () => session.imageLost(),
+  keepPatch: (edit, png) => session.keepPatch(edit, png),
+  previewUrl: (blob, name) => bitmaps.url(blob, name),
+  say: messages.say,
+  complain: messages.complain,
+});
+
+/** The one way in which the document changes. @param {string} label @param {(doc: import("./core/document.js").Doc) => import("./core/document.js").Doc} change */
+function step(label, change) {
+  store.update(({ timeline }) => ({ timeline: record(timeline, label, change(documentOf(store.get()))) }));
+}
+
+// Fill on release, once no stroke has followed for a moment.
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let releaseTimer;
+
+/** @param {boolean} armed */
+function arm(armed) {
+  clearTimeout(releaseTimer);
+  store.update({ armed });
+  if (!armed) return;
+  releaseTimer = setTimeout(() => {
+    store.update({ armed: false });
+    jobs.fill();
+  }, FILL_AFTER_MS);
+}
+
+/** @param {import("./core/shapes.js").Shape} shape */
+function painted(shape) {
+  step("stroke", (doc) => addShape(doc, shape));
+  const { prefs } = store.get();
+  arm(prefs.auto && documentOf(store.get()).draft.length > 0);
+}
+
+const viewer = createViewer(store, find("stage"), bitmaps, {
+  painted,
+  stroking: (started) => {
+    if (started) clearTimeout(releaseTimer);
+  },
+  run: (id) => run(id),
+  say: messages.say,
+});
+
+function insets() {
+  const narrow = innerWidth <= 720;
+  return { top: 64, right: 16, bottom: narrow ? 140 : 96, left: narrow ? 16 : 72 };
+}
+
+function fitPhoto() {
+  const { image, viewport } = store.get();
+  if (image) store.update({ view: fit(image, viewport, insets(), 1 / viewer.stage.dpr()) });
+}
+
+/** @param {(view: import("./core/view.js").View, middle: import("./core/view.js").ScreenPoint) => import("./core/view.js").View} change */
+function zoom(change) {
+  const { view, viewport } = store.get();
+  viewer.input.setView(change(view, { x: viewport.width / 2, y: viewport.height / 2 }));
+}
+
+/** @param {number} steps */
+function sizeBrush(steps) {
+  store.update(({ prefs }) => ({ prefs: { ...prefs, brush: resized(prefs.brush, steps) } }));
+  viewer.overlay.flashSize(find("brush-value").textContent ?? "");
+}
+
+/** @param {(timeline: State["timeline"]) => State["timeline"]} move */
+function travel(move) {
+  arm(false);
+  jobs.hold();
+  store.update(({ timeline }) => ({ timeline: move(timeline) }));
+}
+
+/** @param {string} key @param {string} edit */
+function choose(key, edit) {
+  const later = shownEdits(documentOf(store.get())).length;
+  step("choice", (doc) => chooseAnswer(doc, key, edit));
+  const dropped = later - documentOf(store.get()).edits.length;
+  if (dropped > 0) {
+    messages.tell(
+      count(dropped, "1 later fill was made for another picture", "{n} later fills were made for another picture"),
+      t("What you painted for it is back, to be filled again."),
+      { label: t("Undo"), act: () => run("undo") },
+    );
+  }
+}
+
+/** @param {number} by */
+function stepAnswer(by) {
+  const next = neighbour(store.get(), by);
+  if (next) choose(next.key, next.edit);
+}
+
+function moreAnswers() {
+  const state = store.get();
+  const edit = documentOf(state).edits.find((each) => each.key === state.selected);
+  const shown = edit && shownAnswer(state, edit);
+  if (!shown || !findModel(state, shown.model)?.variations) return;
+  const another = { model: shown.model, ...(Object.keys(shown.params).length > 0 ? { params: shown.params } : {}) };
+  jobs.more(
+    edit.key,
+    Array.from({ length: MORE_ANSWERS }, () => another),
+    false,
+  );
+}
+
+/** What Escape takes back, the nearest first. */
+function cancel() {
+  if (viewer.input.cancel()) return;
+  const state = store.get();
+  if (state.job) {
+    jobs.cancel();
+    messages.tell(
+      t("Cancelled"),
+      t("What you painted is kept."),
+      workingModel(state) ? { label: t("Fill"), act: () => run("run") } : undefined,
+    );
+  } else if (state.compare.mode !== "off") store.update({ compare: { ...state.compare, mode: "off" } });
+  else if (state.selected) store.update({ selected: null });
+}
+
+/** @param {State["tool"]} tool */
+const choosing = (tool) => () => store.update({ tool });
+/** @param {State["compare"]["mode"]} mode */
+const comparing = (mode) => store.update(({ compare }) => ({ compare: { ...compare, mode } }));
+/** @param {string} name */
+const download = (name) => void models.download(name).catch((error) => messages.complain(error, () => download(name)));
+
+const chooseFiles = createWaysIn(
+  (files) => void session.openFiles(files).catch((error) => messages.complain(error, null)),
+  messages,
+);
+const out = createWaysOut(store, api, messages, () => session.imageId());
+
+/** @type {import("./ui/keys.js").Actions} */
+const actions = {
+  "tool-brush": choosing("brush"),
+  "tool-eraser": choosing("eraser"),
+  "tool-rect": choosing("rect"),
+  "tool-lasso": choosing("lasso"),
+  "tool-hand": choosing("hand"),
+  "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
+  "brush-smaller": () => sizeBrush(-1),
+  "brush-larger": () => sizeBrush(1),
+  clear: () => {
+    arm(false);
+    step("clear", clearDraft);
+  },
+  run: () => {
+    arm(false);
+    jobs.fill();
+    find("stage").focus({ preventScroll: true });
+  },
+  cancel,
+  more: moreAnswers,
+  "answer-previous": () => stepAnswer(-1),
+  "answer-next": () => stepAnswer(1),
+  drawer: () =>
+    store.update((state) => ({ selected: state.selected ? null : (documentOf(state).edits.at(-1)?.key ?? null) })),
+  undo: () => canUndo(store.get().timeline) && travel(undo),
+  redo: () => canRedo(store.get().timeline) && travel(redo),
+  compare: { start: () => comparing("hold"), stop: () => store.get().compare.mode === "hold" && comparing("off") },
+  "compare-slider": () => comparing(store.get().compare.mode === "slider" ? "off" : "slider"),
+  pan: { start: () => viewer.input.holdSpace(true), stop: () => viewer.input.holdSpace(false) },
+  "zoom-fit": fitPhoto,
+  "zoom-100": () => zoom((view, middle) => scaleTo(view, middle, 1 / viewer.stage.dpr())),
+  "zoom-in": () => zoom((view, middle) => zoomAt(view, middle, 1.25)),
+  "zoom-out": () => zoom((view, middle) => zoomAt(view, middle, 0.8)),
+  open: chooseFiles,
+  download: out.download,
+  copy: out.copy,
+  help: createHelp(),
+};
+const run = createKeys(store, actions);
+
+createSettings(store);
+createToolbar(store, run, actions);
+createCompare(store);
+createProgress(store, messages, download);
+createOptions(store, {
+  download,
+  refresh: () => void models.refresh().catch((error) => messages.complain(error, null)),
+});
+createGallery(store, (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)));
+createAnswers(store, bitmaps, {
+  choose,
+  again: (key, model) => jobs.more(key, [plainRun(store.get(), model)], true),
+});
+
+store.watch((state) => state.prefs, savePrefs, false);
+store.watch(
+  (state) => state.image,
+  (image) => {
+    find("empty").hidden = image !== null;
+  },
+);
+store.watch(
+  (state) => state.opening,
+  (opening) => {
+    find("opening").hidden = opening !== "reading";
+    setText(find("opening"), t("Opening {name}…", { name: store.get().openingName }));
+  },
+);
+
+async function begin() {
+  const { open_image: given } = boot.config;
+  if (given) await session.openFromServer(given);
+  else if (!(await session.restoreHere())) await offerLast(store, session, messages);
+}
+
+begin().catch((error) => messages.complain(error, null));
+
+// What tests look at; nothing in the page reads it.
+Object.defineProperty(window, "lama", { value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps }) });

@@ -1,0 +1,67 @@
+/** The one place that calls fetch: answers are checked here, and every failure becomes a `Trouble` with a code. */
+
+import { Trouble } from "../core/protocol.js";
+
+export const API = "/api/v1";
+
+/** @typedef {ReturnType<typeof createApi>} Api */
+
+/** @param {() => void} unreachable called when the server does not answer at all */
+export function createApi(unreachable) {
+  /**
+   * @param {string} path @param {RequestInit} [options]
+   * @returns {Promise<Response>} with a good status; rejects with `Trouble`, or AbortError when aborted
+   */
+  async function call(path, options) {
+    /** @type {Response} */
+    let response;
+    try {
+      response = await fetch(path, options);
+    } catch (error) {
+      throw gaveUp(error, options?.signal);
+    }
+    if (!response.ok) throw new Trouble(await readProblem(response));
+    return response;
+  }
+
+  /** @param {unknown} error @param {AbortSignal | null} [signal] @returns {unknown} */
+  function gaveUp(error, signal) {
+    if (signal?.aborted) return error;
+    unreachable();
+    return new Trouble({ code: "page.unreachable", title: "The server does not answer", retryable: true });
+  }
+
+  return {
+    call,
+    gaveUp,
+    /** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
+    json: async (path, options) => (await call(path, options)).json(),
+    /** @param {string} path @param {RequestInit} [options] */
+    blob: async (path, options) => (await call(path, options)).blob(),
+    /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] */
+    post: (path, body, signal) =>
+      call(path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        signal,
+      }),
+  };
+}
+
+/** @param {Response} response @returns {Promise<import("../core/protocol.js").Problem>} */
+async function readProblem(response) {
+  const text = await response.text();
+  return parseProblem(text, response.status);
+}
+
+/** @param {string} text @param {number} status @returns {import("../core/protocol.js").Problem} */
+export function parseProblem(text, status) {
+  try {
+    const problem = JSON.parse(text);
+    if (typeof problem?.code === "string") return problem;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return { code: "page.bad_answer", title: "The server's answer makes no sense", detail: `Status ${status}.`, status };
+}

@@ -1,0 +1,321 @@
+/**
+ * One fill at a time, in order, while the person goes on painting.
+ *
+ * Two kinds of work wait here: "fill the draft", which is one flag, since strokes painted meanwhile simply become part
+ * of the next fill; and explicit requests for further answers of an edit. Answers come in as lines of a stream; the
+ * first one of a fresh fill becomes a step of the timeline, the others only join the list of answers.
+ *
+ * @typedef {import("../core/state.js").State} State
+ * @typedef {import("../core/state.js").Job} Job
+ * @typedef {import("../core/state.js").JobRun} JobRun
+ * @typedef {import("../core/state.js").Answer} Answer
+ * @typedef {import("../core/protocol.js").Run} Run
+ * @typedef {import("../core/protocol.js").ResultLine} ResultLine
+ * @typedef {import("../core/shapes.js").Shape} Shape
+ * @typedef {object} Wanted
+ * @property {string} key
+ * @property {readonly Shape[]} shapes
+ * @property {readonly string[]} parents
+ * @property {readonly Run[]} runs
+ * @property {boolean} fresh      the shapes are in the draft; otherwise more answers for an edit that exists
+ * @property {boolean} show       show the first answer when it comes, where that can be done without touching other edits
+ *
+ * @typedef {object} Ports        what jobs needs of the rest
+ * @property {import("../core/store.js").Store<State>} store
+ * @property {import("./api.js").Api} api
+ * @property {import("./health.js").Health} health
+ * @property {() => Promise<string>} imageId      brings the photo to the server if need be
+ * @property {() => void} imageLost               the server does not have it after all
+ * @property {(label: string, change: (doc: import("../core/document.js").Doc) => import("../core/document.js").Doc) => void} record
+ * @property {(edit: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
+ * @property {(blob: Blob, name: string) => string} previewUrl
+ * @property {(words: string) => void} say
+ * @property {(error: unknown, retry: (() => void) | null) => void} complain
+ */
+
+import { chooseAnswer, commitEdit, parentsOf, shownEdits } from "../core/document.js";
+import { estimate, remember } from "../core/eta.js";
+import { editRequest, readLine, Trouble } from "../core/protocol.js";
+import { bounds, unionBounds } from "../core/shapes.js";
+import { chosenParams, documentOf, findModel, workingModel } from "../core/state.js";
+import { overlaps } from "../core/view.js";
+import { API } from "./api.js";
+import { readLines } from "./ndjson.js";
+
+/** @typedef {ReturnType<typeof createJobs>} Jobs */
+
+/** @param {Ports} ports */
+export function createJobs(ports) {
+  const { store } = ports;
+  /** @type {Wanted[]} */
+  const waiting = [];
+  let draftWanted = false;
+  let jobs = 0;
+  /** @type {AbortController | null} */
+  let running = null;
+
+  const next = () => {
+    if (running) return;
+    const wanted = waiting.shift() ?? (draftWanted ? takeDraft() : null);
+    draftWanted &&= wanted !== null && !wanted.fresh;
+    if (!wanted) return;
+    const controller = new AbortController();
+    running = controller;
+    perform(wanted, controller.signal)
+      .catch((error) => {
+        if (!controller.signal.aborted) ports.complain(error, () => again(wanted));
+      })
+      .finally(() => {
+        running = null;
+        store.update({ job: null });
+        next();
+      });
+  };
+
+  /** @param {Wanted} wanted */
+  const again = (wanted) => {
+    if (wanted.fresh) draftWanted = true;
+    else waiting.push(wanted);
+    next();
+  };
+
+  /** @returns {Wanted | null} */
+  const takeDraft = () => {
+    const state = store.get();
+    const doc = documentOf(state);
+    const model = workingModel(state);
+    if (!state.image || !unionBounds(doc.draft)) return null;
+    if (!model) {
+      ports.complain(new Trouble({ code: "model.not_downloaded", title: "No model is ready" }), null);
+      return null;
+    }
+    const answers = model.variations ? Math.max(1, state.prefs.answers) : 1;
+    const runs = Array.from({ length: answers }, () => plainRun(state, model.name));
+    return { key: newKey(), shapes: doc.draft, parents: shownEdits(doc), runs, fresh: true, show: true };
+  };
+
+  /** @param {Wanted} wanted @param {AbortSignal} signal */
+  const perform = async (wanted, signal) => {
+    jobs += 1;
+    const state = store.get();
+    const box = unionBounds(wanted.shapes) ?? { x: 0, y: 0, width: 1, height: 1 };
+    const first = estimate(state.prefs.timings, wanted.runs[0].model, box.width * box.height);
+    /** @type {Job} */
+    const job = {
+      number: jobs,
+      key: wanted.key,
+      shapes: wanted.shapes,
+      parents: wanted.parents,
+      fresh: wanted.fresh,
+      box,
+      startedAt: performance.now(),
+      position: null,
+      expected: first === null ? null : first * wanted.runs.length,
+      runs: wanted.runs.map(({ model, seed }) => ({
+        model,
+        seed,
+        status: "waiting",
+        stage: "",
+        fraction: -1,
+        preview: null,
+      })),
+    };
+    store.update({ job });
+    ports.say("Filling…");
+    try {
+      await stream(wanted, signal);
+    } catch (error) {
+      const known = error instanceof Trouble ? error.code : "";
+      if (signal.aborted || (known !== "page.unreachable" && known !== "image.not_found")) throw error;
+      if (known === "image.not_found") ports.imageLost();
+      await untilAborted(ports.health.back(), signal);
+      await stream(remaining(wanted), signal);
+    }
+  };
+
+  /** What is still to do after a stream broke. @param {Wanted} wanted @returns {Wanted} */
+  const remaining = (wanted) => {
+    const left = wanted.runs.filter((_, i) => store.get().job?.runs[i].status !== "done");
+    const fresh = wanted.fresh && parentsOf(documentOf(store.get()), wanted.key) === null;
+    store.update(({ job }) => ({ job: job && { ...job, runs: job.runs.filter((run) => run.status !== "done") } }));
+    return { ...wanted, runs: left, fresh };
+  };
+
+  /** @param {Wanted} wanted @param {AbortSignal} signal */
+  const stream = async (wanted, signal) => {
+    if (wanted.runs.length === 0) return;
+    const image = await untilAborted(ports.imageId(), signal);
+    const { prefs } = store.get();
+    const body = editRequest({
+      ...wanted,
+      image,
+      growPx: prefs.growPx,
+      featherPx: prefs.featherPx,
+      strategy: prefs.strategy,
+    });
+    const response = await ports.api.post(`${API}/edits`, body, signal);
+    const progress = { ended: 0 };
+    /** @type {Trouble[]} */
+    const failures = [];
+    try {
+      for await (const text of readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {
+        await take(readLine(text), wanted, signal, progress, failures);
+      }
+    } catch (error) {
+      throw error instanceof Trouble ? error : ports.api.gaveUp(error, signal);
+    }
+    if (failures.length > 0) throw failures[0];
+    if (progress.ended < wanted.runs.length) throw ports.api.gaveUp(new Error("The stream ended early."), signal);
+  };
+
+  /**
+   * @param {import("../core/protocol.js").Line | null} line @param {Wanted} wanted @param {AbortSignal} signal
+   * @param {{ended: number}} progress @param {Trouble[]} failures
+   */
+  const take = async (line, wanted, signal, progress, failures) => {
+    if (signal.aborted || !line) return;
+    if (line.type === "queued") updateJob({ position: line.position });
+    else if (line.type === "progress") {
+      const fraction = line.total > 0 ? line.step / line.total : -1;
+      updateJob({ position: null });
+      updateRun(line.run, { status: "running", stage: line.stage, fraction });
+    } else if (line.type === "preview") {
+      const blob = await ports.api.blob(line.url, { signal });
+      updateRun(line.run, { preview: ports.previewUrl(blob, `preview-${line.run}`) });
+    } else if (line.type === "result") {
+      await receive(line, wanted, signal);
+      updateRun(line.run, { status: "done", fraction: 1 });
+      progress.ended += 1;
+    } else {
+      failures.push(new Trouble(line.problem));
+      if (line.run === null) progress.ended = wanted.runs.length;
+      else {
+        updateRun(line.run, { status: "failed" });
+        progress.ended += 1;
+      }
+    }
+  };
+
+  /** @param {ResultLine} line @param {Wanted} wanted @param {AbortSignal} signal */
+  const receive = async (line, wanted, signal) => {
+    await ports.keepPatch(line.edit, await ports.api.blob(line.patch.url, { signal }));
+    if (signal.aborted) return;
+    const { model, seed, ms, strategy, patch, edit } = line;
+    /** @type {Answer} */
+    const answer = { edit, model, seed, ms, strategy, patch, params: wanted.runs[line.run].params ?? {} };
+    addAnswer(wanted.key, answer, wanted.shapes);
+    show(wanted, edit);
+    const title = findModel(store.get(), model)?.title ?? model;
+    ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.${line.saved ? ` Saved as ${line.saved.name}.` : ""}`);
+    if (line.saved) store.update({ savedAs: line.saved.name });
+    if (line.save_error) ports.complain(new Trouble(line.save_error), null);
+  };
+
+  /** @param {string} key @param {Answer} answer @param {readonly Shape[]} shapes */
+  const addAnswer = (key, answer, shapes) => {
+    const box = unionBounds(shapes);
+    store.update((state) => {
+      const answers = state.results[key] ?? [];
+      const known = answers.some((each) => each.edit === answer.edit);
+      const timings = remember(state.prefs.timings, answer.model, box ? box.width * box.height : 1, answer.ms);
+      return {
+        results: known ? state.results : { ...state.results, [key]: [...answers, answer] },
+        prefs: { ...state.prefs, timings },
+      };
+    });
+  };
+
+  /** @param {Wanted} wanted @param {string} edit */
+  const show = (wanted, edit) => {
+    const doc = documentOf(store.get());
+    const committed = parentsOf(doc, wanted.key) !== null;
+    if (wanted.fresh && !committed) {
+      if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its answers wait for redo
+      updateJob({ fresh: false });
+      ports.record("fill", (now) => commitEdit(now, { key: wanted.key, shapes: wanted.shapes, chosen: edit }));
+      if (wanted.runs.length > 1) store.update({ selected: wanted.key });
+    } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
+      wanted.show = false;
+      ports.record("choice", (now) => chooseAnswer(now, wanted.key, edit));
+    }
+  };
+
+  /** @param {Partial<Job>} change */
+  const updateJob = (change) => store.update(({ job }) => ({ job: job && { ...job, ...change } }));
+  /** @param {number} index @param {Partial<JobRun>} change */
+  const updateRun = (index, change) =>
+    store.update(({ job }) => ({
+      job: job && { ...job, runs: job.runs.map((run, i) => (i === index ? { ...run, ...change } : run)) },
+    }));
+
+  const cancel = () => {
+    waiting.length = 0;
+    draftWanted = false;
+    running?.abort();
+  };
+
+  // A fill of strokes that were undone, cleared or erased meanwhile is of no use to anybody.
+  store.watch(documentOf, (doc) => {
+    const { job } = store.get();
+    if (job?.fresh && !stillWanted(job, doc)) running?.abort();
+  });
+
+  return {
+    /** Fill what is painted, now or as soon as the running fill is done. */
+    fill() {
+      draftWanted = true;
+      next();
+    },
+    /**
+     * Further answers for an edit of the document.
+     * @param {string} key @param {readonly Run[]} runs @param {boolean} show
+     */
+    more(key, runs, show) {
+      const doc = documentOf(store.get());
+      const edit = doc.edits.find((each) => each.key === key);
+      const parents = parentsOf(doc, key);
+      if (!edit || !parents) return;
+      waiting.push({ key, shapes: edit.shapes, parents, runs, fresh: false, show });
+      next();
+    },
+    cancel,
+    /** Forgets that strokes wait to be filled. */
+    hold() {
+      draftWanted = false;
+    },
+    busy: () => running !== null,
+  };
+}
+
+/** @param {Job} job @param {import("../core/document.js").Doc} doc */
+function stillWanted(job, doc) {
+  const rest = new Set(doc.draft);
+  if (!job.shapes.every((shape) => rest.has(shape))) return false;
+  if (shownEdits(doc).join() !== job.parents.join()) return false;
+  const later = doc.draft.slice(doc.draft.indexOf(job.shapes[job.shapes.length - 1]) + 1);
+  return !later.some((shape) => shape.op === "sub" && overlaps(bounds(shape), job.box));
+}
+
+/** @param {State} state @param {string} name @param {number} [seed] @returns {Run} */
+export function plainRun(state, name, seed) {
+  const model = findModel(state, name);
+  const params = model ? chosenParams(state, model) : {};
+  return {
+    model: name,
+    ...(Object.keys(params).length > 0 ? { params } : {}),
+    ...(seed === undefined ? {} : { seed }),
+  };
+}
+
+/** Unique in this browser; not a secret, and made without what plain http lacks. */
+export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
+
+/** @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>} */
+function untilAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new DOMException("Cancelled", "AbortError"));
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject);
+  });
+}

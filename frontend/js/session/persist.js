@@ -1,0 +1,91 @@
+/**
+ * Keeps work in this browser's database: the original file once, each patch once, and the document shortly after every
+ * change. A few sessions are kept, the newest ones.
+ *
+ * @typedef {object} Session
+ * @property {string} key
+ * @property {number} savedAt
+ * @property {import("../core/state.js").OpenImage} image
+ * @property {import("../core/history.js").Timeline} timeline
+ * @property {Readonly<Record<string, readonly import("../core/state.js").Answer[]>>} results
+ */
+
+const SESSIONS_KEPT = 5;
+
+/** @typedef {ReturnType<typeof createPersistence>} Persistence */
+
+/** @param {(error: unknown) => void} failed told once when this browser keeps nothing */
+export function createPersistence(failed) {
+  /** @type {Promise<IDBDatabase | null>} */
+  const opened = openDatabase().catch((error) => {
+    failed(error);
+    return null;
+  });
+
+  /**
+   * @template T @param {"sessions" | "blobs"} store @param {IDBTransactionMode} mode
+   * @param {(store: IDBObjectStore) => IDBRequest<T>} act @returns {Promise<T | undefined>} undefined: nothing is kept here
+   */
+  const use = async (store, mode, act) => {
+    const database = await opened;
+    if (!database) return undefined;
+    return new Promise((resolve, reject) => {
+      const transaction = database.transaction(store, mode);
+      const request = act(transaction.objectStore(store));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  };
+
+  /** @param {string} session */
+  const blobsOf = (session) => IDBKeyRange.bound(`${session}/`, `${session}/\uffff`);
+
+  return {
+    /** @param {Session} session */
+    save: (session) => use("sessions", "readwrite", (store) => store.put(session)),
+    /** @param {string} key @returns {Promise<Session | undefined>} */
+    load: (key) => use("sessions", "readonly", (store) => store.get(key)),
+    /** @param {string} session @param {string} name @param {Blob} blob */
+    saveBlob: (session, name, blob) => use("blobs", "readwrite", (store) => store.put(blob, `${session}/${name}`)),
+    /** @param {string} session @param {string} name @returns {Promise<Blob | undefined>} */
+    loadBlob: (session, name) => use("blobs", "readonly", (store) => store.get(`${session}/${name}`)),
+
+    /** @returns {Promise<Session[]>} newest first */
+    async list() {
+      const sessions = /** @type {Session[]} */ ((await use("sessions", "readonly", (store) => store.getAll())) ?? []);
+      return sessions.sort((a, b) => b.savedAt - a.savedAt);
+    },
+
+    /** Drops the oldest sessions. */
+    async prune() {
+      for (const old of (await this.list()).slice(SESSIONS_KEPT)) {
+        await use("blobs", "readwrite", (store) => store.delete(blobsOf(old.key)));
+        await use("sessions", "readwrite", (store) => store.delete(old.key));
+      }
+    },
+
+    /** A second copy under another name, for a second window. @param {string} from @param {string} to */
+    async copy(from, to) {
+      const names = (await use("blobs", "readonly", (store) => store.getAllKeys(blobsOf(from)))) ?? [];
+      for (const name of names.map(String)) {
+        const blob = await this.loadBlob(from, name.slice(from.length + 1));
+        if (blob) await this.saveBlob(to, name.slice(from.length + 1), blob);
+      }
+      const session = await this.load(from);
+      if (session) await this.save({ ...session, key: to, image: { ...session.image, key: to } });
+    },
+  };
+}
+
+/** @returns {Promise<IDBDatabase>} */
+function openDatabase() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open("lama-server", 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("sessions", { keyPath: "key" });
+      request.result.createObjectStore("blobs");
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}

@@ -1,0 +1,182 @@
+/**
+ * The strip of fills at the bottom, and the drawer with the answers of the selected one.
+ *
+ * @typedef {import("../core/state.js").State} State
+ * @typedef {import("../core/state.js").Answer} Answer
+ */
+
+import { documentOf, findModel, shownAnswer, usable, workingModel } from "../core/state.js";
+import { find, findButton, make, roving, setText } from "./dom.js";
+import { t } from "./i18n.js";
+
+/**
+ * @param {import("../core/store.js").Store<State>} store
+ * @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
+ * @param {{choose: (key: string, edit: string) => void, again: (key: string, model: string) => void}} acts
+ */
+export function createAnswers(store, bitmaps, acts) {
+  const settleStrip = roving(find("fills"), "button");
+  roving(find("answers"), "button");
+  const models = /** @type {HTMLSelectElement} */ (find("again-model"));
+
+  const showStrip = () => {
+    const state = store.get();
+    const { edits } = documentOf(state);
+    const any = edits.length > 0;
+    find("strip").hidden = !any;
+    document.body.classList.toggle("has-strip", any);
+    find("fills").replaceChildren(...edits.map((edit, i) => fillButton(state, edit, i)));
+    settleStrip();
+  };
+
+  /** @param {State} state @param {import("../core/document.js").Edit} edit @param {number} i */
+  const fillButton = (state, edit, i) => {
+    const answer = shownAnswer(state, edit);
+    const several = state.results[edit.key]?.length ?? 0;
+    const model = answer ? modelTitle(state, answer.model) : "";
+    const button = make(
+      "button",
+      {
+        type: "button",
+        class: "fill",
+        "aria-current": String(state.selected === edit.key),
+        "aria-label": t("Fill {n}, {model}: show its answers", { n: i + 1, model }),
+        onclick: () => store.update({ selected: store.get().selected === edit.key ? null : edit.key }),
+      },
+      picture(answer?.edit),
+      make("span", { class: "tag", text: several > 1 ? `${model} · ${several}` : model }),
+    );
+    return make("li", {}, button);
+  };
+
+  const showDrawer = () => {
+    const state = store.get();
+    const edit = documentOf(state).edits.find((each) => each.key === state.selected);
+    const drawer = find("drawer");
+    drawer.hidden = !edit;
+    if (!edit) return;
+    const at = documentOf(state).edits.indexOf(edit);
+    setText(find("drawer-title"), t("Answers for fill {n}", { n: at + 1 }));
+    const list = find("answers");
+    const focused = /** @type {HTMLElement | null} */ (
+      list.contains(document.activeElement) ? document.activeElement : null
+    )?.dataset.edit;
+    const answers = state.results[edit.key] ?? [];
+    const tiles = answers.map((answer, i) => answerTile(state, edit, answer, i));
+    list.replaceChildren(...tiles, ...waitingTiles(state, edit.key));
+    if (focused) tiles.find((tile) => tile.dataset.edit === focused)?.focus();
+    const shown = shownAnswer(state, edit);
+    find("more").hidden = !(shown && findModel(state, shown.model)?.variations);
+    showModels(state, shown);
+  };
+
+  /** @param {State} state @param {import("../core/document.js").Edit} edit @param {Answer} answer @param {number} i */
+  const answerTile = (state, edit, answer, i) => {
+    const chosen = edit.chosen === answer.edit;
+    const settings = Object.entries(answer.params).map(([name, value]) => `${name} ${value}`);
+    const variations = findModel(state, answer.model)?.variations;
+    const facts = [
+      variations ? t("seed {n}", { n: answer.seed }) : "",
+      ...settings,
+      `${(answer.ms / 1000).toFixed(1)} s`,
+    ].filter(Boolean);
+    return make(
+      "button",
+      {
+        type: "button",
+        class: "answer",
+        role: "radio",
+        "aria-checked": String(chosen),
+        tabindex: chosen ? 0 : -1,
+        "data-edit": answer.edit,
+        "aria-label": t("Answer {n}: {model}, {facts}", {
+          n: i + 1,
+          model: modelTitle(state, answer.model),
+          facts: facts.join(", "),
+        }),
+        onclick: () => acts.choose(edit.key, answer.edit),
+        onfocus: (/** @type {FocusEvent} */ event) => {
+          const from = /** @type {HTMLElement | null} */ (event.relatedTarget);
+          if (from?.classList.contains("answer")) acts.choose(edit.key, answer.edit); // an arrow key, as radio buttons do
+        },
+      },
+      picture(answer.edit),
+      make(
+        "span",
+        { class: "name" },
+        make("b", { text: modelTitle(state, answer.model) }),
+        make("br", {}),
+        make("span", { class: "muted", text: facts.join(" · ") }),
+      ),
+    );
+  };
+
+  /** @param {State} state @param {string} key */
+  const waitingTiles = ({ job, models: known }, key) => {
+    if (job?.key !== key) return [];
+    return job.runs
+      .filter((run) => run.status === "waiting" || run.status === "running")
+      .map((run) => {
+        const shown = run.preview
+          ? make("img", { alt: "", src: run.preview })
+          : make("span", { class: "waiting" }, run.status === "running" ? make("span", { class: "spinner" }) : "…");
+        const title = known.find((model) => model.name === run.model)?.title ?? run.model;
+        return make("div", { class: "answer" }, shown, make("span", { class: "name muted", text: title }));
+      });
+  };
+
+  /** @param {State} state @param {Answer | null} shown */
+  const showModels = (state, shown) => {
+    const usableModels = state.models.filter(usable);
+    const names = usableModels.map((model) => model.name).join();
+    if (models.dataset.names === names) return;
+    models.dataset.names = names;
+    models.replaceChildren(...usableModels.map((model) => make("option", { value: model.name, text: model.title })));
+    const other = usableModels.find((model) => model.name !== shown?.model) ?? workingModel(state);
+    if (other) models.value = other.name;
+  };
+
+  /** @param {string | undefined} edit */
+  const picture = (edit) => {
+    const image = make("img", { alt: "" });
+    if (edit) {
+      bitmaps.thumbnail(edit).then((url) => {
+        if (url) image.src = url;
+      });
+    }
+    return image;
+  };
+
+  findButton("again").addEventListener("click", () => {
+    const { selected } = store.get();
+    if (selected) acts.again(selected, models.value);
+  });
+  findButton("drawer-close").addEventListener("click", () => {
+    store.update({ selected: null });
+    find("stage").focus();
+  });
+
+  store.follow([documentOf, resultsOf, selectedOf], showStrip);
+  store.follow([documentOf, resultsOf, selectedOf, (state) => state.job, (state) => state.models], showDrawer);
+  store.watch(documentOf, (doc) => {
+    const { selected } = store.get();
+    if (selected && !doc.edits.some((edit) => edit.key === selected)) store.update({ selected: null });
+  });
+}
+
+/** @param {State} state */
+const resultsOf = (state) => state.results;
+/** @param {State} state */
+const selectedOf = (state) => state.selected;
+
+/** @param {State} state @param {string} name */
+export const modelTitle = (state, name) => findModel(state, name)?.title ?? name;
+
+/** The answer `step` further on in the list, round its ends. @param {State} state @param {number} step */
+export function neighbour(state, step) {
+  const edit = documentOf(state).edits.find((each) => each.key === state.selected);
+  const answers = edit ? (state.results[edit.key] ?? []) : [];
+  const at = answers.findIndex((answer) => answer.edit === edit?.chosen);
+  if (!edit || answers.length < 2) return null;
+  return { key: edit.key, edit: answers[(at + step + answers.length) % answers.length].edit };
+}

@@ -1,0 +1,128 @@
+/** How the work is going: the words beside the dock, the banner for a lost server, the note about a model on its way. */
+
+import { formatBytes } from "../core/protocol.js";
+import { downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
+import { find, findButton, icon, setText } from "./dom.js";
+import { t } from "./i18n.js";
+
+const TICK_MS = 100;
+
+/** @typedef {import("../core/state.js").State} State */
+
+/**
+ * @param {import("../core/store.js").Store<State>} store
+ * @param {import("./messages.js").Messages} messages @param {(name: string) => void} download
+ */
+export function createProgress(store, messages, download) {
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let ticking;
+  const show = () => setText(find("working-text"), describeJob(store.get()));
+  store.watch(
+    (state) => state.job !== null,
+    (busy) => {
+      find("working").hidden = !busy;
+      clearInterval(ticking);
+      if (!busy) return;
+      show();
+      ticking = setInterval(show, TICK_MS);
+    },
+  );
+  store.watch(
+    (state) => state.reachable,
+    (reachable) => {
+      find("unreachable").hidden = reachable;
+      if (!reachable) messages.say("The server does not answer. Your work is kept; trying again…");
+    },
+  );
+  store.watch(
+    (state) => state.image !== null,
+    (open) => {
+      find("dock").hidden = !open;
+    },
+  );
+  store.watch(
+    (state) => state.savedAs,
+    (name) => {
+      const saved = find("saved");
+      saved.hidden = name === null;
+      const folder = store.get().config.output_dir;
+      if (name)
+        saved.replaceChildren(icon("done"), ` ${t("Saved as {name}", { name: folder ? `${folder}/${name}` : name })}`);
+    },
+  );
+  watchWanted(store, messages, download);
+}
+
+/** @param {State} state */
+function describeJob({ job, uploaded, reachable }) {
+  if (!job) return "";
+  if (!reachable) return t("Waiting for the server…");
+  if (uploaded !== null) return t("Sending the photo… {n} %", { n: Math.round(uploaded * 100) });
+  if (job.position) return t("Waiting, {n} before it", { n: job.position });
+  const elapsed = ((performance.now() - job.startedAt) / 1000).toFixed(1);
+  const expected = job.expected ? t(" of about {n} s", { n: (job.expected / 1000).toFixed(1) }) : " s";
+  const running = job.runs.findIndex((run) => run.status === "running");
+  const stage = running >= 0 ? job.runs[running].stage : "";
+  const which = job.runs.length > 1 && running >= 0 ? ` ${running + 1}/${job.runs.length}` : "";
+  const words = stage && stage !== "fill" ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : t("Filling…");
+  return `${words}${which} ${elapsed}${expected}`;
+}
+
+/**
+ * The model that was asked for is not there yet: says so, what works meanwhile, and when it has changed over.
+ * @param {import("../core/store.js").Store<State>} store @param {import("./messages.js").Messages} messages @param {(name: string) => void} download
+ */
+function watchWanted(store, messages, download) {
+  const [note, act, bar] = [find("model-note"), findButton("model-note-act"), find("model-note-progress")];
+  let missing = "";
+  act.addEventListener("click", () => download(wantedModel(store.get())?.name ?? ""));
+  const show = () => {
+    const state = store.get();
+    const wanted = wantedModel(state);
+    if (!wanted || usable(wanted)) {
+      note.hidden = true;
+      if (wanted && missing === wanted.name)
+        messages.tell(t("{model} is ready", { model: wanted.title }), t("Fills use it from now on."));
+      missing = "";
+      return;
+    }
+    missing = wanted.name;
+    note.hidden = false;
+    const percent = downloadPercent(wanted);
+    bar.hidden = wanted.state !== "downloading";
+    if (percent !== null) bar.setAttribute("value", String(percent));
+    else bar.removeAttribute("value");
+    act.hidden = wanted.state !== "missing" && wanted.state !== "failed";
+    setText(act, wanted.state === "failed" ? t("Try again") : t("Download"));
+    setText(find("model-note-text"), describeWanted(wanted, percent, workingModel(state)));
+  };
+  store.watch((state) => state.models, show);
+  store.watch((state) => state.prefs.model, show, false);
+}
+
+/**
+ * @param {import("../core/state.js").ModelInfo} wanted @param {number | null} percent
+ * @param {import("../core/state.js").ModelInfo | null} working
+ */
+function describeWanted(wanted, percent, working) {
+  const model = wanted.title;
+  const meanwhile = working
+    ? t("working with {model} meanwhile", { model: working.title })
+    : t("no other model is ready");
+  if (wanted.state === "downloading")
+    return t("{model} is downloading{n}; {meanwhile}", {
+      model,
+      n: percent === null ? "" : ` ${percent} %`,
+      meanwhile,
+    });
+  if (wanted.state === "failed")
+    return t("{model} could not be downloaded: {why} {meanwhile}", {
+      model,
+      why: wanted.problem?.detail ?? "",
+      meanwhile,
+    });
+  if (wanted.state === "unavailable")
+    return t("{model} cannot run here: {why} {meanwhile}", { model, why: wanted.problem?.detail ?? "", meanwhile });
+  const size = formatBytes(wanted.download_bytes);
+  return t("{model}{size} is not on the server yet; {meanwhile}", { model, size: size ? ` (${size})` : "", meanwhile });
+}

@@ -1,0 +1,166 @@
+/** Buttons that stand for commands: name, key, whether they can be pressed and whether they are; and the brush's size. */
+
+import { commandById, enabled, showKey } from "../core/commands.js";
+import { redoLabel, undoLabel } from "../core/history.js";
+import { brushDiameter, documentOf } from "../core/state.js";
+import { find, findInput, roving, setText } from "./dom.js";
+import { count, t } from "./i18n.js";
+
+const SMALLEST = 2;
+const LARGEST = 400;
+
+export const onMac = /Mac|iP(hone|ad|od)/.test(navigator.platform);
+
+/** @typedef {import("../core/state.js").State} State */
+
+/**
+ * @param {import("../core/store.js").Store<State>} store
+ * @param {(id: string) => void} run @param {import("./keys.js").Actions} actions
+ */
+export function createToolbar(store, run, actions) {
+  const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("button[data-command]")]);
+  for (const button of buttons) wire(button, run, actions);
+  for (const label of document.querySelectorAll("kbd[data-key]")) {
+    label.textContent = showKey(/** @type {HTMLElement} */ (label).dataset.key ?? "", onMac);
+  }
+  const settle = [...document.querySelectorAll("[data-roving]")].map((group) =>
+    roving(/** @type {HTMLElement} */ (group), "button"),
+  );
+
+  const refresh = () => {
+    const state = store.get();
+    for (const button of buttons) {
+      const id = button.dataset.command ?? "";
+      button.disabled = !enabled(commandById(id), state);
+      const pressed = pressedState(id, state);
+      if (pressed !== null) button.setAttribute("aria-pressed", String(pressed));
+    }
+    for (const each of settle) each();
+    showRun(state);
+  };
+  store.follow([timelineOf, imageOf, jobOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf], refresh);
+
+  store.watch(timelineOf, (timeline) => {
+    describe("undo", undoLabel(timeline));
+    describe("redo", redoLabel(timeline));
+  });
+  brushSize(store);
+  zoomReadout(store, run);
+}
+
+/** @param {State} state */
+const timelineOf = (state) => state.timeline;
+/** @param {State} state */
+const imageOf = (state) => state.image;
+/** @param {State} state */
+const jobOf = (state) => state.job;
+/** @param {State} state */
+const toolOf = (state) => state.tool;
+/** @param {State} state */
+const compareOf = (state) => state.compare;
+/** @param {State} state */
+const selectedOf = (state) => state.selected;
+/** @param {State} state */
+const armedOf = (state) => state.armed;
+/** @param {State} state */
+const crosshairOf = (state) => state.crosshair !== null;
+
+/** @param {HTMLButtonElement} button @param {(id: string) => void} run @param {import("./keys.js").Actions} actions */
+function wire(button, run, actions) {
+  const command = commandById(button.dataset.command ?? "");
+  const name = t(command.label);
+  const keys = command.keys.map((key) => showKey(key, onMac));
+  const words = button.querySelector("span:not([aria-hidden])");
+  if (!words) button.setAttribute("aria-label", name);
+  button.dataset.tip = `${name}  ${keys[0] ?? ""}`.trim();
+  if (button.classList.contains("item")) button.append(key(keys[0]));
+  button.setAttribute(
+    "aria-keyshortcuts",
+    command.keys.map((each) => each.replace("Mod", onMac ? "Meta" : "Control")).join(" "),
+  );
+  const action = actions[command.id];
+  if (typeof action === "function") {
+    button.addEventListener("click", () => {
+      /** @type {HTMLElement | null} */ (button.closest("[popover]"))?.hidePopover();
+      run(command.id);
+    });
+    return;
+  }
+  button.addEventListener("pointerdown", (event) => {
+    button.setPointerCapture(event.pointerId);
+    action.start();
+  });
+  for (const end of ["pointerup", "pointercancel", "blur"]) button.addEventListener(end, () => action.stop());
+  button.addEventListener("keydown", (event) => {
+    if ((event.key === " " || event.key === "Enter") && !event.repeat) action.start();
+  });
+  button.addEventListener("keyup", () => action.stop());
+}
+
+/** @param {string} text */
+function key(text) {
+  const element = document.createElement("kbd");
+  element.textContent = text;
+  return element;
+}
+
+/** @param {string} id @param {State} state @returns {boolean | null} null: not a switch */
+function pressedState(id, state) {
+  if (id.startsWith("tool-")) return state.tool === id.slice(5);
+  if (id === "compare") return state.compare.mode === "hold";
+  if (id === "compare-slider") return state.compare.mode === "slider";
+  return null;
+}
+
+/** @param {string} id @param {string} label */
+function describe(id, label) {
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`.pill [data-command="${id}"]`));
+  const command = commandById(id);
+  if (!button) return;
+  const name = label ? `${t(command.label)}: ${t(label)}` : t(command.label);
+  button.setAttribute("aria-label", name);
+  button.dataset.tip = `${name}  ${showKey(command.keys[0], onMac)}`;
+}
+
+/** @param {State} state */
+function showRun(state) {
+  const { draft } = documentOf(state);
+  find("run").hidden = draft.length === 0 || state.job !== null || state.armed;
+  setText(find("run-text"), count(draft.length, "Fill 1 stroke", "Fill {n} strokes"));
+}
+
+/** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store */
+function brushSize(store) {
+  const range = findInput("brush-size");
+  const toSize = (/** @type {number} */ at) => SMALLEST * (LARGEST / SMALLEST) ** (at / 100);
+  const toAt = (/** @type {number} */ size) => (100 * Math.log(size / SMALLEST)) / Math.log(LARGEST / SMALLEST);
+  range.addEventListener("input", () => {
+    store.update((state) => ({ prefs: { ...state.prefs, brush: toSize(Number(range.value)) } }));
+  });
+  const show = () => {
+    const state = store.get();
+    range.value = String(Math.round(toAt(state.prefs.brush)));
+    const pixels = t("{n} px", { n: Math.max(1, Math.round(brushDiameter(state))) });
+    setText(find("brush-value"), pixels);
+    range.setAttribute("aria-valuetext", pixels);
+  };
+  store.watch((state) => state.prefs.brush, show);
+  store.watch((state) => state.view.scale, show, false);
+}
+
+/** @param {import("../core/store.js").Store<State>} store @param {(id: string) => void} run */
+function zoomReadout(store, run) {
+  const button = find("zoom");
+  const percent = () => Math.round(store.get().view.scale * (window.devicePixelRatio || 1) * 100);
+  store.watch(
+    (state) => state.view.scale,
+    () => {
+      setText(button, `${percent()} %`);
+      button.setAttribute("aria-label", t("Zoom {n} %: fit or actual pixels", { n: percent() }));
+    },
+  );
+  button.addEventListener("click", () => run(percent() === 100 ? "zoom-fit" : "zoom-100"));
+}
+
+/** @param {number} size @param {number} steps @returns {number} */
+export const resized = (size, steps) => Math.min(LARGEST, Math.max(SMALLEST, size * 1.1 ** steps));

@@ -1,0 +1,159 @@
+/** Ties the state to the canvases: what to draw, and when to draw it again. */
+
+import { drawImageLayer } from "../canvas/image-layer.js";
+import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
+import { createOverlay } from "../canvas/overlay.js";
+import { createStage } from "../canvas/stage.js";
+import { documentOf, shownAnswer } from "../core/state.js";
+import { toScreen } from "../core/view.js";
+import { createInput } from "./input.js";
+
+/**
+ * @param {import("../core/store.js").Store<import("../core/state.js").State>} store
+ * @param {HTMLElement} element @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
+ * @param {Pick<import("./input.js").Ports, "painted" | "run" | "say" | "stroking">} ports
+ */
+export function createViewer(store, element, bitmaps, ports) {
+  const overlay = createOverlay(element);
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let colours = readColours();
+
+  const stage = createStage(
+    element,
+    {
+      image(context, frame) {
+        const state = store.get();
+        const { compare, image } = state;
+        const patches = compare.mode === "hold" ? [] : documentOf(state).edits.map((edit) => shownPatch(edit));
+        return drawImageLayer(context, frame, {
+          image: image ?? { width: 1, height: 1 },
+          pyramid: image ? bitmaps.pyramid() : null,
+          patches: patches.filter((patch) => patch !== null),
+          split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
+          surround: colours.stage,
+          fadeMs: still.matches ? 0 : 120,
+        });
+      },
+      ink(context, frame) {
+        const state = store.get();
+        if (state.compare.mode === "hold") return;
+        setInk(context, ink(context, frame));
+        const sent = state.job?.fresh ? state.job.shapes : [];
+        const known = new Set(sent);
+        drawInkLayer(
+          context,
+          frame,
+          sent,
+          documentOf(state).draft.filter((shape) => !known.has(shape)),
+        );
+        for (const segment of input.drawn()) drawSegment(context, segment);
+      },
+      stroke(context, frame) {
+        const fresh = input.takeFresh();
+        if (fresh?.kind === "outline") {
+          overlay.outline(
+            fresh.points.map((point) => toScreen(frame.view, point)),
+            fresh.op,
+          );
+        } else if (fresh) {
+          setInk(context, ink(context, frame));
+          drawSegment(context, fresh);
+        }
+      },
+    },
+    () => store.get().view,
+    (viewport) => store.update({ viewport }),
+  );
+
+  /** @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
+  const ink = (context, frame) =>
+    store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
+
+  /** @param {import("../core/document.js").Edit} edit */
+  const shownPatch = (edit) => {
+    const answer = shownAnswer(store.get(), edit);
+    if (!answer) return null;
+    const { x, y, w, h } = answer.patch;
+    return { box: { x, y, width: w, height: h }, pixels: bitmaps.patch(answer.edit) };
+  };
+
+  const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });
+
+  store.watch(documentOf, () => stage.invalidate("image", "ink"), false);
+  store.watch(
+    (state) => state.results,
+    () => stage.invalidate("image"),
+    false,
+  );
+  store.watch(
+    (state) => state.image,
+    () => stage.invalidate("image", "ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.compare,
+    () => stage.invalidate("image", "ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.job?.shapes,
+    () => stage.invalidate("ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.prefs.ink,
+    (style) => stage.setInkStyle(style),
+  );
+  store.watch(activityOf, showActivity, false);
+  store.watch((state) => state.view, showActivity, false);
+  store.watch((state) => state.crosshair, showCrosshair, false);
+  store.watch((state) => state.penDown, showCrosshair, false);
+  store.watch((state) => state.view, showCrosshair, false);
+  store.watch(
+    (state) => state.tool,
+    (tool) => {
+      element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser");
+      element.classList.toggle("shape-tool", tool === "rect" || tool === "lasso");
+      element.classList.toggle("hand-tool", tool === "hand");
+    },
+  );
+
+  function showActivity() {
+    const { job, view } = store.get();
+    const fractions =
+      job?.runs.map((run) => (run.status === "done" || run.status === "failed" ? 1 : Math.max(0, run.fraction))) ?? [];
+    const known = job?.runs.some((run) => run.fraction >= 0 && run.status === "running");
+    const done = fractions.reduce((sum, fraction) => sum + fraction, 0) / Math.max(1, fractions.length);
+    overlay.activity(job?.box ?? null, view, known || done > 0 ? done : -1);
+  }
+
+  function showCrosshair() {
+    const { crosshair, penDown, view } = store.get();
+    overlay.crosshair(crosshair && toScreen(view, crosshair), penDown);
+  }
+
+  const recolour = () => {
+    colours = readColours();
+    stage.invalidate("image", "ink");
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+
+  return { stage, input, overlay, recolour };
+}
+
+/** @param {import("../core/state.js").State} state */
+const activityOf = (state) => state.job;
+
+/** Colours that canvases need, as the style sheet has them now. */
+function readColours() {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  const read = (/** @type {string} */ name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const colours = { stage: read("--stage"), ink: read("--ink") };
+  probe.remove();
+  return colours;
+}
