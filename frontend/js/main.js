@@ -28,6 +28,8 @@ import { createViewer } from "./ui/viewer.js";
 
 const FILL_AFTER_MS = 250;
 const MORE_ANSWERS = 4;
+/** Small photos are shown up to this much larger. */
+const FIT_ENLARGES = 2;
 
 /** @typedef {import("./core/state.js").State} State */
 
@@ -110,7 +112,7 @@ function insets() {
 
 function fitPhoto() {
   const { image, viewport } = store.get();
-  if (image) store.update({ view: fit(image, viewport, insets(), 1 / viewer.stage.dpr()) });
+  if (image) store.update({ view: fit(image, viewport, insets(), FIT_ENLARGES / viewer.stage.dpr()) });
 }
 
 /** @param {(view: import("./core/view.js").View, middle: import("./core/view.js").ScreenPoint) => import("./core/view.js").View} change */

@@ -61,8 +61,7 @@ export function roving(group, selector) {
   const settle = (chosen) => {
     const all = stops();
     const stop = chosen && all.includes(chosen) ? chosen : (all.find((each) => each.tabIndex === 0) ?? all[0]);
-    /** @type {HTMLElement} */ for (const each of group.querySelectorAll(selector))
-      (each).tabIndex = each === stop ? 0 : -1;
+    for (const each of group.querySelectorAll(selector)) each.setAttribute("tabindex", each === stop ? "0" : "-1");
   };
   group.addEventListener("focusin", (event) => settle(/** @type {HTMLElement} */ (event.target)));
   group.addEventListener("keydown", (event) => {
