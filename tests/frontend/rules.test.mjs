@@ -8,6 +8,9 @@ const root = fileURLToPath(new URL("../../frontend/js/", import.meta.url));
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
 const source = new Map(files.map((name) => [name.replaceAll("\\", "/"), readFileSync(root + name, "utf8")]));
 
+/** @param {string} text */
+const withoutComments = (text) => text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+
 /** Which folders a folder may import from; itself always. @type {Record<string, string[]>} */
 const MAY_IMPORT = {
   core: [],
@@ -42,11 +45,7 @@ test("text is never parsed as markup, and no code is made from strings", () => {
 test("the core knows no page", () => {
   for (const [name, text] of source) {
     if (name.startsWith("core/"))
-      assert.doesNotMatch(
-        text.replaceAll(/\/\*[\s\S]*?\*\//g, ""),
-        /(?<![/.])\b(document|window|fetch|navigator)[.(]/,
-        name,
-      );
+      assert.doesNotMatch(withoutComments(text), /(?<![/.])\b(document|window|fetch|navigator)[.(]/, name);
   }
 });
 
@@ -59,7 +58,7 @@ test("nothing that plain http lacks is used without asking first", () => {
   }
 });
 
-test("all scripts together are at most 45 KB compressed", () => {
-  const bytes = [...source.values()].reduce((sum, text) => sum + gzipSync(text).length, 0);
-  assert.ok(bytes <= 45_000, `${bytes} bytes`);
+test("all scripts together are at most 55 KB compressed, comments aside", () => {
+  const bytes = [...source.values()].reduce((sum, text) => sum + gzipSync(withoutComments(text)).length, 0);
+  assert.ok(bytes <= 55_000, `${bytes} bytes`);
 });

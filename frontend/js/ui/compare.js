@@ -1,6 +1,6 @@
 /** Before and after: the line that can be dragged across the photo. */
 
-import { find, setText } from "./dom.js";
+import { find } from "./dom.js";
 import { t } from "./i18n.js";
 
 const STEP = 0.02;
@@ -41,9 +41,7 @@ export function createCompare(store) {
       slider.style.insetInlineStart = `${at * 100}%`;
       slider.setAttribute("aria-valuenow", String(Math.round(at * 100)));
       slider.setAttribute("aria-valuetext", t("{n} % before", { n: Math.round(at * 100) }));
-      find("label-before").hidden = mode === "off";
-      find("label-after").hidden = !on;
-      setText(find("label-before"), t("Before"));
+      find("original").hidden = mode !== "hold";
     },
   );
 }
