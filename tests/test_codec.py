@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,17 @@ def test_a_sixteen_bit_tiff_is_turned_as_well(channels: int, orientation: int) -
     assert np.array_equal(decoded.pixels, oriented(stored, orientation))
 
 
+def test_it_is_known_when_a_browser_would_show_something_else() -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    agree = {format: codec.probe(saved(smooth(), format, exif=turned)).browsers_agree for format in ("JPEG", "PNG")}
+    assert agree == {"JPEG": True, "PNG": True}
+    assert codec.probe(saved(smooth(), "WEBP")).browsers_agree
+    assert not codec.probe(saved(smooth(), "WEBP", exif=turned)).browsers_agree
+    assert not codec.probe(saved(smooth(), "TIFF")).browsers_agree
+    assert not codec.probe(saved(smooth(), "JPEG", "CMYK")).browsers_agree
+
+
 def test_broken_exif_is_ignored() -> None:
     data = saved(smooth(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage")
     assert codec.probe(data).orientation == 1
@@ -342,7 +354,7 @@ def test_our_png_and_tiff_are_read_by_others_as_written(
     read = as_cv2(png.write(pixels, grey=False))
     assert np.array_equal(read[..., (2, 1, 0, 3)[:channels]], pixels)
     info = codec.probe(saved(smooth(), "PNG"))
-    info = codec.ImageInfo(**{**info.to_json(), "width": width, "height": height, "has_alpha": channels == 4})
+    info = replace(info, width=width, height=height, has_alpha=channels == 4)
     tiff = codec.render(saved(smooth(), "PNG"), pixels, info, format="tiff")
     assert np.array_equal(tifffile.imread(io.BytesIO(tiff)), pixels)
 

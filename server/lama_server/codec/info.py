@@ -65,8 +65,18 @@ class ImageInfo:
     def channels(self) -> int:
         return 4 if self.has_alpha else 3
 
+    @property
+    def browsers_agree(self) -> bool:
+        """Whether a browser that decodes the file itself shows these pixels in this frame.
+
+        If not, a page has to show `preview` instead. Browsers read no TIFF, turn CMYK into RGB in ways of their own,
+        and leave a WebP as it is stored (tried with Chromium 156, which turns JPEG, PNG and AVIF).
+        """
+        turned_webp = self.format == "webp" and self.orientation > 1
+        return self.format != "tiff" and self.converted_from != "CMYK" and not turned_webp
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "browsers_agree": self.browsers_agree}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ImageInfo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import numpy as np
@@ -101,7 +103,10 @@ def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
     kept = channels - 2 if grey else channels
     sample_bytes = pixels.dtype.itemsize
     rows = max(1, _STRIP_TARGET // (width * kept * sample_bytes))
-    strips = [_strip(pixels[y : min(height, y + rows), 0:width], grey) for y in range(0, height, rows)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        strips = list(
+            pool.map(lambda y: _strip(pixels[y : min(height, y + rows), 0:width], grey), range(0, height, rows))
+        )
     directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
     values: dict[int, Any] = {
         _WIDTH: width,
