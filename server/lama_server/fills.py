@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .documents import StoredEdit, StoredImage
 from .engine.messages import (
     EngineChoice,
     Filled,
@@ -24,7 +25,7 @@ from .engine.messages import (
 )
 from .engine.queue import JobQueue, Ticket, shutting_down
 from .engine.supervisor import Supervisor
-from .library import EditRecord, ImageRecord, Library, MadeBy, Workspace
+from .library import Library, MadeBy, Workspace, overlay
 from .models_state import ModelShelf, problem_reply
 from .problems import Problem, problem_of
 from .schemas import (
@@ -55,7 +56,7 @@ class Plan:
     """An edit request that passed every check: what to fill, and with which models."""
 
     request: EditRequest
-    image: ImageRecord
+    image: StoredImage
     picture: Picture
     choices: tuple[EngineChoice, ...]
     request_id: str
@@ -104,7 +105,7 @@ class Fills:
 
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
-        image = await self._library.image(request.image)
+        image = self._library.image(request.image)
         picture = await self._library.picture(image, request.parents)
         choices = tuple(self._shelf.choice(run.model) for run in request.runs)
         for choice, run in zip(choices, request.runs, strict=True):
@@ -132,8 +133,9 @@ class Fills:
         try:
             async for position in ticket.positions():
                 events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
-            for index in range(len(plan.choices)):
-                await self._run_told(ticket, plan, index, events)
+            with self._library.hold(plan.image):
+                for index in range(len(plan.choices)):
+                    await self._run_told(ticket, plan, index, events)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
         finally:
@@ -167,18 +169,19 @@ class Fills:
         filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(choice), listener=listen)
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
-        record = await self._library.add_edit(plan.image, plan.request, run, filled, made)
-        saved = await self._saved(plan.picture.with_overlay(record.overlay), plan.image.name)
+        edit = await self._library.add_edit(plan.image, plan.request, run, filled, made)
+        shown = plan.picture.with_overlay(overlay(self._library.patch_path(edit.id), edit.record.box))
+        saved = await self._saved(shown, plan.image.name)
         return ResultEvent(
             type="result",
             job=ticket.id,
             run=index,
-            edit=record.id,
+            edit=edit.id,
             model=made.model,
             seed=seed,
             ms=ms,
             strategy=made.strategy,
-            patch=patch_reply(record),
+            patch=patch_reply(edit),
             saved=SavedReply(name=saved.name) if saved.name else None,
             save_error=problem_reply(saved.problem, plan.request_id),
         )
@@ -244,10 +247,9 @@ class Fills:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
-def patch_reply(record: EditRecord) -> PatchReply:
-    return PatchReply(
-        url=f"/api/v1/edits/{record.id}/patch.png", x=record.x, y=record.y, w=record.width, h=record.height
-    )
+def patch_reply(edit: StoredEdit) -> PatchReply:
+    box = edit.record.box
+    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", x=box.x0, y=box.y0, w=box.width, h=box.height)
 
 
 def _options(

@@ -295,7 +295,8 @@ class GuardedBody:
         if self._complete:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), self._limits.body_idle_s)
+            async with asyncio.timeout(self._limits.body_idle_s):
+                message = await self._receive()
         except TimeoutError:
             raise self._too_slow(f"Nothing came for {self._limits.body_idle_s:g} seconds") from None
         if message["type"] != "http.request":

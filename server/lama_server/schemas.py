@@ -209,12 +209,14 @@ EditEvent = Annotated[
 
 
 class EditReply(_Out):
-    """A finished edit."""
+    """A finished edit, with all that is needed to run it again."""
 
     id: str
     image: str
     parents: list[str]
+    mask: MaskShapes
     model: str
+    params: dict[str, ParamValue]
     seed: int
     strategy: str
     ms: int

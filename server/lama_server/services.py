@@ -149,7 +149,7 @@ class Services:
             open_image=self.open_image,
             limits=LimitsReply(
                 max_megapixels=self.settings.max_megapixels,
-                max_side_px=self.library.max_side_px,
+                max_side_px=self.library.codec_limits.max_side,
                 upload_bytes=self.limits.upload_bytes,
                 runs=self.limits.runs,
                 shapes=self.limits.shapes,

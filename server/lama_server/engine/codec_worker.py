@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import codec
 from ..codec.info import OUTPUTS
+from ..documents import write_pixels
 from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Picture, Rendered, RenderImage
 from .pictures import LayeredPixels
 from .worker import JobContext
@@ -34,9 +35,8 @@ class CodecHandler:
 
     def _decode(self, request: DecodeImage) -> ImageFacts:
         decoded = codec.decode(request.source, self._limits)
-        with request.pixels.open("wb") as file:
-            np.save(file, decoded.pixels, allow_pickle=False)
-        return ImageFacts(decoded.info.to_json())
+        write_pixels(request.pixels, decoded.pixels)
+        return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
         mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from inpaint_models.registry import ModelEntry
 
+from ..codec import ImageInfo
 from ..problems import Problem
 from ..shapes import Shape
 
@@ -37,12 +38,11 @@ class Picture:
 
     source  the original file, for its metadata
     pixels  .npy file, (H, W, 3|4) uint8 or uint16, read through a memory map
-    info    what the codec found out about the source, as JSON
     """
 
     source: Path
     pixels: Path
-    info: Mapping[str, Any]
+    info: ImageInfo
     overlays: tuple[Overlay, ...] = ()
 
     def with_overlay(self, overlay: Overlay) -> Picture:
@@ -145,9 +145,9 @@ class FillHole:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What a decoder found: the codec's record as JSON, kept with the image."""
+    """What the decoder found."""
 
-    info: Mapping[str, Any]
+    info: ImageInfo
 
 
 @dataclass(frozen=True, slots=True)

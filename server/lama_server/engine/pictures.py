@@ -12,7 +12,7 @@ import numpy as np
 
 from inpaint_models.types import AnyImage, Box
 
-from ..codec import ImageInfo, decode_patch
+from ..codec import decode_patch
 from .messages import Overlay, Picture
 
 
@@ -20,7 +20,7 @@ class LayeredPixels:
     """Slices like an (H, W, C) array. Slices are copies; patches are decoded when first touched."""
 
     def __init__(self, picture: Picture) -> None:
-        self.info = ImageInfo.from_json(picture.info)
+        self.info = picture.info
         self._base: AnyImage = np.load(picture.pixels, mmap_mode="r", allow_pickle=False)
         self._overlays = picture.overlays
         self._patches: dict[int, AnyImage] = {}

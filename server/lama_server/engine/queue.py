@@ -43,7 +43,8 @@ class Ticket:
                 self._started_s = time.monotonic()
                 return
             try:
-                await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._changed.wait()
             except TimeoutError:
                 raise ProblemError(
                     "job.queue_timeout",

@@ -171,7 +171,8 @@ class Supervisor:
         if self._closing:
             raise ProblemError("server.shutting_down", "The server is stopping.", retry_after=5)
         try:
-            await asyncio.wait_for(self._ready.wait(), START_DEADLINE_S)
+            async with asyncio.timeout(START_DEADLINE_S):
+                await self._ready.wait()
         except TimeoutError:
             raise ProblemError(
                 "worker.unavailable", f"The {self.name} worker does not start. See the log.", retry_after=30

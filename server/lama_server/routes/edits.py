@@ -55,16 +55,19 @@ async def create_edit(request: Request) -> NdjsonResponse:
 @router.get("/edits/{edit}", responses=problems("edit.not_found"))
 async def describe(request: Request, edit: str) -> EditReply:
     """A finished edit."""
-    record = await services(request).library.edit(edit)
+    stored = services(request).library.edit(edit)
+    run, made = stored.record.request["run"], stored.record.request["made"]
     return EditReply(
-        id=record.id,
-        image=record.image,
-        parents=list(record.parents),
-        model=record.model,
-        seed=record.seed,
-        strategy=record.strategy,
-        ms=record.ms,
-        patch=patch_reply(record),
+        id=stored.id,
+        image=stored.record.image,
+        parents=list(stored.record.parents),
+        mask=stored.record.request["mask"],
+        model=run["model"],
+        params=run["params"],
+        seed=run["seed"],
+        strategy=made["strategy"],
+        ms=made["ms"],
+        patch=patch_reply(stored),
     )
 
 
@@ -88,8 +91,8 @@ async def cancel(request: Request, job: str) -> Response:
 )
 async def patch(request: Request, edit: str) -> Response:
     """The pixels that an edit changed. Never changes."""
-    record = await services(request).library.edit(edit)
-    return FileResponse(record.png, media_type="image/png", headers={"cache-control": FOR_EVER})
+    path = services(request).library.patch_path(edit)
+    return FileResponse(path, media_type="image/png", headers={"cache-control": FOR_EVER})
 
 
 @router.get(

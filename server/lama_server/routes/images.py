@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
+from ..documents import StoredImage
 from ..problems import ProblemError
 from ..schemas import RENDER_FORMATS, ImageReply
+from ..services import Services
 from ..settings import Limits
-from .common import BODY, IMAGE, JOB, integer, problems, query_parameter, render_format, services
+from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 
@@ -22,8 +24,7 @@ MAX_EDITS = Limits().parents
 
 @router.post(
     "",
-    status_code=201,
-    responses={**problems(*IMAGE, *JOB, *BODY), 200: {"model": ImageReply, "description": "It was here already."}},
+    responses=problems(*IMAGE, *JOB, "upload.timeout"),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -32,21 +33,19 @@ MAX_EDITS = Limits().parents
         "parameters": [query_parameter("name", "The file's name; results are saved under it.", {"type": "string"})],
     },
 )
-async def upload(request: Request, response: Response) -> ImageReply:
+async def upload(request: Request) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
     found = services(request)
     name = request.query_params.get("name", "")[: found.limits.name_chars]
-    spooled = await found.library.spool(request.stream())
-    record, is_new = await found.library.add_image(spooled, name)
-    response.status_code = 201 if is_new else 200
-    return record.reply()
+    return image_reply(found, await found.library.add_image(request.stream(), name))
 
 
 @router.head("/{image}", include_in_schema=False)
 @router.get("/{image}", responses=problems("image.not_found"))
 async def describe(request: Request, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
-    return (await services(request).library.image(image)).reply()
+    found = services(request)
+    return image_reply(found, found.library.image(image))
 
 
 @router.get(
@@ -70,7 +69,7 @@ async def preview(request: Request, image: str) -> Response:
     if side not in PREVIEW_SIDES:
         sides = ", ".join(str(option) for option in PREVIEW_SIDES)
         raise ProblemError("param.unknown_value", f"max must be one of {sides}.", pointer="/max")
-    file, rendered = await library.preview(await library.image(image), side)
+    file, rendered = await library.preview(library.image(image), side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -104,12 +103,28 @@ async def preview(request: Request, image: str) -> Response:
 async def render(request: Request, image: str) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""
     library = services(request).library
-    record = await library.image(image)
+    record = library.image(image)
     edits = edit_ids(request.query_params.get("edits", ""))
     wanted = render_format(request.query_params.get("format"), "keep")
     quality = integer(request.query_params.get("quality"), "quality", 1, 100)
     file, rendered = await library.render(record, edits, wanted, quality)
     return _once(file, rendered.media_type, {"content-disposition": attachment(record.name, rendered.suffix)})
+
+
+def image_reply(found: Services, image: StoredImage) -> ImageReply:
+    """An image as the page wants to know it."""
+    info = image.info
+    return ImageReply(
+        id=image.id,
+        name=image.name,
+        width=info.width,
+        height=info.height,
+        format=info.format,
+        bit_depth=info.bit_depth,
+        has_alpha=info.has_alpha,
+        icc=info.has_icc,
+        size_bytes=found.library.original_bytes(image),
+    )
 
 
 def edit_ids(text: str) -> list[str]:

@@ -34,8 +34,8 @@ async def inpaint(request: Request) -> Response:
     try:
         body = parse_object(await request.body(), max_depth=found.limits.json_depth)
         params = one_shot_params(body, found.shelf.current.name)
-        await work.put_image_bytes(picture(body, "image"))
-        await work.put_mask_bytes(picture(body, "mask"))
+        await work.put_image(picture(body, "image"))
+        await work.put_mask(picture(body, "mask"))
         shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
         ticket.release()
         rendered = await work.render("png", None)

@@ -1,0 +1,96 @@
+"""Engines that only tests offer: they paint one colour, and are slow, broken or stubborn when asked to be."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from inpaint_models.errors import EngineFailed, OutOfMemory
+from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
+from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+
+LICENCE = Licence("none", "https://example.org/licence")
+
+
+class Painter:
+    """Paints the hole in the colour that the seed says: (seed & 255) as the red value, green and blue 0."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        behaviour, warming_up = params["behaviour"], seed == 0 and image.shape[0] <= 64
+        out = image.copy()
+        out[hole] = ((seed & 255) / 255, 0.0, 0.0)
+        if warming_up or behaviour == "paint":
+            return out
+        misbehave(str(behaviour), float(params["seconds"]), out, progress)
+        return out
+
+
+def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progress) -> None:
+    """Does what tests want a model to do wrong."""
+    if behaviour == "slow":
+        steps = max(1, round(seconds / 0.02))
+        for step in range(steps):
+            progress("painting", step, steps, lambda: out)
+            time.sleep(0.02)
+    elif behaviour == "hang":
+        time.sleep(seconds)
+    elif behaviour == "crash":
+        os._exit(9)
+    elif behaviour == "memory":
+        raise OutOfMemory("It does not fit.")
+    elif behaviour == "fail":
+        raise EngineFailed("Nothing but NaN.")
+    elif behaviour == "bug":
+        raise RuntimeError("/a/secret/path")
+
+
+def load(context: LoadContext) -> Painter:
+    return Painter()
+
+
+def load_badly(context: LoadContext) -> Painter:
+    raise EngineFailed("It cannot be loaded.")
+
+
+def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFile, ...] = ()) -> ModelEntry:
+    """A row of the catalogue for tests."""
+    return ModelEntry(
+        name=name,
+        title=name.title(),
+        trait="for tests",
+        description="Paints one colour.",
+        licence=LICENCE,
+        loader=loader,
+        weights=weights,
+        variations=True,
+        aliases=(f"{name}-alias",),
+        memory_bytes=40 * 2**20,
+        strategy=Strategy("crop", trigger_px=64, margin_px=16, cap_px=512),
+        parameters=(
+            Parameter(
+                "behaviour",
+                "choice",
+                "paint",
+                choices=("paint", "slow", "hang", "crash", "memory", "fail", "bug"),
+            ),
+            Parameter("seconds", "float", 1.0, 0.0, 60.0),
+        ),
+    )
+
+
+ENTRIES = (
+    entry("painter"),
+    entry("second"),
+    entry("broken", loader="fake_engines:load_badly"),
+    entry("remote", weights=(WeightsFile("remote.bin", ("https://example.org/remote.bin",), size_bytes=1000),)),
+)
+
+
+def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:
+    """A picture of noise that differs for each code."""
+    return np.random.default_rng(code).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -1,0 +1,215 @@
+"""A real server for tests: a process of its own with the fake engines. Run as a script, this file is that server."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The problem's code, "ok" for an answer that is none."""
+        return str(self.json["code"]) if self.status >= 400 else "ok"
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.body.splitlines()]
+
+
+@dataclass
+class RunningServer:
+    """A server process and how to talk to it. Use in a `with`."""
+
+    data_dir: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.communicate()
+
+    def start(self) -> None:
+        """Starts and waits until the page would be served."""
+        given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
+        path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), given],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith("port "):
+            raise AssertionError(f"The server did not start: {line!r} {self.process.communicate()[1]}")
+        self.port = int(line.split()[1])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and waits; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def wait_ready(self, timeout_s: float = 30) -> None:
+        end = time.monotonic() + timeout_s
+        while self.ask("GET", "/readyz").status != 200:
+            assert time.monotonic() < end, self.ask("GET", "/readyz").body
+            time.sleep(0.05)
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+        connection = self.connection()
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def post_json(self, path: str, value: Any) -> Reply:
+        return self.ask("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
+
+    def upload(self, pixels: np.ndarray, name: str = "photo.png") -> Reply:
+        return self.ask("POST", f"/api/v1/images?name={name}", encode(pixels))
+
+    def edit(self, image: str, *runs: dict[str, Any], **more: Any) -> Reply:
+        return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
+
+    def stream(self, request: Any) -> Iterator[dict[str, Any]]:
+        """The lines of an edit as they come; closing the iterator hangs up."""
+        connection = self.connection()
+        try:
+            connection.request(
+                "POST", "/api/v1/edits", json.dumps(request).encode(), {"content-type": "application/json"}
+            )
+            answer = connection.getresponse()
+            while line := answer.readline():
+                yield json.loads(line)
+        finally:
+            connection.close()
+
+    def one_shot(self, image: bytes, mask: bytes, params: Any = None, query: str = "") -> Reply:
+        body, kind = form(image, mask, params)
+        return self.ask("POST", f"/api/v1/inpaint{query}", body, {"content-type": kind})
+
+
+RECT = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
+
+
+def edit_request(image: str, *runs: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An edit of a small rectangle."""
+    return {"image": image, "mask": {"shapes": [RECT]}, "runs": list(runs) or [{"model": "painter"}], **more}
+
+
+def misbehaving(behaviour: str, seconds: float = 1.0, **more: Any) -> dict[str, Any]:
+    """A run of the fake painter."""
+    return {"model": "painter", "seed": 7, "params": {"behaviour": behaviour, "seconds": seconds}, **more}
+
+
+def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def decode(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def rect_mask(width: int = 96, height: int = 64) -> np.ndarray:
+    """White where `RECT` is."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[16:36, 20:44] = 255
+    return mask
+
+
+def form(image: bytes | None, mask: bytes | None, params: Any = None) -> tuple[bytes, str]:
+    """(body, content type) of a multipart form."""
+    parts = []
+    for name, data in (("image", image), ("mask", mask)):
+        if data is not None:
+            parts.append(
+                f'Content-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n\r\n'.encode() + data
+            )
+    if params is not None:
+        text = params if isinstance(params, str) else json.dumps(params)
+        parts.append(b'Content-Disposition: form-data; name="params"\r\n\r\n' + text.encode())
+    body = b"".join(b"--frontier\r\n" + part + b"\r\n" for part in parts) + b"--frontier--\r\n"
+    return body, "multipart/form-data; boundary=frontier"
+
+
+def main() -> None:
+    """The server process: settings and limits from a JSON argument."""
+    from fake_engines import ENTRIES
+    from lama_server.app import create_app
+    from lama_server.server import listen, serve
+    from lama_server.settings import Limits, Settings
+
+    given = json.loads(sys.argv[1])
+    limits = Limits(**{"backoff_s": (0.0,), "cancel_grace_s": 0.5, **given.pop("limits", {})})
+    for name in ("data_dir", "output_dir", "input", "model_dir"):
+        if given.get(name):
+            given[name] = Path(given[name])
+    bound = listen("127.0.0.1", given["port"])
+    port = bound.getsockname()[1]
+    app = create_app(
+        Settings(**{"model": "painter", **given, "port": port}), entries=ENTRIES, weights=NoWeights(), limits=limits
+    )
+
+    def announce() -> None:
+        sys.stdout.write(f"port {port}\n")
+        sys.stdout.flush()
+
+    serve(app, bound, limits=limits, on_ready=announce)
+
+
+class NoWeights:
+    """Weights are nowhere and cannot be had."""
+
+    def find(self, entry: Any) -> None:
+        return None
+
+    def download(self, entry: Any, report: Any) -> Any:
+        from inpaint_models.errors import DownloadFailed
+
+        report(10, 1000)
+        raise DownloadFailed("There is no such file.")
+
+
+if __name__ == "__main__":
+    main()

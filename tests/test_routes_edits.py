@@ -1,0 +1,291 @@
+"""Photos up, strokes up, patches down; against a real server with fake engines."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fake_engines import photo
+from serving import RECT, Reply, RunningServer, decode, edit_request, encode, misbehaving
+
+BOX = (slice(16, 36), slice(20, 44))
+
+
+@pytest.fixture(scope="module")
+def image(server: RunningServer) -> str:
+    return str(server.upload(photo()).json["id"])
+
+
+def results(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [line for line in lines if line["type"] == "result"]
+
+
+def test_an_upload_is_named_by_its_content(server: RunningServer) -> None:
+    data = encode(photo(code=5))
+    reply = server.ask("POST", "/api/v1/images?name=beach.png", data)
+    assert reply.status == 200
+    assert reply.json == {
+        "id": hashlib.sha256(data).hexdigest(),
+        "name": "beach.png",
+        "width": 96,
+        "height": 64,
+        "format": "png",
+        "bit_depth": 8,
+        "has_alpha": False,
+        "icc": False,
+        "size_bytes": len(data),
+    }
+    assert server.ask("POST", "/api/v1/images?name=beach.png", data).json == reply.json
+    assert server.ask("HEAD", f"/api/v1/images/{reply.json['id']}").status == 200
+    assert server.ask("GET", f"/api/v1/images/{reply.json['id']}").json == reply.json
+
+
+@pytest.mark.parametrize("image_id", ["0" * 64, "nope", "..", "%2e%2e%2f", "a" * 500])
+def test_an_unknown_image_is_a_404(server: RunningServer, image_id: str) -> None:
+    assert server.ask("GET", f"/api/v1/images/{image_id}").status == 404
+    assert server.ask("HEAD", f"/api/v1/images/{image_id}").body == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "image.empty"),
+        (b"GIF is not", "image.unsupported_format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image.unsupported_format"),
+        (encode(photo())[:2000], "image.truncated"),
+        (encode(photo(8, 8)), "image.too_small"),
+    ],
+    ids=["empty", "text", "svg", "truncated", "small"],
+)
+def test_what_is_no_photo_is_refused_with_a_code(server: RunningServer, data: bytes, code: str) -> None:
+    assert server.ask("POST", "/api/v1/images?name=x", data).code == code
+
+
+def test_an_edit_brings_a_patch_that_changes_the_hole_only(server: RunningServer, image: str) -> None:
+    reply = server.edit(image, {"model": "painter", "seed": 200})
+    assert reply.headers["content-type"] == "application/x-ndjson"
+    assert reply.lines[0] == {"type": "queued", "job": reply.lines[0]["job"], "position": 0}
+    (result,) = results(reply.lines)
+    assert result["model"] == "painter"
+    assert result["seed"] == 200
+    assert result["patch"] == {"url": f"/api/v1/edits/{result['edit']}/patch.png", "x": 20, "y": 16, "w": 24, "h": 20}
+    patch = server.ask("GET", f"/api/v1/edits/{result['edit']}/patch.png")
+    assert "immutable" in patch.headers["cache-control"]
+    assert (decode(patch.body) == (200, 0, 0)).all()
+    shown = server.ask("GET", f"/api/v1/images/{image}/render?edits={result['edit']}&format=png")
+    expected = photo()
+    expected[BOX] = (200, 0, 0)
+    assert np.array_equal(decode(shown.body), expected)
+
+
+def test_edits_lie_over_their_parents(server: RunningServer, image: str) -> None:
+    first = results(server.edit(image, {"model": "painter", "seed": 50}).lines)[0]["edit"]
+    shapes = {"shapes": [{"kind": "rect", "x": 30, "y": 20, "w": 30, "h": 4}]}
+    second = server.edit(image, {"model": "second", "seed": 60}, parents=[first], mask=shapes).lines[-1]["edit"]
+    shown = decode(server.ask("GET", f"/api/v1/images/{image}/render?edits={first},{second}&format=png").body)
+    assert tuple(shown[16, 20]) == (50, 0, 0)
+    assert tuple(shown[21, 35]) == (60, 0, 0)
+    described = server.ask("GET", f"/api/v1/edits/{second}").json
+    assert described["parents"] == [first]
+    assert described["mask"]["shapes"][0]["w"] == 30
+
+
+def test_several_runs_come_one_after_another(server: RunningServer, image: str) -> None:
+    runs = [{"model": "painter", "seed": 1}, {"model": "second-alias", "seed": 2}, {"model": "painter"}]
+    lines = server.edit(image, *runs).lines
+    assert [(line["run"], line["model"]) for line in results(lines)] == [(0, "painter"), (1, "second"), (2, "painter")]
+
+
+def test_a_failing_run_does_not_take_the_others_along(server: RunningServer, image: str) -> None:
+    lines = server.edit(
+        image, misbehaving("fail"), misbehaving("memory"), misbehaving("bug"), misbehaving("paint")
+    ).lines
+    errors = [(line["run"], line["problem"]["code"]) for line in lines if line["type"] == "error"]
+    assert errors == [(0, "engine.failed"), (1, "engine.out_of_memory"), (2, "server.internal")]
+    assert [line["run"] for line in results(lines)] == [3]
+    assert "secret" not in str(lines)
+
+
+def test_progress_and_previews_come_while_it_runs(server: RunningServer, image: str) -> None:
+    lines = server.edit(image, misbehaving("slow", 0.8)).lines
+    assert any(line["type"] == "progress" and line["stage"] == "painting" for line in lines)
+    preview = next(line for line in lines if line["type"] == "preview")
+    assert server.ask("GET", preview["url"]).headers["content-type"] == "image/jpeg"
+    assert server.ask("GET", "/api/v1/previews/none").status == 404
+
+
+def test_health_answers_while_a_fill_runs(server: RunningServer, image: str) -> None:
+    lines = server.stream(edit_request(image, misbehaving("slow", 0.6)))
+    while next(lines)["type"] != "progress":
+        pass
+    assert server.ask("GET", "/healthz").json["status"] == "ok"
+    assert next(lines)["type"] in ("progress", "preview")
+    assert [line["type"] for line in lines][-1] == "result"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"image": "0" * 64}, "image.not_found"),
+        ({"parents": ["0" * 32]}, "edit.not_found"),
+        ({"runs": [{"model": "nothing"}]}, "model.unknown"),
+        ({"runs": [{"model": "remote"}]}, "model.not_downloaded"),
+        ({"runs": []}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "seed": -1}]}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "seed": 2**64}]}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "seed": "abc"}]}, "param.wrong_type"),
+        ({"runs": [{"model": "painter", "params": {"radius": 1}}]}, "param.unknown"),
+        ({"runs": [{"model": "painter", "params": {"seconds": 61}}]}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "params": {"seconds": "1"}}]}, "param.wrong_type"),
+        ({"runs": [{"model": "painter", "params": {"behaviour": "dance"}}]}, "param.unknown_value"),
+        ({"runs": [{"model": "painter"}] * 17}, "param.too_long"),
+        ({"__proto__": 1}, "param.unknown"),
+        ({"strategy": "magic"}, "param.unknown_value"),
+        ({"mask": {"shapes": []}}, "param.out_of_range"),
+        ({"mask": {"shapes": [{"kind": "star"}]}}, "param.unknown_value"),
+        ({"mask": {"shapes": [{**RECT, "w": 0}]}}, "param.out_of_range"),
+        ({"mask": {"shapes": [RECT], "grow_px": 300}}, "param.out_of_range"),
+        ({"mask": None}, "param.wrong_type"),
+    ],
+)
+def test_bad_edits_are_refused_before_anything_runs(
+    server: RunningServer, image: str, change: dict[str, object], code: str
+) -> None:
+    reply = server.post_json("/api/v1/edits", {**edit_request(image), **change})
+    assert reply.code == code
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_mask_beside_the_picture_is_empty(server: RunningServer, image: str) -> None:
+    lines = server.edit(image, mask={"shapes": [{"kind": "rect", "x": 500, "y": 0, "w": 5, "h": 5}]}).lines
+    assert lines[-1]["problem"]["code"] == "mask.empty"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b'{"image": NaN}', b'{"image": 1e400}', b'{"a": 1, "a": 2}', b"\xff\xfe",
+        b"[" * 10_000 + b"]" * 10_000, b'{"image": "\\ud800"}',
+    ],
+)  # fmt: skip
+def test_broken_json_is_refused(server: RunningServer, body: bytes) -> None:
+    reply = server.ask("POST", "/api/v1/edits", body, {"content-type": "application/json"})
+    assert reply.code == "params.malformed"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_json_under_another_name_is_refused(server: RunningServer, kind: str | None) -> None:
+    headers = {"content-type": kind} if kind else {}
+    assert server.ask("POST", "/api/v1/edits", b"{}", headers).code == "body.unsupported_type"
+
+
+def test_a_running_job_is_cancelled_by_its_id(server: RunningServer, image: str) -> None:
+    lines = server.stream(edit_request(image, misbehaving("slow", 30), misbehaving("slow", 30)))
+    job = next(lines)["job"]
+    assert server.ask("DELETE", f"/api/v1/edits/{job}").status == 204
+    assert [line["problem"]["code"] for line in lines if line["type"] == "error"] == ["job.cancelled"]
+    assert server.ask("DELETE", f"/api/v1/edits/{job}").code == "job.not_found"
+    assert results(server.edit(image).lines)
+
+
+def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
+    lines = server.stream(edit_request(image, misbehaving("slow", 60)))
+    job = next(lines)["job"]
+    lines.close()
+    end = time.monotonic() + 10
+    while server.ask("DELETE", f"/api/v1/edits/{job}").code != "job.not_found":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert results(server.edit(image).lines)
+
+
+def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServer, image: str) -> None:
+    running = server.stream(edit_request(image, misbehaving("slow", 30)))
+    first = next(running)["job"]
+    waiting = server.stream(edit_request(image))
+    place = next(waiting)
+    assert place["position"] == 1
+    assert server.ask("DELETE", f"/api/v1/edits/{place['job']}").status == 204
+    assert next(waiting)["problem"]["code"] == "job.cancelled"
+    server.ask("DELETE", f"/api/v1/edits/{first}")
+    assert [line["type"] for line in running][-1] == "error"
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: RunningServer, image: str) -> None:
+    streams = [server.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(9)]
+    jobs = [next(stream)["job"] for stream in streams]
+    reply = server.edit(image)
+    assert reply.code == "queue.full"
+    assert 1 <= int(reply.headers["retry-after"]) <= 60
+    assert server.ask("GET", "/readyz").json["checks"]["queue"]["ok"] is False
+    for job in reversed(jobs):
+        server.ask("DELETE", f"/api/v1/edits/{job}")
+    for stream in streams:
+        list(stream)
+    assert results(server.edit(image).lines)
+
+
+def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningServer) -> None:
+    """40 clients at once, each with its own photo and colour; refused ones come back."""
+    wrong: list[object] = []
+    refused = threading.Event()
+
+    def insist(ask: Callable[[], Reply]) -> Reply:
+        while (reply := ask()).status == 429:
+            refused.set()
+            time.sleep(0.05)
+        return reply
+
+    def client(code: int) -> None:
+        pixels = photo(code=code)
+        image = insist(lambda: server.upload(pixels, f"{code}.png")).json["id"]
+        reply = insist(lambda: server.edit(image, {"model": "painter", "seed": 256 * code + code}))
+        edit = results(reply.lines)[0]["edit"]
+        shown = decode(insist(lambda: server.ask("GET", f"/api/v1/images/{image}/render?edits={edit}&format=png")).body)
+        pixels[BOX] = (code, 0, 0)
+        if not np.array_equal(shown, pixels):
+            wrong.append(code)
+
+    threads = [threading.Thread(target=client, args=(code,)) for code in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert refused.is_set()
+
+
+def test_the_preview_is_small(server: RunningServer, image: str) -> None:
+    reply = server.ask("GET", f"/api/v1/images/{image}/preview?max=128")
+    assert decode(reply.body).shape == (64, 96, 3)
+    assert server.ask("GET", f"/api/v1/images/{image}/preview?max=129").code == "param.unknown_value"
+    assert server.ask("GET", f"/api/v1/images/{image}/preview?max=x").code == "param.wrong_type"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("format=exe", "param.unknown_value"),
+        ("quality=0", "param.out_of_range"),
+        ("quality=101", "param.out_of_range"),
+        ("quality=1.5", "param.wrong_type"),
+        ("edits=" + "0" * 32, "edit.not_found"),
+        ("edits=../../x", "edit.not_found"),
+    ],
+)
+def test_bad_render_parameters_are_refused(server: RunningServer, image: str, query: str, code: str) -> None:
+    assert server.ask("GET", f"/api/v1/images/{image}/render?{query}").code == code
+
+
+def test_a_render_is_offered_under_the_photos_name(server: RunningServer) -> None:
+    pixels = photo(code=77)
+    image = server.ask("POST", "/api/v1/images?name=a%22b%0d%0ac.png", encode(pixels)).json["id"]
+    reply = server.ask("GET", f"/api/v1/images/{image}/render?format=jpeg&quality=80")
+    assert reply.headers["content-disposition"] == "attachment; filename*=UTF-8''a%22b%0D%0Ac.jpg"
+    assert reply.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert reply.headers["content-type"] == "image/jpeg"
