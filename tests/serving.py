@@ -61,7 +61,9 @@ class RunningServer:
             self.process.communicate()
 
     def start(self) -> None:
-        """Starts and waits until the page would be served."""
+        """Starts, again after a stop, and waits until the page would be served."""
+        if self.process is not None:
+            self.process.communicate()
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
         path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
         self.process = subprocess.Popen(

@@ -19,7 +19,7 @@ from starlette.datastructures import UploadFile
 
 from inpaint_models.types import Box
 
-from . import codec
+from . import codec, saving
 from .documents import Documents, EditRecord, StoredEdit, StoredImage
 from .engine.messages import (
     DecodeImage,
@@ -33,7 +33,7 @@ from .engine.messages import (
     RenderImage,
 )
 from .engine.supervisor import Supervisor
-from .errors import ImageError, SaveFailed
+from .errors import ImageError
 from .problems import ProblemError
 from .schemas import EditRequest, RenderFormat, Run
 from .settings import Limits, Settings
@@ -173,7 +173,7 @@ class Library:
         try:
             rendered = await self.render_to(target, picture, "keep", None)
             data = await asyncio.to_thread(target.read_bytes)
-            return await asyncio.to_thread(save_new, folder, name, rendered.suffix, data)
+            return await asyncio.to_thread(saving.save_new, folder, Path(name).stem, rendered.suffix, data)
         finally:
             target.unlink(missing_ok=True)
 
@@ -254,16 +254,3 @@ def _write(upload: UploadFile | bytes, target: Path) -> None:
     upload.file.seek(0)
     with target.open("wb") as file:
         shutil.copyfileobj(upload.file, file, COPY_BYTES)
-
-
-def save_new(folder: Path, name: str, suffix: str, data: bytes) -> str:
-    stem = Path(name).stem or "image"
-    for number in range(10_000):
-        path = folder / (f"{stem}-{number:04d}{suffix}" if number else f"{stem}{suffix}")
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            continue
-        return path.name
-    raise SaveFailed("There is no free name.")

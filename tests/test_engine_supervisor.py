@@ -1,0 +1,156 @@
+"""What happens when a worker crashes, hangs or is too slow: the server goes on, and says what it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fake_engines import photo
+from serving import RunningServer, edit_request, encode, misbehaving, rect_mask
+
+Start = Callable[..., RunningServer]
+IMAGE, MASK = encode(photo()), encode(rect_mask())
+
+
+def children(pid: int) -> list[int]:
+    """Worker processes of a server."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+            command = (stat.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(text.rpartition(")")[2].split()[1]) == pid and "spawn_main" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def shot(server: RunningServer, behaviour: str, seconds: float = 30.0) -> str:
+    params = {"seed": 7, "params": {"behaviour": behaviour, "seconds": seconds}}
+    return server.one_shot(IMAGE, MASK, params).code
+
+
+@pytest.fixture(scope="module")
+def rough(tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server whose fills may take a second."""
+    limits = {"fill_deadline_s": 1.0, "cancel_grace_s": 0.3, "queue_wait_s": 0.4}
+    with RunningServer(tmp_path_factory.mktemp("rough"), {"limits": limits}) as running:
+        running.wait_ready()
+        yield running
+
+
+def test_a_crash_in_a_model_is_named_and_the_next_request_works(rough: RunningServer) -> None:
+    assert shot(rough, "crash") == "worker.crashed"
+    assert shot(rough, "paint") == "ok"
+
+
+def test_a_fill_that_takes_too_long_is_stopped(rough: RunningServer) -> None:
+    assert shot(rough, "slow") == "job.deadline_exceeded"
+    assert shot(rough, "paint") == "ok"
+
+
+def test_a_model_that_does_not_listen_loses_its_process(rough: RunningServer) -> None:
+    assert shot(rough, "hang") == "job.deadline_exceeded"
+    assert shot(rough, "paint") == "ok"
+
+
+def test_cancelling_a_model_that_does_not_listen_frees_the_queue(rough: RunningServer) -> None:
+    image = rough.upload(photo()).json["id"]
+    lines = rough.stream(edit_request(image, misbehaving("hang", 30)))
+    next(lines)
+    time.sleep(0.2)
+    lines.close()
+    assert shot(rough, "paint") == "ok"
+
+
+def test_a_worker_that_is_killed_from_outside_is_replaced(rough: RunningServer) -> None:
+    for pid in children(rough.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    assert within(10, lambda: rough.upload(photo(code=3)).status == 200)
+    assert shot(rough, "paint") == "ok"
+
+
+def test_errors_of_a_model_are_told_without_their_innards(rough: RunningServer) -> None:
+    assert shot(rough, "memory") == "engine.out_of_memory"
+    assert shot(rough, "fail") == "engine.failed"
+    assert shot(rough, "bug") == "server.internal"
+
+
+def test_a_job_that_waits_too_long_is_told(rough: RunningServer) -> None:
+    image = rough.upload(photo()).json["id"]
+    running = rough.stream(edit_request(image, *[misbehaving("slow", 0.5)] * 3))
+    next(running)
+    assert rough.edit(image).lines[-1]["problem"]["code"] == "job.queue_timeout"
+    running.close()
+
+
+def test_a_kill_of_the_server_takes_its_workers_along_and_loses_nothing(start_server: Start) -> None:
+    server = start_server()
+    pixels = photo()
+    image = server.upload(pixels).json["id"]
+    edit = server.edit(image).lines[-1]["edit"]
+    boot = server.ask("GET", "/healthz").headers["x-boot-id"]
+    workers = children(server.process.pid)
+    assert len(workers) == 2
+    lines = server.stream(edit_request(image, misbehaving("hang", 30)))
+    next(lines)
+    server.stop(signal.SIGKILL)
+    assert within(5, lambda: not any(is_alive(pid) for pid in workers))
+    server.start()
+    assert server.ask("GET", f"/api/v1/images/{image}").status == 200
+    assert server.ask("GET", f"/api/v1/edits/{edit}/patch.png").status == 200
+    assert server.edit(image, parents=[edit]).lines[-1]["type"] == "result"
+    assert server.ask("GET", "/healthz").headers["x-boot-id"] != boot
+
+
+def test_a_stop_lets_the_running_job_finish_and_sends_the_others_away(start_server: Start) -> None:
+    server = start_server()
+    image = server.upload(photo()).json["id"]
+    running = server.stream(edit_request(image, misbehaving("slow", 1.0)))
+    next(running)
+    waiting = server.stream(edit_request(image))
+    next(waiting)
+    server.process.send_signal(signal.SIGTERM)
+    assert list(waiting)[-1]["problem"]["code"] == "server.shutting_down"
+    assert list(running)[-1]["type"] == "result"
+    assert server.process.wait(20) == 0
+
+
+def test_a_second_signal_ends_at_once(start_server: Start) -> None:
+    server = start_server()
+    image = server.upload(photo()).json["id"]
+    running = server.stream(edit_request(image, misbehaving("slow", 30)))
+    next(running)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.stop() == 128 + signal.SIGTERM
+
+
+def test_a_worker_that_keeps_crashing_is_given_up_by_name(start_server: Start) -> None:
+    server = start_server()
+    assert [shot(server, "crash") for _ in range(5)] == ["worker.crashed"] * 5
+    assert shot(server, "paint") == "worker.unavailable"
+    assert server.ask("GET", "/healthz").status == 200
+    assert server.stop() == 0

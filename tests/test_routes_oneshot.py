@@ -1,0 +1,170 @@
+"""One request, one picture; against a real server with fake engines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fake_engines import photo
+from serving import RunningServer, decode, encode, form, rect_mask
+
+IMAGE, MASK = encode(photo()), encode(rect_mask())
+BOX = (slice(16, 36), slice(20, 44))
+
+
+def painted(red: int) -> np.ndarray:
+    expected = photo()
+    expected[BOX] = (red, 0, 0)
+    return expected
+
+
+def test_a_photo_and_a_mask_give_a_picture(server: RunningServer) -> None:
+    reply = server.one_shot(IMAGE, MASK, {"model": "painter", "seed": 90})
+    assert reply.headers["content-type"] == "image/png"
+    assert np.array_equal(decode(reply.body), painted(90))
+    assert reply.headers["x-model"] == "painter"
+    assert reply.headers["x-seed"] == "90"
+    assert len(reply.headers["x-job-id"]) == 32
+    assert "fill;dur=" in reply.headers["server-timing"]
+    assert "x-saved-as" not in reply.headers
+
+
+def test_without_parameters_the_current_model_fills(server: RunningServer) -> None:
+    assert np.array_equal(decode(server.one_shot(IMAGE, MASK).body), painted(0))
+
+
+def test_a_format_can_be_asked_for(server: RunningServer) -> None:
+    assert server.one_shot(IMAGE, MASK, query="?format=webp").headers["content-type"] == "image/webp"
+    assert server.one_shot(encode(photo(), "JPEG"), MASK, query="?format=keep").headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "params", "code"),
+    [
+        (None, MASK, None, "field.missing"),
+        (IMAGE, None, None, "field.missing"),
+        (IMAGE[:3000], MASK, None, "image.truncated"),
+        (b"no image", MASK, None, "image.unsupported_format"),
+        (IMAGE, b"no image", None, "image.unsupported_format"),
+        (IMAGE, encode(rect_mask(95, 64)), None, "mask.size_mismatch"),
+        (IMAGE, encode(np.zeros((64, 96), np.uint8)), None, "mask.empty"),
+        (IMAGE, MASK, "not json", "params.malformed"),
+        (IMAGE, MASK, "[]", "params.malformed"),
+        (IMAGE, MASK, '{"seed": NaN}', "params.malformed"),
+        (IMAGE, MASK, {"seed": -1}, "param.out_of_range"),
+        (IMAGE, MASK, {"seed": "x"}, "param.wrong_type"),
+        (IMAGE, MASK, {"constructor": 1}, "param.unknown"),
+        (IMAGE, MASK, {"strategy": "magic"}, "param.unknown_value"),
+        (IMAGE, MASK, {"model": "nothing"}, "model.unknown"),
+        (IMAGE, MASK, {"model": "remote"}, "model.not_downloaded"),
+        (IMAGE, MASK, {"model": "broken"}, "engine.failed"),
+        (IMAGE, MASK, {"margin_px": -999999}, "param.out_of_range"),
+        (IMAGE, MASK, {"trigger_px": 0}, "param.out_of_range"),
+        (IMAGE, MASK, {"params": {"seconds": -1}}, "param.out_of_range"),
+        (IMAGE, MASK, {"params": {"radius": 1}}, "param.unknown"),
+        (IMAGE, MASK, "x" * 70_000, "field.too_large"),
+    ],
+)
+def test_bad_requests_end_in_a_named_error(
+    server: RunningServer, image: bytes | None, mask: bytes | None, params: object, code: str
+) -> None:
+    body, kind = form(image, mask, params)
+    reply = server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind})
+    assert reply.code == code
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def part(head: str, content: bytes) -> bytes:
+    return f"--frontier\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
+
+
+FRONTIER = "multipart/form-data; boundary=frontier"
+IMAGE_PART = part('name="image"; filename="a.png"', IMAGE)
+MASK_PART = part('name="mask"; filename="m.png"', MASK)
+END = b"--frontier--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code"),
+    [
+        (IMAGE_PART + MASK_PART + END, "multipart/form-data", "multipart.malformed"),
+        (b"rubbish", FRONTIER, "multipart.malformed"),
+        (part('name="image"', b"text") + MASK_PART + END, FRONTIER, "field.not_a_file"),
+        (IMAGE_PART + IMAGE_PART + END, FRONTIER, "field.duplicate"),
+        (IMAGE_PART + IMAGE_PART + MASK_PART + END, FRONTIER, "multipart.too_many_files"),
+        (part('name="a"', b"1") * 9 + END, FRONTIER, "multipart.too_many_fields"),
+        (IMAGE_PART + MASK_PART + part('name="params"; filename="p"', b"{}") + END, FRONTIER,
+         "multipart.too_many_files"),
+        (b"", "text/plain", "body.unsupported_type"),
+        (b"", "", "body.unsupported_type"),
+    ],
+)  # fmt: skip
+def test_broken_forms_are_refused(server: RunningServer, body: bytes, kind: str, code: str) -> None:
+    assert server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind}).code == code
+
+
+@pytest.mark.parametrize("query", ["?format=exe", "?quality=0", "?quality=101", "?quality=x"])
+def test_bad_query_values_are_refused(server: RunningServer, query: str) -> None:
+    assert server.one_shot(IMAGE, MASK, query=query).status == 422
+
+
+def test_nothing_of_a_one_shot_stays_on_disk(server: RunningServer) -> None:
+    server.one_shot(IMAGE, MASK)
+    server.one_shot(IMAGE, b"broken")
+    assert list((server.data_dir / "tmp").iterdir()) == []
+
+
+def test_a_finished_result_is_saved_without_replacing_anything(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "image.png").write_bytes(b"mine")
+    server = start_server(output_dir=str(out))
+    reply = server.one_shot(IMAGE, MASK, {"seed": 33})
+    assert reply.headers["x-saved-as"] == "image-0001.png"
+    assert np.array_equal(decode((out / "image-0001.png").read_bytes()), painted(33))
+    assert (out / "image.png").read_bytes() == b"mine"
+    image = server.upload(photo(), "..%2Fb%20each.png").json["id"]
+    result = server.edit(image, {"model": "painter", "seed": 44}).lines[-1]
+    assert result["save_error"] is None
+    assert np.array_equal(decode((out / result["saved"]["name"]).read_bytes()), painted(44))
+    for file in out.iterdir():
+        file.unlink()
+    out.rmdir()
+    reply = server.one_shot(IMAGE, MASK)
+    assert reply.status == 200
+    assert reply.headers["x-save-error"] == "root.unavailable"
+    result = server.edit(image).lines[-1]
+    assert result["saved"] is None
+    assert result["save_error"]["code"] == "root.unavailable"
+
+
+def iopaint(server: RunningServer, **body: object) -> object:
+    given = {"image": base64.b64encode(IMAGE).decode(), "mask": base64.b64encode(MASK).decode(), **body}
+    return server.ask("POST", "/api/v1/inpaint", json.dumps(given).encode(), {"content-type": "application/json"})
+
+
+def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
+    head = "data:image/png;base64,"
+    reply = iopaint(server, image=head + base64.b64encode(IMAGE).decode(), sd_seed=17, prompt="", hd_strategy="Crop")
+    assert reply.headers["x-seed"] == "17"
+    assert np.array_equal(decode(reply.body), painted(17))
+    assert iopaint(server, image="***").code == "param.invalid"
+    assert iopaint(server, mask=None).code == "field.missing"
+    assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
+    assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
+        "painter", "second", "broken",
+    ]  # fmt: skip
+
+
+def test_clients_of_iopaint_can_switch_models(server: RunningServer) -> None:
+    assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
+    assert server.ask("GET", "/api/v1/models").json["current"] == "second"
+    assert server.post_json("/api/v1/model", {"name": "nothing"}).code == "model.unknown"
+    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
