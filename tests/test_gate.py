@@ -252,6 +252,11 @@ def test_a_compressed_body_is_refused() -> None:
     assert ask(method="POST", headers=[("content-encoding", "gzip")]).code == "body.unsupported_encoding"
 
 
+def test_a_body_of_two_lengths_is_refused() -> None:
+    two = [("content-length", "2"), ("transfer-encoding", "chunked")]
+    assert ask(method="POST", headers=two).code == "request.malformed"
+
+
 def test_a_websocket_is_closed() -> None:
     sent: list[Message] = []
 

@@ -265,12 +265,14 @@ def body_limit(head: Head, limits: Limits) -> int:
 
 
 def check_body_head(head: Head, limit: int) -> None:
-    """Raises when the headers already tell that the body is too large or compressed."""
+    """Raises when the headers already tell that the body is too large, compressed or of two lengths."""
     if (encoding := head.first(b"content-encoding")) not in (None, "identity"):
         raise ProblemError(
             "body.unsupported_encoding", f"The body is compressed ({shown(encoding or '')}). Send it as it is."
         )
     declared = head.first(b"content-length")
+    if declared is not None and head.first(b"transfer-encoding") is not None:
+        raise ProblemError("request.malformed", "The request has both Content-Length and Transfer-Encoding.")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise too_large(int(declared), limit)
 

@@ -139,6 +139,18 @@ class Settings:
             )
         },
     )
+    inbrowser: bool = field(
+        default=False,
+        metadata={"option": Option(("--inbrowser",), "flag", "Open the page in the browser once it is up.")},
+    )
+    log_level: LogLevel = field(
+        default="info",
+        metadata={
+            "option": Option(
+                ("--log-level",), "text", "How much is logged.", choices=("debug", "info", "warning", "error")
+            )
+        },
+    )
     token: str | None = field(
         default=None,
         metadata={
@@ -268,18 +280,6 @@ class Settings:
                 maximum=1_048_576,
                 public=True,
                 group="Files",
-            )
-        },
-    )
-    inbrowser: bool = field(
-        default=False,
-        metadata={"option": Option(("--inbrowser",), "flag", "Open the page in the browser once it is up.")},
-    )
-    log_level: LogLevel = field(
-        default="info",
-        metadata={
-            "option": Option(
-                ("--log-level",), "text", "How much is logged.", choices=("debug", "info", "warning", "error")
             )
         },
     )

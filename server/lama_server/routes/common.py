@@ -16,6 +16,7 @@ Wire = TypeVar("Wire", bound=BaseModel)
 
 EVERYWHERE = (
     "request.bad_target",
+    "request.malformed",
     "request.headers_too_large",
     "request.uri_too_long",
     "host.invalid",

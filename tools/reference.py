@@ -1,0 +1,166 @@
+"""Writes the reference pages from the code: docs/configuration.md and docs/api.md. `make docs` runs it.
+
+A test holds that what is committed is what this would write.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lama_server.app import create_app
+from lama_server.cli.main import COMMANDS
+from lama_server.exits import ExitCode
+from lama_server.problems import REGISTRY
+from lama_server.routes.common import EVERYWHERE
+from lama_server.settings import Limits, Option, Settings, options
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
+
+
+def pages() -> dict[str, str]:
+    """File name -> content of every page that is made from the code."""
+    return {"configuration.md": configuration(), "api.md": api()}
+
+
+def configuration() -> str:
+    """The command line: options, commands, exit codes, fixed limits."""
+    lines = [NOTE, "", "# Configuration", "", "`lama-server` takes its settings from the command line.", ""]
+    group = ""
+    for _, option, default in options():
+        if option.group != group:
+            group = option.group
+            lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]
+        lines.append(f"| {_flags(option)} | {_default(option, default)} | {_cell(option.help)} |")
+        if _is_last_of_group(option):
+            lines.append("")
+    lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
+    lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]
+    lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
+    lines += [f"| {code.value} | {code.meaning} |" for code in ExitCode]
+    lines += ["", "## Fixed limits", "", "| Limit | Value |", "| --- | --- |"]
+    lines += [f"| `{name}` | {_value(getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
+    return "\n".join(lines) + "\n"
+
+
+def _is_last_of_group(option: Option) -> bool:
+    table = [other for _, other, _ in options()]
+    position = table.index(option)
+    return position + 1 == len(table) or table[position + 1].group != option.group
+
+
+def _flags(option: Option) -> str:
+    value = "\\|".join(option.choices) or option.metavar
+    return ", ".join(f"`{flag} {value}`".replace(" `", "`") if value else f"`{flag}`" for flag in option.flags)
+
+
+def _default(option: Option, default: Any) -> str:
+    if option.kind == "flag":
+        return "off"
+    return "" if default in (None, ()) else f"`{default}`"
+
+
+def _value(value: Any) -> str:
+    return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:,}".replace(",", " ")
+
+
+def api() -> str:
+    """The wire: addresses, types, errors."""
+    document = _document()
+    lines = [NOTE, "", "# HTTP API", "", document["info"]["description"], ""]
+    lines += ["The same is served at `/docs`, and for machines at `/openapi.json`.", "", "## Addresses", ""]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            lines += _operation(path, method, operation)
+    lines += ["Any address may also answer with " + ", ".join(f"`{code}`" for code in EVERYWHERE) + ".", ""]
+    lines += ["## Types", ""]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        lines += _type(name, schema)
+    lines += ["## Errors", "", "Every error is `application/problem+json`; clients switch on `code`.", ""]
+    lines += ["| Code | Status | Meaning | Try again |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{kind.code}` | {kind.status} | {kind.title} | {'yes' if kind.retryable else ''} |"
+        for kind in REGISTRY.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _document() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return create_app(Settings(data_dir=Path(folder))).openapi()
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+    yield from (f"### {method.upper()} {path}", "", operation.get("description", ""), "")
+    for parameter in operation.get("parameters", ()):
+        text = parameter.get("description", "")
+        yield f"- `{parameter['name']}` in {parameter['in']}: {_shape(parameter['schema'])}. {text}".rstrip()
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"- body `{media}`: {_shape(content.get('schema', {}))}"
+    for media, content in operation["responses"].get("200", {}).get("content", {}).items():
+        yield f"- answer `{media}`: {_shape(content.get('schema', {}))}"
+    yield from (f"- {status}: {text}" for status, text in _successes(operation))
+    codes = [code for answer in operation["responses"].values() for code in _CODE.findall(answer["description"])]
+    yield f"- errors: {', '.join(f'`{code}`' for code in codes if code in REGISTRY and code not in EVERYWHERE)}"
+    yield ""
+
+
+def _successes(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for status, answer in operation["responses"].items():
+        if status.startswith("2") and answer["description"] != "Successful Response":
+            yield status, answer["description"]
+
+
+_CODE = re.compile(r"`([a-z]+\.[a-z_]+)`")
+
+
+def _type(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from (f"### {name}", "", schema.get("description", _shape(schema)), "")
+    properties = schema.get("properties", {})
+    if properties:
+        yield from ("| Field | Type | |", "| --- | --- | --- |")
+    for field, shape in properties.items():
+        optional = "" if field in schema.get("required", ()) else ", optional"
+        yield f"| `{field}` | {_cell(_shape(shape))}{optional} | {_cell(shape.get('description', ''))} |"
+    if properties:
+        yield ""
+
+
+def _shape(schema: dict[str, Any]) -> str:
+    """A schema in a few words, with links to named types."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return f"[{name}](#{name.lower()})"
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return " or ".join(_shape(part) for part in schema[key])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {_shape(schema.get('items', {}))}"
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in _BOUNDS if key in schema]
+    return " ".join([str(schema.get("type", "any")), *bounds])
+
+
+_BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def main() -> int:
+    for name, content in pages().items():
+        (DOCS / name).write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
