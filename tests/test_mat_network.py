@@ -62,7 +62,9 @@ def example(
     rng = torch.Generator().manual_seed(seed)
     known = torch.ones(batch, 1, side, side)
     known[..., side // 2 : side // 2 + 20, side // 2 - 8 : side // 2 + 20] = 0
-    maps = [(torch.rand(batch, *shape, generator=rng) < 0.5).float() for shape in network.keep_shapes((side, side))]
+    maps = [
+        (torch.rand(batch, *shape, generator=rng) < 0.5).float() for shape in network.config.keep_shapes((side, side))
+    ]
     image = torch.rand(batch, 3, side, side, generator=rng) * 2 - 1
     return image, known, torch.randn(batch, 6, generator=rng), KeepMaps(maps[0], maps[1])
 

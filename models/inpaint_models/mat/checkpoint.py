@@ -63,13 +63,19 @@ def constant_shapes(network: MAT) -> Shapes:
     return shapes
 
 
-def load_published(tensors: Mapping[str, Tensor], config: MATConfig) -> MAT:
-    """The network with the tensors of a published file, which must be complete; half precision is widened to single."""
-    with torch.device("meta"):
-        network = MAT(config)
+def load_published(network: MAT, tensors: Mapping[str, Tensor]) -> None:
+    """Give the network the tensors of a published file, by key and widened to single precision.
+
+    The file may hold more than the network wants. The network may be on the meta device, see `blank_network`.
+    """
     state = {name: tensors[key].float().reshape(value.shape) for key, _, (name, value) in _own(network)}
     network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
+
+
+def blank_network(config: MATConfig) -> MAT:
+    """A network for inference whose tensors have shapes but no memory yet."""
+    with torch.device("meta"):
+        return MAT(config).eval().requires_grad_(False)
 
 
 def _own(network: MAT) -> Iterator[tuple[str, tuple[int, ...], tuple[str, Tensor]]]:

@@ -67,20 +67,28 @@ def upsample(image: Tensor) -> Tensor:
     return low_pass(spread(image), padding=(2, 1, 2, 1), gain=4.0)
 
 
-def resampling_convolution(x: Tensor, weight: Tensor, resample: Resample) -> Tensor:
+def resampling_convolution(x: Tensor, weight: Tensor, resample: Resample, *, groups: int = 1) -> Tensor:
     """Convolution that keeps, halves or doubles the size, with the binomial filter on the side of the larger map.
 
-    `weight` is (out, in, k, k) with odd k. The borders count as zeros.
+    `weight` is (groups * out, in, k, k) with odd k, for x of groups * in channels. The borders count as zeros.
     """
     half = weight.shape[-1] // 2
     if resample == "keep":
-        return F.conv2d(x, weight, padding=half)
+        return F.conv2d(x, weight, padding=half, groups=groups)
     if resample == "down":
         margin = half + 1
-        return F.conv2d(low_pass(x, padding=(margin, margin, margin, margin)), weight, stride=2)
-    # torch's transposed convolution convolves where StyleGAN correlates: hence the flip.
-    wide = F.conv_transpose2d(x, weight.flip(2, 3).transpose(0, 1), stride=2)  # (B, out, 2H + 1, 2W + 1)
-    return low_pass(wide, padding=(1, 1, 1, 1), gain=4.0)  # (B, out, 2H, 2W)
+        return F.conv2d(low_pass(x, padding=(margin, margin, margin, margin)), weight, stride=2, groups=groups)
+    wide = F.conv_transpose2d(x, transposed(weight, groups), stride=2, groups=groups)  # (B, ..., 2H + 1, 2W + 1)
+    return low_pass(wide, padding=(1, 1, 1, 1), gain=4.0)  # (B, groups * out, 2H, 2W)
+
+
+def transposed(weight: Tensor, groups: int = 1) -> Tensor:
+    """(groups * out, in, k, k) in the order that torch's transposed convolution wants: (groups * in, out, k, k).
+
+    That convolves where StyleGAN correlates: hence the flip.
+    """
+    per_group = weight.reshape(groups, -1, *weight.shape[1:])
+    return per_group.transpose(1, 2).flatten(0, 1).flip(2, 3)
 
 
 class EqualizedLinear(nn.Module):
@@ -156,7 +164,7 @@ def partial_ratio(known: Tensor, kernel: int, *, stride: int) -> tuple[Tensor, T
 class ModulatedConv2d(nn.Module):
     """Convolution whose input channels are scaled by a style, and whose output variance is restored ("demodulated").
 
-    Runs one style per batch item; the style enters the weights, so a batch is a grouped convolution.
+    The style enters the weights, so that a batch is one convolution with a group per item.
     """
 
     def __init__(
@@ -178,18 +186,19 @@ class ModulatedConv2d(nn.Module):
         nn.init.ones_(self.affine.bias)
 
     def modulated_weight(self, style: Tensor) -> Tensor:
-        """Weights for one style of (style_width,): (out, in, k, k)."""
+        """One set of weights for each style: (B, style_width) -> (B, out, in, k, k)."""
         scale: Tensor = self.affine(style)
-        weight = self.weight * self.weight_gain * scale[:, None, None]
+        weight = self.weight * self.weight_gain * scale[:, None, :, None, None]
         if self.demodulate:
-            energy = weight.float().square().sum(dim=(1, 2, 3), keepdim=True)
-            weight = weight * torch.rsqrt(energy + EPSILON).to(weight.dtype)
+            weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + EPSILON)
         return weight
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """x (B, in, H, W), style (B, style_width) -> (B, out, H', W')."""
-        pairs = zip(x[:, None], style, strict=True)
-        return torch.cat([resampling_convolution(item, self.modulated_weight(s), self.resample) for item, s in pairs])
+        batch = x.shape[0]
+        weight = self.modulated_weight(style).flatten(0, 1)
+        x = resampling_convolution(x.reshape(1, -1, *x.shape[2:]), weight, self.resample, groups=batch)
+        return x.reshape(batch, -1, *x.shape[2:])
 
 
 class StyleConv(nn.Module):

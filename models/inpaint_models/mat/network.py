@@ -87,6 +87,12 @@ class MATConfig:
         """Side of the refinement's map at each level, at the trained size."""
         return tuple(self.resolution >> level for level in range(len(self.unet_widths)))
 
+    def keep_shapes(self, size: Size) -> tuple[tuple[int, int], tuple[int, int, int]]:
+        """Shapes of the two keep maps, without the batch axis, for an image of (H, W)."""
+        tokens = math.prod(side * self.token_side // self.resolution for side in size)
+        height, width = (side * self.unet_sides[-1] // self.resolution for side in size)
+        return (tokens, self.channels), (self.unet_widths[-1], height, width)
+
 
 class KeepMaps(NamedTuple):
     """Where the style maps let the picture through: 1 keeps the feature, 0 puts the style there.
@@ -110,13 +116,6 @@ class MAT(nn.Module):
         self.mapping = MappingNetwork(self.config.latent_width, self.config.mapping_layers)
         self.first_stage = FirstStage(self.config)
         self.second_stage = ConvUNet(self.config)
-
-    def keep_shapes(self, size: Size) -> tuple[tuple[int, int], tuple[int, int, int]]:
-        """Shapes of the two keep maps, without the batch axis, for an image of (H, W)."""
-        config = self.config
-        tokens = math.prod(side * config.token_side // config.resolution for side in size)
-        height, width = (side * config.unet_sides[-1] // config.resolution for side in size)
-        return (tokens, config.channels), (config.unet_widths[-1], height, width)
 
     def forward(
         self,
@@ -296,37 +295,37 @@ class MultiHeadContextualAttention(nn.Module):
     def forward(self, tokens: Tensor, size: Size, known: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """tokens (B, N, C) and known (B, N, 1) or None -> the same."""
         x = self.split(tokens, size)  # (B, windows, n, C)
-        bias = self.visibility(x, size)
+        bias = self.visibility(x, size)  # (windows, n, n)
         if known is not None:
             known = self.split(known, size)  # (B, windows, n, 1)
             hidden = torch.where(known > 0, 0.0, HIDDEN_LOGIT).to(x.dtype)
-            bias = bias + hidden.transpose(-1, -2).unsqueeze(2)  # (B, windows, 1, n, n)
+            bias = bias + hidden.transpose(2, 3)  # (B, windows, n, n)
         attended = self.projection(self.attend(x, bias))
         if known is not None:
             known = self.join(known.amax(dim=2, keepdim=True).expand_as(known), size)
         return self.join(attended, size), known
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Softmax attention within each window: (B, windows, n, C) -> the same. `bias` broadcasts to the logits."""
+        """softmax(q k^T / sqrt(d) + bias) v within each window: (B, windows, n, C) -> the same."""
+        batch, windows, area, _ = x.shape
+        bias = bias.expand(batch, windows, area, area).reshape(-1, 1, area, area)
         direction = F.normalize(x, dim=-1)
-        query = self.per_head(self.query(direction))
-        key = self.per_head(self.key(direction))
-        value = self.per_head(self.value(x))  # (B, windows, heads, n, C / heads)
-        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
-        return (logits.softmax(dim=-1) @ value).transpose(2, 3).flatten(3)
+        query, key, value = (
+            self.per_head(projected) for projected in (self.query(direction), self.key(direction), self.value(x))
+        )
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+        return attended.transpose(1, 2).reshape(x.shape)
 
     def per_head(self, x: Tensor) -> Tensor:
-        """(B, windows, n, C) -> (B, windows, heads, n, C / heads)."""
-        return x.reshape(*x.shape[:3], self.heads, -1).transpose(2, 3)
+        """(B, windows, n, C) -> (B * windows, heads, n, C / heads)."""
+        return x.reshape(-1, x.shape[2], self.heads, x.shape[3] // self.heads).transpose(1, 2)
 
     def visibility(self, x: Tensor, size: Size) -> Tensor:
-        """0 where a token may look at another of its window, else `HIDDEN_LOGIT`: (windows, 1, n, n) or a zero.
+        """0 where a token may look at another of its window, else `HIDDEN_LOGIT`: (windows or 1, n or 1, n or 1).
 
         A shifted window at the border holds tokens from both ends of the map, which are no neighbours.
         """
-        if self.shift == 0:
-            return x.new_zeros(1, 1, 1, 1)
-        return shifted_visibility(size, self.window, self.shift).to(x).unsqueeze(1)
+        return shifted_visibility(size, self.window, self.shift).to(x) if self.shift else x.new_zeros(1, 1, 1)
 
     def split(self, tokens: Tensor, size: Size) -> Tensor:
         """(B, N, C) -> (B, windows, n, C), after the cyclic shift."""
@@ -447,19 +446,25 @@ class ConvUNet(nn.Module):
 
     def forward(self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, keep: Tensor) -> Tensor:
         """RGB, not composited: (B, 3, H, W). `keep` is (B, C, H / 32, W / 32)."""
-        x = torch.cat([known - 0.5, coarse, image * known], dim=1)
-        features = []
-        for block in self.encoder:
-            x = block(x)
-            features.append(x)
-        drawn = style_map(self.noise_map(style), self.side, (x.shape[2], x.shape[3]))
-        x = x * keep + drawn * (1 - keep)
-        styles = torch.cat([style, self.image_style(pool_through(self.shrink, x))], dim=1)
+        x, skips, styles = self.encode(coarse, image, known, style, keep)
         picture: Tensor
         x, picture = self.bottom(x, styles)
-        for block, feature in zip(self.decoder, reversed(features[:-1]), strict=True):
-            x, picture = block(x, feature, styles, picture)
+        for block, skip in zip(self.decoder, reversed(skips), strict=True):
+            x, picture = block(x, skip, styles, picture)
         return picture
+
+    def encode(
+        self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, keep: Tensor
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """The coarsest map with the style in places, the maps above it, largest first, and the decoder's style."""
+        x = torch.cat([known - 0.5, coarse, image * known], dim=1)
+        maps = []
+        for block in self.encoder:
+            x = block(x)
+            maps.append(x)
+        drawn = style_map(self.noise_map(style), self.side, (x.shape[2], x.shape[3]))
+        x = x * keep + drawn * (1 - keep)
+        return x, maps[:-1], torch.cat([style, self.image_style(pool_through(self.shrink, x))], dim=1)
 
 
 class EncoderBlock(nn.Module):
