@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "models" / "inpaint_models"
 SERVER = ROOT / "server" / "lama_server"
 
+LEAVES = ("settings", "schemas", "problems", "errors", "shapes", "exits")
+
 WEB = {"fastapi", "starlette", "uvicorn", "pydantic", "jinja2", "typer", "lama_server"}
 
 
@@ -65,6 +67,25 @@ def test_torch_is_imported_only_where_an_engine_lives(path: Path) -> None:
 @pytest.mark.parametrize("path", files(SERVER), ids=lambda p: str(p.relative_to(SERVER)))
 def test_the_server_never_imports_torch_itself(path: Path) -> None:
     assert not [name for name, _ in imports(path) if name.split(".")[0] == "torch"]
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_leaf_of_the_server_imports_nothing_of_it_but_leaves(name: str) -> None:
+    leaves = tuple(f"lama_server.{leaf}" for leaf in LEAVES)
+    ours = [module for module, _ in imports(SERVER / f"{name}.py") if module.startswith("lama_server.")]
+    assert not [module for module in ours if not module.startswith(leaves)]
+
+
+ORDER = ("cli", "server", "app", "routes", "engine", "documents", "masks", "codec", "saving")
+"""From the top down: nobody imports what stands to the left."""
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_server_imports_downwards_only(name: str) -> None:
+    above = tuple(f"lama_server.{part}" for part in ORDER[: ORDER.index(name)])
+    paths = files(SERVER / name) if (SERVER / name).is_dir() else [SERVER / f"{name}.py"]
+    found = {module for path in paths for module, at_import in imports(path) if at_import}
+    assert not {module for module in found if module in above or module.startswith(tuple(f"{a}." for a in above))}
 
 
 def test_the_catalogue_costs_no_image_library_and_no_torch() -> None:
