@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
@@ -33,6 +34,13 @@ def _import_numba() -> tuple[Any, str]:
 
 
 numba, _import_problem = _import_numba()
+
+# RuntimeError: no folder to write to. The rest is what reading or writing a file, and unpickling a damaged one, can
+# raise. A true error in a kernel shows itself again when the kernel is compiled without the cache.
+_CACHE_PROBLEMS = (
+    RuntimeError, OSError, EOFError, pickle.PickleError, ValueError, LookupError, TypeError, AttributeError,
+    ImportError,
+)  # fmt: skip
 
 
 def require_numba() -> None:
@@ -75,17 +83,7 @@ class Kernel(Generic[P]):
         """None when no folder can hold the cache, or what it holds cannot be used: a full disk, a torn file."""
         try:
             return self._compile(cache=True)
-        except (
-            RuntimeError,
-            OSError,
-            EOFError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            ImportError,
-        ) as error:
-            # Whatever unpickling a damaged file can raise. Compiling anew, without the cache, shows a true error.
+        except _CACHE_PROBLEMS as error:
             _log.warning("Cannot keep compiled code of %s on disk: %s", self._function.__name__, error)
             return None
 
@@ -109,7 +107,12 @@ def kernel(signature: str, *, fastmath: bool = False) -> Callable[[Callable[P, N
     return register
 
 
+def kernels() -> tuple[Kernel[...], ...]:
+    """Every kernel of the modules imported so far."""
+    return tuple(_kernels)
+
+
 def prepare_kernels() -> None:
-    """Compiles or loads every kernel of the modules imported so far."""
-    for each in _kernels:
+    """Compiles or loads all of them."""
+    for each in kernels():
         each.prepare()

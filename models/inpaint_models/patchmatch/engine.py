@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MaskCoversImage
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .bands import Bands
 from .compiled import prepare_kernels, require_numba
+from .features import to_colour
 from .pyramid import fill_smoothly
 from .seams import blended
 from .settings import Settings
-from .solver import Estimate, find_origin
+from .solver import find_origin
 
 _STEPS = 100  # progress is told in hundredths
 
@@ -81,17 +83,17 @@ class _Report:
         """Tells where we stand, again: the caller may raise Cancelled."""
         self._progress("matching", self._step, _STEPS)
 
-    def round_done(self, done: int, total: int, estimate: Estimate) -> None:
+    def round_done(self, done: int, total: int, features: NDArray[np.uint8]) -> None:
         self._step = (_STEPS - 1) * done // total
-        self._progress("matching", self._step, _STEPS, lambda: self._preview(estimate))
+        self._progress("matching", self._step, _STEPS, lambda: self._preview(features))
 
     def finished(self) -> None:
         self._progress("blending", _STEPS, _STEPS)
 
-    def _preview(self, estimate: Estimate) -> FloatImage:
+    def _preview(self, features: NDArray[np.uint8]) -> FloatImage:
         """The estimate at the crop's size, under the known pixels."""
         height, width = self._hole.shape
-        enlarged = cv2.resize(estimate.colours(), (width, height), interpolation=cv2.INTER_LINEAR)
+        enlarged = cv2.resize(to_colour(features), (width, height), interpolation=cv2.INTER_LINEAR)
         return np.where(self._hole[..., None], enlarged, self._image)
 
 

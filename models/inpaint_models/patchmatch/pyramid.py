@@ -40,7 +40,9 @@ def build(image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Setting
     values, known = describe(image, ~hole), ~hole
     levels = [_level(values, hole, settings)]
     reach = float(levels[0].depth.max())
-    while reach > settings.reach_px and min(known.shape) // 2 >= settings.coarsest_side_px:
+    while min(known.shape) // 2 >= settings.coarsest_side_px:
+        if reach <= settings.reach_px and known.size <= settings.small_pixels:
+            break
         values, known = halve(values, known)
         level = _level(values, ~known, settings)
         if level.patches.sources.size < 4 * PATCH * PATCH:

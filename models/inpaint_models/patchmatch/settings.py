@@ -19,14 +19,11 @@ class Settings:
     # Rounds of match and vote. The coarsest level decides the structure, so it gets most; the rest only refine.
     rounds_coarsest: int = 16
     rounds_small: int = 6
-    rounds_large: int = 3
-    rounds_full: int = 2
+    rounds_large: int = 5
+    rounds_full: int = 3
     sweeps: int = 3  # PatchMatch sweeps per round (Barnes et al. 2009, 3.2: alternating scan order)
-    small_pixels: int = 40_000  # levels up to this size are searched globally
-    near_px: int = 4  # larger ones only around what the coarser level found,
-    keep: float = (
-        0.6  # where a random find must cost less than this share of the present cost, so that copies stay whole
-    )
+    small_pixels: int = 40_000  # on levels up to this size any better match counts;
+    keep: float = 0.6  # on larger ones, deep in the hole, only one that costs less than this share of the present
 
     # Cost of a displacement between a patch and its match, per squared hundredth of the level's longer side and per
     # patch edge: floors stay low and skies high, and the left of a scene may well continue its right.
@@ -34,7 +31,7 @@ class Settings:
     horizontal_prior: float = 0.75
 
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
-    sharpness: float = 3.0  # how much similar patches outvote dissimilar ones
+    sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
     inward: float = 0.9  # how much patches near the border outvote deeper ones, per pixel of depth
     max_depth: float = 40.0  # depths beyond count as this; exp(-0.9 * 40) is still a normal float32
 

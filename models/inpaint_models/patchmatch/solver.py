@@ -6,39 +6,20 @@ Wexler et al. 2007, Barnes et al. 2009, Newson et al. 2014 (see matching.py and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import pyramid
 from .bands import Bands
-from .features import to_bytes, to_colour
+from .features import to_bytes
 from .matching import Matches, find_patches, finer_matches, improve, random_matches, search_for
 from .pyramid import Level
 from .settings import Settings
-from .voting import vote
+from .voting import elect, vote
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """What is known so far, at the size of a level.
-
-    features  (H, W, FEATURES) with the hole filled
-    origin    (H, W) flat position of the known pixel that each pixel would be copied from
-    """
-
-    features: NDArray[np.uint8]
-    origin: NDArray[np.int32]
-
-    def colours(self) -> NDArray[np.float32]:
-        """(H, W, 3) RGB in [0, 1]."""
-        copied = self.features.reshape(-1, self.features.shape[2])[self.origin.ravel()]
-        return to_colour(copied).reshape(*self.origin.shape, 3)
-
-
-Report = Callable[[int, int, Estimate], None]
-"""Called with the work done, the whole work, and the estimate at the end of a round."""
+Report = Callable[[int, int, NDArray[np.uint8]], None]
+"""Called with the work done, the whole work, and the features at the end of a round: (h, w, FEATURES), a level's."""
 
 
 def find_origin(
@@ -93,22 +74,19 @@ def solve(
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
     features, matches = _begin(levels[-1], rng)
-    estimate: Estimate | None = None
     for index in reversed(range(len(levels))):
         level = levels[index]
         if index < len(levels) - 1:
             matches = finer_matches(matches, levels[index + 1].shape, level.patches, rng)
-            features, origin = vote(level.features, level.depth, matches, settings, bands)
-        search = search_for(*level.shape, settings)
+            features = vote(level.features, level.depth, matches, settings, bands)
+        search = search_for(level.patches, level.depth, settings)
         for _ in range(rounds[index]):
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
             improve(features, level.patches, matches, search, sweep_seeds, bands)
-            features, origin = vote(features, level.depth, matches, settings, bands)
-            estimate = Estimate(features, origin)
+            features = vote(features, level.depth, matches, settings, bands)
             done += work[index] // rounds[index]
-            report(done, total, estimate)
-    assert estimate is not None
-    return estimate.origin
+            report(done, total, features)
+    return elect(levels[0].depth, matches, settings, bands)
 
 
 def can_solve(hole: NDArray[np.bool_]) -> bool:

@@ -7,111 +7,186 @@ Inpainting", IPOL 2017.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .bands import Bands
-from .compiled import Array, Number, kernel
+from .compiled import Array, Number, inlined, kernel
 from .matching import PATCH, Matches
 from .settings import Settings
 
 
 def vote(
     features: NDArray[np.uint8], depth: NDArray[np.float32], matches: Matches, settings: Settings, bands: Bands
-) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """(features, origin): the picture as voted, and for each pixel the flat position of the favourite proposal.
-
-    features  (H, W, FEATURES) before, read for the known pixels only
-    origin    (H, W); each known pixel's is itself
-    """
-    height, width = depth.shape
-    pixels = np.flatnonzero(depth).astype(np.int32)
-    confidence = np.exp(np.float32(-settings.inward) * _centre_depth(depth))
-    voted, origin = features.copy(), np.arange(depth.size, dtype=np.int32)
+) -> NDArray[np.uint8]:
+    """(H, W, FEATURES) with each hole pixel the weighted mean of its proposals; reads the known pixels only."""
+    ballots = _ballots(depth, matches, settings)
+    voted = features.copy()
     before, after = features.ravel(), voted.ravel()
 
     def job(low: int, high: int) -> None:
-        _vote(
-            before, height, width, PATCH, pixels, low, high, confidence, matches.source, matches.cost,
-            settings.sharpness, after, origin,
-        )  # fmt: skip
+        _vote(*ballots, low, high, before, after)
 
-    bands.run(job, pixels.size)
-    return voted, origin.reshape(height, width)
+    bands.run(job, ballots.pixels.size)
+    return voted
 
 
-def _centre_depth(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H * W,) depth at the middle of the patch anchored at each pixel."""
+def elect(depth: NDArray[np.float32], matches: Matches, settings: Settings, bands: Bands) -> NDArray[np.int32]:
+    """(H, W) flat position of each hole pixel's favourite proposal; each known pixel's is itself."""
+    ballots = _ballots(depth, matches, settings)
+    origin = np.arange(depth.size, dtype=np.int32)
+
+    def job(low: int, high: int) -> None:
+        _elect(*ballots, low, high, origin)
+
+    bands.run(job, ballots.pixels.size)
+    return origin.reshape(depth.shape)
+
+
+class _Ballots(NamedTuple):
+    """What both kernels take first, in order.
+
+    pixels      flat positions of the hole's pixels
+    confidence  (H * W,) weight of the patch anchored at each pixel by where it lies
+    """
+
+    height: int
+    width: int
+    patch: int
+    pixels: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    source: NDArray[np.int16]
+    cost: NDArray[np.int32]
+    sharpness: float
+
+
+_BALLOTS = "int64, int64, int64, int32[::1], float32[::1], int16[:, ::1], int32[::1], float32"
+
+
+def _ballots(depth: NDArray[np.float32], matches: Matches, settings: Settings) -> _Ballots:
+    height, width = depth.shape
     middle = PATCH // 2
-    shifted = np.zeros_like(depth)
-    shifted[:-middle, :-middle] = depth[middle:, middle:]
-    return shifted.ravel()
+    confidence = np.zeros_like(depth)
+    confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * depth[middle:, middle:])
+    pixels = np.flatnonzero(depth).astype(np.int32)
+    return _Ballots(height, width, PATCH, pixels, confidence.ravel(), matches.source, matches.cost, settings.sharpness)
 
 
-@kernel(
-    "void(uint8[::1], int64, int64, int64, int32[::1], int64, int64, float32[::1], int16[:, ::1], int32[::1], float32,"
-    " uint8[::1], int32[::1])",
-    fastmath=True,
-)
-def _vote(
-    features: Array,  # (H * W * 4,)
+@inlined
+def _weigh(
     height: int,
     width: int,
     patch: int,
-    pixels: Array,
-    low: int,
-    high: int,
+    pixel: Number,
     confidence: Array,
     source: Array,
     cost: Array,
     sharpness: float,
+    offsets: Array,
+    weights: Array,
+) -> Number:
+    """Fills in what the patches that cover a pixel propose, and how much each counts; returns how many there are.
+
+    Weights fall with the cost like exp(-sharpness * cost / mean cost), in a form that compiles to vector code.
+    """
+    y = pixel // width
+    x = pixel - y * width
+    top: Number = max(0, y - patch + 1)
+    left: Number = max(0, x - patch + 1)
+    bottom: Number = min(height - patch + 1, y + 1)
+    right: Number = min(width - patch + 1, x + 1)
+    columns = right - left
+    least: Number = np.float32(cost[top * width + left])
+    total = np.float32(1)
+    for row in range(top, bottom):
+        for anchor in range(row * width + left, row * width + right):
+            total += np.float32(cost[anchor])
+            least = min(least, np.float32(cost[anchor]))
+    scale = sharpness * np.float32((bottom - top) * columns) / (np.float32(16) * total)
+    for row in range(top, bottom):
+        start, first = row * width + left, (row - top) * columns
+        for column in range(columns):
+            anchor = start + column
+            power = max(np.float32(0), np.float32(1) + (least - np.float32(cost[anchor])) * scale)
+            power *= power
+            power *= power
+            power *= power
+            weights[first + column] = power * power * confidence[anchor]
+            offsets[first + column] = source[anchor, 0] * width + source[anchor, 1] - anchor
+    return (bottom - top) * columns
+
+
+@kernel(f"void({_BALLOTS}, int64, int64, uint8[::1], uint8[::1])", fastmath=True)
+def _vote(
+    height: int,
+    width: int,
+    patch: int,
+    pixels: Array,
+    confidence: Array,
+    source: Array,
+    cost: Array,
+    sharpness: float,
+    low: int,
+    high: int,
+    features: Array,  # (H * W * 4,)
     voted: Array,
-    origin: Array,
 ) -> None:
-    """Votes for pixels[low:high]. Neighbours mostly agree, so equal proposals are summed before they are read."""
     offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
     for index in range(low, high):
-        pixel = np.int64(pixels[index])
-        y = pixel // width
-        x = pixel - y * width
-        top: Number = max(0, y - patch + 1)
-        left: Number = max(0, x - patch + 1)
-        bottom: Number = min(height - patch + 1, y + 1)
-        right: Number = min(width - patch + 1, x + 1)
-        least: Number = np.float32(cost[top * width + left])
-        total_cost = np.float32(1)
-        for row in range(top, bottom):
-            for anchor in range(row * width + left, row * width + right):
-                total_cost += np.float32(cost[anchor])
-                least = min(least, np.float32(cost[anchor]))
-        scale = sharpness * np.float32((bottom - top) * (right - left)) / total_cost
-        distinct = 0
-        for row in range(top, bottom):
-            for anchor in range(row * width + left, row * width + right):
-                weight = confidence[anchor] * np.exp((least - np.float32(cost[anchor])) * scale)
-                offset = np.int32(source[anchor, 0] * width + source[anchor, 1] - anchor)
-                known = distinct - 1
-                while known >= 0 and offsets[known] != offset:
-                    known -= 1
-                if known < 0:
-                    offsets[distinct], weights[distinct] = offset, weight
-                    distinct += 1
-                else:
-                    weights[known] += weight
-        favourite = 0
+        pixel: Number = np.int64(pixels[index])
+        proposals = _weigh(height, width, patch, pixel, confidence, source, cost, sharpness, offsets, weights)
         total = sum_0 = sum_1 = sum_2 = sum_3 = np.float32(0)
-        for each in range(distinct):
-            weight, start = weights[each], np.uintp((pixel + offsets[each]) * 4)
+        each = 0
+        while each < proposals:
+            offset, weight = offsets[each], weights[each]
+            each += 1
+            while each < proposals and offsets[each] == offset:  # neighbouring patches mostly agree
+                weight += weights[each]
+                each += 1
+            start = np.uintp((pixel + offset) * 4)
             sum_0 += weight * np.float32(features[start])
             sum_1 += weight * np.float32(features[start + np.uintp(1)])
             sum_2 += weight * np.float32(features[start + np.uintp(2)])
             sum_3 += weight * np.float32(features[start + np.uintp(3)])
             total += weight
-            if weight > weights[favourite]:
-                favourite = each
         start = np.uintp(pixel * 4)
         voted[start] = np.uint8(sum_0 / total + np.float32(0.5))
         voted[start + np.uintp(1)] = np.uint8(sum_1 / total + np.float32(0.5))
         voted[start + np.uintp(2)] = np.uint8(sum_2 / total + np.float32(0.5))
         voted[start + np.uintp(3)] = np.uint8(sum_3 / total + np.float32(0.5))
+
+
+@kernel(f"void({_BALLOTS}, int64, int64, int32[::1])", fastmath=True)
+def _elect(
+    height: int,
+    width: int,
+    patch: int,
+    pixels: Array,
+    confidence: Array,
+    source: Array,
+    cost: Array,
+    sharpness: float,
+    low: int,
+    high: int,
+    origin: Array,
+) -> None:
+    offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
+    for index in range(low, high):
+        pixel: Number = np.int64(pixels[index])
+        proposals = _weigh(height, width, patch, pixel, confidence, source, cost, sharpness, offsets, weights)
+        distinct = favourite = 0
+        for each in range(proposals):
+            offset, weight = offsets[each], weights[each]
+            known = distinct - 1
+            while known >= 0 and offsets[known] != offset:
+                known -= 1
+            if known < 0:
+                known = distinct
+                offsets[known], weights[known] = offset, np.float32(0)
+                distinct += 1
+            weights[known] += weight
+            if weights[known] > weights[favourite]:
+                favourite = known
         origin[pixel] = np.int32(pixel + offsets[favourite])
