@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 import checkpoint_forms as forms
 from inpaint_models.errors import Cancelled, EngineFailed, WeightsCorrupted
-from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE, ENTRY, engine
+from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE, ENTRY, engine, inference
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
 from inpaint_models.ldm.engine import LdmEngine, choose_dtype, fit_colours, start_noise, whole_cells
+from inpaint_models.ldm.inference import GatheredConv3x3, WinogradConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.registry import LoadContext
@@ -68,6 +69,30 @@ def picture() -> tuple[FloatImage, HoleMask]:
 def fill(ldm: LdmEngine, *, seed: int = 1, sampler: str = "ddim", progress: Any = no_progress) -> FloatImage:
     image, hole = picture()
     return ldm.fill(image, hole, params={"steps": 3, "sampler": sampler}, seed=seed, progress=progress)
+
+
+@pytest.mark.parametrize("form", [WinogradConv3x3, GatheredConv3x3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [(8, 12), (7, 10), (1, 3)])
+@torch.inference_mode()
+def test_convolutions_by_matrix_products_equal_torch_s(
+    form: Callable[[nn.Conv2d], nn.Module], bias: bool, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "BAND_BYTES", 1 << 14)  # so that there are several bands
+    torch.manual_seed(6)
+    conv = nn.Conv2d(24, 40, kernel_size=3, padding=1, bias=bias)
+    x = torch.randn(2, 24, *size)
+    torch.testing.assert_close(form(conv)(x), conv(x), rtol=0, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_the_inference_form_is_the_same_function(networks: tuple[UNetModel, Autoencoder]) -> None:
+    unet = small_unet()
+    unet.load_state_dict(networks[0].state_dict())
+    to_inference_form(unet)
+    assert sum(isinstance(module, WinogradConv3x3) for module in unet.modules()) > 10
+    joined, time = torch.randn(1, 7, 16, 24), torch.tensor([301])
+    torch.testing.assert_close(unet(joined, time), networks[0](joined, time), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9, 20, 27, 36, 101, 333, MAX_STEPS])
@@ -208,13 +233,17 @@ def poisoned(unet: nn.Module, dtype: torch.dtype) -> None:
 
 def test_an_overflow_in_half_precision_is_repeated_in_full(networks: tuple[UNetModel, Autoencoder]) -> None:
     unet, autoencoder = small_unet(), small_autoencoder()
-    unet.load_state_dict({key: value.bfloat16().float() for key, value in networks[0].state_dict().items()})
+    unet.load_state_dict(networks[0].state_dict())
     autoencoder.load_state_dict(networks[1].state_dict())
-    wanted = fill(LdmEngine(unet, autoencoder))
     half = LdmEngine(unet, autoencoder, dtype=torch.bfloat16)
     before = fill(half)
+    computed_in: list[torch.dtype] = []
+    unet.register_forward_hook(lambda module, inputs, output: computed_in.append(output.dtype))
     poisoned(unet, torch.bfloat16)
-    assert fill(half).tobytes() == wanted.tobytes() != before.tobytes()
+    repeated = fill(half)
+    assert computed_in == [torch.bfloat16] + 3 * [torch.float32]
+    assert np.abs(repeated - before).mean() < 0.02
+    assert fill(half).tobytes() == repeated.tobytes() != before.tobytes()
     assert next(unet.parameters()).dtype == torch.bfloat16
 
 
@@ -322,10 +351,10 @@ def test_a_checkpoint_without_a_tensor_is_refused_by_its_name(networks: Networks
 
 
 def test_the_loader_makes_an_engine_that_fills(
-    networks: Networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    networks: Networks, ldm: LdmEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "UNetModel", small_unet)
     monkeypatch.setattr(engine, "Autoencoder", small_autoencoder)
     path = forms.write_pth(tmp_path / "ldm.ckpt", checkpoint(networks))
     loaded = ENTRY.load(LoadContext(entry=ENTRY, device="cpu", weights={CHECKPOINT_FILE: path}))
-    assert fill(loaded).tobytes() == fill(LdmEngine(*networks)).tobytes()  # type: ignore[arg-type]
+    assert fill(loaded).tobytes() == fill(ldm).tobytes()  # type: ignore[arg-type]

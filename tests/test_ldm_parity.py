@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import AUTOENCODER_PREFIX, ema_key
 from inpaint_models.ldm.engine import make_condition
+from inpaint_models.ldm.inference import to_inference_form
 from inpaint_models.ldm.samplers import SAMPLERS, Denoiser, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from parity import goldens, weights
@@ -149,14 +150,31 @@ def test_unet_gives_the_reference_noise(unet: UNetModel) -> None:
 
 
 @pytest.fixture(scope="module")
-def denoise(unet: UNetModel) -> Denoiser:
+def fast_unet(unet: UNetModel) -> UNetModel:
+    """The form for CPUs; shares with the readable one what is the same."""
+    with torch.device("meta"):
+        network = UNetModel()
+    network.load_state_dict(unet.state_dict(), assign=True)
+    to_inference_form(network.eval())
+    return network
+
+
+def test_inference_form_gives_the_reference_noise(fast_unet: UNetModel) -> None:
+    joined = torch.cat([tensor(GOLDEN["x_T"]), tensor(GOLDEN["cond"])], dim=1)
+    noise = fast_unet(joined.contiguous(memory_format=torch.channels_last), torch.tensor([int(GOLDEN["t"])]))
+    goldens.assert_close("eps", noise.numpy(), GOLDEN, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def denoise(fast_unet: UNetModel) -> Denoiser:
     """The U-Net under the golden condition. Remembers its answers: the samplers' first two evaluations agree."""
     answers: dict[tuple[bytes, int], Tensor] = {}
 
     def evaluate(x: Tensor, timestep: int) -> Tensor:
         question = (x.numpy().tobytes(), timestep)
         if question not in answers:
-            answers[question] = unet(torch.cat([x, tensor(SAMPLING["cond"])], dim=1), torch.tensor([timestep]))
+            joined = torch.cat([x, tensor(SAMPLING["cond"])], dim=1).contiguous(memory_format=torch.channels_last)
+            answers[question] = fast_unet(joined, torch.tensor([timestep]))
         return answers[question]
 
     return evaluate

@@ -7,7 +7,8 @@ of the rest of the key left out. TorchScript: one file for the U-Net, and one ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from .autoencoder import Autoencoder
 from .unet import UNetModel
 
 Shapes = dict[str, tuple[int, ...]]
+State = dict[str, Tensor]
+Reader = Callable[[Path, Shapes], State]
 
 AUTOENCODER_PREFIX = "first_stage_model."
 ENCODING_PARTS = ("encoder.", "quant_conv.")
@@ -33,37 +36,41 @@ def shapes(network: nn.Module) -> Shapes:
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
-def load_weights(unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path]) -> None:
+def load_weights(
+    unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], *, copies_in: Path | None = None
+) -> None:
     """Fills both networks from either complete set of files: the three TorchScript files or the checkpoint.
 
-    The networks may be on the meta device: their parameters are replaced, not copied into. Raises `WeightsError`.
+    The networks may be on the meta device: their parameters are replaced, not copied into. `copies_in` is the model
+    folder that keeps safetensors copies for the next time. Raises `WeightsError`.
     """
+    read = partial(read_state_dict, copies_in=copies_in)
     if CHECKPOINT_FILE in files:
-        unet_state = read_unet_of_checkpoint(files[CHECKPOINT_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_of_checkpoint(files[CHECKPOINT_FILE], shapes(autoencoder))
+        unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(unet))
+        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(autoencoder))
     else:
-        unet_state = read_state_dict(files[DIFFUSION_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_halves(files[ENCODE_FILE], files[DECODE_FILE], shapes(autoencoder))
+        unet_state = read(files[DIFFUSION_FILE], shapes(unet))
+        autoencoder_state = read_autoencoder_halves(read, files[ENCODE_FILE], files[DECODE_FILE], shapes(autoencoder))
     unet.load_state_dict(unet_state, assign=True)
     autoencoder.load_state_dict(autoencoder_state, assign=True)
 
 
-def read_unet_of_checkpoint(path: Path, expected: Shapes) -> dict[str, Tensor]:
+def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
     """The moving average where the file has it; some conversions keep nothing but it under the plain names."""
     try:
-        averaged = read_state_dict(path, {ema_key(key): shape for key, shape in expected.items()})
+        averaged = read(path, {ema_key(key): shape for key, shape in expected.items()})
     except WeightsCorrupted:
-        return read_state_dict(path, expected)
+        return read(path, expected)
     return {key: averaged[ema_key(key)] for key in expected}
 
 
-def read_autoencoder_of_checkpoint(path: Path, expected: Shapes) -> dict[str, Tensor]:
-    named = read_state_dict(path, {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()})
+def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
+    named = read(path, {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()})
     return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
 
 
-def read_autoencoder_halves(encode: Path, decode: Path, expected: Shapes) -> dict[str, Tensor]:
+def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: Shapes) -> State:
     """Each file holds at least its own half; both may hold the whole autoencoder."""
     encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
     decoding = {key: shape for key, shape in expected.items() if key not in encoding}
-    return read_state_dict(encode, encoding) | read_state_dict(decode, decoding)
+    return read(encode, encoding) | read(decode, decoding)

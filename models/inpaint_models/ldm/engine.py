@@ -21,6 +21,7 @@ from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .autoencoder import LATENT_CHANNELS, LATENT_FACTOR, Autoencoder, ResnetBlock
 from .checkpoint import load_weights
+from .inference import to_inference_form
 from .samplers import SAMPLERS, Sample, Schedule
 from .unet import ResBlock, UNetModel
 
@@ -45,7 +46,7 @@ def load(context: LoadContext) -> LdmEngine:
     """Reads the weights straight into the networks. Raises `WeightsError`."""
     with torch.device("meta"):
         unet, autoencoder = UNetModel(), Autoencoder()
-    load_weights(unet, autoencoder, context.weights)
+    load_weights(unet, autoencoder, context.weights, copies_in=context.model_dir)
     return LdmEngine(unet, autoencoder, device=context.device, dtype=choose_dtype(context.device, context.precision))
 
 
@@ -71,6 +72,8 @@ class LdmEngine:
         self._pulse = Pulse()
         _prepare(unet, self._device, dtype)
         _prepare(autoencoder, self._device, torch.float32)
+        if self._device.type == "cpu" and dtype == torch.float32:
+            to_inference_form(unet)
         for module in (*unet.modules(), *autoencoder.modules()):
             if isinstance(module, ResBlock | ResnetBlock):
                 module.register_forward_pre_hook(self._pulse)
