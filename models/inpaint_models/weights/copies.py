@@ -80,13 +80,23 @@ def write_safetensors(state: Mapping[str, Tensor], target: Path, source_sha256: 
         raise WeightsError(f"{target.name} needs {size >> 20} MiB and {free >> 20} MiB are free in {target.parent}.")
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        # Clones, because tensors that share memory with others cannot be written apart.
-        whole = {key: tensor.contiguous().clone() for key, tensor in state.items()}
-        save_file(whole, temporary, metadata={"format": "pt", "made_from_sha256": source_sha256})
+        save_file(_apart(state), temporary, metadata={"format": "pt", "made_from_sha256": source_sha256})
         disk.sync_file(temporary)
         disk.finish(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors in memory of their own: what shares it with others, or is a part of more, cannot be written as it is."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for key, tensor in state.items():
+        storage = tensor.untyped_storage()
+        alone = tensor.is_contiguous() and storage.nbytes() == tensor.numel() * tensor.element_size()
+        apart[key] = tensor if alone and storage.data_ptr() not in seen else tensor.contiguous().clone()
+        seen.add(storage.data_ptr())
+    return apart
 
 
 def _stem(path: Path, sha256: str, expected: Mapping[str, tuple[int, ...]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ..errors import WeightsCorrupted
 
@@ -41,25 +42,32 @@ def matching(
     Raises `WeightsCorrupted` when there is none, saying what the file looks like.
     """
     required = {key: shape for key, shape in expected.items() if not key.endswith(_COUNTER)}
-    complete: list[dict[str, str]] = []
+    places: list[_Place] = []
     for cut in _common_beginnings(required):
-        complete = [
-            {key: start + key[len(cut) :] for key in required}
-            for start in _starts(found, required, cut)
-            if prefix in (None, start)
-        ]
-        if complete:
+        places = [place for place in _places(found, required, cut) if prefix in (None, place.start)]
+        if places:
             break
-    if not complete:
+    if not places:
         raise WeightsCorrupted(_nothing_fits(found, required, name))
-    fitting = [names for names in complete if all(found[names[key]] == required[key] for key in required)]
+    fitting = [place for place in places if all(found[place.of(key)] == required[key] for key in required)]
     if not fitting:
-        raise WeightsCorrupted(_wrong_shapes(found, required, complete[0], name))
-    chosen = _preferred(fitting, name)
-    counters = {key: _sibling(key, chosen) for key in expected if key.endswith(_COUNTER)}
-    chosen.update({key: there for key, there in counters.items() if there in found})
+        raise WeightsCorrupted(_wrong_shapes(found, required, places[0], name))
+    place = _preferred(fitting, next(iter(required)), name)
+    chosen = {key: place.of(key) for key in expected if key in required or place.of(key) in found}
     _log_extra(set(found) - set(chosen.values()), name)
     return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a network lies in a file: its keys lose the beginning `cut` and get `start`."""
+
+    cut: str
+    start: str
+
+    def of(self, key: str) -> str:
+        """The key in the file."""
+        return self.start + key[len(self.cut) :]
 
 
 def looks_like(keys: Iterable[str]) -> str:
@@ -83,35 +91,24 @@ def _common_beginnings(expected: Iterable[str]) -> list[str]:
     return beginnings
 
 
-def _starts(found: Mapping[str, Shape], expected: Mapping[str, Shape], cut: str) -> list[str]:
+def _places(found: Mapping[str, Shape], expected: Mapping[str, Shape], cut: str) -> list[_Place]:
     """Every dotted prefix under which all the expected keys, shortened by `cut`, are found."""
-    tails = [key[len(cut) :] for key in expected]
-    longest = max(tails, key=len)
-    starts = {key[: -len(longest)] for key in found if key.endswith(longest)}
-    return sorted(
-        start for start in starts if (not start or start.endswith(".")) and all(start + tail in found for tail in tails)
-    )
+    longest = max(expected, key=len)[len(cut) :]
+    starts = sorted({key[: -len(longest)] for key in found if key.endswith(longest)})
+    places = [_Place(cut, start) for start in starts if not start or start.endswith(".")]
+    return [place for place in places if all(place.of(key) in found for key in expected)]
 
 
-def _preferred(fitting: list[dict[str, str]], name: str) -> dict[str, str]:
+def _preferred(fitting: list[_Place], sample: str, name: str) -> _Place:
+    """The only one, or the averaged one. `sample` is a key to name the others by."""
     if len(fitting) == 1:
         return fitting[0]
     for start in _PREFERRED:
-        inside = [names for names in fitting if all(key.startswith(start) for key in names.values())]
+        inside = [place for place in fitting if place.start.startswith(start)]
         if len(inside) == 1:
             return inside[0]
-    examples = " and ".join(sorted(next(iter(names.values())) for names in fitting)[:2])
+    examples = " and ".join(place.of(sample) for place in fitting[:2])
     raise WeightsCorrupted(f"{name} holds {len(fitting)} networks of the expected form ({examples}). Say which.")
-
-
-def _sibling(key: str, chosen: Mapping[str, str]) -> str:
-    """Where a counter would lie in the file, seen from any other chosen key."""
-    sample, there = next(iter(chosen.items()))
-    shared = len(sample)
-    while shared and sample[len(sample) - shared :] != there[-shared:]:
-        shared -= 1
-    cut, start = sample[: len(sample) - shared], there[: len(there) - shared]
-    return start + key[len(cut) :]
 
 
 def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str) -> str:
@@ -124,11 +121,11 @@ def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], nam
     return f"{name} holds {there}, but not all of the {len(expected)} expected: {missing} is missing.{kind}"
 
 
-def _wrong_shapes(found: Mapping[str, Shape], expected: Mapping[str, Shape], names: dict[str, str], name: str) -> str:
-    wrong = [key for key in expected if found[names[key]] != expected[key]]
+def _wrong_shapes(found: Mapping[str, Shape], expected: Mapping[str, Shape], place: _Place, name: str) -> str:
+    wrong = [key for key in expected if found[place.of(key)] != expected[key]]
     key = wrong[0]
     return (
-        f"{name} is a model of another size: {names[key]} is {found[names[key]]}, expected {expected[key]} "
+        f"{name} is a model of another size: {place.of(key)} is {found[place.of(key)]}, expected {expected[key]} "
         f"({len(wrong)} of {len(expected)} tensors differ)."
     )
 
