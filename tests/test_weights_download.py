@@ -537,6 +537,15 @@ def test_whichever_call_to_the_disk_fails_nothing_looks_finished_and_the_next_tr
         assert n > 20
 
 
+def test_what_a_killed_process_left_is_swept_after_an_hour(hub: FakeHub, tmp_path: Path) -> None:
+    old, new = tmp_path / ".verified.json.1.tmp", tmp_path / ".verified.json.2.tmp"
+    for path in (old, new):
+        path.write_bytes(b"{")
+    os.utime(old, (1, 1))
+    fetch(hub, tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 PROGRAM = """
 import json, os, signal, sys
 sys.path[:0] = json.loads(sys.argv[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -42,6 +41,7 @@ def keep(
     target = folder / f"{_stem(path, source.sha256, expected)}.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        disk.sweep(folder)
         write_safetensors(state, target, source.sha256)
     except (OSError, WeightsError) as error:
         _logger.info("No safetensors copy of %s was kept: %s", path.name, error)
@@ -78,7 +78,7 @@ def write_safetensors(state: Mapping[str, Tensor], target: Path, source_sha256: 
     free = disk.free_bytes(target.parent)
     if free < _SPACE_FACTOR * size:
         raise WeightsError(f"{target.name} needs {size >> 20} MiB and {free >> 20} MiB are free in {target.parent}.")
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    temporary = disk.temporary_beside(target)
     try:
         save_file(_apart(state), temporary, metadata={"format": "pt", "made_from_sha256": source_sha256})
         disk.sync_file(temporary)

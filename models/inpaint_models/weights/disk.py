@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import time
 import uuid
 from pathlib import Path
+
+_ABANDONED_S = 3600.0
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for a file that will get another one when it is complete. `sweep` knows it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Deletes temporary files that a killed process left here more than an hour ago."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """The file holds either what it held before or all of `content`, whatever happens."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("wb") as handle:
             handle.write(content)

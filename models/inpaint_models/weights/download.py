@@ -210,6 +210,7 @@ class _Job:
         """Lets one process in at a time. The system frees the lock of a process that died."""
         folder = self.model_dir / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
+        disk.sweep(self.model_dir)
         lock = FileLock(folder / f"{file.name}.lock")
         while True:
             try:

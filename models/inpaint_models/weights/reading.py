@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,8 +14,6 @@ from .ledger import digests_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_logger = logging.getLogger(__name__)
 
 
 def read_state_dict(
