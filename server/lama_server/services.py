@@ -14,13 +14,13 @@ from inpaint_models.catalog import list_models
 from inpaint_models.registry import ModelEntry
 
 from . import __version__
+from .access import access_policy
 from .engine.messages import LoadEngine
 from .engine.queue import JobQueue
 from .engine.supervisor import Supervisor
-from .exits import ExitCode, StartError
 from .fills import Fills
 from .frontend import Frontend, find_frontend
-from .gate import Policy, TokenGuard, parse_origin
+from .gate import TokenGuard
 from .library import Library
 from .models_state import ModelShelf, WeightsSource
 from .problems import ProblemError
@@ -178,30 +178,3 @@ class Services:
 
 def _check(ok: bool, otherwise: str) -> CheckReply:
     return CheckReply(ok=ok, detail="ok" if ok else otherwise)
-
-
-def access_policy(settings: Settings, limits: Limits) -> Policy:
-    """Who may talk to the server. Raises `StartError` when it would be open to the network without a token."""
-    if not settings.is_loopback and settings.token is None and not settings.insecure_no_auth:
-        raise StartError(
-            ExitCode.USAGE,
-            f"Listening on {settings.host} opens the server to the network. Add --token auto, or --insecure-no-auth "
-            "if everybody there may use it.",
-        )
-    origins = []
-    for text in settings.cors_origin:
-        origin = parse_origin(text)
-        if origin is None:
-            raise StartError(ExitCode.USAGE, f"--cors-origin {text!r} is not an origin such as https://example.org.")
-        origins.append(origin)
-    hosts = {name.lower() for name in settings.allow_host}
-    if not settings.is_loopback:
-        hosts.add(settings.host.lower())
-    return Policy(
-        loopback=settings.is_loopback,
-        allow_hosts=frozenset(hosts),
-        cors_origins=frozenset(origins),
-        token=settings.token,
-        cookie_name=f"lama_session_{settings.port}",
-        limits=limits,
-    )

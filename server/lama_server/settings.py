@@ -7,6 +7,7 @@ that no field is without its `Option` and that docs/configuration.md lists every
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import sys
 from collections.abc import Callable
@@ -292,7 +293,10 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server. Names other than localhost count as the network, unasked."""
         host = self.host.strip("[]").lower()
-        return host == "localhost" or host == "::1" or host.startswith("127.")
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

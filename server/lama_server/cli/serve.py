@@ -48,13 +48,15 @@ def run(arguments: Sequence[str]) -> int:
 
     bound = listen(settings.host, settings.port)
     settings = dataclasses.replace(settings, port=bound.getsockname()[1])
-    _serve(settings, bound)
+    with bound:
+        _serve(settings, bound)
     return ExitCode.OK
 
 
 def check(settings: Settings) -> None:
     """Everything that can be wrong with the settings, in words. Raises `StartError`."""
     check_model(settings.model)
+    check_access(settings)
     if settings.input is not None and not settings.input.is_file():
         raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
     if settings.output_dir is not None:
@@ -73,6 +75,13 @@ def check_model(name: str) -> None:
         get_model(name)
     except UnknownModel as error:
         raise StartError(ExitCode.USAGE, str(error)) from None
+
+
+def check_access(settings: Settings) -> None:
+    """Raises `StartError` when the server would be open to the network, or an origin is none."""
+    from ..access import access_policy
+
+    access_policy(settings, Limits())
 
 
 def check_folder(folder: Path, flag: str, *, create: bool = False) -> None:

@@ -1,0 +1,134 @@
+"""The command line: quick help, one clear line for whatever is wrong, documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lama_server import __version__
+from lama_server.cli.main import COMMANDS, main
+from lama_server.cli.serve import page_address, parser
+from lama_server.exits import ExitCode
+from lama_server.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "server"), str(ROOT / "models")])}
+
+
+def outcome(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of a command."""
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["--version"], capsys) == (0, f"lama-server {__version__}\n", "")
+
+
+def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = outcome(["--help"], capsys)
+    assert code == 0
+    assert all(name in text for name in COMMANDS)
+    assert all(flag in text for flag in ("--model", "--offline", "--output-dir", "--token", "--memory-budget"))
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    """What makes them quick, held without a clock."""
+    code = (
+        "import json, sys\nfrom lama_server.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.stderr.write(json.dumps(sorted(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    heavy = {"fastapi", "starlette", "uvicorn", "pydantic", "numpy", "PIL", "cv2", "torch", "jinja2", "multiprocessing"}
+    assert not heavy & set(json.loads(run.stderr))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--model", "nothing"], ExitCode.USAGE, "no model 'nothing'"),
+        (["--port", "70000"], ExitCode.USAGE, "70000 is not from 0 to 65535"),
+        (["--port", "x"], ExitCode.USAGE, "not a whole number"),
+        (["--device", "abacus"], ExitCode.USAGE, "invalid choice"),
+        (["--nonsense"], ExitCode.USAGE, "--nonsense"),
+        (["--host", "0.0.0.0", "--port", "0"], ExitCode.USAGE, "--token auto"),
+        (["--cors-origin", "example.org", "--port", "0"], ExitCode.USAGE, "https://example.org"),
+        (["--host", "no.such.host.invalid", "--token", "auto"], ExitCode.USAGE, "cannot be resolved"),
+        (["--output-dir", "/no/such/folder"], ExitCode.FOLDER, "--output-dir"),
+        (["--input", "/no/such/file.jpg"], ExitCode.FOLDER, "--input"),
+        (["--data-dir", "/proc/nothing"], ExitCode.FOLDER, "--data-dir"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: list[str], code: ExitCode, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = arguments if "--data-dir" in arguments else [*arguments, "--data-dir", str(tmp_path)]
+    found, _, error = outcome(given, capsys)
+    assert found == code
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_port_in_use_is_said_with_its_own_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, error = outcome(["--port", str(port), "--data-dir", str(tmp_path)], capsys)
+    assert code == ExitCode.PORT_IN_USE
+    assert f"Port {port} is in use" in error
+
+
+def test_settings_come_from_the_table() -> None:
+    from lama_server.cli.options import read_settings
+
+    given = ["--offline", "--port", "0", "--allow-host", "a", "--allow-host", "b", "--quality", "80"]
+    settings = read_settings(parser().parse_args(given))
+    assert settings == Settings(local_files_only=True, port=0, allow_host=("a", "b"), quality=80)
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        (Settings(), "http://127.0.0.1:8080/"),
+        (Settings(host="0.0.0.0", port=9, token="t"), "http://127.0.0.1:9/#token=t"),
+        (Settings(host="::1"), "http://[::1]:8080/"),
+        (Settings(host="lan.test"), "http://lan.test:8080/"),
+    ],
+)
+def test_the_address_that_is_printed_can_be_opened(settings: Settings, address: str) -> None:
+    assert page_address(settings) == address
+
+
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    arguments = [
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path),
+        "--model",
+        "opencv",
+        "--token",
+        "auto",
+        "--host",
+        "0.0.0.0",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "lama_server", *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
+        assert "#token=" in line
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0

@@ -1,0 +1,173 @@
+"""Models and their weights: states, downloads, and what works meanwhile. Also sessions and --input."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fake_engines import ENTRIES, photo
+from inpaint_models.errors import DownloadFailed
+from inpaint_models.registry import ModelEntry
+from lama_server.app import create_app
+from lama_server.engine.queue import JobQueue
+from lama_server.models_state import DownloadReport
+from lama_server.problems import ProblemError
+from lama_server.settings import Settings
+from serving import RunningServer, encode
+
+LOCAL = "http://127.0.0.1"
+
+
+class SlowWeights:
+    """Weights that arrive when the test says so."""
+
+    def __init__(self) -> None:
+        self.go, self.fails, self.calls = threading.Event(), False, 0
+
+    def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
+        return None
+
+    def download(self, entry: ModelEntry, report: DownloadReport) -> Mapping[str, Path]:
+        self.calls += 1
+        report(250, 1000)
+        assert self.go.wait(20)
+        if self.fails:
+            raise DownloadFailed("No source has the file.")
+        return {"remote.bin": Path("remote.bin")}
+
+
+@pytest.fixture
+def weights() -> SlowWeights:
+    return SlowWeights()
+
+
+@pytest.fixture
+def client(tmp_path: Path, weights: SlowWeights, request: pytest.FixtureRequest) -> Iterator[TestClient]:
+    settings = Settings(**{"data_dir": tmp_path, "model": "painter", **getattr(request, "param", {})})
+    with TestClient(create_app(settings, entries=ENTRIES, weights=weights), LOCAL) as started:
+        yield started
+        weights.go.set()
+
+
+def state(client: TestClient, name: str) -> dict[str, Any]:
+    return next(model for model in client.get("/api/v1/models").json()["models"] if model["name"] == name)
+
+
+def test_models_are_described_with_their_state(client: TestClient) -> None:
+    painter, remote = state(client, "painter"), state(client, "remote")
+    assert painter["state"] in ("ready", "loaded")
+    assert painter["licence"] == {"name": "none", "url": "https://example.org/licence", "commercial_use": True}
+    assert painter["parameters"][0]["choices"][0] == "paint"
+    assert (remote["state"], remote["download_bytes"], remote["progress"]) == ("missing", 1000, None)
+
+
+def test_a_download_is_joined_and_ends_in_ready(client: TestClient, weights: SlowWeights) -> None:
+    answers: list[list[str]] = []
+
+    def watch() -> None:
+        answers.append(client.post("/api/v1/models/remote/download").text.splitlines())
+
+    watchers = [threading.Thread(target=watch) for _ in range(2)]
+    for watcher in watchers:
+        watcher.start()
+    while state(client, "remote")["progress"] != {"done_bytes": 250, "total_bytes": 1000}:
+        pass
+    assert state(client, "remote")["state"] == "downloading"
+    weights.go.set()
+    for watcher in watchers:
+        watcher.join()
+    assert weights.calls == 1
+    assert all('"state":"ready"' in lines[-1] for lines in answers)
+    assert state(client, "remote")["state"] == "ready"
+
+
+def test_a_failed_download_says_why_and_can_be_tried_again(client: TestClient, weights: SlowWeights) -> None:
+    weights.fails = True
+    weights.go.set()
+    lines = client.post("/api/v1/models/remote/download").text.splitlines()
+    assert '"state":"failed"' in lines[-1]
+    assert state(client, "remote")["problem"]["code"] == "model.download_failed"
+    weights.fails = False
+    assert '"state":"ready"' in client.post("/api/v1/models/remote/download").text.splitlines()[-1]
+
+
+def test_an_unknown_model_cannot_be_downloaded(client: TestClient) -> None:
+    for name in ("nothing", "..%2fx", "x" * 10_00):
+        reply = client.post(f"/api/v1/models/{name}/download")
+        assert reply.json()["code"] in ("model.unknown", "route.not_found")
+
+
+@pytest.mark.parametrize("client", [{"model": "remote"}], indirect=True)
+def test_a_model_asked_for_at_start_is_fetched_while_another_works(client: TestClient, weights: SlowWeights) -> None:
+    reply = client.get("/api/v1/models").json()
+    assert (reply["wanted"], reply["current"]) == ("remote", "painter")
+    assert state(client, "remote")["state"] == "downloading"
+    body = {"image": "0" * 64, "mask": {"shapes": [{"kind": "rect", "x": 0, "y": 0, "w": 9, "h": 9}]}}
+    image = client.post("/api/v1/images?name=a.png", content=encode(photo())).json()["id"]
+    refused = client.post("/api/v1/edits", json={**body, "image": image, "runs": [{"model": "remote"}]})
+    assert refused.json()["code"] == "model.loading"
+    assert refused.headers["retry-after"]
+    weights.go.set()
+    while client.get("/api/v1/models").json()["current"] != "remote":
+        pass
+
+
+@pytest.mark.parametrize("client", [{"model": "remote", "local_files_only": True}], indirect=True)
+def test_offline_nothing_is_fetched_and_it_is_said_what_to_do(client: TestClient, weights: SlowWeights) -> None:
+    reply = client.post("/api/v1/models/remote/download")
+    assert reply.json()["code"] == "model.not_downloaded"
+    assert "remote.bin" in reply.json()["detail"]
+    assert client.get("/api/v1/models").json()["current"] == "painter"
+    assert weights.calls == 0
+
+
+@pytest.mark.parametrize("client", [{"token": "right", "port": 8080}], indirect=True)
+def test_a_token_is_swapped_for_a_cookie(client: TestClient) -> None:
+    assert client.get("/api/v1/config").json()["code"] == "auth.required"
+    assert "session.js" in client.get("/").text
+    assert client.get("/session.js").status_code == 200
+    assert client.post("/api/v1/session", json={"token": "wrong"}).json()["code"] == "auth.invalid"
+    reply = client.post("/api/v1/session", json={"token": "right"})
+    assert reply.status_code == 204
+    assert "HttpOnly" in reply.headers["set-cookie"]
+    assert "SameSite=strict" in reply.headers["set-cookie"]
+    assert client.get("/api/v1/config").status_code == 200
+
+
+def test_the_page_is_served_with_its_files_under_their_hash(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    start = page.text.index("/static/")
+    address = page.text[start : page.text.index('"', start)]
+    file = client.get(address)
+    assert file.status_code == 200
+    assert "immutable" in file.headers["cache-control"]
+    assert client.get("/static/0123456789abcdef/js/main.js").status_code == 404
+    assert client.get("/static/" + address.split("/")[2] + "/../index.html").status_code == 404
+    assert client.get("/favicon.ico").status_code in (200, 204)
+
+
+def test_the_photo_given_at_start_is_open(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
+    file = tmp_path / "given.png"
+    file.write_bytes(encode(photo(code=9)))
+    server = start_server(input=str(file))
+    image = server.ask("GET", "/api/v1/config").json["open_image"]
+    assert server.ask("GET", f"/api/v1/images/{image}").json["name"] == "given.png"
+
+
+def test_a_ticket_that_is_still_uploading_holds_nobody_up() -> None:
+    queue = JobQueue(waiting=2)
+    uploading, ready = queue.reserve(), queue.reserve()
+    queue.line_up(ready)
+    assert queue.position(ready) == 0
+    queue.line_up(uploading)
+    assert queue.position(uploading) == 1
+    queue.reserve()
+    with pytest.raises(ProblemError, match="waiting already"):
+        queue.reserve()
