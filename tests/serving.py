@@ -206,7 +206,7 @@ class NoWeights:
     def find(self, entry: Any) -> None:
         return None
 
-    def download(self, entry: Any, report: Any) -> Any:
+    def download(self, entry: Any, report: Any, cancelled: Any) -> Any:
         from inpaint_models.errors import DownloadFailed
 
         report(10, 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class SlowWeights:
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
         return None
 
-    def download(self, entry: ModelEntry, report: DownloadReport) -> Mapping[str, Path]:
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         self.calls += 1
         report(250, 1000)
         assert self.go.wait(20)
@@ -58,6 +59,13 @@ def state(client: TestClient, name: str) -> dict[str, Any]:
     return next(model for model in client.get("/api/v1/models").json()["models"] if model["name"] == name)
 
 
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_models_are_described_with_their_state(client: TestClient) -> None:
     painter, remote = state(client, "painter"), state(client, "remote")
     assert painter["state"] in ("ready", "loaded")
@@ -75,8 +83,7 @@ def test_a_download_is_joined_and_ends_in_ready(client: TestClient, weights: Slo
     watchers = [threading.Thread(target=watch) for _ in range(2)]
     for watcher in watchers:
         watcher.start()
-    while state(client, "remote")["progress"] != {"done_bytes": 250, "total_bytes": 1000}:
-        pass
+    until(lambda: state(client, "remote")["progress"] == {"done_bytes": 250, "total_bytes": 1000})
     assert state(client, "remote")["state"] == "downloading"
     weights.go.set()
     for watcher in watchers:
@@ -113,8 +120,7 @@ def test_a_model_asked_for_at_start_is_fetched_while_another_works(client: TestC
     assert refused.json()["code"] == "model.loading"
     assert refused.headers["retry-after"]
     weights.go.set()
-    while client.get("/api/v1/models").json()["current"] != "remote":
-        pass
+    until(lambda: client.get("/api/v1/models").json()["current"] == "remote")
 
 
 @pytest.mark.parametrize("client", [{"model": "remote", "local_files_only": True}], indirect=True)

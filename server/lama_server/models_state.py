@@ -68,9 +68,9 @@ class Download:
     async def events(self) -> AsyncIterator[DownloadEvent]:
         """Each state from now on; the last one is ready or failed."""
         while True:
-            changed = self.changed
+            changed, is_last = self.changed, self.finished
             yield self.event()
-            if self.finished:
+            if is_last:
                 return
             await changed.wait()
 
