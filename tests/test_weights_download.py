@@ -364,6 +364,14 @@ def test_a_damaged_file_in_the_way_is_kept_under_another_name(hub: FakeHub, tmp_
     assert (tmp_path / f"{NAME}.replaced").read_bytes() == b"mine"
 
 
+def test_a_file_of_ones_own_does_not_stand_for_a_part_of_a_set(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/mine.safetensors").write_bytes(safetensors())
+    with FakeHub({"a": b"a" * 1000, "b": b"b" * 3000}) as hub:
+        files = [published(hub.url(name), name=name, content=hub.files[name]) for name in "ab"]
+        assert download(entry(*files), tmp_path, network=network()).paths == {"a": tmp_path / "a", "b": tmp_path / "b"}
+
+
 def test_an_alternative_set_is_fetched_when_the_first_cannot_be(hub: FakeHub, tmp_path: Path) -> None:
     hub.files["other.pth"] = b"PK other"
     other = published(hub.url("other.pth"), name="other.pth", content=b"PK other")

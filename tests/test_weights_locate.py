@@ -14,6 +14,7 @@ from inpaint_models.errors import WeightsCorrupted, WeightsMissing
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import accept, default_model_dir, download, ledger, locate
 from inpaint_models.weights.folders import hub_address, hub_cache_dirs, torch_hub_dirs
+from inpaint_models.weights.locate import Check
 
 CONTENT = b"PK published weights"
 NAME = "big-lama.pt"
@@ -256,6 +257,15 @@ def test_a_file_of_unknown_hash_may_not_change_unless_somebody_says_so(tmp_path:
     assert locate(ENTRY, tmp_path).status == "ready"
 
 
+@pytest.mark.parametrize("check", ["remembered", "new", "all"])
+def test_looking_for_files_runs_nothing_that_is_in_them(tmp_path: Path, check: Check) -> None:
+    canary = tmp_path / "canary"
+    put(tmp_path / "models/lama/best.ckpt", f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
+    put(tmp_path / "models/lama/last.ckpt", b"\x80\x02" + f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
+    assert locate(ENTRY, tmp_path / "models", check=check).status in ("unverified", "corrupted")
+    assert not canary.exists()
+
+
 def test_accepting_never_vouches_for_a_published_file(tmp_path: Path) -> None:
     put(tmp_path / NAME, DAMAGE["one bit"])
     assert accept(ENTRY, tmp_path).status == "corrupted"
@@ -268,6 +278,16 @@ def test_an_alternative_set_serves_when_it_is_whole(tmp_path: Path) -> None:
     assert [state.file.name for state in locate(both, tmp_path).files] == [NAME]
     put(tmp_path / "two.pt")
     assert locate(both, tmp_path).paths == {"one.pt": tmp_path / "one.pt", "two.pt": tmp_path / "two.pt"}
+
+
+def test_a_part_of_one_set_is_never_taken_for_another_set(tmp_path: Path) -> None:
+    one, two = (WeightsFile(name, (), sha256=PUBLISHED.sha256) for name in ("one.pt", "two.pt"))
+    whole = WeightsFile("whole.ckpt", ())
+    model = entry(one, two, alternatives=((whole,),))
+    put(tmp_path / "lama/one.pt")
+    assert locate(model, tmp_path).status == "missing"
+    own = put(tmp_path / "lama/my-own.safetensors", safetensors())
+    assert locate(model, tmp_path).paths == {"whole.ckpt": own}
 
 
 @pytest.mark.parametrize(

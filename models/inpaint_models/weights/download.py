@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -18,7 +18,7 @@ from . import disk
 from .folders import hub_address
 from .formats import format_of
 from .ledger import Digests, Ledger, Row, digests_of
-from .locate import FileState, ModelFiles, locate
+from .locate import ModelFiles, locate, locate_file
 from .network import Network, Trouble
 from .part import Target, check, disk_trouble, fetch
 
@@ -112,14 +112,10 @@ class _Job:
             target = Target(self.model_dir / file.name, file.size_bytes, proven=bool(file.sha256 or file.md5))
             try:
                 with self._only_process(file, target):
-                    if self._state(file).status != "ready":
+                    if locate_file(self.entry, file, self.model_dir).status != "ready":
                         self._fetch(file, target)
             except OSError as error:
                 raise self._failed(file, [disk_trouble(error)]) from error
-
-    def _state(self, file: WeightsFile) -> FileState:
-        located = locate(_alone(self.entry, file), self.model_dir)
-        return located.files[0]
 
     def _fetch(self, file: WeightsFile, target: Target) -> None:
         """From the first source that delivers the right bytes."""
@@ -234,11 +230,6 @@ class _Job:
             f"{file.name} could not be downloaded: {said}. {advice}, what has arrived is kept. {by_hand}",
             cause=troubles[-1].cause,
         )
-
-
-def _alone(entry: ModelEntry, file: WeightsFile) -> ModelEntry:
-    """The entry as if it needed this file only, so that one file can be looked for."""
-    return replace(entry, weights=(file,), alternatives=())
 
 
 def _address(source: str) -> tuple[str, dict[str, str]]:

@@ -126,12 +126,15 @@ _WORST_FIRST: tuple[Status, ...] = ("corrupted", "missing", "unverified")
 def _located(
     entry: ModelEntry, files: tuple[WeightsFile, ...], home: Path, check: Check, listener: Listener | None
 ) -> ModelFiles:
-    ledger = Ledger(home)
-    states = tuple(
-        _first_good(file, _candidates(entry, file, home, alone=len(files) == 1), ledger, check, listener)
-        for file in files
-    )
+    states = tuple(locate_file(entry, file, home, check=check, listener=listener) for file in files)
     return ModelFiles(entry, home, states)
+
+
+def locate_file(
+    entry: ModelEntry, file: WeightsFile, home: Path, *, check: Check = "new", listener: Listener | None = None
+) -> FileState:
+    """One file of one of the entry's sets; as `locate`."""
+    return _first_good(file, _candidates(entry, file, home), Ledger(home), check, listener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +145,18 @@ class _Candidate:
     published: bool
 
 
-def _candidates(entry: ModelEntry, file: WeightsFile, home: Path, *, alone: bool) -> Iterator[_Candidate]:
+def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_Candidate]:
     """In the order of preference: what somebody chose by hand, our own downloads, what other programs left."""
+    sets = (entry.weights, *entry.alternatives)
+    alone = (file,) in sets
+    others = {other.name for files in sets for other in files} - {file.name}
     own_folder = home / entry.name
     if own_folder.is_dir():
         for suffix in SUFFIXES:
             for path in sorted(own_folder.glob(f"*{suffix}")):
                 if path.name == file.name:
                     yield _Candidate(path, published=True)
-                elif alone or path.stem == Path(file.name).stem:
+                elif path.name not in others and (alone or path.stem == Path(file.name).stem):
                     yield _Candidate(path, published=False)
     yield _Candidate(home / file.name, published=True)
     for suffix in SUFFIXES:
