@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from fake_engines import photo
 from lama_server import __version__
 from lama_server.cli.main import COMMANDS, main
 from lama_server.cli.serve import page_address, parser
 from lama_server.exits import ExitCode
 from lama_server.settings import Settings
+from serving import decode, encode, rect_mask
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "server"), str(ROOT / "models")])}
@@ -132,3 +134,20 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert "#token=" in line
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_a_photo_is_filled_without_a_server(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    image, mask, out = tmp_path / "photo.png", tmp_path / "mask.png", tmp_path / "out.png"
+    image.write_bytes(encode(photo()))
+    mask.write_bytes(encode(rect_mask()))
+    given = ["inpaint", str(image), str(mask), "-o", str(out), "--model", "opencv", "--param", "radius=3"]
+    code, text, _ = outcome(given, capsys)
+    assert (code, text) == (ExitCode.OK, "1 filled, 0 copied, 0 skipped, 0 failed\n")
+    filled = decode(out.read_bytes())
+    outside = rect_mask() == 0
+    assert (filled[outside] == photo()[outside]).all()
+    assert (filled != photo()).any()
+    code, text, _ = outcome(given, capsys)
+    assert text == "0 filled, 0 copied, 1 skipped, 0 failed\n"
+    assert outcome([*given, "--param", "radius=0"], capsys)[0] == ExitCode.USAGE
+    assert outcome([*given, "--model", "nothing"], capsys)[0] == ExitCode.USAGE
