@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import ldm, mat, opencv, patchmatch
+from . import lama, ldm, mat, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import ModelEntry
 
-ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, mat.ENTRY, ldm.ENTRY)
+ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, lama.LAMA, lama.ANIME_LAMA, mat.ENTRY, ldm.ENTRY)
 
 
 def list_models() -> tuple[ModelEntry, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import weights
+from . import devices, weights
 from .catalog import get_model
 from .inpainter import Inpainter
 from .registry import LoadContext
@@ -30,6 +30,10 @@ def load_model(
     entry = get_model(name)
     files = weights.download(entry, model_dir, local_files_only=local_files_only)
     context = LoadContext(
-        entry=entry, device="cpu", precision=precision, weights=files.paths, model_dir=files.model_dir
+        entry=entry,
+        device=devices.choose_device(device),
+        precision=precision,
+        weights=files.paths,
+        model_dir=files.model_dir,
     )
     return Inpainter(entry, entry.load(context))

@@ -4,9 +4,30 @@ The published files differ only in how they wrap the same tensors: "generator.mo
 "model.generator.model." or "model.model." in TorchScript files.
 """
 
-from ..registry import Licence, ModelEntry, SizeRequirement, Strategy, WeightsFile
+from ..registry import Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFile
 
 _SANSTER = "https://github.com/Sanster/models/releases/download"
+_HUGGING_FACE = "https://huggingface.co"
+
+_SIZE = SizeRequirement(minimum=16, multiple_of=8)
+_STRATEGY = Strategy(kind="crop", trigger_px=800, margin_px=196, cap_px=2048)
+_MEMORY_BYTES = 300 * 2**20
+_BYTES_PER_PX = 1_400
+
+_REFINEMENT = (
+    Parameter(
+        "refine",
+        "bool",
+        False,
+        help="Coarse to fine, for large holes whose filling looks washed out. It works where the shorter side of the "
+        "crop is over 724 pixels, and takes minutes on a processor.",
+    ),
+    Parameter("refine_iterations", "int", 15, 1, 100, help="Passes at every size but the coarsest."),
+    Parameter("refine_scales", "int", 3, 1, 5, help="At most so many sizes, each half of the next."),
+    Parameter(
+        "refine_megapixels", "float", 1.8, 0.3, 8.0, help="Larger crops are refined at this size, and enlarged after."
+    ),
+)
 
 LAMA = ModelEntry(
     name="lama",
@@ -23,13 +44,53 @@ LAMA = ModelEntry(
             "big-lama.pt",
             sources=(
                 f"{_SANSTER}/add_big_lama/big-lama.pt",
-                "https://huggingface.co/gaspardbruno/BigLama/resolve/main/big-lama.pt",
+                f"{_HUGGING_FACE}/gaspardbruno/BigLama/resolve/main/big-lama.pt",
             ),
             size_bytes=205_669_692,
             sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
             md5="e3aa4aaa15225a33ec84f9f4bc47e500",
         ),
     ),
-    size=SizeRequirement(minimum=16, multiple_of=8),
-    strategy=Strategy(kind="crop", trigger_px=800, margin_px=196, cap_px=2048),
+    alternatives=(
+        (
+            WeightsFile(
+                "big-lama.safetensors",
+                sources=(f"{_HUGGING_FACE}/biali/big-lama/resolve/main/big-lama.safetensors",),
+            ),
+        ),
+    ),
+    size=_SIZE,
+    parameters=_REFINEMENT,
+    strategy=_STRATEGY,
+    memory_bytes=_MEMORY_BYTES,
+    bytes_per_px=_BYTES_PER_PX,
+)
+
+ANIME_LAMA = ModelEntry(
+    name="anime-lama",
+    title="LaMa for anime",
+    trait="the same network for drawings",
+    description="LaMa trained on manga and anime: flat colours, line art and screen tone. Use LaMa for photographs.",
+    licence=Licence("MIT", f"{_HUGGING_FACE}/dreMaz/AnimeMangaInpainting"),
+    loader="inpaint_models.lama.engine:load",
+    weights=(
+        WeightsFile(
+            "anime-manga-big-lama.pt",
+            sources=(f"{_SANSTER}/AnimeMangaInpainting/anime-manga-big-lama.pt",),
+            md5="29f284f36a0a510bcacf39ecf4c4d54f",
+        ),
+    ),
+    alternatives=(
+        (
+            WeightsFile(
+                "lama_large_512px.ckpt",
+                sources=(f"{_HUGGING_FACE}/dreMaz/AnimeMangaInpainting/resolve/main/lama_large_512px.ckpt",),
+            ),
+        ),
+    ),
+    size=_SIZE,
+    parameters=_REFINEMENT,
+    strategy=_STRATEGY,
+    memory_bytes=_MEMORY_BYTES,
+    bytes_per_px=_BYTES_PER_PX,
 )

@@ -33,6 +33,8 @@ _EPSILON = 1e-8
 _BLUR_SIGMA = 1.0
 _BLUR_RADIUS = 2
 _EROSION_RADIUS = 7
+_PASSES_PER_ITERATION = 3
+"""A forward and a backward pass; forward passes that record gradients cannot use the fastest convolutions."""
 
 
 class TwoPartNetwork(Protocol):
@@ -87,7 +89,8 @@ class Level:
 class Step:
     """Where the refinement stands after one pass.
 
-    done, total  work in passes over a picture of the coarsest size, so that equal steps take about equal time
+    done, total  work in passes over a picture of the coarsest size: equal steps take about equal time, so that the
+                 time left can be told from the time spent
     picture      the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
     loss         what the descent lowers; 0 for the coarsest level, which is not optimised
     """
@@ -117,14 +120,14 @@ def refine(
     """
     levels = pyramid(image, mask, settings)
     shares = [round(level.area / levels[0].area) for level in levels]
-    total = 1 + settings.iterations * sum(shares[1:])
+    total = 1 + settings.iterations * _PASSES_PER_ITERATION * sum(shares[1:])
     result = _single_pass(network, levels[0], check)
     done = 1
     yield Step(done, total, result, torch.zeros(()))
     for level, share in zip(levels[1:], shares[1:], strict=True):
         coarser = result
         for result, loss in _descent(network, level, coarser, settings=settings, check=check, remember=remember):
-            done += share
+            done += share * _PASSES_PER_ITERATION
             yield Step(done, total, result, loss)
 
 

@@ -1,0 +1,110 @@
+"""Where a network runs and in which number format, by what the machine says it has. Imports torch when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .errors import OutOfMemory, Unavailable
+from .memory import available_bytes
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+_FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")
+"""Processor features with which a bfloat16 convolution takes half the time of a float32 one. Without them oneDNN
+converts on the way, and bfloat16 is ten times slower."""
+_FIRST_TENSOR_CORES = (7, 0)
+_NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
+"""How torch's allocators begin to complain: processor (Linux, macOS), MPS, processor (Windows)."""
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """ "cpu", "cuda" or "mps". "auto" takes a GPU where torch can use one. Raises `Unavailable`."""
+    import torch
+
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if usable[name])
+    if wanted not in usable:
+        raise Unavailable(f"There is no kind of device {wanted!r}. Use one of: {', '.join(DEVICES)}.")
+    if not usable[wanted]:
+        here = ", ".join(name for name, is_usable in usable.items() if is_usable)
+        raise Unavailable(
+            f"The device {wanted} cannot be used here: torch {torch.__version__} finds no such GPU. Use one of: "
+            f"auto, {here}; or install a build of torch for your GPU."
+        )
+    return wanted
+
+
+def choose_precision(wanted: str, device: str) -> torch.dtype:
+    """The number format of convolutions. "auto" takes a half precision only where it is fast in hardware.
+
+    cpu   bfloat16 with AVX512-BF16 or AMX, else float32
+    cuda  bfloat16 where it is native (Ampere and later), float16 with tensor cores, else float32
+    mps   float32
+    """
+    import torch
+
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
+    if device == "cuda":
+        return _cuda_precision()
+    if device == "cpu" and any(processor_features().get(feature) for feature in _FAST_BFLOAT16):
+        return torch.bfloat16
+    return torch.float32
+
+
+def processor_features() -> dict[str, bool]:
+    """What the processor can do, by name; empty where torch cannot tell."""
+    import torch
+
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return {name: value for name, value in capabilities.items() if isinstance(value, bool)}
+
+
+def has_fourier_transforms(device: str) -> bool:
+    """Whether torch can do FFTs there; on MPS that depends on the versions of torch and macOS."""
+    import torch
+
+    try:
+        spectrum = torch.fft.rfft2(torch.ones(1, 4, 4, device=device))
+        torch.fft.irfft2(spectrum, s=(4, 4)).cpu()
+    except (NotImplementedError, RuntimeError):
+        return False
+    return True
+
+
+def free_bytes(device: str) -> int | None:
+    """Memory of the device that is free; None where it does not tell."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    return available_bytes()
+
+
+@contextmanager
+def out_of_memory_errors(what: str) -> Iterator[None]:
+    """Turns torch's many ways to say that memory ran out into `OutOfMemory`; `what` begins the sentence."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        said = str(error)
+        if isinstance(error, RuntimeError) and not any(phrase in said.lower() for phrase in _NO_MEMORY):
+            raise
+        raise OutOfMemory(f"{what} does not fit into memory. Use the strategy crop or a smaller cap_px.") from error
+
+
+def _cuda_precision() -> torch.dtype:
+    import torch
+
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    if torch.cuda.get_device_capability() >= _FIRST_TENSOR_CORES:
+        return torch.float16
+    return torch.float32
