@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inpaint_models import devices
+from inpaint_models import devices, get_model
 from inpaint_models.errors import OutOfMemory, Unavailable
 
 
@@ -36,6 +36,12 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_is(gpus: pytest.MonkeyPatc
 def test_an_unknown_kind_of_device_is_refused_with_those_that_exist() -> None:
     with pytest.raises(Unavailable, match="auto, cpu, cuda, mps"):
         devices.choose_device("tpu")
+
+
+def test_an_engine_without_weights_runs_on_the_processor(gpus: pytest.MonkeyPatch) -> None:
+    gpus.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.device_for(get_model("opencv"), "auto") == "cpu"
+    assert devices.device_for(get_model("lama"), "auto") == "cuda"
 
 
 @pytest.mark.parametrize(

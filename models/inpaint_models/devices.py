@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .errors import OutOfMemory, Unavailable
 from .memory import available_bytes
+from .registry import ModelEntry
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,11 @@ def choose_device(wanted: str = "auto") -> str:
             f"auto, {here}; or install a build of torch for your GPU."
         )
     return wanted
+
+
+def device_for(entry: ModelEntry, wanted: str) -> str:
+    """As `choose_device`; an engine without weights runs on the processor, and torch is not imported to find out."""
+    return choose_device(wanted) if entry.weights else "cpu"
 
 
 def choose_precision(wanted: str, device: str) -> torch.dtype:

@@ -31,7 +31,7 @@ def load_model(
     files = weights.download(entry, model_dir, local_files_only=local_files_only)
     context = LoadContext(
         entry=entry,
-        device=devices.choose_device(device),
+        device=devices.device_for(entry, device),
         precision=precision,
         weights=files.paths,
         model_dir=files.model_dir,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from inpaint_models import devices
 from inpaint_models.inpainter import Inpainter
 from inpaint_models.options import FillOptions
 from inpaint_models.registry import LoadContext
@@ -124,7 +125,7 @@ def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
 def load_inpainter(choice: EngineChoice) -> Inpainter:
     context = LoadContext(
         entry=choice.entry,
-        device=choice.device,
+        device=devices.device_for(choice.entry, choice.device),
         precision=choice.precision,
         weights=dict(choice.weights),
         model_dir=choice.model_dir,
