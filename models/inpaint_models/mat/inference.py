@@ -36,10 +36,10 @@ from .network import (
     to_map,
 )
 
-WINDOW_MARGIN = 8
-"""Pixels of a block's input around the hole. A block's result is wrong for up to 5 pixels from a window's border (the
-transposed convolution with its filter reaches 4, the second convolution 1) at twice the input's size, and must be right
-for `WINDOW_MARGIN` of them, so 5 is the least."""
+WINDOW_MARGIN = 4
+"""Pixels of a block's input around the hole; 3 is the least. A block's result is wrong for up to 3 pixels from a
+window's border, at twice the input's size: 2 by the transposed convolution with its filter, 1 by the second
+convolution. It must be right for `WINDOW_MARGIN` of the 2 * `WINDOW_MARGIN` pixels that it has there."""
 
 
 class Window(NamedTuple):
