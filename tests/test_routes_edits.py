@@ -38,6 +38,7 @@ def test_an_upload_is_named_by_its_content(server: RunningServer) -> None:
         "bit_depth": 8,
         "has_alpha": False,
         "icc": False,
+        "browsers_agree": True,
         "size_bytes": len(data),
     }
     assert server.ask("POST", "/api/v1/images?name=beach.png", data).json == reply.json

@@ -131,18 +131,20 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert np.array_equal(decode((out / "image-0001.png").read_bytes()), painted(33))
     assert (out / "image.png").read_bytes() == b"mine"
     image = server.upload(photo(), "..%2Fb%20each.png").json["id"]
-    result = server.edit(image, {"model": "painter", "seed": 44}).lines[-1]
-    assert result["save_error"] is None
-    assert np.array_equal(decode((out / result["saved"]["name"]).read_bytes()), painted(44))
+    result, told = server.edit(image, {"model": "painter", "seed": 44}).lines[-2:]
+    assert (result["type"], told["type"], told["run"], told["save_error"]) == ("result", "saved", 0, None)
+    assert told["edit"] == result["edit"]
+    assert np.array_equal(decode((out / told["saved"]["name"]).read_bytes()), painted(44))
     for file in out.iterdir():
         file.unlink()
     out.rmdir()
     reply = server.one_shot(IMAGE, MASK)
     assert reply.status == 200
     assert reply.headers["x-save-error"] == "root.unavailable"
-    result = server.edit(image).lines[-1]
-    assert result["saved"] is None
-    assert result["save_error"]["code"] == "root.unavailable"
+    result, told = server.edit(image).lines[-2:]
+    assert result["type"] == "result"
+    assert told["saved"] is None
+    assert told["save_error"]["code"] == "root.unavailable"
 
 
 def iopaint(server: RunningServer, **body: object) -> object:

@@ -36,6 +36,7 @@ WIRE_TYPES: tuple[type[BaseModel], ...] = (
     schemas.ProgressEvent,
     schemas.PreviewEvent,
     schemas.ResultEvent,
+    schemas.SavedEvent,
     schemas.ErrorEvent,
     schemas.ProblemReply,
 )
@@ -141,7 +142,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "ErrorEvent")
+EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "SavedEvent", "ErrorEvent")
 
 
 def _drop_framework_errors(operation: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .autosave import AutoSave, Saved
 from .documents import StoredEdit, StoredImage
 from .engine.messages import (
     EngineChoice,
@@ -38,11 +39,12 @@ from .schemas import (
     ProgressEvent,
     QueuedEvent,
     ResultEvent,
+    SavedEvent,
     SavedReply,
 )
-from .settings import Limits, Settings
+from .settings import Limits
 
-Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | ErrorEvent
+Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent
 
 Events = asyncio.Queue[Event | None]
 
@@ -69,14 +71,6 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """What auto-save did: a file name, or why there is none; both None when auto-save is off."""
-
-    name: str | None = None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OneShot:
     """A finished one-shot request."""
 
@@ -90,14 +84,14 @@ class Fills:
 
     def __init__(
         self,
-        settings: Settings,
         limits: Limits,
         library: Library,
+        saves: AutoSave,
         engine: Supervisor,
         shelf: ModelShelf,
         queue: JobQueue,
     ) -> None:
-        self._settings, self._limits, self._library = settings, limits, library
+        self._limits, self._library, self._saves = limits, library, saves
         self._engine, self._shelf, self.queue = engine, shelf, queue
         self._previews: OrderedDict[str, Preview] = OrderedDict()
 
@@ -113,7 +107,7 @@ class Fills:
         return Plan(request, image, picture, choices, request_id)
 
     async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[Event]:
-        """The job's events until all runs are done. Leaving the iterator early cancels the job."""
+        """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
         ticket.owner = job
@@ -130,27 +124,48 @@ class Fills:
             ticket.release()
 
     async def _work(self, ticket: Ticket, plan: Plan, events: Events) -> None:
+        saves: list[asyncio.Task[Saved]] = []
         try:
             async for position in ticket.positions():
                 events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
             with self._library.hold(plan.image):
                 for index in range(len(plan.choices)):
-                    await self._run_told(ticket, plan, index, events)
+                    await self._run_told(ticket, plan, index, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
         finally:
             ticket.release()
+        if saves:
+            await asyncio.wait(saves)
 
-    async def _run_told(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> None:
+    async def _run_told(
+        self, ticket: Ticket, plan: Plan, index: int, events: Events, saves: list[asyncio.Task[Saved]]
+    ) -> None:
         """One run, ending in its result or its error; the runs after an error go on."""
         if index and self.queue.closing:
             raise shutting_down()
         try:
-            events.put_nowait(await self._run(ticket, plan, index, events))
+            result, shown = await self._run(ticket, plan, index, events)
+            events.put_nowait(result)
+            if self._saves.is_on:
+                saves.append(self._begin_save(plan, result, shown, events))
+                await self._saves.room()
         except Exception as error:  # noqa: BLE001  told in the run's place
             events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
 
-    async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> ResultEvent:
+    def _begin_save(self, plan: Plan, result: ResultEvent, shown: Picture, events: Events) -> asyncio.Task[Saved]:
+        """Hands a result to auto-save, whose own line follows when it is done."""
+
+        def tell(task: asyncio.Task[Saved]) -> None:
+            if not task.cancelled():
+                events.put_nowait(_saved_event(result, task.result(), plan.request_id))
+
+        task = self._saves.begin(plan.image, shown)
+        task.add_done_callback(tell)
+        return task
+
+    async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
+        """(what to tell, the photo with the edit over it)."""
         run, choice, mask = plan.request.runs[index], plan.choices[index], plan.request.mask
         seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
@@ -171,8 +186,7 @@ class Fills:
         made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
         edit = await self._library.add_edit(plan.image, plan.request, run, filled, made)
         shown = plan.picture.with_overlay(overlay(self._library.patch_path(edit.id), edit.record.box))
-        saved = await self._saved(shown, plan.image.name)
-        return ResultEvent(
+        result = ResultEvent(
             type="result",
             job=ticket.id,
             run=index,
@@ -182,19 +196,8 @@ class Fills:
             ms=ms,
             strategy=made.strategy,
             patch=patch_reply(edit),
-            saved=SavedReply(name=saved.name) if saved.name else None,
-            save_error=problem_reply(saved.problem, plan.request_id),
         )
-
-    async def _saved(self, picture: Picture, name: str) -> Saved:
-        """Auto-save; its failure never costs the result."""
-        if self._settings.output_dir is None:
-            return Saved()
-        try:
-            return Saved(name=await self._library.save(picture, name, self._settings.output_dir))
-        except Exception as error:  # noqa: BLE001  the result is there: the person is told what was not saved
-            log.warning("auto-save failed: %s", error)
-            return Saved(problem=problem_of(error))
+        return result, shown
 
     # one shot
 
@@ -216,7 +219,7 @@ class Fills:
 
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
-        return await self._saved(work.picture, name)
+        return await self._saves.save(work.picture, name)
 
     # common
 
@@ -271,6 +274,17 @@ def _options(
 def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
     return ProgressEvent(
         type="progress", job=ticket.id, run=run, stage=report.stage, step=report.step, total=report.total
+    )
+
+
+def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEvent:
+    return SavedEvent(
+        type="saved",
+        job=result.job,
+        run=result.run,
+        edit=result.edit,
+        saved=SavedReply(name=saved.name) if saved.name else None,
+        save_error=problem_reply(saved.problem, request_id),
     )
 
 

@@ -66,6 +66,7 @@ class Library:
 
     async def add_image(self, chunks: AsyncIterator[bytes], name: str) -> StoredImage:
         """Stores an upload as it comes and decodes it. Raises the image problems, server.temp_full, queue.full."""
+        self.check_room()
         with self._documents.receive() as upload:
             async for chunk in chunks:
                 upload.write(chunk)
@@ -147,7 +148,8 @@ class Library:
     async def render(
         self, image: StoredImage, edits: Sequence[str], wanted: RenderFormat, quality: int | None
     ) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is)."""
+        """(a temporary file, what it is). Raises queue.full."""
+        self.check_room()
         with self.hold(image):
             target = self.temporary()
             return target, await self.render_to(target, await self.picture(image, edits), wanted, quality)
@@ -162,7 +164,8 @@ class Library:
         return rendered
 
     async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is)."""
+        """(a temporary file, what it is). Raises queue.full."""
+        self.check_room()
         with self.hold(image):
             target = self.temporary()
             return target, await self.in_codec(MakePreview(await self.picture(image, ()), max_side, target))
@@ -188,14 +191,17 @@ class Library:
         return Workspace(self, folder)
 
     async def in_codec(self, request: Any) -> Any:
-        """The codec worker's answer. Raises image problems, queue.full."""
-        if self._pending > self._limits.uploads_waiting:
-            raise ProblemError("queue.full", "Too many photos are being opened. Try again in a moment.", retry_after=2)
+        """The codec worker's answer. Raises image problems."""
         self._pending += 1
         try:
             return await self._worker.run(request, deadline_s=self._limits.codec_deadline_s)
         finally:
             self._pending -= 1
+
+    def check_room(self) -> None:
+        """Raises queue.full. Asked before work begins: what is under way, such as a save, is never turned away."""
+        if self._pending > self._limits.uploads_waiting:
+            raise ProblemError("queue.full", "Too many photos are being opened. Try again in a moment.", retry_after=2)
 
 
 class Workspace:
@@ -215,7 +221,8 @@ class Workspace:
         return self._picture
 
     async def put_image(self, upload: UploadFile | bytes) -> None:
-        """Decodes the photo. Raises image problems."""
+        """Decodes the photo. Raises image problems, queue.full."""
+        self._library.check_room()
         await asyncio.to_thread(_write, upload, self._source)
         facts: ImageFacts = await self._library.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)

@@ -104,6 +104,9 @@ class ImageReply(_Out):
     bit_depth: int
     has_alpha: bool
     icc: bool = Field(description="Whether the file carries a colour profile.")
+    browsers_agree: bool = Field(
+        description="Whether browsers show the file as the server sees it; if not, show `preview` instead."
+    )
     size_bytes: int
 
 
@@ -190,6 +193,15 @@ class ResultEvent(_Out):
     ms: int
     strategy: str
     patch: PatchReply
+
+
+class SavedEvent(_Out):
+    """With an output folder, follows each result once its file is written, or could not be."""
+
+    type: Literal["saved"]
+    job: str
+    run: int
+    edit: str
     saved: SavedReply | None
     save_error: ProblemReply | None
 
@@ -204,7 +216,7 @@ class ErrorEvent(_Out):
 
 
 EditEvent = Annotated[
-    QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | ErrorEvent, Field(discriminator="type")
+    QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent, Field(discriminator="type")
 ]
 
 

@@ -15,6 +15,7 @@ from inpaint_models.registry import ModelEntry
 
 from . import __version__
 from .access import access_policy
+from .autosave import AutoSave
 from .engine.messages import LoadEngine
 from .engine.queue import JobQueue
 from .engine.supervisor import Supervisor
@@ -69,7 +70,8 @@ class Services:
         )
         self.queue = JobQueue(self.limits.queue_waiting, self.limits.queue_wait_s)
         self.library = Library(settings, self.limits, self.codec)
-        self.fills = Fills(settings, self.limits, self.library, self.engine, self.shelf, self.queue)
+        self.saves = AutoSave(settings, self.library)
+        self.fills = Fills(self.limits, self.library, self.saves, self.engine, self.shelf, self.queue)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -96,6 +98,7 @@ class Services:
         for task in (self._loading, self._opening):
             if task is not None:
                 task.cancel()
+        await self.saves.finish(self.limits.drain_s)
         await self.engine.close()
         await self.codec.close()
 

@@ -45,6 +45,7 @@
  * @property {number} width
  * @property {number} height
  * @property {string} format
+ * @property {boolean} browsers_agree  false: a browser that decodes the file itself shows something else
  *
  * @typedef {object} Problem        RFC 9457
  * @property {string} code
@@ -68,12 +69,14 @@
  * @typedef {{type: "progress", job: string, run: number, stage: string, step: number, total: number}} ProgressLine
  * @typedef {{type: "preview", job: string, run: number, url: string, x: number, y: number, w: number, h: number}} PreviewLine
  * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, strategy: string,
- *   patch: PatchRef, saved: {name: string} | null, save_error: Problem | null}} ResultLine
+ *   patch: PatchRef}} ResultLine
+ * @typedef {{type: "saved", job: string, run: number, edit: string, saved: {name: string} | null,
+ *   save_error: Problem | null}} SavedLine  follows its result when the server has an output folder
  * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
- * @typedef {QueuedLine | ProgressLine | PreviewLine | ResultLine | ErrorLine} Line
+ * @typedef {QueuedLine | ProgressLine | PreviewLine | ResultLine | SavedLine | ErrorLine} Line
  */
 
-const LINE_TYPES = new Set(["queued", "progress", "preview", "result", "error"]);
+const LINE_TYPES = new Set(["queued", "progress", "preview", "result", "saved", "error"]);
 
 /**
  * @param {string} text one line of an edit's stream

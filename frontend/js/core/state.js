@@ -18,6 +18,7 @@
  * @property {number} width      after rotation
  * @property {number} height
  * @property {string | null} id  the server's; null until it has the file
+ * @property {boolean} asPreview what the server makes of it is drawn, because this browser shows something else or nothing
  *
  * @typedef {object} Answer      one result of one run
  * @property {string} edit       the server's id

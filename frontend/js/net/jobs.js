@@ -11,6 +11,7 @@
  * @typedef {import("../core/state.js").Answer} Answer
  * @typedef {import("../core/protocol.js").Run} Run
  * @typedef {import("../core/protocol.js").ResultLine} ResultLine
+ * @typedef {import("../core/protocol.js").SavedLine} SavedLine
  * @typedef {import("../core/shapes.js").Shape} Shape
  * @typedef {object} Wanted
  * @property {string} key
@@ -157,13 +158,18 @@ export function createJobs(ports) {
     const progress = { ended: 0 };
     /** @type {Trouble[]} */
     const failures = [];
+    const lines = readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body));
     try {
-      for await (const text of readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {
-        await take(readLine(text), wanted, signal, progress, failures);
+      while (progress.ended < wanted.runs.length) {
+        const { value, done } = await lines.next();
+        if (done) break;
+        await take(readLine(value), wanted, signal, progress, failures);
       }
     } catch (error) {
+      void lines.return();
       throw error instanceof Trouble ? error : ports.api.gaveUp(error, signal);
     }
+    void listenForSaves(lines);
     if (failures.length > 0) throw failures[0];
     if (progress.ended < wanted.runs.length) throw ports.api.gaveUp(new Error("The stream ended early."), signal);
   };
@@ -186,6 +192,8 @@ export function createJobs(ports) {
       await receive(line, wanted, signal);
       updateRun(line.run, { status: "done", fraction: 1 });
       progress.ended += 1;
+    } else if (line.type === "saved") {
+      takeSaved(line);
     } else {
       failures.push(new Trouble(line.problem));
       if (line.run === null) progress.ended = wanted.runs.length;
@@ -194,6 +202,30 @@ export function createJobs(ports) {
         progress.ended += 1;
       }
     }
+  };
+
+  /**
+   * What is left of a stream when every run has ended: files are still being written, and nobody waits for them.
+   * @param {AsyncGenerator<string, void, void>} lines
+   */
+  const listenForSaves = async (lines) => {
+    try {
+      for await (const text of lines) {
+        const line = readLine(text);
+        if (line?.type === "saved") takeSaved(line);
+      }
+    } catch {
+      // the connection broke: the results are here, and the server saves them all the same
+    }
+  };
+
+  /** @param {SavedLine} line */
+  const takeSaved = (line) => {
+    if (line.saved) {
+      store.update({ savedAs: line.saved.name });
+      ports.say(`Saved as ${line.saved.name}.`);
+    }
+    if (line.save_error) ports.complain(new Trouble(line.save_error), null);
   };
 
   /** @param {ResultLine} line @param {Wanted} wanted @param {AbortSignal} signal */
@@ -206,9 +238,7 @@ export function createJobs(ports) {
     addAnswer(wanted.key, answer, wanted.shapes);
     show(wanted, edit);
     const title = findModel(store.get(), model)?.title ?? model;
-    ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.${line.saved ? ` Saved as ${line.saved.name}.` : ""}`);
-    if (line.saved) store.update({ savedAs: line.saved.name });
-    if (line.save_error) ports.complain(new Trouble(line.save_error), null);
+    ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
   };
 
   /** @param {string} key @param {Answer} answer @param {readonly Shape[]} shapes */

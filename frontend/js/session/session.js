@@ -85,7 +85,7 @@ export function createSession(ports) {
 
   /**
    * @param {string} key @param {Blob} blob @param {string} name
-   * @returns {Promise<{width: number, height: number, id: string | null}>} after the photo can be drawn
+   * @returns {Promise<{width: number, height: number, id: string | null, asPreview: boolean}>} after the photo can be drawn
    */
   const decode = async (key, blob, name) => {
     const sent = upload(key, blob, name);
@@ -94,26 +94,27 @@ export function createSession(ports) {
       const info = await sent;
       if (info.width * info.height > SMALL_MEMORY_PIXELS) {
         await showPreview(info);
-        return info;
+        return { ...info, asPreview: true };
       }
     }
     try {
       const { width, height } = await bitmaps.open(blob);
-      return { width, height, id: null };
+      return { width, height, id: null, asPreview: false };
     } catch {
       const info = await sent; // a format this browser does not know; perhaps the server does
       await showPreview(info);
-      return info;
+      return { ...info, asPreview: true };
     }
   };
 
-  /** Shows what the server sees if the two do not agree on the size. @param {string} key @param {Blob} blob @param {string} name */
+  /** Shows what the server sees if the browser sees something else. @param {string} key @param {Blob} blob @param {string} name */
   const settle = async (key, blob, name) => {
     const info = await upload(key, blob, name);
     const { image } = store.get();
-    if (image?.key !== key || (image.width === info.width && image.height === info.height)) return;
+    if (image?.key !== key) return;
+    if (info.browsers_agree && image.width === info.width && image.height === info.height) return;
     await showPreview(info);
-    store.update({ image: { ...image, width: info.width, height: info.height } });
+    store.update({ image: { ...image, width: info.width, height: info.height, asPreview: true } });
     ports.arrived();
   };
 
@@ -128,10 +129,11 @@ export function createSession(ports) {
     try {
       const size = await decode(key, blob, name);
       if (turn !== opened) return;
-      enter({ key, name, bytes: blob.size, width: size.width, height: size.height, id: size.id });
-      ports.say(`${name} is open, ${size.width} by ${size.height} pixels.`);
+      const { width, height, id, asPreview } = size;
+      enter({ key, name, bytes: blob.size, width, height, id, asPreview });
+      ports.say(`${name} is open, ${width} by ${height} pixels.`);
       await persistence.saveBlob(key, "original", blob);
-      await settle(key, blob, name);
+      if (!asPreview) await settle(key, blob, name);
     } catch (error) {
       if (turn === opened) refuse(error, blob, name, key);
     }
@@ -167,10 +169,11 @@ export function createSession(ports) {
     store.update({ opening: "reading", openingName: image.name });
     if (blob) {
       originals.set(image.key, blob);
-      if (image.id) uploads.remember(image.key, { ...image, id: image.id, format: "" });
-      await bitmaps.open(blob).catch(async () => showPreview(await upload(image.key, blob, image.name)));
+      if (image.id) uploads.remember(image.key, infoOf(image, image.id));
+      const fromServer = async () => showPreview(await upload(image.key, blob, image.name));
+      await (image.asPreview ? fromServer().catch(() => bitmaps.open(blob)) : bitmaps.open(blob).catch(fromServer));
     } else if (image.id) {
-      await showPreview({ ...image, id: image.id, format: "" });
+      await showPreview(infoOf(image, image.id));
     }
     await restorePatches(session);
     enter(image, session);
@@ -227,7 +230,7 @@ export function createSession(ports) {
       store.update({ opening: "reading", openingName: info.name });
       uploads.remember(key, info);
       await showPreview(info);
-      enter({ key, name: info.name, bytes: 0, width: info.width, height: info.height, id: info.id });
+      enter({ key, name: info.name, bytes: 0, width: info.width, height: info.height, id: info.id, asPreview: true });
       store.update({ gallery: { at: 0, items: [{ key, name: info.name }] } });
     },
 
@@ -288,6 +291,16 @@ export function createSession(ports) {
     },
   };
 }
+
+/** What the server said about a photo when it was sent. @param {OpenImage} image @param {string} id @returns {ImageInfo} */
+const infoOf = ({ name, width, height, asPreview }, id) => ({
+  id,
+  name,
+  width,
+  height,
+  format: "",
+  browsers_agree: !asPreview,
+});
 
 function smallMemory() {
   const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory;

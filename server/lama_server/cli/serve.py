@@ -61,7 +61,7 @@ def check(settings: Settings) -> None:
         raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
     if settings.output_dir is not None:
         check_folder(settings.output_dir, "--output-dir")
-    check_folder(settings.resolved_data_dir(), "--data-dir", create=True)
+    check_folder(settings.resolved_data_dir(), "--data-dir", parents=True)
 
 
 def check_model(name: str) -> None:
@@ -84,15 +84,21 @@ def check_access(settings: Settings) -> None:
     access_policy(settings, Limits())
 
 
-def check_folder(folder: Path, flag: str, *, create: bool = False) -> None:
-    """Raises `StartError` unless files can be written into the folder."""
+def check_folder(folder: Path, flag: str, *, parents: bool = False) -> None:
+    """Makes the folder when it is missing. Raises `StartError` unless files can be written into it.
+
+    parents  make the folders above it as well; otherwise a missing one is taken for a typing error
+    """
     try:
-        if create:
-            folder.mkdir(parents=True, exist_ok=True)
-        if not folder.is_dir():
-            raise StartError(ExitCode.FOLDER, f"There is no folder {folder}: make it, or give {flag} another one.")
+        folder.mkdir(parents=parents, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileNotFoundError:
+        raise StartError(
+            ExitCode.FOLDER, f"There is no folder {folder.parent}: make it, or give {flag} another one."
+        ) from None
+    except FileExistsError:
+        raise StartError(ExitCode.FOLDER, f"{folder} is a file: give {flag} a folder.") from None
     except OSError as error:
         raise StartError(
             ExitCode.FOLDER, f"The folder {folder} cannot be written ({error.strerror}): give {flag} another one."

@@ -123,6 +123,7 @@ def image_reply(found: Services, image: StoredImage) -> ImageReply:
         bit_depth=info.bit_depth,
         has_alpha=info.has_alpha,
         icc=info.has_icc,
+        browsers_agree=info.browsers_agree,
         size_bytes=found.library.original_bytes(image),
     )
 
