@@ -15,8 +15,8 @@ import pytest
 from fake_engines import photo
 from lama_server import __version__
 from lama_server.cli.main import COMMANDS, main
-from lama_server.cli.serve import page_address, parser
-from lama_server.exits import ExitCode
+from lama_server.cli.serve import check_folder, page_address, parser
+from lama_server.exits import ExitCode, StartError
 from lama_server.settings import Settings
 from serving import decode, encode, rect_mask
 
@@ -69,6 +69,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--cors-origin", "example.org", "--port", "0"], ExitCode.USAGE, "https://example.org"),
         (["--host", "no.such.host.invalid", "--token", "auto"], ExitCode.USAGE, "cannot be resolved"),
         (["--output-dir", "/no/such/folder"], ExitCode.FOLDER, "--output-dir"),
+        (["--output-dir", __file__], ExitCode.FOLDER, "is a file"),
         (["--input", "/no/such/file.jpg"], ExitCode.FOLDER, "--input"),
         (["--data-dir", "/proc/nothing"], ExitCode.FOLDER, "--data-dir"),
     ],
@@ -81,6 +82,14 @@ def test_what_is_wrong_is_said_in_one_line(
     assert found == code
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_the_output_folder_is_made_when_only_its_last_part_is_missing(tmp_path: Path) -> None:
+    check_folder(tmp_path / "out", "--output-dir")
+    assert (tmp_path / "out").is_dir()
+    with pytest.raises(StartError, match=r"There is no folder .*missing: make it, or give --output-dir another one"):
+        check_folder(tmp_path / "missing" / "out", "--output-dir")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_port_in_use_is_said_with_its_own_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class AutoSave:
             return Saved()
         try:
             return Saved(name=await self._library.save(picture, name, self._folder))
-        except Exception as error:  # noqa: BLE001  the result is there: the person is told what was not saved
+        except Exception as error:  # the result is there: the person is told what was not saved
             problem = problem_of(error)
             log.warning("auto-save failed: %s", error, exc_info=error if problem.code == "server.internal" else None)
             return Saved(problem=problem)

@@ -16,8 +16,8 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 
 from . import codec, masks, saving
-from .documents import EditedImage
 from .errors import BatchInvalid, LamaServerError, MaskEmpty, SaveError
+from .layers import LayeredPixels
 
 if TYPE_CHECKING:
     from inpaint_models.inpainter import Inpainter
@@ -182,7 +182,7 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     try:
         mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
         patch = inpainter.patch(source.pixels, mask, options)
-        data = _rendered(job, EditedImage(source.pixels, [(patch.box, patch.pixels)]), source.info, writer)
+        data = _rendered(job, LayeredPixels(source.pixels, [(patch.box, lambda: patch.pixels)]), source.info, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -194,10 +194,10 @@ def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
         return job.image.read_bytes()
-    return _rendered(job, EditedImage(source.pixels), source.info, writer)
+    return _rendered(job, LayeredPixels(source.pixels), source.info, writer)
 
 
-def _rendered(job: Job, pixels: EditedImage, info: codec.ImageInfo, writer: Writer) -> bytes:
+def _rendered(job: Job, pixels: LayeredPixels, info: codec.ImageInfo, writer: Writer) -> bytes:
     return codec.render(
         job.image, pixels, info, format=job.format, quality=writer.quality, strip_metadata=writer.strip_metadata
     )

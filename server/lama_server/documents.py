@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
@@ -384,55 +384,6 @@ class Upload:
             os.fsync(self._file.fileno())
             self._file.close()
         return self._documents._commit(self._folder, self._hash.hexdigest(), name)
-
-
-class EditedImage:
-    """An image with patches laid over it, which reads no more than is asked for.
-
-    base     (H, W, C), usually a memory map
-    patches  in drawing order, each (box, pixels of the base's depth and channels)
-    """
-
-    def __init__(self, base: codec.Pixels, patches: Iterable[tuple[Box, codec.Pixels]] = ()) -> None:
-        self._base, self._patches = base, tuple(patches)
-        for box, pixels in self._patches:
-            if pixels.shape != (box.height, box.width, base.shape[2]) or pixels.dtype != base.dtype:
-                raise ValueError(f"A patch of {pixels.shape} {pixels.dtype} does not fit {tuple(box)} of {base.shape}.")
-
-    @classmethod
-    def open(cls, pixels: Path, patches: Iterable[PlacedPatch]) -> EditedImage:
-        """From the store's files. Imports OpenCV for 16 bit patches. Raises the `ImageError` subclasses, `OSError`."""
-        base = np.load(pixels, mmap_mode="r")
-        alpha = base.shape[2] == 4
-        return cls(
-            base, [(placed.box, codec.decode_patch(placed.path.read_bytes(), has_alpha=alpha)) for placed in patches]
-        )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self._base.shape
-        return shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self._base.dtype
-        return dtype
-
-    def __getitem__(self, rows_and_columns: tuple[slice, slice]) -> codec.Pixels:
-        """(rows, columns, C), always a fresh array. Slices without steps."""
-        rows, columns = rows_and_columns
-        y0, y1, y_step = rows.indices(self.shape[0])
-        x0, x1, x_step = columns.indices(self.shape[1])
-        if (y_step, x_step) != (1, 1):
-            raise ValueError("An edited image is sliced without steps.")
-        window = Box(x0, y0, max(x0, x1), max(y0, y1))
-        out = np.array(self._base[window.slices])
-        for box, pixels in self._patches:
-            shared = box.intersection(window)
-            if shared.width > 0 and shared.height > 0:
-                source = pixels[shared.shifted(-box.x0, -box.y0).slices]
-                out[shared.shifted(-window.x0, -window.y0).slices] = source
-        return cast(codec.Pixels, out)
 
 
 def write_pixels(target: Path, pixels: codec.Pixels) -> None:

@@ -19,7 +19,7 @@ const empty = initialState(
 );
 const painted = {
   ...empty,
-  image: { key: "k", name: "a.jpg", bytes: 1, width: 9, height: 9, id: null },
+  image: { key: "k", name: "a.jpg", bytes: 1, width: 9, height: 9, id: null, asPreview: false },
   timeline: begin(addShape(EMPTY, shape)),
 };
 

@@ -9,8 +9,8 @@ import numpy as np
 from .. import codec
 from ..codec.info import OUTPUTS
 from ..documents import write_pixels
-from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Picture, Rendered, RenderImage
-from .pictures import LayeredPixels
+from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
+from .pictures import open_picture
 from .worker import JobContext
 
 
@@ -44,26 +44,22 @@ class CodecHandler:
             np.save(file, mask, allow_pickle=False)
 
     def _render(self, request: RenderImage) -> Rendered:
-        pixels = _pixels(request.picture)
+        info = request.picture.info
         data = codec.render(
             request.picture.source,
-            pixels,
-            pixels.info,
+            open_picture(request.picture),
+            info,
             format=request.format,
             quality=request.quality,
             strip_metadata=request.strip_metadata,
         )
         request.target.write_bytes(data)
-        target = codec.output_format(pixels.info, request.format)
+        target = codec.output_format(info, request.format)
         return Rendered(target.media_type, target.suffix, len(data))
 
     def _preview(self, request: MakePreview) -> Rendered:
         metadata = codec.read_metadata(request.picture.source)
-        made = codec.preview(_pixels(request.picture), request.max_side, metadata)
+        made = codec.preview(open_picture(request.picture), request.max_side, metadata)
         request.target.write_bytes(made.data)
         suffix = next(kind.suffix for kind in OUTPUTS.values() if kind.media_type == made.media_type)
         return Rendered(made.media_type, suffix, len(made.data))
-
-
-def _pixels(picture: Picture) -> LayeredPixels:
-    return LayeredPixels(picture)

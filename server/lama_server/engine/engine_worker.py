@@ -20,6 +20,7 @@ from inpaint_models.registry import LoadContext
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec, masks
+from ..layers import LayeredPixels
 from .messages import (
     EngineChoice,
     Filled,
@@ -30,7 +31,7 @@ from .messages import (
     Residents,
     ResidentsReport,
 )
-from .pictures import LayeredPixels
+from .pictures import open_picture
 from .worker import JobContext
 
 PREVIEW_INTERVAL_S = 0.5
@@ -92,7 +93,7 @@ class EngineHandler:
 
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
-        source = LayeredPixels(request.picture)
+        source = open_picture(request.picture)
         options = FillOptions(**request.options)
         request.choice.entry.check_params(options.params)
         mask = read_mask(request, source)
