@@ -78,3 +78,17 @@ def mosaic(height: int, width: int) -> Photo:
     large = np.pad(large, pad, mode="symmetric")[:height, :width]
     grain = np.random.default_rng(0).normal(0, 3, large.shape).astype(np.float32)
     return np.clip(large + grain, 0, 255).astype(np.uint8)
+
+
+def disc_mask(height: int, width: int, share: float) -> HoleMask:
+    """A disc in the middle that covers a share of the picture."""
+    y, x = np.ogrid[:height, :width]
+    return np.asarray((y - height / 2) ** 2 + (x - width / 2) ** 2 < share * height * width / np.pi)
+
+
+def polygon_mask(height: int, width: int, *polygons: tuple[tuple[int, int], ...]) -> HoleMask:
+    """Filled polygons of (x, y) points."""
+    canvas = np.zeros((height, width), np.uint8)
+    for points in polygons:
+        cv2.fillPoly(canvas, [np.array(points, np.int32)], 1)
+    return canvas.astype(bool)

@@ -21,6 +21,8 @@ class Settings:
     rounds_small: int = 6
     rounds_large: int = 5
     rounds_full: int = 3
+    rounds_huge: int = 2  # on levels of more than huge_pixels, which take most of the time of a large crop
+    huge_pixels: int = 500_000
     sweeps: int = 3  # PatchMatch sweeps per round (Barnes et al. 2009, 3.2: alternating scan order)
     small_pixels: int = 40_000  # on levels up to this size any better match counts;
     keep: float = 0.6  # on larger ones, deep in the hole, only one that costs less than this share of the present

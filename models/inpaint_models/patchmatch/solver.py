@@ -105,4 +105,6 @@ def _rounds(index: int, levels: list[Level], settings: Settings) -> int:
         return settings.rounds_coarsest
     if height * width <= settings.small_pixels:
         return settings.rounds_small
+    if height * width > settings.huge_pixels:
+        return settings.rounds_huge
     return settings.rounds_large if index else settings.rounds_full
