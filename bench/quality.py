@@ -153,8 +153,8 @@ def _where_behind(found: dict[Stroke, dict[str, dict[str, list[Score]]]]) -> lis
         f"Behind in SSIM: {names or 'nowhere'}.",
         "",
         "There the hole hides things that stand nowhere else in the picture, or grain without order (grass, gravel, "
-        "fur). A smooth guess is then nearer to the truth pixel by pixel than a sharp one, though it looks like a smear: see "
-        "the sharpness, and the [contact sheet](images/contact-sheet.jpg).",
+        "fur). A smooth guess is then nearer to the truth pixel by pixel than a sharp one, though it looks like a "
+        "smear: see the sharpness, and the [contact sheet](images/contact-sheet.jpg).",
     ]
 
 
