@@ -17,7 +17,7 @@ from inpaint_models.errors import Cancelled, EngineFailed, WeightsCorrupted
 from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE, ENTRY, engine, inference
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
-from inpaint_models.ldm.engine import LdmEngine, choose_dtype, fit_colours, start_noise, whole_cells
+from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole_cells
 from inpaint_models.ldm.inference import GatheredConv3x3, WinogradConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
@@ -268,14 +268,6 @@ def test_colours_of_a_preview_are_fitted_to_the_known_cells() -> None:
 
 def test_colours_are_defined_where_nothing_is_known() -> None:
     assert torch.isfinite(fit_colours(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))).all()
-
-
-@pytest.mark.parametrize(
-    ("device", "precision", "dtype"),
-    [("cpu", "auto", torch.float32), ("cpu", "bfloat16", torch.bfloat16), ("cuda", "float16", torch.float16)],
-)
-def test_precision_is_what_was_asked_for(device: str, precision: str, dtype: torch.dtype) -> None:
-    assert choose_dtype(device, precision) == dtype
 
 
 Networks = tuple[UNetModel, Autoencoder]

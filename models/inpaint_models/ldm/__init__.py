@@ -49,5 +49,5 @@ ENTRY = ModelEntry(
         ),
     ),
     variations=True,
-    memory_bytes=1_770_000_000,
+    memory_bytes=2_300_000_000,
 )

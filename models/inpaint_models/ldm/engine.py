@@ -5,6 +5,7 @@ The autoencoder always runs in float32, since it decides about colours and runs 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import devices
 from ..errors import EngineFailed
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
@@ -28,7 +30,7 @@ from .unet import ResBlock, UNetModel
 QUIET_SECONDS = 0.2
 """Between two questions whether the answer is still wanted, while a network runs."""
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_LOG = logging.getLogger(__name__)
 
 
 class Condition(NamedTuple):
@@ -43,20 +45,12 @@ class Condition(NamedTuple):
 
 
 def load(context: LoadContext) -> LdmEngine:
-    """Reads the weights straight into the networks. Raises `WeightsError`."""
+    """Reads the weights straight into the networks. Raises `WeightsError`, `Unavailable`."""
+    device = devices.choose_device(context.device)
     with torch.device("meta"):
         unet, autoencoder = UNetModel(), Autoencoder()
     load_weights(unet, autoencoder, context.weights, copies_in=context.model_dir)
-    return LdmEngine(unet, autoencoder, device=context.device, dtype=choose_dtype(context.device, context.precision))
-
-
-def choose_dtype(device: str, precision: str) -> torch.dtype:
-    """The U-Net's number format. Where a GPU has bfloat16 it is preferred to float16, which can overflow."""
-    if precision != "auto":
-        return _DTYPES[precision]
-    if device != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return LdmEngine(unet, autoencoder, device=device, dtype=devices.choose_precision(context.precision, device))
 
 
 class LdmEngine:
@@ -70,10 +64,10 @@ class LdmEngine:
         self._unet = unet
         self._autoencoder = autoencoder
         self._pulse = Pulse()
-        _prepare(unet, self._device, dtype)
-        _prepare(autoencoder, self._device, torch.float32)
         if self._device.type == "cpu" and dtype == torch.float32:
             to_inference_form(unet)
+        _prepare(unet, self._device, dtype)
+        _prepare(autoencoder, self._device, torch.float32)
         for module in (*unet.modules(), *autoencoder.modules()):
             if isinstance(module, ResBlock | ResnetBlock):
                 module.register_forward_pre_hook(self._pulse)
@@ -88,17 +82,28 @@ class LdmEngine:
         seed: int,
         progress: Progress,
     ) -> FloatImage:
-        """Sides are multiples of 32. Raises `EngineFailed` where even float32 leads to no picture, and `Cancelled`."""
+        """Sides are multiples of 32.
+
+        Raises `EngineFailed` where even float32 leads to no picture, `OutOfMemory`, and what `progress` raises.
+        """
+        height, width = hole.shape
         run = partial(self._fill, image, hole, int(params["steps"]), str(params["sampler"]), seed, progress)
+        try:
+            with devices.out_of_memory_errors(f"Latent diffusion on {width}x{height} pixels"):
+                return self._or_in_float32(run)
+        finally:
+            self._pulse.rest()
+
+    def _or_in_float32(self, run: Callable[[], FloatImage]) -> FloatImage:
+        """What `run` returns; where half precision fails, what it returns in full precision."""
         try:
             return run()
         except EngineFailed:
             if self._dtype == torch.float32:
                 raise
+            _LOG.warning("Latent diffusion's values in %s are not finite; they are computed in float32.", self._dtype)
             with self._in_float32():
                 return run()
-        finally:
-            self._pulse.rest()
 
     def _fill(
         self, image: FloatImage, hole: HoleMask, steps: int, sampler: str, seed: int, progress: Progress

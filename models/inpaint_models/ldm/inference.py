@@ -55,15 +55,22 @@ _OUTPUT = [
 
 
 def to_inference_form(network: nn.Module) -> None:
-    """Replaces the 3x3 convolutions of a network in float32 on the CPU, one at a time, freeing the old weights."""
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and _is_wide_3x3(child):
-                few = child.weight.numel() <= MAX_WINOGRAD_WEIGHTS
-                setattr(parent, name, WinogradConv3x3(child) if few else GatheredConv3x3(child))
+    """Replaces the 3x3 convolutions of a network in float32 on the CPU, freeing each one's weights before the next."""
+    parents = [module for module in network.modules() if not isinstance(module, nn.Conv2d)]
+    for parent in parents:
+        for name in [name for name, child in parent.named_children() if _is_wide_3x3(child)]:
+            setattr(parent, name, _by_products(parent.get_submodule(name)))
 
 
-def _is_wide_3x3(conv: nn.Conv2d) -> bool:
+def _by_products(conv: nn.Module) -> nn.Module:
+    assert isinstance(conv, nn.Conv2d)
+    few = conv.weight.numel() <= MAX_WINOGRAD_WEIGHTS
+    return WinogradConv3x3(conv) if few else GatheredConv3x3(conv)
+
+
+def _is_wide_3x3(conv: nn.Module) -> bool:
+    if not isinstance(conv, nn.Conv2d):
+        return False
     same_size = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
     return same_size and min(conv.in_channels, conv.out_channels) >= MIN_CHANNELS
 
