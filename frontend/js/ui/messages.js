@@ -65,7 +65,7 @@ export function createMessages() {
     complain(error, retry) {
       const { title, cause, hint, code, retryable, report } = explain(error);
       if (code === "job.cancelled") return;
-      if (code === "page.error") console.warn(error);
+      if (code === "page.error") console.error(error);
       for (const old of list.querySelectorAll(`[data-code="${CSS.escape(code)}"]`)) old.remove();
       const acts = retry && (retryable || code === "engine.failed") ? [{ label: t("Try again"), act: retry }] : [];
       const toast = build(t(title), "bad", acts, [cause, t(hint), report ? t("Report id: {id}", { id: report }) : ""]);

@@ -1,0 +1,180 @@
+"""Drives the page as a person would, and starts the server that it talks to."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+LAN_NAME = "lan.test"
+"""A name that is no loopback name, so that the page under it is no secure context; it leads to this machine all the same."""
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_PATHS = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
+START_S = 60.0
+PATIENCE_S = 60.0
+"""How long anything may take before a test fails: far beyond what it does take, on any machine."""
+
+Point = tuple[float, float]
+
+
+def find_chromium() -> str:
+    """Path of the system's Chromium. Raises FileNotFoundError when there is none: browser tests never skip."""
+    named = os.environ.get("CHROMIUM")
+    for candidate in [named] if named else [*CHROMIUM_NAMES, *CHROMIUM_PATHS]:
+        if path := shutil.which(candidate):
+            return path
+    raise FileNotFoundError("Chromium is needed for the browser tests. Install it, or set CHROMIUM to its path.")
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(
+        executable_path=find_chromium(),
+        args=["--no-sandbox", f"--host-resolver-rules=MAP {LAN_NAME} 127.0.0.1"],
+    )
+
+
+@dataclass
+class Server:
+    """A lama-server of its own, as a process."""
+
+    data_dir: Path
+    arguments: Sequence[str] = ()
+    port: int = 0
+    process: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def lan_url(self) -> str:
+        return f"http://{LAN_NAME}:{self.port}/"
+
+    def start(self) -> None:
+        """Returns when it answers; on the port it had before, if it had one."""
+        paths = [str(ROOT / "server"), str(ROOT / "models"), os.environ.get("PYTHONPATH", "")]
+        command = [sys.executable, "-m", "lama_server", "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        self.process = subprocess.Popen(
+            [*command, "--allow-host", LAN_NAME, "--offline", "--log-level", "warning", *self.arguments],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            line = self.process.stdout.readline()
+            if found := re.search(r"http://[^\s/]*:(\d+)/", line):
+                self.port = int(found.group(1))
+                return
+            if not line and self.process.poll() is not None:
+                break
+        raise RuntimeError(f"The server did not start; exit code {self.process.poll()}.")
+
+    def kill(self) -> None:
+        """As a power cut would: nothing is told, nothing is written."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.send_signal(how)
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+
+@contextmanager
+def running_server(data_dir: Path, *arguments: str) -> Iterator[Server]:
+    server = Server(data_dir, arguments)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+
+
+class App:
+    """The open page, in the words of somebody who uses it. Points are in pixels of the photo."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def read(self, expression: str) -> Any:
+        """The value of a JavaScript expression; `state` is the page's state and `doc` its document."""
+        return self.page.evaluate(
+            "() => { const state = lama.state(); const doc = state.timeline.steps[state.timeline.at].doc;"
+            f" return ({expression}); }}"
+        )
+
+    def wait(self, expression: str, patience_s: float = PATIENCE_S) -> None:
+        """Polls from here: the page's own policy forbids it to evaluate strings."""
+        deadline = time.monotonic() + patience_s
+        while not self.read(expression):
+            if time.monotonic() > deadline:
+                toasts = self.page.locator("#toasts").inner_text()
+                raise AssertionError(
+                    f"It never came true: {expression}\nToasts: {toasts!r}\nJob: {self.read('state.job')}"
+                )
+            self.page.wait_for_timeout(25)
+
+    def open(self, photo: Path) -> None:
+        self.page.set_input_files("#files", photo)
+        self.wait(f"state.image?.name === {photo.name!r}")
+
+    def wait_for_edits(self, count: int) -> None:
+        self.wait(f"doc.edits.length === {count} && state.job === null")
+
+    def on_screen(self, point: Point) -> Point:
+        view = self.read("state.view")
+        return point[0] * view["scale"] + view["x"], point[1] * view["scale"] + view["y"]
+
+    def paint(self, points: Sequence[Point], *, steps: int = 6, button: str = "left") -> None:
+        """Drags the pointer along the points: real pointer events."""
+        mouse = self.page.mouse
+        mouse.move(*self.on_screen(points[0]))
+        mouse.down(button=button)
+        for point in points[1:]:
+            mouse.move(*self.on_screen(point), steps=steps)
+        mouse.up(button=button)
+
+    def fill_on_release(self, wanted: bool) -> None:
+        self.page.locator("#auto").set_checked(wanted)
+
+    def colour_at(self, point: Point) -> list[int]:
+        """RGB on the image canvas."""
+        x, y = self.on_screen(point)
+        return self.read(f"lama.stage.probe({x}, {y}).slice(0, 3)")
+
+    def ink_at(self, point: Point) -> int:
+        """0 to 255."""
+        x, y = self.on_screen(point)
+        return self.read(f"lama.stage.probeInk({x}, {y})")
+
+    def settle(self) -> None:
+        """Two frames: everything asked for so far is drawn."""
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
+
+    def download(self, to: Path) -> Path:
+        with self.page.expect_download() as download:
+            self.page.keyboard.press("Control+s")
+        download.value.save_as(to)
+        return to

@@ -1,0 +1,96 @@
+"""Work survives a reload, and the server's sudden end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import OpenApp
+from driver import Server, running_server
+
+REFUSED = (
+    "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|ERR_SOCKET_NOT_CONNECTED"
+)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    with running_server(tmp_path / "data", "--model", "opencv") as server:
+        yield server
+
+
+def test_a_killed_server_comes_back_and_the_page_goes_on(
+    open_app: OpenApp, own_server: Server, photos: Path, tmp_path: Path, tolerated: list[str]
+) -> None:
+    tolerated.append(REFUSED)
+    app = open_app(own_server.url)
+    app.open(photos / "astronaut.png")
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    app.fill_on_release(False)
+    app.paint([(60.0, 160.0), (90.0, 160.0)])
+
+    own_server.kill()
+    app.page.keyboard.press("Enter")
+    app.page.locator("#unreachable").wait_for()
+    assert app.read("doc.draft.length === 1 && doc.edits.length === 1 && state.job !== null")
+    app.paint([(60.0, 260.0), (90.0, 260.0)])  # painting goes on without a server
+    assert app.read("doc.draft.length") == 2
+
+    own_server.start()
+    app.wait_for_edits(2)
+    assert app.page.locator("#unreachable").is_hidden()
+    assert app.read("doc.draft.length") == 1, "what was painted meanwhile waits"
+    app.page.keyboard.press("Enter")
+    app.wait_for_edits(3)
+    assert app.download(tmp_path / "after.png").stat().st_size > 0
+
+
+def test_an_emptied_store_gets_the_photo_again_without_a_word(
+    open_app: OpenApp, own_server: Server, photos: Path, tolerated: list[str]
+) -> None:
+    tolerated.append("404")
+    app = open_app(own_server.url)
+    app.open(photos / "chelsea.jpg")
+    app.wait("state.image.id !== null")
+    own_server.kill()
+    own_server.data_dir = own_server.data_dir.with_name("another")
+    own_server.start()
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    assert app.page.locator(".toast").count() == 0
+
+
+def test_a_reload_brings_back_photo_fills_strokes_and_their_history(open_app: OpenApp, photos: Path) -> None:
+    app = open_app()
+    app.open(photos / "astronaut.png")
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    app.fill_on_release(False)
+    app.paint([(60.0, 160.0), (90.0, 160.0)])
+    filled = app.colour_at((75, 60))
+    app.page.reload()
+    app.wait("state.image !== null")
+    app.settle()
+    assert app.read("[doc.edits.length, doc.draft.length]") == [1, 1]
+    assert app.ink_at((75, 160)) == 255
+    assert app.colour_at((75, 60)) == filled
+    app.page.keyboard.press("Control+z")
+    app.page.keyboard.press("Control+z")
+    app.settle()
+    assert app.read("[doc.edits.length, doc.draft.length]") == [0, 1]
+    assert app.read("state.prefs.auto") is False
+
+
+def test_a_new_window_offers_the_last_session(open_app: OpenApp, photos: Path) -> None:
+    app = open_app()
+    app.open(photos / "coffee.jpg")
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    app.page.wait_for_timeout(800)
+    second = app.page.context.new_page()
+    second.goto(app.page.url)
+    second.get_by_role("button", name="Continue coffee.jpg").click()
+    second.locator("#fills button").wait_for()
+    second.close()
