@@ -62,7 +62,9 @@ def open_app(browser: Browser, server: Server, tolerated: list[str]) -> Iterator
         if script:
             page.add_init_script(script)
         page.goto(url or server.url)
-        return App(page)
+        app = App(page)
+        app.settle()  # a browser drops what is typed before it has drawn the page once
+        return app
 
     yield open_page
     for context in contexts:

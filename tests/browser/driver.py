@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 LAN_NAME = "lan.test"
-"""A name that is no loopback name, so that the page under it is no secure context; it leads to this machine all the same."""
+"""No loopback name, so that the page under it is no secure context; it leads to this machine all the same."""
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_PATHS = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
@@ -170,7 +170,7 @@ class App:
     def settle(self) -> None:
         """Two frames: everything asked for so far is drawn."""
         self.page.evaluate(
-            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => null)"
         )
 
     def download(self, to: Path) -> Path:

@@ -99,6 +99,8 @@ def test_shift_click_joins_by_a_straight_line_and_the_right_button_erases(app: A
     app.open(photos / "astronaut.png")
     app.fill_on_release(False)
     app.paint([(100.0, 100.0)])
+    app.settle()
+    assert app.ink_at((100, 100)) == 255, "a click is a dab"
     app.page.keyboard.down("Shift")
     app.paint([(300.0, 100.0)])
     app.page.keyboard.up("Shift")

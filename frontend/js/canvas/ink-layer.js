@@ -27,10 +27,14 @@ function pathOf(shape) {
   return path;
 }
 
-/** A lone point becomes a line of no length, which a round cap makes a dab. @param {Path2D | CanvasRenderingContext2D} path @param {readonly import("../core/view.js").ImagePoint[]} points */
+/** Browsers draw no cap on a line of no length. */
+const DAB = 0.01;
+
+/** A lone point becomes a line that is next to none, which round caps make a dab. @param {Path2D | CanvasRenderingContext2D} path @param {readonly import("../core/view.js").ImagePoint[]} points */
 function trace(path, points) {
   path.moveTo(points[0].x, points[0].y);
-  for (const point of points.length > 1 ? points.slice(1) : points) path.lineTo(point.x, point.y);
+  if (points.length === 1) path.lineTo(points[0].x + DAB, points[0].y);
+  for (const point of points.slice(1)) path.lineTo(point.x, point.y);
 }
 
 /** @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape */

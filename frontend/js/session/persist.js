@@ -32,6 +32,7 @@ export function createPersistence(failed) {
     return new Promise((resolve, reject) => {
       const transaction = database.transaction(store, mode);
       const request = act(transaction.objectStore(store));
+      transaction.commit?.(); // at once: the page may be on its way out
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error);
     });

@@ -23,7 +23,7 @@ import { Trouble } from "../core/protocol.js";
 import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
 
-const SAVE_AFTER_MS = 500;
+const SAVE_AFTER_MS = 300;
 const HERE = "lama-server.session";
 const PREVIEW_PX = 4096;
 /** Phones that do not say how much memory they have get previews of photos larger than this. */
@@ -53,6 +53,7 @@ export function createSession(ports) {
   store.watch((state) => state.results, saveSoon, false);
   store.watch((state) => state.image, saveSoon, false);
   addEventListener("pagehide", () => void flush());
+  addEventListener("visibilitychange", () => document.hidden && void flush());
 
   /** @param {OpenImage} image @param {Partial<Session>} [from] */
   const enter = (image, from) => {
