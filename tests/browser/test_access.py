@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OpenApp
 from driver import ROOT, App, Server
+
+from conftest import OpenApp
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
@@ -42,19 +43,24 @@ def test_axe_finds_nothing_on_the_empty_page_and_with_a_result(open_app: OpenApp
     assert violations(app) == []
 
 
+def tab_to(app: App, selector: str) -> None:
+    """Presses Tab until the focus is there."""
+    for _ in range(40):
+        if app.page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+        app.page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never reached {selector}")
+
+
 def test_a_photo_is_filled_and_downloaded_with_the_keyboard_alone(app: App, photos: Path, tmp_path: Path) -> None:
     keyboard = app.page.keyboard
+    tab_to(app, "#empty [data-command=open]")
     with app.page.expect_file_chooser() as chooser:
-        keyboard.press("o")
+        keyboard.press("Enter")
     chooser.value.set_files(photos / "astronaut.png")
     app.wait("state.image !== null")
     keyboard.press("r")
-    for _ in range(30):
-        if app.page.evaluate("() => document.activeElement?.id === 'stage'"):
-            break
-        keyboard.press("Tab")
-    else:
-        raise AssertionError("Tab never reached the photo")
+    tab_to(app, "#stage")
     keyboard.press("Shift+ArrowLeft")
     keyboard.press("Enter")
     for key in ("Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown"):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import OpenApp
 from driver import App, Server, running_server
+
+from conftest import OpenApp
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OpenApp
 from driver import App, Server
 from numpy.typing import NDArray
 from PIL import Image
 
+from conftest import OpenApp
 from lama_server.masks import rasterise
 from lama_server.shapes import Stroke
 

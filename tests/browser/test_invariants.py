@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import OpenApp
 from playwright.sync_api import Request
+
+from conftest import OpenApp
 
 WATCH = """
 (() => {
