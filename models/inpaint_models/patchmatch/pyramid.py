@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -35,14 +36,18 @@ class Level:
         return self.depth > 0
 
 
-def build(image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings) -> list[Level]:
+def build(
+    image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]
+) -> list[Level]:
     """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels."""
     values, known = describe(image, ~hole), ~hole
+    poll()
     levels = [_level(values, hole, settings)]
     reach = float(levels[0].depth.max())
     while min(known.shape) // 2 >= settings.coarsest_side_px:
         if reach <= settings.reach_px and known.size <= settings.small_pixels:
             break
+        poll()
         values, known = halve(values, known)
         level = _level(values, ~known, settings)
         if level.patches.sources.size < 4 * PATCH * PATCH:

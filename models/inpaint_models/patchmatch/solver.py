@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from . import pyramid
 from .bands import Bands
 from .features import to_bytes
-from .matching import Matches, find_patches, finer_matches, improve, random_matches, search_for
+from .matching import PATCH, Matches, finer_matches, improve, random_matches, search_for
 from .pyramid import Level
 from .settings import Settings
 from .voting import elect, vote
@@ -38,6 +39,7 @@ def find_origin(
     """
     if not can_solve(hole):
         return None
+    bands.poll()
     if hole.size <= settings.max_pixels and max(hole.shape) <= settings.max_side:
         return solve(image, hole, seed=seed, settings=settings, bands=bands, report=report)
     half, known = pyramid.halve(image, ~hole)
@@ -67,7 +69,7 @@ def solve(
     report: Report,
 ) -> NDArray[np.int32]:
     """As find_origin, at the picture's own size; it must have at least one patch of known pixels."""
-    levels = pyramid.build(image, hole, settings)
+    levels = pyramid.build(image, hole, settings, bands.poll)
     rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
     work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
     done, total = 0, sum(work)
@@ -91,7 +93,8 @@ def solve(
 
 def can_solve(hole: NDArray[np.bool_]) -> bool:
     """Whether there is anything to copy from: a whole patch of known pixels."""
-    return find_patches(hole).sources.size > 0
+    known, patch = (~hole).astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)
+    return bool(cv2.erode(known, patch, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)).any())
 
 
 def _begin(level: Level, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Matches]:
