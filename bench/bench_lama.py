@@ -1,0 +1,146 @@
+"""LaMa's inference form against a TorchScript file of the readable network, which is what others run.
+
+Both get the same weights, the same picture and the same threads, and take turns in one process. Peak memory is that of
+a fresh process which loads the weights from a file and fills twice. A GPU is measured too when there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from inpaint_models import devices
+from inpaint_models.lama.inference import FoldedGenerator
+from inpaint_models.lama.network import FFCResNetGenerator
+
+from .measure import ROOT, Row, in_fresh_process, interleaved
+
+SIDES_PX = (512, 1024)
+RUNS = {512: 5, 1024: 3}
+FORMATS = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
+
+
+def rows() -> list[Row]:
+    state = synthetic_weights()
+    found: list[Row] = []
+    for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+        for side_px in SIDES_PX:
+            found += measure(state, device, side_px)
+    return found
+
+
+def measure(state: dict[str, Tensor], device: str, side_px: int) -> list[Row]:
+    """One row for TorchScript in float32 and one for each format that the device is good at."""
+    x = masked_picture(side_px).to(device)
+    traced = torchscript(state).to(device)
+    networks: dict[str, Callable[[Tensor], Tensor]] = {"TorchScript float32": traced}
+    for dtype in {torch.float32: None, devices.choose_precision("auto", device): None}:
+        networks[FORMATS[dtype]] = FoldedGenerator(state, device=torch.device(device), dtype=dtype)
+    with torch.inference_mode():
+        ms = interleaved({name: partial(run, network, x) for name, network in networks.items()}, runs=RUNS[side_px])
+        answers = {name: run(network, x) for name, network in networks.items()}
+    exact = answers["TorchScript float32"]
+    hole = x[:, 3:].expand_as(exact).bool()
+    peaks = peak_memory(state, tuple(networks), side_px) if device == "cpu" else {}
+    return [
+        Row(
+            engine="lama",
+            what="TorchScript" if "TorchScript" in name else "inference form",
+            size=f"{side_px}x{side_px}",
+            device=device,
+            precision=name.split()[-1],
+            threads=torch.get_num_threads(),
+            ms=ms[name],
+            runs=RUNS[side_px],
+            peak_mib=peaks.get(name),
+            ratio=ms["TorchScript float32"] / ms[name],
+            against="TorchScript float32",
+            note=error_in_levels((answers[name] - exact)[hole]),
+        )
+        for name in networks
+    ]
+
+
+def run(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    predicted = network(x)
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return predicted
+
+
+def error_in_levels(difference: Tensor) -> str:
+    levels = 255 * difference.abs()
+    return f"in the hole: mean {levels.mean():.2g}, max {levels.max():.2g} levels of 255 from TorchScript"
+
+
+def peak_memory(state: dict[str, Tensor], names: tuple[str, ...], side_px: int) -> dict[str, float]:
+    """MiB at most, by the names of `measure`."""
+    with tempfile.TemporaryDirectory() as folder:
+        traced, tensors = Path(folder) / "lama.pt", Path(folder) / "lama.safetensors"
+        torchscript(state).save(str(traced))
+        save_file(state, tensors)
+        files = {name: traced if "TorchScript" in name else tensors for name in names}
+        return {
+            name: in_fresh_process(
+                "bench.bench_lama:fill_twice",
+                {"file": str(file), "precision": name.split()[-1], "side_px": side_px},
+                threads=torch.get_num_threads(),
+            )["peak_mib"]
+            for name, file in files.items()
+        }
+
+
+def fill_twice(file: str, precision: str, side_px: int) -> dict[str, Any]:
+    """The work of a fresh process."""
+    if file.endswith(".pt"):
+        network: Any = torch.jit.load(file)
+    else:
+        dtype = devices.choose_precision(precision, "cpu")
+        network = FoldedGenerator(load_file(file), device=torch.device("cpu"), dtype=dtype)
+    x = masked_picture(side_px)
+    with torch.inference_mode():
+        network(x)
+        network(x)
+    return {}
+
+
+def synthetic_weights() -> dict[str, Tensor]:
+    """The weights of the parity tests: features and answers have the spread of a trained network's."""
+    sys.path.append(os.fspath(ROOT / "tests"))
+    from parity import weights
+
+    tensors = weights.state_dict(weights.read_manifest("lama"), "generator")
+    return {key.removeprefix("generator."): torch.from_numpy(value) for key, value in tensors.items()}
+
+
+def torchscript(state: dict[str, Tensor]) -> torch.jit.ScriptModule:
+    with torch.device("meta"):
+        network = FFCResNetGenerator()
+    network.load_state_dict(state, assign=True)
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        traced: torch.jit.ScriptModule = torch.jit.trace(
+            network.eval().requires_grad_(False), torch.rand(1, 4, 64, 64), check_trace=False
+        )
+    return traced
+
+
+def masked_picture(side_px: int) -> Tensor:
+    """Noise with a hole in its middle ninth: (1, 4, side, side)."""
+    x = torch.from_numpy(np.random.default_rng(0).random((1, 4, side_px, side_px), dtype=np.float32))
+    middle = slice(side_px // 3, 2 * side_px // 3)
+    x[:, 3] = 0
+    x[:, 3, middle, middle] = 1
+    x[:, :3] *= 1 - x[:, 3:]
+    return x
