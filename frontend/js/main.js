@@ -107,7 +107,10 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
 
 function insets() {
   const narrow = innerWidth <= 720;
-  return { top: 64, right: 16, bottom: narrow ? 140 : 96, left: narrow ? 16 : 72 };
+  const state = store.get();
+  const strip = documentOf(state).edits.length > 0 ? 84 : 0;
+  const drawer = state.selected && !narrow ? 292 : 0;
+  return { top: 64, right: 16 + drawer, bottom: (narrow ? 140 : 96) + strip, left: narrow ? 16 : 72 };
 }
 
 function fitPhoto() {

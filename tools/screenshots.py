@@ -1,0 +1,99 @@
+"""Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,answers,phone}.png.
+
+Run as `make screenshots`. Drives the real server with a real photograph (scikit-image's astronaut) and an engine that
+needs no weights, so that the pictures can be taken on any machine, offline.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import skimage.data
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+
+from driver import App, launch_chromium, running_server  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+COLOURS = 256
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+BADGE = [(287.0, 349.0), (322.0, 355.0), (289.0, 364.0), (322.0, 368.0)]
+"""The name badge on the astronaut's chest: cloth all round it, so that it can be continued."""
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        photo = Path(folder) / "astronaut.jpg"
+        Image.fromarray(skimage.data.astronaut()).save(photo, quality=95)
+        browser = launch_chromium(playwright)
+        with running_server(Path(folder) / "data", "--model", "patchmatch") as server:
+            desktop = browser.new_context(viewport=DESKTOP, color_scheme="light").new_page()
+            desktop.goto(server.url)
+            take_desktop(App(desktop), photo)
+            phone = browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True).new_page()
+            phone.goto(server.url)
+            take_phone(App(phone), photo)
+        browser.close()
+
+
+def take_desktop(app: App, photo: Path) -> None:
+    keep(app.page, "empty")
+    app.open(photo)
+    app.fill_on_release(False)
+    app.page.locator("#brush-size").fill("60")
+    paint_badge(app)
+    keep(app.page, "painting")
+    app.page.mouse.up()
+    app.page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    app.page.keyboard.press("0")
+    app.page.mouse.move(1200, 400)
+    keep(app.page, "result")
+    app.page.keyboard.press("/")
+    app.page.evaluate("() => document.activeElement.blur()")
+    keep(app.page, "compare")
+    app.page.keyboard.press("/")
+    app.page.keyboard.press("v")
+    app.page.keyboard.press("0")
+    app.page.keyboard.press("m")
+    app.wait("state.job === null && Object.values(state.results)[0].length === 5")
+    keep(app.page, "answers")
+
+
+def take_phone(app: App, photo: Path) -> None:
+    app.open(photo)
+    paint_badge(app)
+    app.settle()
+    keep(app.page, "phone")
+    app.page.mouse.up()
+    app.wait_for_edits(1)
+
+
+def paint_badge(app: App) -> None:
+    """Leaves the button pressed: the stroke can be seen."""
+    app.page.mouse.move(*app.on_screen(BADGE[0]))
+    app.page.mouse.down()
+    for point in BADGE[1:]:
+        app.page.mouse.move(*app.on_screen(point), steps=8)
+
+
+def keep(page: Page, name: str) -> None:
+    """A picture with a palette: a photograph in a page stays below 250 KB that way."""
+    page.wait_for_timeout(500)
+    path = IMAGES / f"{name}.png"
+    page.screenshot(path=path)
+    with Image.open(path) as picture:
+        full = picture.convert("RGB")
+    palette = full.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
+    full.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
