@@ -63,6 +63,16 @@ def find_patches(hole: NDArray[np.bool_]) -> Patches:
     )
 
 
+def thinned(patches: Patches, allowed: NDArray[np.bool_]) -> Patches:
+    """The same targets with the sources that are allowed, (H, W); as they are if next to nothing would be left."""
+    kept = patches.sources[allowed.ravel()[patches.sources]]
+    if kept.size < 4 * PATCH * PATCH:
+        return patches
+    role = np.where(patches.role == _SOURCE, np.uint8(_NEITHER), patches.role)
+    role.ravel()[kept] = _SOURCE
+    return Patches(role, patches.targets, kept)
+
+
 @dataclass(frozen=True)
 class Matches:
     """What each target patch of a level looks like: changed in place by sweeps.

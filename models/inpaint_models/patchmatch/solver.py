@@ -6,6 +6,7 @@ Wexler et al. 2007, Barnes et al. 2009, Newson et al. 2014 (see matching.py and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from . import pyramid
 from .bands import Bands
 from .features import to_bytes
-from .matching import PATCH, Matches, finer_matches, improve, random_matches, search_for
+from .matching import PATCH, finer_matches, improve, random_matches, search_for, thinned
 from .pyramid import Level
 from .settings import Settings
 from .voting import elect, vote
+
+_CELLS = 8  # along each side of the picture
+_USED_CELLS = 0.5
 
 Report = Callable[[int, int, NDArray[np.uint8]], None]
 """Called with the work done, the whole work, and the features at the end of a round: (h, w, FEATURES), a level's."""
@@ -75,7 +79,8 @@ def solve(
     done, total = 0, sum(work)
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
-    features, matches = _begin(levels[-1], rng)
+    levels[-1], features = _begin(levels[-1], seed, rng)
+    matches = random_matches(levels[-1].patches, rng)
     for index in reversed(range(len(levels))):
         level = levels[index]
         if index < len(levels) - 1:
@@ -97,9 +102,21 @@ def can_solve(hole: NDArray[np.bool_]) -> bool:
     return bool(cv2.erode(known, patch, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)).any())
 
 
-def _begin(level: Level, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Matches]:
-    smooth = pyramid.fill_smoothly(level.features.astype(np.float32), ~level.hole)
-    return to_bytes(smooth), random_matches(level.patches, rng)
+def _begin(level: Level, seed: int, rng: np.random.Generator) -> tuple[Level, NDArray[np.uint8]]:
+    """The coarsest level, where the structure is decided, and its features with the hole filled smoothly.
+
+    Seed 0 is the best answer known: it uses all of the picture. For another one random cells of the picture neither
+    colour the hole nor may be copied from, which leads to another structure.
+    """
+    height, width = level.shape
+    used = np.ones(level.shape, np.bool_)
+    if seed:
+        cells = rng.random((_CELLS, _CELLS)) < _USED_CELLS
+        used = cells[np.arange(height)[:, None] * _CELLS // height, np.arange(width) * _CELLS // width]
+    shown = used & ~level.hole
+    smooth = pyramid.fill_smoothly(level.features.astype(np.float32), shown if shown.any() else ~level.hole)
+    features = np.where(level.hole[..., None], to_bytes(smooth), level.features)
+    return replace(level, patches=thinned(level.patches, used)), features
 
 
 def _rounds(index: int, levels: list[Level], settings: Settings) -> int:
