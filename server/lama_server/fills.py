@@ -194,6 +194,7 @@ class Fills:
             model=made.model,
             seed=seed,
             ms=ms,
+            load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
             patch=patch_reply(edit),
         )

@@ -184,6 +184,8 @@ class PreviewEvent(_Out):
 
 
 class ResultEvent(_Out):
+    """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model."""
+
     type: Literal["result"]
     job: str
     run: int
@@ -191,6 +193,7 @@ class ResultEvent(_Out):
     model: str
     seed: int
     ms: int
+    load_ms: int
     strategy: str
     patch: PatchReply
 

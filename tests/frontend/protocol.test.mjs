@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { estimate, remember } from "../../frontend/js/core/eta.js";
 import { editRequest, explain, formatBytes, readLine, Trouble } from "../../frontend/js/core/protocol.js";
 import { DEFAULT_PREFS, downloadPercent, initialState, workingModel } from "../../frontend/js/core/state.js";
 
@@ -75,12 +74,4 @@ test("while the wanted model downloads, the best one that is ready works", () =>
   assert.equal(downloadPercent(lama), 40);
   const later = { ...state, models: state.models.map((each) => ({ ...each, state: /** @type {const} */ ("ready") })) };
   assert.equal(workingModel(later)?.name, "lama");
-});
-
-test("the estimate is the median of fills of about the same size", () => {
-  let timings = {};
-  for (const ms of [100, 90, 5000]) timings = remember(timings, "lama", 512 * 512, ms);
-  assert.equal(estimate(timings, "lama", 500 * 500), 100);
-  assert.equal(estimate(timings, "lama", 4000 * 4000), null);
-  assert.equal(estimate(timings, "opencv", 512 * 512), null);
 });

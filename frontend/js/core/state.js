@@ -35,6 +35,8 @@
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
+ * @property {import("./eta.js").Mark | null} mark
+ * @property {number | null} endsAt  performance.now() at which its stage should be over; null until that can be told
  * @property {string | null} preview  object URL
  *
  * @typedef {object} Job
@@ -46,7 +48,7 @@
  * @property {Box} box
  * @property {number} startedAt  performance.now()
  * @property {number | null} position  in the server's queue
- * @property {number | null} expected  milliseconds
+ * @property {number | null} usual  milliseconds that one such run took lately
  * @property {readonly JobRun[]} runs
  *
  * @typedef {object} Prefs

@@ -35,7 +35,7 @@
  */
 
 import { chooseAnswer, commitEdit, parentsOf, shownEdits } from "../core/document.js";
-import { estimate, remember } from "../core/eta.js";
+import { endOfStage, estimate, marked, remember } from "../core/eta.js";
 import { editRequest, readLine, Trouble } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { chosenParams, documentOf, findModel, workingModel } from "../core/state.js";
@@ -100,7 +100,7 @@ export function createJobs(ports) {
     jobs += 1;
     const state = store.get();
     const box = unionBounds(wanted.shapes) ?? { x: 0, y: 0, width: 1, height: 1 };
-    const first = estimate(state.prefs.timings, wanted.runs[0].model, box.width * box.height);
+    const work = { ...wanted.runs[0], strategy: state.prefs.strategy };
     /** @type {Job} */
     const job = {
       number: jobs,
@@ -111,13 +111,15 @@ export function createJobs(ports) {
       box,
       startedAt: performance.now(),
       position: null,
-      expected: first === null ? null : first * wanted.runs.length,
+      usual: estimate(state.prefs.timings, work, box.width * box.height),
       runs: wanted.runs.map(({ model, seed }) => ({
         model,
         seed,
         status: "waiting",
         stage: "",
         fraction: -1,
+        mark: null,
+        endsAt: null,
         preview: null,
       })),
     };
@@ -182,9 +184,8 @@ export function createJobs(ports) {
     if (signal.aborted || !line) return;
     if (line.type === "queued") updateJob({ position: line.position });
     else if (line.type === "progress") {
-      const fraction = line.total > 0 ? line.step / line.total : -1;
       updateJob({ position: null });
-      updateRun(line.run, { status: "running", stage: line.stage, fraction });
+      updateRun(line.run, { status: "running", ...progressed(store.get().job?.runs[line.run].mark ?? null, line) });
     } else if (line.type === "preview") {
       const blob = await ports.api.blob(line.url, { signal });
       updateRun(line.run, { preview: ports.previewUrl(blob, `preview-${line.run}`) });
@@ -232,28 +233,31 @@ export function createJobs(ports) {
   const receive = async (line, wanted, signal) => {
     await ports.keepPatch(line.edit, await ports.api.blob(line.patch.url, { signal }));
     if (signal.aborted) return;
-    const { model, seed, ms, strategy, patch, edit } = line;
+    const { model, seed, ms, load_ms, strategy, patch, edit } = line;
     /** @type {Answer} */
     const answer = { edit, model, seed, ms, strategy, patch, params: wanted.runs[line.run].params ?? {} };
-    addAnswer(wanted.key, answer, wanted.shapes);
+    addAnswer(wanted, answer);
+    learn(wanted, answer, ms - load_ms);
     show(wanted, edit);
     const title = findModel(store.get(), model)?.title ?? model;
     ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
   };
 
-  /** @param {string} key @param {Answer} answer @param {readonly Shape[]} shapes */
-  const addAnswer = (key, answer, shapes) => {
-    const box = unionBounds(shapes);
-    store.update((state) => {
-      const answers = state.results[key] ?? [];
+  /** @param {Wanted} wanted @param {Answer} answer */
+  const addAnswer = ({ key }, answer) =>
+    store.update(({ results }) => {
+      const answers = results[key] ?? [];
       const known = answers.some((each) => each.edit === answer.edit);
-      const timings = remember(state.prefs.timings, answer.model, box ? box.width * box.height : 1, answer.ms);
-      return {
-        results: known ? state.results : { ...state.results, [key]: [...answers, answer] },
-        prefs: { ...state.prefs, timings },
-      };
+      return known ? {} : { results: { ...results, [key]: [...answers, answer] } };
     });
-  };
+
+  /** @param {Wanted} wanted @param {Answer} answer @param {number} ms without loading the model, which happens once */
+  const learn = ({ shapes }, { model, params }, ms) =>
+    store.update(({ prefs }) => {
+      const box = unionBounds(shapes) ?? { width: 1, height: 1 };
+      const work = { model, params, strategy: prefs.strategy };
+      return { prefs: { ...prefs, timings: remember(prefs.timings, work, box.width * box.height, ms) } };
+    });
 
   /** @param {Wanted} wanted @param {string} edit */
   const show = (wanted, edit) => {
@@ -315,6 +319,14 @@ export function createJobs(ports) {
     },
     busy: () => running !== null,
   };
+}
+
+/** @param {import("../core/eta.js").Mark | null} last @param {import("../core/protocol.js").ProgressLine} line */
+function progressed(last, { stage, step, total }) {
+  const now = performance.now();
+  const fraction = total > 0 ? step / total : -1;
+  const mark = marked(last, stage, fraction, now);
+  return { stage, fraction, mark, endsAt: endOfStage(mark, fraction, now) };
 }
 
 /** @param {Job} job @param {import("../core/document.js").Doc} doc */

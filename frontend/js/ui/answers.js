@@ -9,6 +9,9 @@ import { documentOf, findModel, shownAnswer, usable, workingModel } from "../cor
 import { find, findButton, make, roving, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
+/** What the model saw, by the strategy that the answer names. @type {Readonly<Record<string, string>>} */
+const AREAS = { crop: "saw the surroundings", resize: "saw the whole photo, scaled", original: "saw the whole photo" };
+
 /**
  * @param {import("../core/store.js").Store<State>} store
  * @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
@@ -78,6 +81,7 @@ export function createAnswers(store, bitmaps, acts) {
     const facts = [
       variations ? t("seed {n}", { n: answer.seed }) : "",
       ...settings,
+      AREAS[answer.strategy] ? t(AREAS[answer.strategy]) : "",
       `${(answer.ms / 1000).toFixed(1)} s`,
     ].filter(Boolean);
     return make(

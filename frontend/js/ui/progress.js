@@ -1,5 +1,6 @@
 /** How the work is going: the words beside the dock, the banner for a lost server, the note about a model on its way. */
 
+import { expectedTotal } from "../core/eta.js";
 import { formatBytes } from "../core/protocol.js";
 import { downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
 import { find, findButton, icon, setText } from "./dom.js";
@@ -59,14 +60,21 @@ function describeJob({ job, uploaded, reachable }) {
   if (!reachable) return t("Waiting for the server…");
   if (uploaded !== null) return t("Sending the photo… {n} %", { n: Math.round(uploaded * 100) });
   if (job.position) return t("Waiting, {n} before it", { n: job.position });
-  const elapsed = ((performance.now() - job.startedAt) / 1000).toFixed(1);
-  const expected = job.expected ? t(" of about {n} s", { n: (job.expected / 1000).toFixed(1) }) : " s";
+  const now = performance.now();
   const running = job.runs.findIndex((run) => run.status === "running");
   const stage = running >= 0 ? job.runs[running].stage : "";
   const which = job.runs.length > 1 && running >= 0 ? ` ${running + 1}/${job.runs.length}` : "";
-  const words = stage && stage !== "fill" ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : t("Filling…");
-  return `${words}${which} ${elapsed}${expected}`;
+  const words = STAGES[stage] ?? (stage ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : STAGES.filling);
+  const total = expectedTotal(job, now);
+  const expected = total === null ? " s" : t(" of about {n} s", { n: seconds(total) });
+  return `${t(words)}${which} ${seconds(now - job.startedAt)}${expected}`;
 }
+
+/** @type {Readonly<Record<string, string>>} */
+const STAGES = { fill: "Filling…", filling: "Filling…", loading: "Loading the model…" };
+
+/** @param {number} ms */
+const seconds = (ms) => (ms / 1000).toFixed(ms < 20000 ? 1 : 0);
 
 /**
  * The model that was asked for is not there yet: says so, what works meanwhile, and when it has changed over.

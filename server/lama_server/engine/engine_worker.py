@@ -50,15 +50,18 @@ class ModelCache:
     def names(self) -> tuple[str, ...]:
         return tuple(key[0] for key in self._models)
 
-    def get(self, choice: EngineChoice, load: Callable[[EngineChoice], Inpainter]) -> tuple[Inpainter, bool]:
-        """(the model, whether it was loaded just now). Others make room before it is loaded."""
-        key = (choice.entry.name, choice.device, choice.precision)
+    def find(self, choice: EngineChoice) -> Inpainter | None:
+        """The model if it is loaded, which counts as a use of it."""
+        key = _key(choice)
         if key in self._models:
             self._models.move_to_end(key)
-            return self._models[key], False
+        return self._models.get(key)
+
+    def add(self, choice: EngineChoice, load: Callable[[EngineChoice], Inpainter]) -> Inpainter:
+        """Loads the model; others make room before. Raises what `load` raises."""
         self._make_room(choice.entry.memory_bytes)
-        self._models[key] = load(choice)
-        return self._models[key], True
+        model = self._models[_key(choice)] = load(choice)
+        return model
 
     def _make_room(self, needed_bytes: int) -> None:
         while self._models and needed_bytes + self._held_bytes() > self._budget_bytes:
@@ -67,6 +70,10 @@ class ModelCache:
 
     def _held_bytes(self) -> int:
         return sum(model.entry.memory_bytes for model in self._models.values())
+
+
+def _key(choice: EngineChoice) -> tuple[str, str, str]:
+    return choice.entry.name, choice.device, choice.precision
 
 
 class EngineHandler:
@@ -85,9 +92,14 @@ class EngineHandler:
         raise TypeError(f"The engine worker does not know {type(request).__name__}.")
 
     def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
-        model, is_new = self._cache.get(choice, load_inpainter)
-        if is_new:
+        """The loaded model; while it is being loaded that is the stage, and afterwards the residents are told."""
+        if (loaded := self._cache.find(choice)) is not None:
+            return loaded
+        context.send(ProgressReport(context.number, "loading", 0, 1))
+        try:
+            model = self._cache.add(choice, load_inpainter)
             warm_up(model, context)
+        finally:
             context.send(ResidentsReport(context.number, self._cache.names))
         return model
 
