@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -130,6 +130,16 @@ class RunningServer:
         return self.ask("POST", f"/api/v1/inpaint{query}", body, {"content-type": kind})
 
 
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 RECT = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
 
 
@@ -176,7 +186,7 @@ def form(image: bytes | None, mask: bytes | None, params: Any = None) -> tuple[b
 
 
 def main() -> None:
-    """The server process: settings and limits from a JSON argument."""
+    """The server process: settings and limits from a JSON argument; "real_engines" offers the library's catalogue."""
     from fake_engines import ENTRIES
     from lama_server.app import create_app
     from lama_server.server import listen, serve
@@ -189,8 +199,12 @@ def main() -> None:
             given[name] = Path(given[name])
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
+    real = given.pop("real_engines", False)
     app = create_app(
-        Settings(**{"model": "painter", **given, "port": port}), entries=ENTRIES, weights=NoWeights(), limits=limits
+        Settings(**{"model": "opencv" if real else "painter", **given, "port": port}),
+        entries=None if real else ENTRIES,
+        weights=NoWeights(),
+        limits=limits,
     )
 
     def announce() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fake_engines import photo
-from serving import RunningServer, edit_request, encode, misbehaving, rect_mask
+from serving import RunningServer, edit_request, encode, misbehaving, rect_mask, within
 
 Start = Callable[..., RunningServer]
 IMAGE, MASK = encode(photo()), encode(rect_mask())
@@ -36,15 +36,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def shot(server: RunningServer, behaviour: str, seconds: float = 30.0) -> str:

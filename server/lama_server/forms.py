@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -22,7 +23,8 @@ async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]
 
     Raises multipart.malformed, multipart.too_many_files, multipart.too_many_fields, field.too_large.
     """
-    parser = MultiPartParser(
+    _check_charset(request.headers["content-type"])
+    parser = _Parser(
         request.headers,
         request.stream(),
         max_files=MAX_FILES,
@@ -34,9 +36,27 @@ async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]
     except MultiPartException as error:
         raise _form_problem(error.message) from None
     try:
+        if not parser.ended:
+            raise ProblemError("multipart.malformed", "The form ends before its closing boundary. Send it again.")
         yield form
     finally:
         await form.close()
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form came to its end: one that was cut off can look like a smaller one."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+def _check_charset(content_type: str) -> None:
+    """Forms are UTF-8; decoders such as UTF-7 make text of plain bytes that nothing else expects."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
+    if charset.lower().replace(b"_", b"-") not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise ProblemError("multipart.malformed", "Send the form as UTF-8, without another charset.")
 
 
 def _form_problem(message: str) -> ProblemError:

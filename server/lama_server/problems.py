@@ -7,6 +7,7 @@ is missing. Nothing in a body names a path, a class or a line of code.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -209,6 +210,8 @@ def problem_of(error: BaseException) -> Problem:
         return _from_server_error(error)
     if isinstance(error, model_errors.ModelError):
         return _from_model_error(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem("server.temp_full", "The disk that holds the server's working files is full. Free some space.")
     if isinstance(error, MemoryError):
         return Problem("engine.out_of_memory", "There was not enough memory. Use a smaller photo or another model.")
     return INTERNAL

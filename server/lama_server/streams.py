@@ -1,15 +1,16 @@
-"""Responses that are written line by line while a job runs, and jobs that end when their client goes."""
+"""Responses that are written line by line while a job runs, files, and jobs that end when their client goes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 NDJSON = "application/x-ndjson"
@@ -54,6 +55,26 @@ class NdjsonResponse(Response):
                 body = line.model_dump_json().encode() + b"\n"
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class WholeFile(FileResponse):
+    """A file, sent whole whatever range is asked for: parts of a picture are of no use.
+
+    on_close  called once everything is over, also when the client left half way
+    """
+
+    def __init__(
+        self, path: Path, media_type: str, headers: Mapping[str, str], on_close: Callable[[], object] = lambda: None
+    ) -> None:
+        super().__init__(path, media_type=media_type, headers={**headers, "accept-ranges": "none"})
+        self._on_close = on_close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = [pair for pair in scope["headers"] if pair[0] != b"range"]
+        try:
+            await super().__call__({**scope, "headers": asked}, receive, send)
+        finally:
+            self._on_close()
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 from .problems import ProblemError
 
 Wire = TypeVar("Wire", bound=BaseModel)
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 def parse(text: bytes | str, *, max_depth: int, where: str = "") -> Any:
@@ -21,7 +25,8 @@ def parse(text: bytes | str, *, max_depth: int, where: str = "") -> Any:
         value = json.loads(
             decoded, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite_float
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses lone surrogates
+        if _SURROGATE.search(decoded):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses those without their other half
     except (ValueError, RecursionError) as error:
         raise ProblemError(
             "params.malformed", f"The JSON cannot be read: {_reason(error)}.", pointer=where or "/"
@@ -80,24 +85,21 @@ def _code(kind: str) -> str:
     return "param.out_of_range" if kind.startswith(_RANGE) else "param.wrong_type"
 
 
+_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+"""A whole string, or a bracket outside strings. A string that does not end reaches to the end of the text, and nothing
+is looked at twice: the time is linear, also for what is made to take long."""
+
+
 def _check_depth(text: str, max_depth: int) -> None:
     """Counts brackets outside strings, so that the parser never sees a nest that could exhaust the stack."""
-    depth, in_string, escaped = 0, False, False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        first = text[found.start()]
+        if first in "[{":
             depth += 1
             if depth > max_depth:
                 raise ValueError(f"it is nested deeper than {max_depth} levels")
-        elif char in "]}":
+        elif first in "]}":
             depth -= 1
 
 

@@ -100,14 +100,19 @@ def request_id(request: Request) -> str:
 
 async def json_body(request: Request, model: type[Wire]) -> Wire:
     """The body as a wire type. Raises body.unsupported_type, params.malformed and what validation finds."""
+    check_json(request)
+    depth = services(request).limits.json_depth
+    return validated(model, parse_object(await request.body(), max_depth=depth))
+
+
+def check_json(request: Request) -> None:
+    """Raises body.unsupported_type unless the body is said to be JSON, which no form of another site's page can say."""
     if content_type(request) != "application/json":
         raise ProblemError(
             "body.unsupported_type",
             "The body must be JSON, sent with Content-Type: application/json.",
             headers=(("accept", "application/json"),),
         )
-    depth = services(request).limits.json_depth
-    return validated(model, parse_object(await request.body(), max_depth=depth))
 
 
 def content_type(request: Request) -> str:

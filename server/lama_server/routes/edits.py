@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 
 from ..fills import patch_reply
 from ..problems import ProblemError
 from ..schemas import EditReply, EditRequest
-from ..streams import NDJSON, NdjsonResponse
+from ..streams import NDJSON, NdjsonResponse, WholeFile
 from .common import (
     BODY,
     FIELDS,
@@ -92,7 +91,7 @@ async def cancel(request: Request, job: str) -> Response:
 async def patch(request: Request, edit: str) -> Response:
     """The pixels that an edit changed. Never changes."""
     path = services(request).library.patch_path(edit)
-    return FileResponse(path, media_type="image/png", headers={"cache-control": FOR_EVER})
+    return WholeFile(path, "image/png", {"cache-control": FOR_EVER})
 
 
 @router.get(

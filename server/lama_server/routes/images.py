@@ -6,14 +6,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
+from fastapi.responses import Response
 
 from ..documents import StoredImage
 from ..problems import ProblemError
 from ..schemas import RENDER_FORMATS, ImageReply
 from ..services import Services
 from ..settings import Limits
+from ..streams import WholeFile
 from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -145,6 +145,4 @@ def attachment(name: str, suffix: str) -> str:
 def _once(file: Path, media_type: str, headers: dict[str, str]) -> Response:
     """A file that is deleted when it was sent. Whatever is in it, a browser treats it as nothing but a picture."""
     safe = {**headers, "content-security-policy": "sandbox; default-src 'none'"}
-    return FileResponse(
-        file, media_type=media_type, headers=safe, background=BackgroundTask(file.unlink, missing_ok=True)
-    )
+    return WholeFile(file, media_type, safe, lambda: file.unlink(missing_ok=True))

@@ -7,19 +7,19 @@ data URL's head) and answers with the picture's bytes and an X-Seed header. `hd_
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from ..problems import ProblemError
 from ..schemas import SEED_LIMIT, OneShotParams
-from ..streams import unless_disconnected
+from ..streams import WholeFile, unless_disconnected
 from ..strict_json import parse_object, validated
-from .common import services
+from .common import check_json, services
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
@@ -30,27 +30,25 @@ async def inpaint(request: Request) -> Response:
     """Fill as IOPaint's clients ask for it."""
     found = services(request)
     ticket = found.queue.reserve()
-    work = found.library.workspace()
     try:
-        body = parse_object(await request.body(), max_depth=found.limits.json_depth)
+        text, depth = await request.body(), found.limits.json_depth
+        body = await asyncio.to_thread(parse_object, text, max_depth=depth)  # pictures as text: tens of megabytes
         params = one_shot_params(body, found.shelf.current.name)
-        await work.put_image(picture(body, "image"))
-        await work.put_mask(picture(body, "mask"))
-        shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
-        ticket.release()
-        rendered = await work.render("png", None)
-        await found.fills.save_one_shot(work, "image")
-    except BaseException:
-        work.close()
-        raise
+        work = found.library.workspace()
+        try:
+            await work.put_image(picture(body, "image"))
+            await work.put_mask(picture(body, "mask"))
+            shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
+            ticket.release()
+            rendered = await work.render("png", None)
+            await found.fills.save_one_shot(work, "image")
+            headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
+            return WholeFile(work.target, rendered.media_type, headers, work.close)
+        except BaseException:
+            work.close()
+            raise
     finally:
         ticket.release()
-    return FileResponse(
-        work.target,
-        media_type=rendered.media_type,
-        headers={"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id},
-        background=BackgroundTask(work.close),
-    )
 
 
 def picture(body: dict[str, Any], name: str) -> bytes:
@@ -69,6 +67,8 @@ def picture(body: dict[str, Any], name: str) -> bytes:
 def one_shot_params(body: dict[str, Any], model: str) -> OneShotParams:
     """IOPaint's options in our words. Raises what checking them finds."""
     seed = body.get("sd_seed", 0)
+    if isinstance(seed, int) and seed < 0:  # asks for any seed; which one it was is answered in X-Seed
+        seed = secrets.randbelow(SEED_LIMIT)
     wanted: dict[str, Any] = {
         "model": model,
         "seed": seed % SEED_LIMIT if isinstance(seed, int) else 0,
@@ -127,6 +127,7 @@ async def current_model(request: Request) -> dict[str, Any]:
 async def switch_model(request: Request) -> dict[str, Any]:
     """Makes another model the current one. Raises model.unknown and why a model is not ready."""
     found = services(request)
+    check_json(request)
     body = parse_object(await request.body(), max_depth=found.limits.json_depth)
     name = body.get("name")
     if not isinstance(name, str):

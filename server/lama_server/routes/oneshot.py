@@ -5,13 +5,14 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
+from fastapi.responses import Response
 
+from ..autosave import Saved
+from ..fills import OneShot
 from ..forms import file_field, multipart, text_field
 from ..problems import ProblemError
 from ..schemas import RENDER_FORMATS, OneShotParams
-from ..streams import unless_disconnected
+from ..streams import WholeFile, unless_disconnected
 from ..strict_json import parse_object, validated
 from . import iopaint
 from .common import (
@@ -105,23 +106,29 @@ async def inpaint(request: Request) -> Response:
             ticket.release()
             rendered = await work.render(wanted, quality)
             saved = await found.fills.save_one_shot(work, name)
+            headers = {
+                "content-disposition": attachment(name or "image", rendered.suffix),
+                "content-security-policy": "sandbox; default-src 'none'",
+                **describing(shot, saved, ticket.id),
+            }
+            return WholeFile(work.target, rendered.media_type, headers, work.close)
         except BaseException:
             work.close()
             raise
     finally:
         ticket.release()
+
+
+def describing(shot: OneShot, saved: Saved, job: str) -> dict[str, str]:
+    """Headers that say how a picture was made and where it was saved."""
     headers = {
-        "content-disposition": attachment(name or "image", rendered.suffix),
-        "content-security-policy": "sandbox; default-src 'none'",
         "x-model": shot.model,
         "x-seed": str(shot.seed),
-        "x-job-id": ticket.id,
+        "x-job-id": job,
         "server-timing": ", ".join(f"{stage};dur={ms:.1f}" for stage, ms in shot.timing.items()),
     }
     if saved.name is not None:
         headers["x-saved-as"] = quote(saved.name)
     if saved.problem is not None:
         headers["x-save-error"] = saved.problem.code
-    return FileResponse(
-        work.target, media_type=rendered.media_type, headers=headers, background=BackgroundTask(work.close)
-    )
+    return headers
