@@ -12,7 +12,7 @@ _HUGGING_FACE = "https://huggingface.co"
 _SIZE = SizeRequirement(minimum=16, multiple_of=8)
 _STRATEGY = Strategy(kind="crop", trigger_px=800, margin_px=196, cap_px=2048)
 _MEMORY_BYTES = 300 * 2**20
-_BYTES_PER_PX = 1_400
+_BYTES_PER_PX = 1_000
 
 _REFINEMENT = (
     Parameter(

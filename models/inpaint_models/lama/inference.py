@@ -102,9 +102,9 @@ class FoldedGenerator:
         """The downsampling part, (B, 4, H, W) float32 to features at an eighth of the size."""
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         x = F.conv2d(_reflected(x, 3), self._stem.weight, self._stem.bias).relu_()
-        for layer in self._down:
-            x = F.conv2d(_reflected(x, 1), layer.weight, layer.bias, stride=2).relu_()
-        x = F.conv2d(_reflected(x, 1), self._split.weight, self._split.bias, stride=2).relu_()
+        for layer in (*self._down, self._split):
+            x = _reflected(x, 1)  # in a line of its own: what was padded is not needed beside its padded copy
+            x = F.conv2d(x, layer.weight, layer.bias, stride=2).relu_()
         return _parted(x)
 
     def block(self, index: int, features: Branches) -> Branches:
@@ -118,7 +118,8 @@ class FoldedGenerator:
         x = torch.cat(features, dim=1)
         for layer in self._up:
             x = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1, output_padding=1).relu_()
-        x = F.conv2d(_reflected(x, 3), self._last.weight, self._last.bias)
+        x = _reflected(x, 3)
+        x = F.conv2d(x, self._last.weight, self._last.bias)
         return torch.sigmoid(x.float())
 
     def _ffc(self, layer: FFCWeights, x: Branches) -> Branches:
@@ -210,9 +211,10 @@ class _Folder:
     def _placed(self, weight: Tensor, bias: Tensor, *, tiled: bool = False) -> Convolution:
         """On the device, in the precision and the layout of its use: tiling takes the taps of a kernel as a row."""
         layout = torch.contiguous_format if tiled else torch.channels_last
+        # Copies, because a tensor that is taken over as it is may keep the whole file it was read from in memory.
         return Convolution(
-            weight.to(self._device, self._dtype).contiguous(memory_format=layout),
-            bias.to(self._device, self._dtype),
+            weight.to(self._device, self._dtype, copy=True).contiguous(memory_format=layout),
+            bias.to(self._device, self._dtype, copy=True),
         )
 
 
