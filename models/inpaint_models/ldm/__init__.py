@@ -50,4 +50,5 @@ ENTRY = ModelEntry(
     ),
     variations=True,
     memory_bytes=2_300_000_000,
+    bytes_per_px=5_000,
 )

@@ -11,7 +11,7 @@ Measured on one core of an AVX2 processor against torch's own convolution: Winog
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ _INPUT = [
     [0, 2, -1, -2, 1, 0],
     [0, 4, 0, -5, 0, 1],
 ]
-_FILTER = [
+_FILTER: list[list[float]] = [
     [1 / 4, 0, 0],
     [-1 / 6, -1 / 6, -1 / 6],
     [-1 / 6, 1 / 6, -1 / 6],
@@ -85,9 +85,8 @@ class WinogradConv3x3(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.bias = conv.bias
-        transform, kernel = torch.tensor(_FILTER, dtype=torch.float64), conv.weight.double()
-        weight = torch.einsum("ui,vj,ocij->uvco", transform, transform, kernel)
-        self.register_buffer("weight", weight.flatten(0, 1).float().contiguous())  # (36, C, out)
+        weight = _both_axes(_FILTER) @ _by_position(conv).flatten(1)
+        self.register_buffer("weight", weight.view(36, conv.in_channels, conv.out_channels))
         self.register_buffer("input_transform", _both_axes(_INPUT))  # (36, 36)
         self.register_buffer("output_transform", _both_axes(_OUTPUT))  # (16, 36)
 
@@ -117,8 +116,7 @@ class GatheredConv3x3(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.bias = conv.bias
-        weight = conv.weight.permute(2, 3, 1, 0).reshape(9 * conv.in_channels, conv.out_channels)
-        self.register_buffer("weight", weight.detach().contiguous())  # (9 C, out)
+        self.register_buffer("weight", _by_position(conv).flatten(0, 1))  # (9 C, out)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
@@ -139,7 +137,13 @@ def bands(rows: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
         yield first, min(rows, first + step)
 
 
-def _both_axes(transform: list[list[int]]) -> Tensor:
+def _by_position(conv: nn.Conv2d) -> Tensor:
+    """Weights as (9, C, out). Two simple transpositions take a quarter of the time of one that permutes three axes."""
+    flat = conv.weight.detach().flatten(1).T.contiguous()  # (C 9, out)
+    return flat.view(conv.in_channels, 9, conv.out_channels).transpose(0, 1).contiguous()
+
+
+def _both_axes(transform: Sequence[Sequence[float]]) -> Tensor:
     """The transform of rows and columns of a window at once, as a matrix over its flattened values."""
     matrix = torch.tensor(transform, dtype=torch.float32)
     return torch.kron(matrix, matrix)
