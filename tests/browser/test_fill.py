@@ -77,6 +77,7 @@ def test_the_finished_fill_is_saved_and_the_page_says_where(app: App, server: Se
     app.open(photos / "chelsea.jpg")
     app.paint([(60.0, 60.0), (90.0, 70.0)])
     app.wait_for_edits(1)
+    app.wait("state.savedAs !== null")
     name = app.read("state.savedAs")
     assert name in app.page.locator("#saved").inner_text()
     saved = server.data_dir.parent / "out" / name
