@@ -439,6 +439,13 @@ def test_what_is_not_there_is_a_404(server: RunningServer, method: str, path: st
     expect(server.ask(method, path), code)
 
 
+def test_a_405_names_every_method_that_would_do(server: RunningServer) -> None:
+    for path, allowed in (("/api/v1/edits/x", "DELETE, GET"), ("/api/v1/images", "POST"), ("/", "GET, HEAD")):
+        reply = server.ask("PUT", path)
+        expect(reply, "route.method_not_allowed")
+        assert reply.headers["allow"] == allowed
+
+
 def test_a_wrong_model_changes_nothing(server: RunningServer) -> None:
     before = server.ask("GET", "/api/v1/config").json["model"]
     for name in ("", "nothing", "../x", "http://evil/x", "m" * 10_000, "lama", None, 5, ["opencv"]):

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from inpaint_models.errors import ModelError
 from inpaint_models.registry import ModelEntry
@@ -93,7 +94,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(request, _http_problem(error))
+        return problem_response(request, _http_problem(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
         return problem_response(request, Problem("request.malformed", "The request cannot be read."))
@@ -110,14 +111,22 @@ def problem_response(request: Request, problem: Problem) -> Response:
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
 
 
-def _http_problem(error: HTTPException) -> Problem:
+def _http_problem(request: Request, error: HTTPException) -> Problem:
     """What the framework refuses by itself, in our codes."""
-    headers = tuple((name, value) for name, value in (error.headers or {}).items() if name.lower() == "allow")
     if error.status_code == 405:
-        return Problem("route.method_not_allowed", "This address does not know this method.", headers=headers)
+        allowed = (("allow", ", ".join(_methods(request))),)
+        return Problem("route.method_not_allowed", "This address does not know this method.", headers=allowed)
     if error.status_code == 404:
         return Problem("route.not_found", "There is nothing at this address.")
     return Problem("request.malformed", "The request cannot be read.")
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that this address knows; the framework names those of the first route only."""
+    verbs = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+    scopes = {verb: {**request.scope, "method": verb} for verb in verbs}
+    routes = request.app.router.routes
+    return [verb for verb in verbs if any(route.matches(scopes[verb])[0] is Match.FULL for route in routes)]
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
