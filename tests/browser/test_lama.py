@@ -1,0 +1,81 @@
+"""LaMa in the page: weights under their published keys, put into the model folder by hand, real loader and worker."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from driver import PATIENCE_S, App, Server, running_server
+from PIL import Image
+
+from conftest import OpenApp
+from parity import weights as synthetic
+
+STROKE = [(424.0, 60.0), (424.0, 110.0)]
+
+
+@pytest.fixture(scope="module")
+def lama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`--model lama`, offline, with the synthetic weights of the parity tests in lama/ of the model folder."""
+    models = tmp_path_factory.mktemp("models")
+    (models / "lama").mkdir()
+    state = synthetic.state_dict(synthetic.read_manifest("lama"), "generator")
+    safetensors.numpy.save_file(state, models / "lama" / "big-lama.safetensors")
+    del state
+    with running_server(
+        tmp_path_factory.mktemp("lama") / "data", "--model", "lama", "--model-dir", str(models)
+    ) as server:
+        yield server
+
+
+def answer(server: Server, path: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=30) as reply:
+            return dict(json.load(reply))
+    except urllib.error.HTTPError as not_ready:
+        return dict(json.load(not_ready))
+
+
+def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
+    open_app: OpenApp, lama_server: Server, photos: Path, tmp_path: Path
+) -> None:
+    app: App = open_app(lama_server.url)
+    for _ in range(int(PATIENCE_S * 10)):
+        if answer(lama_server, "readyz")["ready"]:
+            break
+        app.page.wait_for_timeout(100)
+    shelf = answer(lama_server, "api/v1/models")
+    assert shelf["current"] == "lama"
+    assert {model["name"]: model["state"] for model in shelf["models"]}["lama"] == "loaded"
+
+    photo = photos / "astronaut.png"
+    app.open(photo)
+    patches: list[str] = []
+    app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("patch.png") else None)
+    app.paint(STROKE)
+    stages: set[str] = set()
+    for _ in range(int(PATIENCE_S * 50)):
+        stages |= set(app.read("state.job?.runs.map(run => run.stage) ?? []"))
+        if app.read("doc.edits.length === 1 && state.job === null"):
+            break
+        app.page.wait_for_timeout(20)
+    result = app.read("Object.values(state.results)[0][0]")
+    assert result["model"] == "lama"
+    assert len(patches) == 1
+    assert stages - {""}, "progress was told"
+    assert not {stage for stage in stages if "load" in stage}, "the model was in memory before the first stroke"
+
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (photo, app.download(tmp_path / "a.png")))
+    changed = (before != after).any(axis=2)
+    patch = result["patch"]
+    inside = np.zeros_like(changed)
+    inside[patch["y"] : patch["y"] + patch["h"], patch["x"] : patch["x"] + patch["w"]] = True
+    assert changed.any()
+    assert not (changed & ~inside).any()
