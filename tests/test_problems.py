@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -40,6 +41,22 @@ def test_an_unknown_error_tells_nothing_about_itself() -> None:
     body = json.dumps(problem_of(ValueError("/home/somebody/secret")).body("id"))
     assert "secret" not in body
     assert "ValueError" not in body
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "/a/path"), "server.temp_full"),
+        (OSError(errno.EDQUOT, "Quota exceeded", "/a/path"), "server.temp_full"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "engine.out_of_memory"),
+        (MemoryError(), "engine.out_of_memory"),
+        (OSError(errno.EIO, "Input/output error", "/a/path"), "server.internal"),
+    ],
+)
+def test_what_the_machine_lacks_is_named_without_a_path(error: Exception, code: str) -> None:
+    problem = problem_of(error)
+    assert problem.code == code
+    assert "/a/path" not in problem.detail
 
 
 def test_a_parameter_error_points_at_the_parameter() -> None:

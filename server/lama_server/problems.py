@@ -210,9 +210,10 @@ def problem_of(error: BaseException) -> Problem:
         return _from_server_error(error)
     if isinstance(error, model_errors.ModelError):
         return _from_model_error(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return Problem("server.temp_full", "The disk that holds the server's working files is full. Free some space.")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return Problem("engine.out_of_memory", "There was not enough memory. Use a smaller photo or another model.")
     return INTERNAL
 

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
@@ -25,6 +27,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .exits import ExitCode, StartError
 from .settings import Limits
+
+BACKLOG = 256
+"""Connections that the system holds until they are accepted."""
+
+_NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
-        bound.listen(256)
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise _bind_error(host, port, error) from None
@@ -145,6 +152,7 @@ def serve(app: FastAPI, bound: socket.socket, *, limits: Limits, on_ready: Calla
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=limits.drain_s,
         h11_max_incomplete_event_size=4 * limits.header_bytes,
@@ -153,7 +161,27 @@ def serve(app: FastAPI, bound: socket.socket, *, limits: Limits, on_ready: Calla
     asyncio.run(_run(server, bound, on_ready))
 
 
+class LoopErrors:
+    """The event loop's exception handler: one line a second when connections cannot be accepted.
+
+    asyncio itself logs a traceback for every attempt, which are megabytes in the seconds that such a shortage lasts.
+    """
+
+    def __init__(self) -> None:
+        self._told_s = -math.inf
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _NO_RESOURCES or "socket" not in context:
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._told_s >= 1:
+            self._told_s = time.monotonic()
+            log.warning("no connection can be accepted: %s", error.strerror)
+
+
 async def _run(server: Server, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
+
     async def announce() -> None:
         while not server.started:
             await asyncio.sleep(0.02)

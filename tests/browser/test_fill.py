@@ -245,3 +245,23 @@ def test_the_photo_given_at_start_is_open(open_app: OpenApp, server: Server, pho
 def _with_open_image(route, image: str) -> None:  # type: ignore[no-untyped-def]
     response = route.fetch()
     route.fulfill(response=response, body=response.text().replace('"open_image": null', f'"open_image": "{image}"'))
+
+
+def test_a_photo_that_browsers_show_differently_is_shown_as_it_will_be_saved(app: App, tmp_path: Path) -> None:
+    """A WebP with an EXIF orientation: browsers leave it lying, the server turns it."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    lying = np.zeros((120, 200, 3), np.uint8)
+    lying[:, :100] = (255, 0, 0)
+    Image.fromarray(lying).save(tmp_path / "turned.webp", lossless=True, exif=tags)
+    app.open(tmp_path / "turned.webp")
+    app.wait("state.image?.asPreview")
+    assert app.read("[state.image.width, state.image.height]") == [120, 200]
+    app.settle()
+    assert app.colour_at((60, 40))[0] > 200
+    assert app.colour_at((60, 160))[0] < 50
+    app.page.wait_for_timeout(800)  # the session is saved a moment after a change
+    app.page.reload()
+    app.wait("state.image?.asPreview")
+    app.settle()
+    assert app.colour_at((60, 40))[0] > 200
