@@ -279,4 +279,5 @@ async function begin() {
 begin().catch((error) => messages.complain(error, null));
 
 // What tests look at; nothing in the page reads it.
-Object.defineProperty(window, "lama", { value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps }) });
+const quiet = () => viewer.stage.still() && session.kept();
+Object.defineProperty(window, "lama", { value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps, quiet }) });

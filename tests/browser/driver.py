@@ -168,10 +168,11 @@ class App:
         return self.read(f"lama.stage.probeInk({x}, {y})")
 
     def settle(self) -> None:
-        """Two frames: everything asked for so far is drawn."""
+        """Returns when everything asked for so far is drawn, faded in, and kept in the browser."""
         self.page.evaluate(
             "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => null)"
         )
+        self.wait("lama.quiet()")
 
     def download(self, to: Path) -> Path:
         with self.page.expect_download() as download:

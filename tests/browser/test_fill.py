@@ -45,7 +45,6 @@ def test_what_is_painted_changes_and_every_other_pixel_is_identical(app: App, ph
     app.paint(ROCKET)
     app.wait_for_edits(1)
     app.settle()
-    app.page.wait_for_timeout(200)  # the patch fades in
     after = app.colour_at((424, 120))
     assert after != before
 
@@ -260,7 +259,7 @@ def test_a_photo_that_browsers_show_differently_is_shown_as_it_will_be_saved(app
     app.settle()
     assert app.colour_at((60, 40))[0] > 200
     assert app.colour_at((60, 160))[0] < 50
-    app.page.wait_for_timeout(800)  # the session is saved a moment after a change
+    app.settle()
     app.page.reload()
     app.wait("state.image?.asPreview")
     app.settle()

@@ -86,6 +86,8 @@ export function createStage(element, layers, view, resized) {
   return {
     invalidate,
     dpr: () => dpr,
+    /** Nothing is left to draw, for tests. */
+    still: () => requested === 0,
     /** @param {string} style */
     setInkStyle(style) {
       ink.canvas.dataset.style = style;

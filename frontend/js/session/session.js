@@ -38,16 +38,23 @@ export function createSession(ports) {
   const originals = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let saving;
+  let writing = 0;
   let opened = 0;
 
+  /** @param {Promise<unknown>} write */
+  const written = async (write) => {
+    writing += 1;
+    await write.catch((error) => ports.complain(error, null)).finally(() => writing--);
+  };
   const flush = async () => {
     clearTimeout(saving);
+    saving = undefined;
     const { image, timeline, results } = store.get();
-    if (image) await persistence.save({ key: image.key, savedAt: Date.now(), image, timeline, results });
+    if (image) await written(persistence.save({ key: image.key, savedAt: Date.now(), image, timeline, results }));
   };
   const saveSoon = () => {
     clearTimeout(saving);
-    saving = setTimeout(() => flush().catch((error) => ports.complain(error, null)), SAVE_AFTER_MS);
+    saving = setTimeout(flush, SAVE_AFTER_MS);
   };
   store.watch((state) => state.timeline, saveSoon, false);
   store.watch((state) => state.results, saveSoon, false);
@@ -272,8 +279,11 @@ export function createSession(ports) {
     async keepPatch(edit, png) {
       await bitmaps.addPatch(edit, png);
       const { image } = store.get();
-      if (image) persistence.saveBlob(image.key, edit, png).catch((error) => ports.complain(error, null));
+      if (image) void written(persistence.saveBlob(image.key, edit, png));
     },
+
+    /** Everything is kept in this browser, for tests. */
+    kept: () => saving === undefined && writing === 0,
 
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
