@@ -280,4 +280,6 @@ begin().catch((error) => messages.complain(error, null));
 
 // What tests look at; nothing in the page reads it.
 const quiet = () => viewer.stage.still() && session.kept();
-Object.defineProperty(window, "lama", { value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps, quiet }) });
+Object.defineProperty(window, "lama", {
+  value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps, quiet }),
+});
