@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .types import AnyImage, Box, FloatImage, Mask
+
+_T = TypeVar("_T", bound=np.generic)
 
 HOLE_THRESHOLD = 128
 """A mask value from here on means hole; below it, known."""
@@ -77,6 +81,14 @@ def resize_hole(hole: NDArray[np.bool_], height: int, width: int) -> NDArray[np.
     if hole.shape == (height, width):
         return hole
     return np.asarray(cv2.resize(hole.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0)
+
+
+def pad(array: NDArray[_T], height: int, width: int) -> NDArray[_T]:
+    """(H, W, ...) mirrored at the bottom and at the right, up to (height, width)."""
+    missing = ((0, height - array.shape[0]), (0, width - array.shape[1]))
+    if missing == ((0, 0), (0, 0)):
+        return array
+    return np.pad(array, (*missing, *((0, 0),) * (array.ndim - 2)), mode="symmetric")
 
 
 def box_within(inner: Box, outer: Box) -> tuple[slice, slice]:

@@ -100,9 +100,10 @@ class Inpainter:
         height, width = geometry.network_size(crop, cap_px)
         padded_h, padded_w = self.entry.size.padded(height, width)
         self._check_memory(padded_h, padded_w)
+        progress("preparing", 0, 1)
         image = blending.resize(blending.to_float(source[crop.slices]), height, width)
+        progress("preparing", 0, 1)
         hole = blending.resize_hole(hole_in_crop(mask, crop), height, width)
-        pad = ((0, padded_h - height), (0, padded_w - width))
 
         def back(fill: FloatImage) -> FloatImage:
             return blending.resize(fill[:height, :width], crop.height, crop.width)
@@ -111,8 +112,8 @@ class Inpainter:
             progress(stage, step, total, None if preview is None else lambda: back(preview()))
 
         fill = self.engine.fill(
-            np.pad(image, (*pad, (0, 0)), mode="symmetric"),
-            np.pad(hole, pad, mode="symmetric"),
+            blending.pad(image, padded_h, padded_w),
+            blending.pad(hole, padded_h, padded_w),
             params=params,
             seed=seed,
             progress=report,

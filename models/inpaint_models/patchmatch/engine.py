@@ -54,19 +54,20 @@ class PatchMatchEngine:
                 f"The mask covers all of the {hole.shape[1]}x{hole.shape[0]} picture, so there is nothing to copy "
                 "from. Leave some of it unmasked."
             )
-        out = image.copy()
         if not hole.any():
-            return out
+            return image.copy()
         report = _Report(progress, image, hole)
         with ThreadPoolExecutor(self.threads) as pool:
             bands = Bands(pool, report.poll)
             origin = find_origin(image, hole, seed=seed, settings=self.settings, bands=bands, report=report.round_done)
             if origin is None:
-                out[hole] = fill_smoothly(image, ~hole)[hole]
+                filled = fill_smoothly(image, ~hole)[hole]
             else:
-                out[hole] = blended(image, hole, origin, self.settings, bands)
+                filled = blended(image, hole, origin, self.settings, bands)
         report.finished()
-        return np.clip(out, 0, 1, out=out)
+        out = image.copy()
+        out[hole] = np.clip(filled, 0, 1)
+        return out
 
 
 class _Report:

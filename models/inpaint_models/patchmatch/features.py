@@ -5,25 +5,39 @@ Texture strength tells a meadow from a green wall of the same mean colour (Newso
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from .compiled import Array, kernel
 
 FEATURES = 4  # per pixel
 
 _LIGHTNESS = (0.30, 0.55, 0.15)
+_OPPONENT = np.array(
+    [
+        [255 * _LIGHTNESS[0], 255 * _LIGHTNESS[1], 255 * _LIGHTNESS[2], 0],
+        [255, -255, 0, 128],
+        [127.5, 127.5, -255, 128],
+        [0, 0, 0, 0],
+    ],
+    np.float32,
+)
+"""RGB in [0, 1] and 1 -> the features but for texture."""
+
 _TEXTURE_GAIN = 4.0
 _TEXTURE_RADIUS = 2
 
 
-def describe(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+def describe(
+    image: NDArray[np.float32], known: NDArray[np.bool_], poll: Callable[[], None] = lambda: None
+) -> NDArray[np.float32]:
     """(H, W, 3) RGB in [0, 1] and (H, W) -> (H, W, 4) in [0, 255]; meaningless where not known."""
-    red, green, blue = (image[..., channel] * np.float32(255) for channel in range(3))
-    lightness = _LIGHTNESS[0] * red + _LIGHTNESS[1] * green + _LIGHTNESS[2] * blue
-    described = np.empty((*known.shape, FEATURES), np.float32)
-    described[..., 0] = lightness
-    described[..., 1] = 128 + red - green
-    described[..., 2] = 128 + (red + green) / 2 - blue
-    described[..., 3] = _TEXTURE_GAIN * _texture(lightness, known)
+    described = np.asarray(cv2.transform(np.ascontiguousarray(image), _OPPONENT), np.float32)
+    poll()
+    described[..., 3] = _texture(np.ascontiguousarray(described[..., 0]), known)
     return described
 
 
@@ -44,23 +58,27 @@ def to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _texture(lightness: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Mean absolute step between neighbours that are both known, over a 5x5 window's known pixels."""
-    steps = np.zeros_like(lightness)
-    steps[:, 1:] += np.abs(np.diff(lightness, axis=1)) * (known[:, 1:] & known[:, :-1])
-    steps[1:] += np.abs(np.diff(lightness, axis=0)) * (known[1:] & known[:-1])
-    share = box_mean(known.astype(np.float32), _TEXTURE_RADIUS)
-    return np.divide(box_mean(steps, _TEXTURE_RADIUS), np.maximum(share, 1 / 25), dtype=np.float32)
+    steps, share = np.empty_like(lightness), np.empty_like(lightness)
+    _steps(lightness, known, steps, share)
+    share = np.maximum(box_mean(share, _TEXTURE_RADIUS), np.float32(1 / 25))
+    return box_mean(steps, _TEXTURE_RADIUS) * np.float32(_TEXTURE_GAIN) / share
+
+
+@kernel("void(float32[:, ::1], boolean[:, ::1], float32[:, ::1], float32[:, ::1])")
+def _steps(lightness: Array, known: Array, steps: Array, share: Array) -> None:
+    """To the left and to the upper neighbour; share is 1 where known."""
+    for y in range(lightness.shape[0]):
+        for x in range(lightness.shape[1]):
+            step = np.float32(0)
+            if x and known[y, x] and known[y, x - 1]:
+                step += abs(lightness[y, x] - lightness[y, x - 1])
+            if y and known[y, x] and known[y - 1, x]:
+                step += abs(lightness[y, x] - lightness[y - 1, x])
+            steps[y, x] = step
+            share[y, x] = np.float32(known[y, x])
 
 
 def box_mean(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     """Mean over a (2 * radius + 1) square of the first two axes; the border is repeated outwards."""
-    for axis in (0, 1):
-        padding = [(0, 0)] * values.ndim
-        padding[axis] = (radius, radius)
-        padded = np.moveaxis(np.pad(values, padding, mode="edge"), axis, 0)
-        length = values.shape[axis]
-        total = padded[:length].copy()
-        for shift in range(1, 2 * radius + 1):
-            total += padded[shift : shift + length]
-        total /= np.float32(2 * radius + 1)
-        values = np.moveaxis(total, 0, axis)
-    return values
+    side = 2 * radius + 1
+    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)

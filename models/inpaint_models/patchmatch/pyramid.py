@@ -40,16 +40,15 @@ def build(
     image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]
 ) -> list[Level]:
     """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels."""
-    values, known = describe(image, ~hole), ~hole
+    values, known = describe(image, ~hole, poll), ~hole
     poll()
-    levels = [_level(values, hole, settings)]
+    levels = [_level(values, hole, settings, poll)]
     reach = float(levels[0].depth.max())
     while min(known.shape) // 2 >= settings.coarsest_side_px:
         if reach <= settings.reach_px and known.size <= settings.small_pixels:
             break
-        poll()
         values, known = halve(values, known)
-        level = _level(values, ~known, settings)
+        level = _level(values, ~known, settings, poll)
         if level.patches.sources.size < 4 * PATCH * PATCH:
             break
         levels.append(level)
@@ -57,8 +56,12 @@ def build(
     return levels
 
 
-def _level(values: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings) -> Level:
-    return Level(to_bytes(values), depth_of(hole, settings.max_depth), find_patches(hole))
+def _level(values: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]) -> Level:
+    features = to_bytes(values)
+    poll()
+    patches = find_patches(hole)
+    poll()
+    return Level(features, depth_of(hole, settings.max_depth), patches)
 
 
 def depth_of(hole: NDArray[np.bool_], most: float) -> NDArray[np.float32]:

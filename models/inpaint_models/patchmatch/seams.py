@@ -47,13 +47,23 @@ def blended(
         sweeps = min(per_call, settings.relaxations - begun)
         _relax(solved, wanted, beside, screen, sweeps)
         bands.poll()
-    known = ~hole.ravel()
-    for channel in range(_CHANNELS):
-        plane = colours_of[:, channel]
-        darkest, brightest = plane.min(where=known, initial=1), plane.max(where=known, initial=0)
-        np.clip(solved[:, channel], darkest, brightest, out=solved[:, channel])
-        bands.poll()
-    return solved[:-1]
+    return np.clip(solved[:-1], *_range(colours_of, ~hole.ravel()))
+
+
+def _range(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The least and the greatest of each channel: (3,) and (3,)."""
+    least, greatest = np.ones(_CHANNELS, np.float32), np.zeros(_CHANNELS, np.float32)
+    _extremes(colours, known, least, greatest)
+    return least, greatest
+
+
+@kernel("void(float32[:, ::1], boolean[::1], float32[::1], float32[::1])")
+def _extremes(colours: Array, known: Array, least: Array, greatest: Array) -> None:
+    for pixel in range(known.size):
+        if known[pixel]:
+            for channel in range(3):
+                least[channel] = min(least[channel], colours[pixel, channel])
+                greatest[channel] = max(greatest[channel], colours[pixel, channel])
 
 
 @kernel(
