@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from inpaint_models import opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
@@ -89,6 +92,24 @@ ENTRIES = (
     entry("broken", loader="fake_engines:load_badly"),
     entry("remote", weights=(WeightsFile("remote.bin", ("https://example.org/remote.bin",), size_bytes=1000),)),
 )
+
+
+HUB_CONTENT = b"weights " * 40_000
+"""What the hub's files hold."""
+
+
+def on_hub(address: str) -> tuple[ModelEntry, ...]:
+    """OpenCV, a model whose file `distant.bin` a hub at `address` has, and one whose licence is not for everybody."""
+    sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
+    files = {
+        name: (WeightsFile(f"{name}.bin", (f"{address}/{name}.bin",), len(HUB_CONTENT), sha256),)
+        for name in ("distant", "guarded")
+    }
+    guarded = replace(
+        entry("guarded", weights=files["guarded"]),
+        licence=Licence("CC BY-NC 4.0", "https://example.org/by-nc", commercial_use=False),
+    )
+    return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded
 
 
 def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:

@@ -186,11 +186,16 @@ def form(image: bytes | None, mask: bytes | None, params: Any = None) -> tuple[b
 
 
 def main() -> None:
-    """The server process: settings and limits from a JSON argument; "real_engines" offers the library's catalogue."""
-    from fake_engines import ENTRIES
+    """The server process: settings and limits from a JSON argument.
+
+    "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there.
+    """
+    from fake_engines import ENTRIES, on_hub
+    from inpaint_models.weights import Network
     from lama_server.app import create_app
     from lama_server.server import listen, serve
     from lama_server.settings import Limits, Settings
+    from lama_server.weights_source import LibraryWeights
 
     given = json.loads(sys.argv[1])
     limits = Limits(**{"backoff_s": (0.0,), "cancel_grace_s": 0.5, **given.pop("limits", {})})
@@ -199,13 +204,12 @@ def main() -> None:
             given[name] = Path(given[name])
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
-    real = given.pop("real_engines", False)
-    app = create_app(
-        Settings(**{"model": "opencv" if real else "painter", **given, "port": port}),
-        entries=None if real else ENTRIES,
-        weights=NoWeights(),
-        limits=limits,
-    )
+    real, hub = given.pop("real_engines", False), given.pop("hub", None)
+    settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
+    entries = None if real else on_hub(hub) if hub else ENTRIES
+    network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
+    weights = LibraryWeights(settings, network) if hub else NoWeights()
+    app = create_app(settings, entries=entries, weights=weights, limits=limits)
 
     def announce() -> None:
         sys.stdout.write(f"port {port}\n")

@@ -127,7 +127,10 @@ def test_a_model_asked_for_at_start_is_fetched_while_another_works(client: TestC
 def test_offline_nothing_is_fetched_and_it_is_said_what_to_do(client: TestClient, weights: SlowWeights) -> None:
     reply = client.post("/api/v1/models/remote/download")
     assert reply.json()["code"] == "model.not_downloaded"
-    assert "remote.bin" in reply.json()["detail"]
+    assert "remote.bin (" in reply.json()["detail"]
+    assert "model folder" in reply.json()["detail"]
+    assert state(client, "remote")["problem"]["code"] == "model.not_downloaded"
+    assert state(client, "painter")["problem"] is None
     assert client.get("/api/v1/models").json()["current"] == "painter"
     assert weights.calls == 0
 

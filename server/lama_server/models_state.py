@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from inpaint_models.registry import STRATEGIES, ModelEntry
+from inpaint_models.registry import STRATEGIES, ModelEntry, WeightsFile
 from inpaint_models.weights import default_model_dir
 
 from .engine.messages import EngineChoice
@@ -174,7 +174,7 @@ class ModelShelf:
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
         download = self._downloads.get(entry.name)
-        problem = self._unavailable.get(entry.name) or self._failed.get(entry.name)
+        problem = self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -212,21 +212,27 @@ class ModelShelf:
         return next((entry for entry in candidates if self.is_ready(entry)), candidates[0])
 
     def _how_to_get(self, entry: ModelEntry) -> str:
-        files = ", ".join(file.name for file in entry.weights)
+        files = " and ".join(_with_size(file) for file in entry.weights)
         if self._settings.local_files_only:
             return (
-                f"The weights of {entry.title} are not on this machine and the server is offline. "
-                f"Put {files} into the model folder, or start once without --offline."
+                f"{entry.title} needs {files}, which is not on this machine, and the server is offline: put the file "
+                "into the model folder (lama-server models says where that is), or start once without --offline."
             )
         return (
             f"The weights of {entry.title} are not on this machine. Download them on the page, with "
             f"lama-server download {entry.name}, or with POST /api/v1/models/{entry.name}/download."
         )
 
+    def _out_of_reach(self, entry: ModelEntry) -> Problem | None:
+        """Why a missing model cannot be downloaded; None where it can."""
+        if self._settings.local_files_only and self.state(entry) == "missing":
+            return Problem("model.not_downloaded", self._how_to_get(entry))
+        return None
+
     # changing
 
     async def refresh(self) -> None:
-        """Looks again for the weights of models that are not ready."""
+        """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
         waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
         for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
             if isinstance(found, Problem):
@@ -235,6 +241,7 @@ class ModelShelf:
                 self._weights[entry.name] = found
                 self._failed.pop(entry.name, None)
                 self._unavailable.pop(entry.name, None)
+                self.on_ready(entry)
 
     def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | Problem | None]:
         return [self._look_for(entry) for entry in entries]
@@ -286,6 +293,10 @@ class ModelShelf:
     def close(self) -> None:
         """Makes running downloads stop within a second; what they have is kept for a resume."""
         self._closing.set()
+
+
+def _with_size(file: WeightsFile) -> str:
+    return file.name if file.size_bytes is None else f"{file.name} ({file.size_bytes / 2**20:.0f} MiB)"
 
 
 def problem_reply(problem: Problem | None, request_id: str = "") -> ProblemReply | None:

@@ -83,8 +83,8 @@ class Services:
         self.codec.start()
         self.engine.start()
         self.engine.on_exit = self._engine_ended
-        self.shelf.on_ready = lambda entry: self._load(entry) if entry is self.shelf.wanted else None
         await self.shelf.refresh()
+        self.shelf.on_ready = lambda entry: self._load(entry) if entry is self.shelf.wanted else None
         wanted = self.shelf.wanted
         if self.shelf.state(wanted) == "missing" and not self.settings.local_files_only:
             self.shelf.download(wanted.name)

@@ -106,6 +106,10 @@ export function editRequest(wanted) {
   };
 }
 
+/** Licence and size of a model, to be read before it is downloaded. @param {ModelInfo} model @param {string} notCommercial in words */
+export const licenceFacts = ({ licence, download_bytes }, notCommercial) =>
+  [licence.name, licence.commercial_use ? "" : notCommercial, formatBytes(download_bytes)].filter(Boolean);
+
 /** Something the person should know about, with what to do about it. */
 export class Trouble extends Error {
   /** @param {Problem} problem */

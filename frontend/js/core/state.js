@@ -150,6 +150,9 @@ export const documentOf = (state) => current(state.timeline);
 /** @param {ModelInfo} model */
 export const usable = (model) => model.state === "ready" || model.state === "loaded";
 
+/** Whether a press could fetch it; a server without a network says in `problem` what to do instead. @param {ModelInfo} model */
+export const downloadable = (model) => model.state === "failed" || (model.state === "missing" && !model.problem);
+
 /** @param {State} state @param {string} name */
 export const findModel = (state, name) => state.models.find((model) => model.name === name) ?? null;
 

@@ -17,7 +17,9 @@ export function createModels(store, api, failed) {
 
   const refresh = async () => {
     const shelf = /** @type {import("../core/protocol.js").Shelf} */ (await api.json(`${API}/models`));
-    store.update({ models: shelf.models, serverModel: shelf.wanted });
+    const { models } = store.get();
+    const same = JSON.stringify(models) === JSON.stringify(shelf.models);
+    store.update({ models: same ? models : shelf.models, serverModel: shelf.wanted });
   };
 
   const plan = () => {

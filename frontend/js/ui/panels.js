@@ -1,11 +1,14 @@
 /** The panels: models with their options, settings, the list of photos, the help. Their forms are made from data. */
 
 import { COMMANDS, GESTURES, showKey } from "../core/commands.js";
-import { formatBytes } from "../core/protocol.js";
-import { downloadPercent, wantedModel, workingModel } from "../core/state.js";
+import { formatBytes, licenceFacts } from "../core/protocol.js";
+import { downloadable, downloadPercent, wantedModel, workingModel } from "../core/state.js";
 import { find, findInput, make, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { onMac } from "./toolbar.js";
+
+/** How often the list is looked at again while it is open: a model may be loaded or make room for another. */
+const WATCH_MS = 2000;
 
 /**
  * @typedef {import("../core/state.js").State} State
@@ -51,8 +54,13 @@ export function createOptions(store, acts) {
     showModels();
     showOptions();
   });
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let watching;
   find("options").addEventListener("toggle", (event) => {
-    if (/** @type {ToggleEvent} */ (event).newState === "open") acts.refresh();
+    clearInterval(watching);
+    if (/** @type {ToggleEvent} */ (event).newState !== "open") return;
+    acts.refresh();
+    watching = setInterval(() => store.get().reachable && acts.refresh(), WATCH_MS);
   });
   find("options-form").addEventListener("submit", (event) => event.preventDefault());
 }
@@ -62,10 +70,7 @@ const prefsOf = (store) => (change) => store.update((state) => ({ prefs: { ...st
 
 /** @param {State} state @param {ModelInfo} model @param {(change: Partial<Prefs>) => void} setPrefs @param {(name: string) => void} download */
 function modelChoice(state, model, setPrefs, download) {
-  const size = formatBytes(model.download_bytes);
-  const facts = [model.licence.name, model.licence.commercial_use ? "" : t("not for commercial use"), size]
-    .filter(Boolean)
-    .join(" · ");
+  const facts = licenceFacts(model, t("not for commercial use")).join(" · ");
   const input = make("input", {
     type: "radio",
     name: "model",
@@ -99,7 +104,7 @@ function modelChoice(state, model, setPrefs, download) {
 
 /** @param {ModelInfo} model @param {(name: string) => void} download */
 function stateOf(model, download) {
-  if (model.state === "missing" || model.state === "failed") {
+  if (downloadable(model)) {
     const label = model.state === "failed" ? t("Try again") : t("Download");
     return make("button", {
       type: "button",
@@ -109,9 +114,15 @@ function stateOf(model, download) {
       onclick: () => download(model.name),
     });
   }
-  const words = { ready: "", loaded: t("in memory"), unavailable: t("cannot run here") };
-  const percent = downloadPercent(model);
-  const text = model.state === "downloading" ? `${percent ?? "…"} %` : words[model.state];
+  const words = {
+    ready: "",
+    loaded: t("in memory"),
+    missing: t("not on the server"),
+    failed: "",
+    downloading: `${downloadPercent(model) ?? "…"} %`,
+    unavailable: t("cannot run here"),
+  };
+  const text = words[model.state];
   return make("span", { class: "state tabular", text });
 }
 

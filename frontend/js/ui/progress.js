@@ -1,8 +1,8 @@
 /** How the work is going: the words beside the dock, the banner for a lost server, the note about a model on its way. */
 
 import { expectedTotal } from "../core/eta.js";
-import { formatBytes } from "../core/protocol.js";
-import { downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
+import { licenceFacts } from "../core/protocol.js";
+import { downloadable, downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
 import { find, findButton, icon, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -100,7 +100,7 @@ function watchWanted(store, messages, download) {
     bar.hidden = wanted.state !== "downloading";
     if (percent !== null) bar.setAttribute("value", String(percent));
     else bar.removeAttribute("value");
-    act.hidden = wanted.state !== "missing" && wanted.state !== "failed";
+    act.hidden = !downloadable(wanted);
     setText(act, wanted.state === "failed" ? t("Try again") : t("Download"));
     setText(find("model-note-text"), describeWanted(wanted, percent, workingModel(state)));
   };
@@ -113,24 +113,17 @@ function watchWanted(store, messages, download) {
  * @param {import("../core/state.js").ModelInfo | null} working
  */
 function describeWanted(wanted, percent, working) {
-  const model = wanted.title;
-  const meanwhile = working
-    ? t("working with {model} meanwhile", { model: working.title })
-    : t("no other model is ready");
-  if (wanted.state === "downloading")
-    return t("{model} is downloading{n}; {meanwhile}", {
-      model,
-      n: percent === null ? "" : ` ${percent} %`,
-      meanwhile,
-    });
-  if (wanted.state === "failed")
-    return t("{model} could not be downloaded: {why} {meanwhile}", {
-      model,
-      why: wanted.problem?.detail ?? "",
-      meanwhile,
-    });
-  if (wanted.state === "unavailable")
-    return t("{model} cannot run here: {why} {meanwhile}", { model, why: wanted.problem?.detail ?? "", meanwhile });
-  const size = formatBytes(wanted.download_bytes);
-  return t("{model}{size} is not on the server yet; {meanwhile}", { model, size: size ? ` (${size})` : "", meanwhile });
+  const values = {
+    model: wanted.title,
+    facts: licenceFacts(wanted, t("not for commercial use")).join(", "),
+    why: wanted.problem?.detail ?? "",
+    n: percent === null ? "" : ` ${percent} %`,
+    meanwhile: working ? t("working with {model} meanwhile", { model: working.title }) : t("no other model is ready"),
+    sentence: working ? t("Working with {model} meanwhile.", { model: working.title }) : t("No other model is ready."),
+  };
+  if (wanted.state === "downloading") return t("{model} ({facts}) is downloading{n}; {meanwhile}", values);
+  if (wanted.state === "failed") return t("{model} could not be downloaded: {why} {sentence}", values);
+  if (wanted.state === "unavailable") return t("{model} cannot run here: {why} {sentence}", values);
+  if (wanted.problem) return t("{why} {sentence}", values);
+  return t("{model} ({facts}) is not on the server yet; {meanwhile}", values);
 }

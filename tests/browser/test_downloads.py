@@ -1,0 +1,144 @@
+"""Weights that are missing at the start: fetched from a real line while another model works, or asked for offline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driver import App
+from PIL import Image
+
+from conftest import OpenApp
+from fake_engines import HUB_CONTENT, photo
+from fake_hub import FakeHub, Fault
+from serving import RunningServer, edit_request
+
+LAST_BYTES = 20_000
+
+StartServer = Callable[..., RunningServer]
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub({"distant.bin": HUB_CONTENT, "guarded.bin": HUB_CONTENT}) as hub:
+        yield hub
+
+
+@pytest.fixture
+def start(tmp_path: Path, hub: FakeHub) -> Iterator[StartServer]:
+    """A server that wants the model `distant`, which the hub has."""
+    with ExitStack() as stack:
+
+        def started(**options: Any) -> RunningServer:
+            given = {"hub": hub.root, "model": "distant", "model_dir": str(tmp_path / "models"), **options}
+            server = stack.enter_context(RunningServer(tmp_path / "data", given))
+            server.wait_ready()
+            return server
+
+        yield started
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    Image.fromarray(photo(320, 240)).save(path)
+    return path
+
+
+def address(server: RunningServer) -> str:
+    return f"http://127.0.0.1:{server.port}/"
+
+
+def model_of_fill(app: App, number: int) -> str:
+    return str(app.read(f"state.results[doc.edits[{number}].key][0].model"))
+
+
+def test_a_model_that_arrives_while_another_works_takes_over(
+    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path
+) -> None:
+    hub.faults.append(Fault(cut_after=len(HUB_CONTENT) - LAST_BYTES))
+    hub.faults.extend([Fault(status=503)] * 10_000)
+    server = start()
+    image = server.upload(photo()).json["id"]
+    assert server.edit(image, {"model": "distant"}).code == "model.loading"
+
+    app = open_app(address(server))
+    note = app.page.locator("#model-note")
+    note.get_by_text("downloading 93 %").wait_for()
+    assert re.fullmatch(
+        r"Distant \(none, 320 KB\) is downloading 93 %; working with OpenCV meanwhile", note.inner_text().strip()
+    )
+    app.open(picture)
+    app.paint([(100.0, 100.0), (140.0, 120.0)])
+    app.wait_for_edits(1)
+    assert model_of_fill(app, 0) == "opencv"
+
+    hub.faults.clear()
+    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    assert note.is_hidden()
+    assert 206 in hub.statuses(), "the download went on where it was cut"
+    app.paint([(200.0, 60.0), (220.0, 90.0)])
+    app.wait_for_edits(2)
+    assert model_of_fill(app, 1) == "distant"
+
+
+def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it_is_there(
+    open_app: OpenApp, hub: FakeHub, start: StartServer, tmp_path: Path
+) -> None:
+    server = start(local_files_only=True)
+    image = server.upload(photo()).json["id"]
+    refused = server.post_json("/api/v1/edits", edit_request(image, {"model": "distant"}))
+    assert refused.code == "model.not_downloaded"
+    assert "distant.bin" in refused.json["detail"]
+
+    app = open_app(address(server))
+    note = app.page.locator("#model-note")
+    note.wait_for()
+    assert note.inner_text().strip() == f"{refused.json['detail']} Working with OpenCV meanwhile."
+    assert "into the model folder" in note.inner_text()
+    assert not app.page.get_by_role("button", name="Download").and_(app.page.locator("#model-note *")).is_visible()
+
+    (tmp_path / "models").mkdir(exist_ok=True)
+    (tmp_path / "models" / "distant.bin").write_bytes(HUB_CONTENT)
+    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    app.page.click("#model")
+    app.page.locator("#models .choice", has_text="Distant").get_by_text("in memory").wait_for()
+    assert hub.asked == []
+
+
+def test_the_licence_is_told_before_a_person_starts_a_download(
+    open_app: OpenApp, hub: FakeHub, start: StartServer
+) -> None:
+    app = open_app(address(start(model="opencv")))
+    app.page.click("#model")
+    choice = app.page.locator("#models .choice", has_text="Guarded")
+    assert "CC BY-NC 4.0 · not for commercial use · 320 KB" in choice.inner_text()
+    choice.locator("input").check()
+    app.page.keyboard.press("Escape")
+    note = app.page.locator("#model-note")
+    note.wait_for()
+    assert "Guarded (CC BY-NC 4.0, not for commercial use, 320 KB) is not on the server yet" in note.inner_text()
+    assert hub.asked == [], "choosing a model is not agreeing to its licence"
+    note.get_by_role("button", name="Download").click()
+    app.page.locator(".toast", has_text="Guarded is ready").wait_for()
+    assert [asked.path for asked in hub.asked] == ["guarded.bin"]
+
+
+def test_a_download_that_failed_says_why_and_can_be_tried_again(
+    open_app: OpenApp, hub: FakeHub, start: StartServer
+) -> None:
+    hub.always["distant.bin"] = Fault(status=404)
+    app = open_app(address(start()))
+    note = app.page.locator("#model-note")
+    again = note.get_by_role("button", name="Try again")
+    again.wait_for()
+    assert "Distant could not be downloaded" in note.inner_text()
+    assert "Working with OpenCV meanwhile." in note.inner_text()
+    hub.always.clear()
+    again.click()
+    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    assert note.is_hidden()
