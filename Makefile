@@ -56,6 +56,7 @@ screenshots: $(VENV)/.dev  ## the README's pictures of the page
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
 	$(BIN)/python -m bench.contact_sheet
 	$(BIN)/python -m bench.quality
+	$(BIN)/python -m bench.bench_models && $(BIN)/python -m tools.reference
 
 wheel: $(VENV)/.dev  ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inpaint_models.kernels.winograd import TiledConvolution
 from inpaint_models.lama.inference import FoldedGenerator, count_blocks
 from inpaint_models.lama.network import FFCResNetGenerator, masked_input
 from inpaint_models.lama.refine import Settings, refine
-from inpaint_models.lama.winograd import TiledConvolution
 from parity import goldens, weights
 
 CPU = torch.device("cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+from bench.measure import in_fresh_process
 
 from inpaint_models import get_model, list_models
 from inpaint_models.errors import (
@@ -118,3 +119,10 @@ def test_a_missing_package_makes_a_model_unavailable_and_says_what_to_install() 
     entry = replace(get_model("opencv"), requires=("no_such_package",))
     with pytest.raises(Unavailable, match="pip install no_such_package"):
         entry.load(LoadContext(entry=entry))
+
+
+@pytest.mark.parametrize("name", ["patchmatch", "lama", "mat"])
+def test_a_model_holds_about_the_memory_that_it_says(name: str) -> None:
+    """The budget of the server counts with it. `make bench` shows the same for ldm, which takes too long for a test."""
+    measured = in_fresh_process("bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)["held_mib"]
+    assert measured * 2**20 == pytest.approx(get_model(name).memory_bytes, rel=0.25)

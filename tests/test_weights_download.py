@@ -129,6 +129,21 @@ def test_progress_of_several_files_is_one_count(tmp_path: Path) -> None:
     assert max(told.done_bytes for told in seen) == 4000
 
 
+def test_progress_of_files_of_unpublished_sizes_grows_to_the_true_whole(tmp_path: Path) -> None:
+    with FakeHub({"a": b"a" * 1000, "b": b"b" * 3000}) as hub:
+        files = [
+            WeightsFile(name, (hub.url(name),), md5=hashlib.md5(content).hexdigest(), about_bytes=1200)
+            for name, content in hub.files.items()
+        ]
+        seen: list[DownloadProgress] = []
+        download(entry(*files), tmp_path, network=network(), progress=seen.append)
+    counts = [told.done_bytes for told in seen if told.stage == "downloading"]
+    assert counts == sorted(counts)
+    assert counts[-1] == 4000
+    assert {told.total_bytes for told in seen if told.stage == "downloading" and told.file == "a"} == {2200}
+    assert {told.total_bytes for told in seen if told.stage == "downloading" and told.file == "b"} >= {4000}
+
+
 # What servers do wrong: each of these is overcome by trying again, from where it stopped.
 PASSING = {
     "cut at the start": Fault(cut_after=0),

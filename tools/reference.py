@@ -1,10 +1,13 @@
-"""Writes the reference pages from the code: docs/configuration.md and docs/api.md. `make docs` runs it.
+"""Writes the reference pages from the code: docs/configuration.md, docs/api.md and the table of docs/models.md.
+
+`make docs` runs it. Speeds in the table are what `python -m bench.bench_models` last measured (docs/measured.json).
 
 A test holds that what is committed is what this would write.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -12,20 +15,70 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.bench_models import bench_name
+
+from inpaint_models import list_models
+from inpaint_models.registry import Strategy
 from lama_server.app import create_app
 from lama_server.cli.main import COMMANDS
+from lama_server.cli.terminal import size_text
 from lama_server.exits import ExitCode
 from lama_server.problems import REGISTRY
 from lama_server.routes.common import EVERYWHERE
 from lama_server.settings import Limits, Option, Settings, options
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
 NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
 
 
 def pages() -> dict[str, str]:
     """File name -> content of every page that is made from the code."""
-    return {"configuration.md": configuration(), "api.md": api()}
+    return {"configuration.md": configuration(), "api.md": api(), "models.md": models()}
+
+
+def models() -> str:
+    """The page as it is, with a fresh table of all models between its marks."""
+    page = (DOCS / "models.md").read_text(encoding="utf-8")
+    before, rest = page.split(TABLE_BEGIN)
+    _, after = rest.split(TABLE_END)
+    return f"{before}{TABLE_BEGIN}\n{_models_table()}\n{TABLE_END}{after}"
+
+
+def _models_table() -> str:
+    measured = json.loads((DOCS / "measured.json").read_text(encoding="utf-8"))
+    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Answers"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for entry in list_models():
+        size = size_text(entry.download_bytes) if entry.weights else "nothing"
+        cells = [
+            f"`{entry.name}`",
+            entry.trait,
+            size if entry.sizes_are_known else f"about {size}",
+            entry.licence.name if entry.licence.commercial_use else f"{entry.licence.name}, not commercial",
+            size_text(entry.memory_bytes) if entry.memory_bytes else "hardly any",
+            _seconds(measured["edit_ms"][bench_name(entry)]),
+            _strategy(entry.strategy),
+            "one for each seed" if entry.variations else "one",
+        ]
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    lines += [
+        "",
+        f"*Edit on a CPU* is a hole of {measured['hole']:.0%} in {measured['size']} pixels, with the defaults, not the",
+        f"first of a process, on {measured['threads']} threads of an {measured['processor']}. *Large images* is what",
+        "the strategy `auto` does; every model also takes `crop`, `resize` and `original`.",
+    ]
+    return "\n".join(lines)
+
+
+def _strategy(strategy: Strategy) -> str:
+    context = f"{strategy.context:g} times the hole" if strategy.context else f"{strategy.margin_px} px"
+    when = f"over {strategy.trigger_px} px" if strategy.trigger_px else "always"
+    return f"{strategy.kind} {when}, context {context}, at most {strategy.cap_px} px"
+
+
+def _seconds(ms: float) -> str:
+    return f"{ms / 1000:.1f} s" if ms < 10_000 else f"{ms / 1000:.0f} s"
 
 
 def configuration() -> str:

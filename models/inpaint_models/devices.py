@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -92,6 +94,18 @@ def free_bytes(device: str) -> int | None:
 
         return torch.cuda.mem_get_info()[0]
     return available_bytes()
+
+
+def release_memory() -> None:
+    """Hands memory that nothing uses any more back to the system and to the GPU."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 @contextmanager

@@ -37,8 +37,9 @@ class SizeRequirement:
 class WeightsFile:
     """One file of published weights. Sources are tried in order; the hash decides whether a file is the one.
 
-    sources     https URLs
-    size_bytes  None where nobody published it
+    sources      https URLs
+    size_bytes   checked; None where nobody published it
+    about_bytes  told where the size is unknown: four bytes for each value of the network
     """
 
     name: str
@@ -46,6 +47,7 @@ class WeightsFile:
     size_bytes: int | None = None
     sha256: str | None = None
     md5: str | None = None
+    about_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,13 @@ class ModelEntry:
 
     @property
     def download_bytes(self) -> int:
-        return sum(file.size_bytes or 0 for file in self.weights)
+        """What all files have together, as far as anybody knows."""
+        return sum(file.size_bytes or file.about_bytes for file in self.weights)
+
+    @property
+    def sizes_are_known(self) -> bool:
+        """Whether `download_bytes` is more than an estimate."""
+        return all(file.size_bytes is not None for file in self.weights)
 
     def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
         """All parameters with their values, defaults filled in. Raises `InvalidParameter`."""

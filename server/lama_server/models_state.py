@@ -201,6 +201,8 @@ class ModelShelf:
                 for parameter in entry.parameters
             ],
             download_bytes=entry.download_bytes,
+            download_is_estimate=not entry.sizes_are_known,
+            memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
             problem=problem_reply(problem),
@@ -262,7 +264,9 @@ class ModelShelf:
             return self._downloads[entry.name]
         if self._settings.local_files_only:
             raise ProblemError("model.not_downloaded", self._how_to_get(entry))
-        download = self._downloads[entry.name] = Download(entry, total_bytes=entry.download_bytes or None)
+        download = self._downloads[entry.name] = Download(
+            entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
+        )
         self._failed.pop(entry.name, None)
         download.task = asyncio.get_running_loop().create_task(self._fetch(download))
         return download

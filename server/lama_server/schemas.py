@@ -272,6 +272,8 @@ class ModelReply(_Out):
     grow_px: int
     parameters: list[ParameterReply]
     download_bytes: int
+    download_is_estimate: bool
+    memory_bytes: int
     state: ModelState
     progress: DownloadProgress | None
     problem: ProblemReply | None

@@ -23,7 +23,9 @@
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
  * @property {readonly Parameter[]} parameters
- * @property {number | null} download_bytes
+ * @property {number} download_bytes      0: nothing, or nobody knows
+ * @property {boolean} download_is_estimate
+ * @property {number} memory_bytes        once it is loaded
  * @property {"ready" | "loaded" | "missing" | "downloading" | "failed" | "unavailable"} state
  * @property {{done_bytes: number, total_bytes: number | null} | null} progress
  * @property {Problem | null} problem
@@ -106,9 +108,18 @@ export function editRequest(wanted) {
   };
 }
 
-/** Licence and size of a model, to be read before it is downloaded. @param {ModelInfo} model @param {string} notCommercial in words */
-export const licenceFacts = ({ licence, download_bytes }, notCommercial) =>
-  [licence.name, licence.commercial_use ? "" : notCommercial, formatBytes(download_bytes)].filter(Boolean);
+/**
+ * Licence and size of a model, to be read before it is downloaded.
+ * @param {ModelInfo} model @param {(text: string, values?: Record<string, string>) => string} t
+ */
+export function licenceFacts({ licence, download_bytes, download_is_estimate }, t) {
+  const size = formatBytes(download_bytes);
+  return [
+    licence.name,
+    licence.commercial_use ? "" : t("not for commercial use"),
+    size && download_is_estimate ? t("about {size}", { size }) : size,
+  ].filter(Boolean);
+}
 
 /** Something the person should know about, with what to do about it. */
 export class Trouble extends Error {

@@ -70,7 +70,7 @@ const prefsOf = (store) => (change) => store.update((state) => ({ prefs: { ...st
 
 /** @param {State} state @param {ModelInfo} model @param {(change: Partial<Prefs>) => void} setPrefs @param {(name: string) => void} download */
 function modelChoice(state, model, setPrefs, download) {
-  const facts = licenceFacts(model, t("not for commercial use")).join(" · ");
+  const facts = licenceFacts(model, t).join(" · ");
   const input = make("input", {
     type: "radio",
     name: "model",
@@ -116,7 +116,7 @@ function stateOf(model, download) {
   }
   const words = {
     ready: "",
-    loaded: t("in memory"),
+    loaded: [t("in memory"), formatBytes(model.memory_bytes)].filter(Boolean).join(", "),
     missing: t("not on the server"),
     failed: "",
     downloading: `${downloadPercent(model) ?? "…"} %`,

@@ -115,7 +115,7 @@ function watchWanted(store, messages, download) {
 function describeWanted(wanted, percent, working) {
   const values = {
     model: wanted.title,
-    facts: licenceFacts(wanted, t("not for commercial use")).join(", "),
+    facts: licenceFacts(wanted, t).join(", "),
     why: wanted.problem?.detail ?? "",
     n: percent === null ? "" : ` ${percent} %`,
     meanwhile: working ? t("working with {model} meanwhile", { model: working.title }) : t("no other model is ready"),

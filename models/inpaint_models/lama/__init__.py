@@ -11,7 +11,7 @@ _HUGGING_FACE = "https://huggingface.co"
 
 _SIZE = SizeRequirement(minimum=16, multiple_of=8)
 _STRATEGY = Strategy(kind="crop", trigger_px=800, margin_px=196, cap_px=2048)
-_MEMORY_BYTES = 300 * 2**20
+_MEMORY_BYTES = 275 * 2**20
 _BYTES_PER_PX = 1_000
 
 _REFINEMENT = (
@@ -77,6 +77,7 @@ ANIME_LAMA = ModelEntry(
         WeightsFile(
             "anime-manga-big-lama.pt",
             sources=(f"{_SANSTER}/AnimeMangaInpainting/anime-manga-big-lama.pt",),
+            about_bytes=206_000_000,
             md5="29f284f36a0a510bcacf39ecf4c4d54f",
         ),
     ),

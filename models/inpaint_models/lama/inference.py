@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..kernels.winograd import TiledConvolution
 from .network import DOWNSAMPLINGS, GLOBAL_SHARE, Branches
-from .winograd import TiledConvolution
 
 _FIRST_BLOCK = DOWNSAMPLINGS + 2
 _NORM_EPSILON = 1e-5

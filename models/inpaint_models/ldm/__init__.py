@@ -23,9 +23,18 @@ ENTRY = ModelEntry(
     licence=Licence("MIT", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
     weights=(
-        WeightsFile(ENCODE_FILE, (f"{_SANSTER}/{ENCODE_FILE}",), md5="23239fc9081956a3e70de56472b3f296"),
-        WeightsFile(DECODE_FILE, (f"{_SANSTER}/{DECODE_FILE}",), md5="fe419cd15a750d37a4733589d0d3585c"),
-        WeightsFile(DIFFUSION_FILE, (f"{_SANSTER}/{DIFFUSION_FILE}",), md5="b0afda12bf790c03aba2a7431f11d22d"),
+        WeightsFile(
+            ENCODE_FILE, (f"{_SANSTER}/{ENCODE_FILE}",), about_bytes=85_000_000, md5="23239fc9081956a3e70de56472b3f296"
+        ),
+        WeightsFile(
+            DECODE_FILE, (f"{_SANSTER}/{DECODE_FILE}",), about_bytes=128_000_000, md5="fe419cd15a750d37a4733589d0d3585c"
+        ),
+        WeightsFile(
+            DIFFUSION_FILE,
+            (f"{_SANSTER}/{DIFFUSION_FILE}",),
+            about_bytes=1_549_000_000,
+            md5="b0afda12bf790c03aba2a7431f11d22d",
+        ),
     ),
     alternatives=((WeightsFile(CHECKPOINT_FILE, ("https://heibox.uni-heidelberg.de/f/4d9ac7ea40c64582b7c9/?dl=1",)),),),
     # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.
@@ -49,6 +58,6 @@ ENTRY = ModelEntry(
         ),
     ),
     variations=True,
-    memory_bytes=2_300_000_000,
+    memory_bytes=2_000 * 2**20,
     bytes_per_px=5_000,
 )

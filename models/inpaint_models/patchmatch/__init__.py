@@ -17,6 +17,6 @@ ENTRY = ModelEntry(
     variations=True,
     needs_known=True,
     grow_px=4,
-    memory_bytes=200_000_000,
+    memory_bytes=130 * 2**20,
     bytes_per_px=150,
 )

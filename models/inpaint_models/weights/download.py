@@ -180,14 +180,16 @@ class _Job:
         Ledger(self.model_dir).remember(target.path, row)
 
     def _tell(self, stage: Literal["waiting", "downloading"], file: WeightsFile, done: int, total: int | None) -> None:
-        """Counts over all files of the set: those before this one are done."""
+        """Counts over all files of the set: those before this one are done, those after it as large as is known."""
         index = self.files.index(file)
-        sizes = [other.size_bytes for other in self.files]
-        sizes[index] = sizes[index] or total
-        known = [size for size in sizes if size is not None]
-        whole = sum(known) if len(known) == len(sizes) else None
-        before = sum(other.size_bytes or 0 for other in self.files[:index])
-        self.progress(DownloadProgress(stage, file.name, before + done, whole))
+        before = sum(self._size_on_disk(other) for other in self.files[:index])
+        sizes = [total or file.size_bytes or file.about_bytes]
+        sizes += [other.size_bytes or other.about_bytes for other in self.files[index + 1 :]]
+        self.progress(DownloadProgress(stage, file.name, before + done, before + sum(sizes) if all(sizes) else None))
+
+    def _size_on_disk(self, file: WeightsFile) -> int:
+        path = self.model_dir / file.name
+        return path.stat().st_size if path.exists() else file.size_bytes or file.about_bytes
 
     def _verifying(self, file: WeightsFile, done: int, size: int) -> None:
         check(self.cancelled)
@@ -221,7 +223,7 @@ class _Job:
             lock.release()
 
     def _failed(self, file: WeightsFile, troubles: list[Trouble]) -> DownloadFailed | WeightsCorrupted:
-        said = "; ".join(dict.fromkeys(str(trouble) for trouble in troubles))
+        said = "; ".join(dict.fromkeys(str(trouble).rstrip(".") for trouble in troubles))
         by_hand = f"Or put it into the model folder yourself; it comes from {file.sources[0]}"
         if any(trouble.cause == "wrong_content" for trouble in troubles):
             return WeightsCorrupted(f"No source has the published {file.name}: {said}. {by_hand}")

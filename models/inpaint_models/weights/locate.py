@@ -63,11 +63,6 @@ class ModelFiles:
             if state.path is not None and state.status in ("ready", "unverified")
         }
 
-    @property
-    def missing_bytes(self) -> int:
-        """What a download would fetch, as far as sizes are published."""
-        return sum(state.file.size_bytes or 0 for state in self.files if state.file.name not in self.paths)
-
     def require_ready(self) -> dict[str, Path]:
         """The paths. Raises `WeightsMissing` or `WeightsCorrupted`, saying what to put where."""
         if self.status in ("ready", "unverified"):

@@ -148,7 +148,9 @@ def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
     if files.status == "missing" and (absent := entry.missing_packages()):
         state = f"needs {', '.join(absent)}"
     unpublished = bool(entry.weights) and not entry.download_bytes
-    return entry.name, "unknown" if unpublished else size_text(entry.download_bytes), state, licence, entry.trait
+    about = "" if entry.sizes_are_known or unpublished else "about "
+    size = "unknown" if unpublished else about + size_text(entry.download_bytes)
+    return entry.name, size, state, licence, entry.trait
 
 
 def _as_json(files: weights.ModelFiles) -> dict[str, object]:
@@ -163,6 +165,8 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
             "commercial_use": entry.licence.commercial_use,
         },
         "download_bytes": entry.download_bytes,
+        "download_is_estimate": not entry.sizes_are_known,
+        "memory_bytes": entry.memory_bytes,
         "state": files.status,
         "files": [
             {

@@ -5,15 +5,15 @@ torch is imported by the models that need it, when they are loaded, and nowhere 
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from inpaint_models import devices
+from inpaint_models.errors import OutOfMemory
 from inpaint_models.inpainter import Inpainter
 from inpaint_models.options import FillOptions
 from inpaint_models.registry import LoadContext
@@ -37,6 +37,8 @@ from .worker import JobContext
 PREVIEW_INTERVAL_S = 0.5
 PROGRESS_INTERVAL_S = 0.05
 WARM_UP_SIDE_PX = 64
+
+Result = TypeVar("Result")
 
 
 class ModelCache:
@@ -63,10 +65,18 @@ class ModelCache:
         model = self._models[_key(choice)] = load(choice)
         return model
 
+    def drop_others(self, choice: EngineChoice) -> bool:
+        """Frees every other model; whether there was one."""
+        others = [key for key in self._models if key != _key(choice)]
+        for key in others:
+            del self._models[key]
+        devices.release_memory()
+        return bool(others)
+
     def _make_room(self, needed_bytes: int) -> None:
         while self._models and needed_bytes + self._held_bytes() > self._budget_bytes:
             self._models.popitem(last=False)
-            gc.collect()
+            devices.release_memory()
 
     def _held_bytes(self) -> int:
         return sum(model.entry.memory_bytes for model in self._models.values())
@@ -96,12 +106,26 @@ class EngineHandler:
         if (loaded := self._cache.find(choice)) is not None:
             return loaded
         context.send(ProgressReport(context.number, "loading", 0, 1))
-        try:
+
+        def load() -> Inpainter:
             model = self._cache.add(choice, load_inpainter)
             warm_up(model, context)
+            return model
+
+        try:
+            return self._with_room(choice, context, load)
         finally:
             context.send(ResidentsReport(context.number, self._cache.names))
-        return model
+
+    def _with_room(self, choice: EngineChoice, context: JobContext, work: Callable[[], Result]) -> Result:
+        """Does the work; again without the other models where it ran out of memory beside them."""
+        try:
+            return work()
+        except OutOfMemory:
+            if not self._cache.drop_others(choice):
+                raise
+        context.send(ResidentsReport(context.number, self._cache.names))
+        return work()  # outside of the except block, whose traceback holds on to what the first try had
 
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
@@ -112,7 +136,7 @@ class EngineHandler:
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = model.patch(source, mask, options, progress)
+        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
         png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
         return Filled(
             png=png,
@@ -143,7 +167,8 @@ def load_inpainter(choice: EngineChoice) -> Inpainter:
         weights=dict(choice.weights),
         model_dir=choice.model_dir,
     )
-    return Inpainter(choice.entry, choice.entry.load(context))
+    with devices.out_of_memory_errors(choice.entry.title):
+        return Inpainter(choice.entry, choice.entry.load(context))
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

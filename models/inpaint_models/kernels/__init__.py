@@ -1,0 +1,1 @@
+"""Ways to compute that several networks share."""

@@ -1,0 +1,122 @@
+"""Which models the engine worker keeps in memory, and what it does when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from fake_engines import entry
+from inpaint_models import Inpainter
+from inpaint_models.errors import OutOfMemory
+from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from lama_server.engine import engine_worker
+from lama_server.engine.engine_worker import EngineHandler, ModelCache
+from lama_server.engine.messages import EngineChoice, LoadEngine, Residents, ResidentsReport
+
+MIB = 2**20
+
+
+class Greedy:
+    """An engine that fits only beside at most `neighbours` others."""
+
+    alive: ClassVar[set[int]] = set()
+
+    def __init__(self, neighbours: int) -> None:
+        self.neighbours = neighbours
+        Greedy.alive.add(id(self))
+
+    def __del__(self) -> None:
+        Greedy.alive.discard(id(self))
+
+    def fill(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        if len(Greedy.alive) > self.neighbours + 1:
+            raise OutOfMemory("no room")
+        return image
+
+
+class Listener:
+    """A job's line to the server."""
+
+    number = 1
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def check(self) -> None:
+        """Never cancelled."""
+
+    def send(self, event: Any) -> None:
+        self.sent.append(event)
+
+    def residents(self) -> list[tuple[str, ...]]:
+        return [event.loaded for event in self.sent if isinstance(event, ResidentsReport)]
+
+
+def choice(name: str, memory_mib: int = 100) -> EngineChoice:
+    return EngineChoice(replace(entry(name), memory_bytes=memory_mib * MIB), "cpu", "auto", {}, None)
+
+
+def load(wanted: EngineChoice) -> Inpainter:
+    return Inpainter(wanted.entry, Greedy(99))
+
+
+def test_models_are_held_up_to_the_budget_and_the_one_unused_longest_makes_room() -> None:
+    cache = ModelCache(250 * MIB)
+    for name in ("a", "b"):
+        cache.add(choice(name), load)
+    assert cache.names == ("a", "b")
+    assert cache.find(choice("a")) is not None
+    cache.add(choice("c"), load)
+    assert cache.names == ("a", "c")
+    assert len(Greedy.alive) == 2, "a model that made room is gone from memory"
+
+
+def test_a_model_larger_than_the_budget_is_held_alone() -> None:
+    cache = ModelCache(250 * MIB)
+    cache.add(choice("a"), load)
+    cache.add(choice("large", memory_mib=900), load)
+    assert cache.names == ("large",)
+    cache.add(choice("a"), load)
+    assert cache.names == ("a",)
+
+
+def test_room_is_made_before_a_model_is_loaded() -> None:
+    cache = ModelCache(150 * MIB)
+    cache.add(choice("a"), load)
+    held: list[int] = []
+
+    def watching(wanted: EngineChoice) -> Inpainter:
+        held.append(len(Greedy.alive))
+        return load(wanted)
+
+    cache.add(choice("b"), watching)
+    assert held == [0]
+
+
+def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    neighbours = {"a": 99, "b": 99, "needy": 0}
+    monkeypatch.setattr(
+        engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
+    )
+    handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener()
+    for name in ("a", "b"):
+        handler.handle(LoadEngine(choice(name)), listener)
+    assert handler.handle(LoadEngine(choice("needy")), listener) == Residents(("needy",))
+    assert listener.residents()[-1] == ("needy",)
+
+
+def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
+    with pytest.raises(OutOfMemory):
+        EngineHandler(1000 * MIB, "cpu").handle(LoadEngine(choice("huge")), Listener())
