@@ -139,6 +139,18 @@ def test_a_second_signal_ends_at_once(start_server: Start) -> None:
     assert server.stop() == 128 + signal.SIGTERM
 
 
+def test_a_stop_while_a_cancelled_job_is_waited_for_is_quiet(start_server: Start) -> None:
+    server = start_server(limits={"cancel_grace_s": 30})
+    image = server.upload(photo()).json["id"]
+    lines = server.stream(edit_request(image, misbehaving("hang", 30)))
+    next(lines)
+    time.sleep(0.2)
+    lines.close()
+    time.sleep(0.2)
+    assert server.stop() == 0
+    assert "never retrieved" not in server.process.communicate()[1]
+
+
 def test_a_worker_that_keeps_crashing_is_given_up_by_name(start_server: Start) -> None:
     server = start_server()
     assert [shot(server, "crash") for _ in range(5)] == ["worker.crashed"] * 5

@@ -131,18 +131,24 @@ def test_a_hole_too_thin_to_be_trusted_is_filled_all_the_same(tiny_lama: FFCResN
 
 
 def test_work_is_counted_in_equal_steps_up_to_the_total(tiny_lama: FFCResNetGenerator) -> None:
+    """Two blocks and the upsampling part, as dear as four; a level has four times the area of the one before."""
     image, mask = random_picture(128, 128)
-    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=2, min_side=32)))
-    assert [step.done for step in steps] == [1, 13, 25, 73, 121]
-    assert {step.total for step in steps} == {121}
+    reported: list[tuple[int, int]] = []
+    settings = Settings(iterations=2, min_side=32)
+    steps = list(refine(tiny_lama, image, mask, settings=settings, report=lambda *at: reported.append(at)))
+    assert [step.done for step in steps] == [12, 12 + 4 * 48, 204 + 4 * 12, 252 + 16 * 48, 1020 + 16 * 12]
+    assert {step.total for step in steps} == {1212}
+    coarsest, forward, backward = (0, 2, 4), (12, 32, 52), (132, 180, 192)
+    assert reported[:9] == [(done, 1212) for done in (*coarsest, *forward, *backward)]
+    assert len(reported) == 3 + 2 * (3 + 3 + 3)
 
 
-@pytest.mark.parametrize("calls", [1, 4, 6])
-def test_it_stops_where_the_check_says_so(tiny_lama: FFCResNetGenerator, calls: int) -> None:
-    """Two checks in the single pass, two forward and two backward in an iteration: all three kinds are met."""
+@pytest.mark.parametrize("calls", [1, 4, 9])
+def test_it_stops_where_the_report_says_so(tiny_lama: FFCResNetGenerator, calls: int) -> None:
+    """Three reports in the single pass, three forward and three backward in an iteration: all kinds are met."""
     left = calls
 
-    def check() -> None:
+    def report(_done: int, _total: int) -> None:
         nonlocal left
         left -= 1
         if left == 0:
@@ -150,5 +156,5 @@ def test_it_stops_where_the_check_says_so(tiny_lama: FFCResNetGenerator, calls: 
 
     image, mask = random_picture(64, 64)
     with pytest.raises(Cancelled):
-        list(refine(tiny_lama, image, mask, settings=Settings(iterations=9, min_side=32), check=check))
+        list(refine(tiny_lama, image, mask, settings=Settings(iterations=9, min_side=32), report=report))
     assert left == 0

@@ -214,10 +214,12 @@ class ModelShelf:
         return next((entry for entry in candidates if self.is_ready(entry)), candidates[0])
 
     def _how_to_get(self, entry: ModelEntry) -> str:
-        files = " and ".join(_with_size(file) for file in entry.weights)
         if self._settings.local_files_only:
+            *others, last = [_with_size(file) for file in entry.weights]
+            files = f"{', '.join(others)} and {last}" if others else last
+            are, them = ("are", "them") if others else ("is", "it")
             return (
-                f"{entry.title} needs {files}, which is not on this machine, and the server is offline: put the file "
+                f"{entry.title} needs {files}, which {are} not on this machine, and the server is offline: put {them} "
                 "into the model folder (lama-server models says where that is), or start once without --offline."
             )
         return (

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOfStage, estimate, expectedTotal, marked, remember } from "../../frontend/js/core/eta.js";
+import { duration, endOfStage, estimate, expectedTotal, marked, remember } from "../../frontend/js/core/eta.js";
 
 const LAMA = { model: "lama" };
 
@@ -34,7 +34,9 @@ test("only so many kinds of work are remembered, the latest", () => {
 test("a stage's end follows from its pace once enough of it was seen", () => {
   const mark = marked(null, "denoising", 0, 1000);
   assert.equal(endOfStage(mark, 0, 1000), null);
-  assert.equal(endOfStage(mark, 0.04, 9000), null, "too little of the work");
+  assert.equal(endOfStage(mark, 0.04, 5000), null, "too little of the work");
+  assert.equal(endOfStage(mark, 0.04, 7000), 151_000, "little of long work");
+  assert.equal(endOfStage(mark, 0, 60_000), null, "nothing of the work");
   assert.equal(endOfStage(mark, 0.5, 1100), null, "too little time");
   assert.equal(endOfStage(mark, 0.25, 2000), 5000);
   assert.equal(marked(mark, "denoising", 0.25, 2000), mark);
@@ -66,4 +68,12 @@ test("runs that wait are expected to take as long as those before them", () => {
 
 test("an expectation that has passed is not shown", () => {
   assert.equal(expectedTotal({ startedAt: 0, usual: 2000, runs: [run("running", 0)] }, 2500), null);
+});
+
+test("a time is told as fine as one wants to know it", () => {
+  assert.equal(duration(1740), "1.7 s");
+  assert.equal(duration(45_400), "45 s");
+  assert.equal(duration(99_900), "1 min 40 s");
+  assert.equal(duration(200_000), "3 min 20 s");
+  assert.equal(duration(1_980_000), "33 min");
 });

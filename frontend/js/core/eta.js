@@ -10,9 +10,10 @@
 const KEPT = 7;
 const KINDS = 80;
 
-/** So much of a stage has to be seen before its pace means anything ... */
+/** So much of a stage has to be seen before its pace means anything, or of a slow one for so long ... */
 const ENOUGH = 0.05;
 const ENOUGH_MS = 400;
+const LONG_MS = 5000;
 /** ... and so much before it is believed rather than what was learned from earlier fills. */
 const BELIEVED = 0.25;
 
@@ -53,7 +54,8 @@ export const marked = (mark, stage, fraction, now) =>
  */
 export function endOfStage(mark, fraction, now) {
   const [seen, ms] = [fraction - mark.fraction, now - mark.at];
-  return seen < ENOUGH || ms < ENOUGH_MS ? null : now + (ms * (1 - fraction)) / seen;
+  const enough = seen >= ENOUGH ? ms >= ENOUGH_MS : seen > 0 && ms >= LONG_MS;
+  return enough ? now + (ms * (1 - fraction)) / seen : null;
 }
 
 /**
@@ -77,4 +79,13 @@ export function expectedTotal({ startedAt, usual, runs }, now) {
   if (perRun === null) return null;
   const total = (believed ? own : perRun * (over + 1)) + perRun * (at < 0 ? waiting - 1 : waiting);
   return total > now - startedAt ? total : null;
+}
+
+/** A time in words, as fine as one wants to know it. @param {number} ms */
+export function duration(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (ms < 20_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (seconds < 100) return `${seconds} s`;
+  if (seconds < 600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.round(seconds / 60)} min`;
 }

@@ -66,15 +66,13 @@ function describeJob({ job, uploaded, reachable }) {
   const which = job.runs.length > 1 && running >= 0 ? ` ${running + 1}/${job.runs.length}` : "";
   const words = STAGES[stage] ?? (stage ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : STAGES.filling);
   const total = expectedTotal(job, now);
-  const expected = total === null ? " s" : t(" of about {n} s", { n: seconds(total) });
-  return `${t(words)}${which} ${seconds(now - job.startedAt)}${expected}`;
+  const spent = duration(now - job.startedAt);
+  const time = total === null ? spent : t("{spent} of about {total}", { spent, total: duration(total) });
+  return `${t(words)}${which} ${time}`;
 }
 
 /** @type {Readonly<Record<string, string>>} */
 const STAGES = { fill: "Filling…", filling: "Filling…", loading: "Loading the model…" };
-
-/** @param {number} ms */
-const seconds = (ms) => (ms / 1000).toFixed(ms < 20000 ? 1 : 0);
 
 /**
  * The model that was asked for is not there yet: says so, what works meanwhile, and when it has changed over.

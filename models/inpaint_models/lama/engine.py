@@ -90,18 +90,14 @@ class LamaEngine:
         """In full precision throughout: the steps of the descent are smaller than what half precision resolves."""
         network = self._in_full_precision()
         remember = self._can_remember(image, settings)
-        done, total = 0, 1
-
-        def check() -> None:
-            progress("refining", done, total)
+        report = partial(progress, "refining")
 
         def preview(picture: Tensor) -> FloatImage:
             return _as_image(at_size_of(image, mask, picture))
 
-        for step in refine(network, image, mask, settings=settings, check=check, remember=remember):
-            done, total, picture = step.done, step.total, step.picture
-            progress("refining", done, total, partial(preview, picture))
-        return _checked(at_size_of(image, mask, picture))
+        for step in refine(network, image, mask, settings=settings, report=report, remember=remember):
+            report(step.done, step.total, partial(preview, step.picture))
+        return _checked(at_size_of(image, mask, step.picture))
 
     def _can_remember(self, image: Tensor, settings: Settings) -> bool:
         """Whether the features of all blocks fit into memory at once. Raises `OutOfMemory` if nothing helps."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -33,8 +34,11 @@ _EPSILON = 1e-8
 _BLUR_SIGMA = 1.0
 _BLUR_RADIUS = 2
 _EROSION_RADIUS = 7
-_PASSES_PER_ITERATION = 3
-"""A forward and a backward pass; forward passes that record gradients cannot use the fastest convolutions."""
+_FORWARD, _RECORDED, _BACKWARD = 2, 5, 3
+"""What a block costs: a forward pass, one that records gradients, which the fastest convolutions cannot, and a backward
+pass. Measured on two cores; a wrong ratio would only make the estimate of the time left change on the way."""
+_UPSAMPLING = 4
+"""What the upsampling part costs, in blocks."""
 
 
 class TwoPartNetwork(Protocol):
@@ -89,7 +93,7 @@ class Level:
 class Step:
     """Where the refinement stands after one pass.
 
-    done, total  work in passes over a picture of the coarsest size: equal steps take about equal time, so that the
+    done, total  work, in half of what a block costs at the coarsest size: equal steps take about equal time, so that the
                  time left can be told from the time spent
     picture      the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
     loss         what the descent lowers; 0 for the coarsest level, which is not optimised
@@ -101,34 +105,48 @@ class Step:
     loss: Tensor
 
 
+class _Work:
+    """Counts what is done and tells it, as `Step` explains."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
+        self.done, self.total = 0, total
+        self._report = report
+
+    def begins(self, cost: int) -> None:
+        """The next thing to be done costs so much."""
+        self._report(self.done, self.total)
+        self.done += cost
+
+
 def refine(
     network: TwoPartNetwork,
     image: Tensor,
     mask: Tensor,
     *,
     settings: Settings,
-    check: Callable[[], None] = lambda: None,
+    report: Callable[[int, int], None] = lambda _done, _total: None,
     remember: bool = True,
 ) -> Iterator[Step]:
     """Fill and refine a picture; the last step's picture is the result at the working size (see `at_size_of`).
 
     image     (1, 3, H, W) RGB in [0, 1], at least 16 x 16
     mask      (1, 1, H, W), 1 = hole
-    check     called between residual blocks, forward and backward; may raise to stop
+    report    called between residual blocks, forward and backward, with `Step.done` and `Step.total`; may raise to stop
     remember  keep each block's intermediate features for the backward pass; computing them again needs a fraction of
               the memory and half as much time again
     """
     levels = pyramid(image, mask, settings)
     shares = [round(level.area / levels[0].area) for level in levels]
-    total = 1 + settings.iterations * _PASSES_PER_ITERATION * sum(shares[1:])
-    result = _single_pass(network, levels[0], check)
-    done = 1
-    yield Step(done, total, result, torch.zeros(()))
+    finer = sum(shares[1:])
+    descents = finer * (settings.iterations - 1) * (_RECORDED + _BACKWARD)
+    work = _Work((network.n_blocks + _UPSAMPLING) * (_FORWARD * (1 + finer) + descents), report)
+    result = _single_pass(network, levels[0], work)
+    yield Step(work.done, work.total, result, torch.zeros(()))
     for level, share in zip(levels[1:], shares[1:], strict=True):
         coarser = result
-        for result, loss in _descent(network, level, coarser, settings=settings, check=check, remember=remember):
-            done += share * _PASSES_PER_ITERATION
-            yield Step(done, total, result, loss)
+        descent = _descent(network, level, coarser, share, work, settings=settings, remember=remember)
+        for result, loss in descent:
+            yield Step(work.done, work.total, result, loss)
 
 
 def at_size_of(image: Tensor, mask: Tensor, picture: Tensor) -> Tensor:
@@ -181,12 +199,12 @@ def working_sizes(height: int, width: int, settings: Settings) -> list[tuple[int
     return [(height >> level, width >> level) for level in reversed(range(count))]
 
 
-def _single_pass(network: TwoPartNetwork, level: Level, check: Callable[[], None]) -> Tensor:
+def _single_pass(network: TwoPartNetwork, level: Level, work: _Work) -> Tensor:
     """The coarsest level: what the network says."""
     padded = _padded(level)
     with torch.no_grad():
         features = network.front(masked_input(padded.image, padded.mask))
-        predicted = _rear(network, features, check, remember=True)
+        predicted = _rear(network, features, 1, work, remember=True)
     return _finished(predicted, level)
 
 
@@ -194,12 +212,16 @@ def _descent(
     network: TwoPartNetwork,
     level: Level,
     coarser: Tensor,
+    share: int,
+    work: _Work,
     *,
     settings: Settings,
-    check: Callable[[], None],
     remember: bool,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A finer level: its features, changed until their fill agrees with the coarser one. Yields (picture, loss)."""
+    """A finer level: its features, changed until their fill agrees with the coarser one. Yields (picture, loss).
+
+    share  the level's area in areas of the coarsest level
+    """
     padded = _padded(level)
     with torch.no_grad():
         features = network.front(masked_input(padded.image, padded.mask))
@@ -209,25 +231,28 @@ def _descent(
     for iteration in range(settings.iterations):
         last = iteration == settings.iterations - 1
         with torch.set_grad_enabled(not last):
-            predicted = _rear(network, features, check, remember=remember)
+            predicted = _rear(network, features, share, work, remember=remember)
             loss = _loss(predicted, level, padded, coarser, target)
         if not last:
+            work.begins(share * _UPSAMPLING * _BACKWARD)
             for part, gradient in zip(features, torch.autograd.grad(loss, features), strict=True):
                 part.grad = gradient
             optimiser.step()
         yield _finished(predicted.detach(), level), loss.detach()
 
 
-def _rear(network: TwoPartNetwork, features: Branches, check: Callable[[], None], *, remember: bool) -> Tensor:
-    """Blocks and upsampling part, with a check before each block in both directions."""
+def _rear(network: TwoPartNetwork, features: Branches, share: int, work: _Work, *, remember: bool) -> Tensor:
+    """Blocks and upsampling part; work is reported before each block in both directions."""
+    cost = share * (_RECORDED if features.local.requires_grad and torch.is_grad_enabled() else _FORWARD)
     for index in range(network.n_blocks):
-        check()
+        work.begins(cost)
         if remember or not torch.is_grad_enabled():
             features = network.block(index, features)
         else:
             features = checkpoint(network.block, index, features, use_reentrant=False, preserve_rng_state=False)
         if features.local.requires_grad:
-            _before_backward(features.local, check)
+            _before_backward(features.local, partial(work.begins, share * _BACKWARD))
+    work.begins(_UPSAMPLING * cost)
     return network.upsample(features)
 
 

@@ -134,7 +134,7 @@ class Supervisor:
                 self._settle(number, answer)
                 handed_over = True
             elif answer.done():
-                answer.exception()  # looked at, so that asyncio does not report it as lost
+                _forget(answer)
             raise
         finally:
             if not handed_over:
@@ -144,6 +144,7 @@ class Supervisor:
     def _settle(self, number: int, answer: asyncio.Future[Any]) -> None:
         """Tells the child that a job is unwanted; the next one waits until the child let go of it or was replaced."""
         self._cancelled.value = number
+        answer.add_done_callback(_forget)
         task = asyncio.get_running_loop().create_task(self._await_release(answer))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
@@ -156,7 +157,6 @@ class Supervisor:
                 self._replacing = True
                 self.kill()
                 await asyncio.wait({answer})
-            answer.exception()
         finally:
             self._running = None
             self._turn.release()
@@ -264,6 +264,12 @@ def _resolve(answer: asyncio.Future[Any], message: Done | Failed) -> None:
         answer.set_result(message.value)
     else:
         answer.set_exception(ProblemError.of(message.problem))
+
+
+def _forget(answer: asyncio.Future[Any]) -> None:
+    """Looks at an answer that nobody waits for any more, so that asyncio does not report it as lost."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _crash(closing: bool) -> Failed:
