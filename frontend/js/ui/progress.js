@@ -1,6 +1,6 @@
 /** How the work is going: the words beside the dock, the banner for a lost server, the note about a model on its way. */
 
-import { expectedTotal } from "../core/eta.js";
+import { duration, expectedTotal } from "../core/eta.js";
 import { licenceFacts } from "../core/protocol.js";
 import { downloadable, downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
 import { find, findButton, icon, setText } from "./dom.js";

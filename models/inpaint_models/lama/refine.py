@@ -93,8 +93,8 @@ class Level:
 class Step:
     """Where the refinement stands after one pass.
 
-    done, total  work, in half of what a block costs at the coarsest size: equal steps take about equal time, so that the
-                 time left can be told from the time spent
+    done, total  work, in halves of what a block costs at the coarsest size: equal steps take about equal time, so that
+                 the time left can be told from the time spent
     picture      the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
     loss         what the descent lowers; 0 for the coarsest level, which is not optimised
     """
