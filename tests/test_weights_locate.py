@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inpaint_models.errors import WeightsCorrupted, WeightsMissing
-from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.registry import Licence, ModelEntry, WeightsFile, listed
 from inpaint_models.weights import accept, default_model_dir, download, ledger, locate
 from inpaint_models.weights.folders import hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.weights.locate import Check
@@ -308,3 +308,12 @@ def test_every_folder_is_named_once(home: Path) -> None:
     environment = {"XDG_CACHE_HOME": str(home / ".cache"), "TORCH_HOME": str(home / ".cache/torch")}
     assert torch_hub_dirs(environment) == (home / ".cache/torch/hub/checkpoints",)
     assert hub_cache_dirs(environment) == (home / ".cache/huggingface/hub",)
+
+
+def test_several_missing_files_are_asked_for_in_one_sentence(tmp_path: Path) -> None:
+    files = [WeightsFile(name, (f"https://files.example/{name}",), size) for name, size in (("a", None), ("b", 2**21))]
+    assert locate(entry(*files), tmp_path).explain() == (
+        "LaMa needs a and b (2 MiB), which are not on this machine. Run: lama-server download lama, or put a and b "
+        "(2 MiB) into the model folder. They come from https://files.example/a and https://files.example/b"
+    )
+    assert listed([*files, *files]) == "a, b (2 MiB), a and b (2 MiB)"

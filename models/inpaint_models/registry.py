@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -48,6 +48,15 @@ class WeightsFile:
     sha256: str | None = None
     md5: str | None = None
     about_bytes: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
+
+
+def listed(files: Sequence[WeightsFile]) -> str:
+    """Files as a part of a sentence: "a, b (9 MiB) and c"."""
+    *others, last = map(str, files)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from inpaint_models.registry import STRATEGIES, ModelEntry, WeightsFile
+from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
 from .engine.messages import EngineChoice
@@ -215,12 +215,11 @@ class ModelShelf:
 
     def _how_to_get(self, entry: ModelEntry) -> str:
         if self._settings.local_files_only:
-            *others, last = [_with_size(file) for file in entry.weights]
-            files = f"{', '.join(others)} and {last}" if others else last
-            are, them = ("are", "them") if others else ("is", "it")
+            are, them = ("is", "it") if len(entry.weights) == 1 else ("are", "them")
             return (
-                f"{entry.title} needs {files}, which {are} not on this machine, and the server is offline: put {them} "
-                "into the model folder (lama-server models says where that is), or start once without --offline."
+                f"{entry.title} needs {listed(entry.weights)}, which {are} not on this machine, and the server is "
+                f"offline: put {them} into the model folder (lama-server models says where that is), or start once "
+                "without --offline."
             )
         return (
             f"The weights of {entry.title} are not on this machine. Download them on the page, with "
@@ -299,10 +298,6 @@ class ModelShelf:
     def close(self) -> None:
         """Makes running downloads stop within a second; what they have is kept for a resume."""
         self._closing.set()
-
-
-def _with_size(file: WeightsFile) -> str:
-    return file.name if file.size_bytes is None else f"{file.name} ({file.size_bytes / 2**20:.0f} MiB)"
 
 
 def problem_reply(problem: Problem | None, request_id: str = "") -> ProblemReply | None:

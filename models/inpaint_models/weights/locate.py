@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissing
-from ..registry import ModelEntry, WeightsFile
+from ..registry import ModelEntry, WeightsFile, listed
 from .folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
 from .formats import SUFFIXES, format_of
 from .ledger import Ledger, Listener, Row
@@ -75,10 +75,11 @@ class ModelFiles:
         if not wrong:
             return ""
         damaged = [state.note for state in wrong if state.status == "corrupted"]
-        names = " and ".join(_described(state.file) for state in wrong)
-        source = next((source for state in wrong for source in state.file.sources), "")
-        origin = f" It comes from {source}" if source else ""
-        what = " ".join(damaged) if damaged else f"{self.entry.title} needs {names}, which is not on this machine."
+        names = listed([state.file for state in wrong])
+        are, they_come = ("is", "It comes") if len(wrong) == 1 else ("are", "They come")
+        what = " ".join(damaged) if damaged else f"{self.entry.title} needs {names}, which {are} not on this machine."
+        sources = " and ".join(state.file.sources[0] for state in wrong if state.file.sources)
+        origin = f" {they_come} from {sources}" if sources else ""
         return f"{what} Run: lama-server download {self.entry.name}, or put {names} into the model folder.{origin}"
 
 
@@ -240,7 +241,3 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, ledger: Ledger, 
 
 def _error_class(status: Status) -> type[WeightsError]:
     return WeightsCorrupted if status == "corrupted" else WeightsMissing
-
-
-def _described(file: WeightsFile) -> str:
-    return f"{file.name} ({file.size_bytes / 2**20:.0f} MiB)" if file.size_bytes else file.name
