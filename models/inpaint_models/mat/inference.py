@@ -1,9 +1,10 @@
 """The form of MAT that fills: the same function of the same weights as `network.MAT`, faster.
 
-Three things differ. Gains are folded into weights and biases (a leaky ReLU is homogeneous, so its sqrt(2) goes in
-front of it), which leaves one convolution and one activation in place where the readable form makes four maps. Filters
-take their padding and bias along. And both decoders work only where the hole is: everything in them is local, so each
-block runs on a window around the hole, with a margin that its borders' zeros cannot cross.
+Four things differ. Gains are folded into weights and biases (a leaky ReLU is homogeneous, so its sqrt(2) goes in front
+of it), which leaves one convolution and one activation in place where the readable form makes four maps. Filters take
+their padding and bias along. Maps are channels_last, and in float32 on processors the wide 3x3 convolutions go through
+`winograd`. And both decoders work only where the hole is: everything in them is local, so each block runs on a window
+around the hole, with a margin that its borders' zeros cannot cross.
 
 For networks without fixed noise, as the published files are.
 """
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..kernels.winograd import TiledConvolution
 from .layers import (
     LEAKY_GAIN,
     LEAKY_SLOPE,
@@ -23,8 +25,10 @@ from .layers import (
     EqualizedLinear,
     Resample,
     StyleConv,
+    ToRGB,
     binomial_filter,
     transposed,
+    upsample,
 )
 from .network import (
     MAT,
@@ -40,6 +44,9 @@ WINDOW_MARGIN = 4
 """Pixels of a block's input around the hole; 3 is the least. A block's result is wrong for up to 3 pixels from a
 window's border, at twice the input's size: 2 by the transposed convolution with its filter, 1 by the second
 convolution. It must be right for `WINDOW_MARGIN` of the 2 * `WINDOW_MARGIN` pixels that it has there."""
+
+FEWEST_TILED_CHANNELS = 180
+"""Thinner convolutions are as fast without `winograd`."""
 
 
 class Window(NamedTuple):
@@ -85,7 +92,7 @@ class InferenceMAT(nn.Module):
         if network.config.noise:
             raise ValueError("The inference form has no fixed noise. Build the network with MATConfig(noise=False).")
         self.config = network.config
-        fold(network)
+        fold(network, Convolver())
         self.network = network
 
     def forward(
@@ -157,28 +164,46 @@ def paste(fill: Tensor, place: Window, image: Tensor, known: Tensor) -> Tensor:
 # --- folded layers ---------------------------------------------------------------------------------------------------
 
 
-def fold(module: nn.Module) -> None:
+def fold(module: nn.Module, convolver: Convolver) -> None:
     """Put a folded layer in the place of each layer below `module`."""
     for name, child in module.named_children():
         if isinstance(child, EqualizedLinear):
             setattr(module, name, FoldedLinear(child))
         elif isinstance(child, EqualizedConv2d):
-            setattr(module, name, FoldedConv2d(child))
+            setattr(module, name, FoldedConv2d(child, convolver))
         elif isinstance(child, StyleConv):
-            fold(child)
-            setattr(module, name, FoldedStyleConv(child))
+            fold(child, convolver)
+            setattr(module, name, FoldedStyleConv(child, convolver))
+        elif isinstance(child, ToRGB):
+            setattr(module, name, FoldedToRGB(child, convolver))
         else:
-            fold(child)
+            fold(child, convolver)
 
 
-def folded_convolution(x: Tensor, weight: Tensor, bias: Tensor, resample: Resample) -> Tensor:
-    """`layers.resampling_convolution` plus the bias; the weight for "up" is already `transposed`."""
-    half = weight.shape[-1] // 2
-    if resample == "keep":
+class Convolver:
+    """Convolves for all layers of a network, one after another: they share the working memory."""
+
+    def __init__(self) -> None:
+        self._tiled = TiledConvolution()
+
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor, resample: Resample) -> Tensor:
+        """`layers.resampling_convolution` plus the bias, channels_last; the weight for "up" is already `transposed`."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        half = weight.shape[-1] // 2
+        if resample == "down":
+            return F.conv2d(depthwise(x, None, padding=half + 1, gain=1.0), weight, bias, stride=2)
+        if resample == "up":
+            return depthwise(F.conv_transpose2d(x, weight, stride=2), bias, padding=1, gain=4.0)
+        if half == 0:
+            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+        if min(weight.shape[:2]) >= FEWEST_TILED_CHANNELS and in_full_precision_on_cpu(x):
+            (out,) = self._tiled(x, [weight], padding=1)
+            return out.add_(bias.view(1, -1, 1, 1))
         return F.conv2d(x, weight, bias, padding=half)
-    if resample == "down":
-        return F.conv2d(depthwise(x, None, padding=half + 1, gain=1.0), weight, bias, stride=2)
-    return depthwise(F.conv_transpose2d(x, weight, stride=2), bias, padding=1, gain=4.0)
+
+
+def in_full_precision_on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def depthwise(x: Tensor, bias: Tensor | None, *, padding: int, gain: float) -> Tensor:
@@ -206,8 +231,9 @@ class FoldedLinear(nn.Module):
 class FoldedConv2d(nn.Module):
     """`EqualizedConv2d` with its gains in weight and bias."""
 
-    def __init__(self, layer: EqualizedConv2d) -> None:
+    def __init__(self, layer: EqualizedConv2d, convolver: Convolver) -> None:
         super().__init__()
+        self.convolver = convolver
         self.kernel = layer.kernel
         self.resample: Resample = layer.resample
         self.leaky = layer.activation == "leaky"
@@ -217,19 +243,34 @@ class FoldedConv2d(nn.Module):
         self.register_buffer("bias", layer.bias.detach() * gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = folded_convolution(x, self.get_buffer("weight"), self.get_buffer("bias"), self.resample)
+        x = self.convolver(x, self.get_buffer("weight"), self.get_buffer("bias"), self.resample)
         return F.leaky_relu_(x, LEAKY_SLOPE) if self.leaky else x
 
 
 class FoldedStyleConv(nn.Module):
     """`StyleConv` without noise, for one style: its modulated weights are those of an ordinary convolution."""
 
-    def __init__(self, layer: StyleConv) -> None:
+    def __init__(self, layer: StyleConv, convolver: Convolver) -> None:
         super().__init__()
+        self.convolver = convolver
         self.conv = layer.conv
         self.register_buffer("bias", layer.bias.detach() * LEAKY_GAIN)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         weight = self.conv.modulated_weight(style)[0] * LEAKY_GAIN
         weight = transposed(weight) if self.conv.resample == "up" else weight
-        return F.leaky_relu_(folded_convolution(x, weight, self.get_buffer("bias"), self.conv.resample), LEAKY_SLOPE)
+        return F.leaky_relu_(self.convolver(x, weight, self.get_buffer("bias"), self.conv.resample), LEAKY_SLOPE)
+
+
+class FoldedToRGB(nn.Module):
+    """`ToRGB` for one style."""
+
+    def __init__(self, layer: ToRGB, convolver: Convolver) -> None:
+        super().__init__()
+        self.convolver = convolver
+        self.conv = layer.conv
+        self.register_buffer("bias", layer.bias.detach())
+
+    def forward(self, x: Tensor, style: Tensor, image: Tensor | None) -> Tensor:
+        rgb = self.convolver(x, self.conv.modulated_weight(style)[0], self.get_buffer("bias"), "keep")
+        return rgb if image is None else rgb + upsample(image)
