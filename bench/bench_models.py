@@ -38,7 +38,7 @@ def rows() -> list[Row]:
         if bench_name(entry) != entry.name:
             continue
         runs = RUNS.get(entry.name, 3)
-        measured = in_fresh_process(f"{__name__}:measure", {"name": entry.name, "runs": runs}, threads=threads)
+        measured = in_fresh_process("bench.bench_models:measure", {"name": entry.name, "runs": runs}, threads=threads)
         held = f"holds {measured['held_mib']:.0f} MiB, says {entry.memory_bytes / 2**20:.0f}"
         found.append(
             Row(

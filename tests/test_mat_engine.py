@@ -9,7 +9,8 @@ import torch
 
 from inpaint_models.errors import Cancelled, EngineFailed
 from inpaint_models.mat.engine import MATEngine, draw
-from inpaint_models.mat.inference import InferenceMAT, Window, hole_window
+from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT, Window, hole_window
+from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
 from inpaint_models.mat.network import MAT, STAGES, KeepMaps, MATConfig, StageConfig
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
@@ -98,6 +99,21 @@ def test_the_inference_form_equals_the_readable_network_wherever_the_hole_is(hol
     ours = InferenceMAT(small_network())(*arguments, truncation=0.7)
 
     torch.testing.assert_close(ours, readable, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("resample", ["keep", "up", "down"])
+@pytest.mark.parametrize("channels", [8, FEWEST_TILED_CHANNELS])
+def test_a_folded_convolution_equals_the_readable_one(channels: int, resample: Resample, kernel: int) -> None:
+    """Narrow and wide: wide ones go another way."""
+    stream = torch.Generator().manual_seed(1)
+    x = torch.randn(1, channels, 30, 26, generator=stream)
+    weight = torch.randn(channels, channels, kernel, kernel, generator=stream) / channels
+    bias = torch.randn(channels, generator=stream)
+    expected = resampling_convolution(x, weight, resample) + bias.view(1, -1, 1, 1)
+    given = transposed(weight) if resample == "up" else weight
+    ours = Convolver()(x, given, bias, resample)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_inference_form_refuses_a_network_with_noise() -> None:
