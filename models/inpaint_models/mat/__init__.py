@@ -30,7 +30,7 @@ ENTRY = ModelEntry(
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
     strategy=Strategy(kind="crop", trigger_px=512, margin_px=128, cap_px=1024),
     variations=True,
-    memory_bytes=275 * 2**20,
+    memory_bytes=370 * 2**20,
     bytes_per_px=3_600,
     parameters=(
         Parameter(
