@@ -8,6 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from numpy.typing import NDArray
 
 from inpaint_models import FillOptions, Inpainter, get_model
@@ -53,6 +54,16 @@ def test_a_hole_in_a_repeated_pattern_is_restored_nearly_exactly(engine: PatchMa
     error = np.abs(fill(engine, damaged, hole) - image)[hole]
     assert np.median(error) < 1 / 255, np.percentile(error, [50, 90, 99])
     assert (error < 4 / 255).mean() > 0.97, np.percentile(error, [50, 90, 99])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wall_is_not_filled_with_what_stands_elsewhere(engine: PatchMatchEngine, seed: int) -> None:
+    """The shuttle behind the astronaut: nothing of her hair or face, all of it brown, may stray onto the wall."""
+    image = skimage.data.astronaut().astype(np.float32) / 255
+    hole = np.zeros(image.shape[:2], np.bool_)
+    hole[:290, 346:498] = True
+    wall = fill(engine, image, hole, seed)[:200, 346:498]
+    assert not (wall[..., 0] - wall[..., 2] > 0.15).any()
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.35, -0.8])

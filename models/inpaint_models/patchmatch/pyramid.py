@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import Array, kernel
+from .familiar import familiar, whole_patches
 from .features import box_mean, describe, to_bytes
-from .matching import PATCH, Patches, find_patches
+from .matching import PATCH, Patches, find_patches, thinned
 from .settings import Settings
 
 
@@ -39,7 +40,10 @@ class Level:
 def build(
     image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]
 ) -> list[Level]:
-    """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels."""
+    """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels.
+
+    Sources are patches of familiar pixels only; the coarsest level tells which those are.
+    """
     values, known = describe(image, ~hole, poll), ~hole
     poll()
     levels = [_level(values, hole, settings, poll)]
@@ -53,7 +57,14 @@ def build(
             break
         levels.append(level)
         reach /= 2
-    return levels
+    coarsest = levels[-1]
+    allowed = familiar(coarsest.features, coarsest.hole, settings.resembling)
+    return [_thinned(level, allowed, poll) for level in levels]
+
+
+def _thinned(level: Level, allowed: NDArray[np.bool_], poll: Callable[[], None]) -> Level:
+    poll()
+    return replace(level, patches=thinned(level.patches, whole_patches(allowed, level.shape, PATCH)))
 
 
 def _level(values: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]) -> Level:
