@@ -104,3 +104,9 @@ def test_every_way_to_run_out_of_memory_is_one_error(error: Exception) -> None:
 def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shape"), devices.out_of_memory_errors("LaMa"):
         raise RuntimeError("shape mismatch")
+
+
+def test_maps_are_channels_last_but_on_mps() -> None:
+    layouts = {device: devices.map_layout(device) for device in ("cpu", "cuda", "mps")}
+    expected = {"cpu": torch.channels_last, "cuda": torch.channels_last, "mps": torch.contiguous_format}
+    assert layouts == expected

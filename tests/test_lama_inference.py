@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inpaint_models import devices
 from inpaint_models.kernels.winograd import TiledConvolution
 from inpaint_models.lama.inference import FoldedGenerator, count_blocks
 from inpaint_models.lama.network import FFCResNetGenerator, masked_input
@@ -38,6 +39,17 @@ def folded(readable: FFCResNetGenerator) -> FoldedGenerator:
 
 def random_input(height: int, width: int) -> Tensor:
     return torch.rand(1, 4, height, width, generator=torch.Generator().manual_seed(3))
+
+
+def test_the_layout_of_maps_does_not_matter(
+    readable: FFCResNetGenerator, folded: FoldedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "map_layout", lambda device: torch.contiguous_format)
+    contiguous = FoldedGenerator(readable.state_dict(), device=CPU, dtype=torch.float32)
+    x = random_input(64, 48)
+    with torch.inference_mode():
+        assert contiguous.front(x).local.is_contiguous()
+        torch.testing.assert_close(contiguous(x), folded(x), rtol=0, atol=1e-5)
 
 
 def test_big_lama_equals_the_reference_in_its_inference_form() -> None:

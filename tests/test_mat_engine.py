@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from inpaint_models.errors import Cancelled, EngineFailed
+from inpaint_models import devices
+from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.mat.engine import MATEngine, draw
 from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT, Window, hole_window
 from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
@@ -154,6 +155,21 @@ def test_the_answer_is_a_picture_and_known_pixels_stay(engine: MATEngine) -> Non
     assert result.shape == (SIDE, SIDE, 3)
     assert 0 <= result.min() <= result.max() <= 1
     np.testing.assert_allclose(result[~MIDDLE], picture()[~MIDDLE], atol=1e-6)
+
+
+def test_the_layout_of_maps_does_not_matter(engine: MATEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = fill(engine)
+    monkeypatch.setattr(devices, "map_layout", lambda device: torch.contiguous_format)
+    np.testing.assert_allclose(fill(engine), expected, rtol=0, atol=1e-5)
+
+
+def test_memory_that_runs_out_is_named(engine: MATEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(engine.network, "forward", run_out)
+    with pytest.raises(OutOfMemory, match="MAT on 128x128"):
+        fill(engine)
 
 
 def test_without_a_hole_the_picture_comes_back(engine: MATEngine) -> None:

@@ -87,6 +87,17 @@ def has_fourier_transforms(device: str) -> bool:
     return True
 
 
+def map_layout(device: str) -> torch.memory_format:
+    """The order in memory of feature maps in which convolutions are fastest.
+
+    On MPS several operators take a part of a channels_last tensor for something else and answer wrongly
+    (https://github.com/pytorch/pytorch/issues/180984, https://github.com/pytorch/pytorch/issues/174345).
+    """
+    import torch
+
+    return torch.contiguous_format if device == "mps" else torch.channels_last
+
+
 def free_bytes(device: str) -> int | None:
     """Memory of the device that is free; None where it does not tell."""
     if device == "cuda":

@@ -30,9 +30,8 @@ RECOMPUTING_BYTES_PER_PX = 2_600
 
 def load(context: LoadContext) -> LamaEngine:
     """Reads the weights and builds the inference form. Raises `WeightsError`, `Unavailable`."""
-    device = devices.choose_device(context.device)
-    dtype = devices.choose_precision(context.precision, device)
-    return LamaEngine(partial(_read, context), device=device, dtype=dtype)
+    dtype = devices.choose_precision(context.precision, context.device)
+    return LamaEngine(partial(_read, context), device=context.device, dtype=dtype)
 
 
 def _read(context: LoadContext) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ What differs from the readable form, all of it exact up to rounding:
 
 - Batch normalisation is folded into the convolution before it.
 - The two 3x3 convolutions that feed the local branch are one over the concatenated branches.
-- Features are channels_last, the layout in which processors and tensor cores read convolutions fastest.
+- Features are channels_last where that is safe, the layout in which processors and tensor cores convolve fastest.
 - In float32 on a processor the 3x3 convolutions between the branches go through `winograd`, except while gradients are
   recorded.
 - In half precision everything is bfloat16 or float16 but the Fourier transforms, which have no such form.
@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import devices
 from ..kernels.winograd import TiledConvolution
 from .network import DOWNSAMPLINGS, GLOBAL_SHARE, Branches
 
@@ -72,6 +73,7 @@ class FoldedGenerator:
         transform_device: torch.device | None = None,
     ) -> None:
         fold = _Folder(state, device, dtype)
+        self._layout = devices.map_layout(device.type)
         self.device = device
         self.dtype = dtype
         self._transform_device = transform_device or device
@@ -100,12 +102,14 @@ class FoldedGenerator:
 
     def front(self, x: Tensor) -> Branches:
         """The downsampling part, (B, 4, H, W) float32 to features at an eighth of the size."""
-        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        x = x.to(self.dtype).contiguous(memory_format=self._layout)
         x = F.conv2d(_reflected(x, 3), self._stem.weight, self._stem.bias).relu_()
         for layer in (*self._down, self._split):
             x = _reflected(x, 1)  # in a line of its own: what was padded is not needed beside its padded copy
             x = F.conv2d(x, layer.weight, layer.bias, stride=2).relu_()
-        return _parted(x)
+        wide = int(x.shape[1] * GLOBAL_SHARE)
+        parts = torch.split(x, [x.shape[1] - wide, wide], dim=1)
+        return Branches(*(part.contiguous(memory_format=self._layout) for part in parts))
 
     def block(self, index: int, features: Branches) -> Branches:
         """Residual block number `index`, counted from 0."""
@@ -161,6 +165,7 @@ class _Folder:
         self._state = state
         self._device = device
         self._dtype = dtype
+        self._layout = devices.map_layout(device.type)
         self.tiled = device.type == "cpu" and dtype == torch.float32
 
     def __call__(self, convolution: str, norm: str) -> Convolution:
@@ -210,7 +215,7 @@ class _Folder:
 
     def _placed(self, weight: Tensor, bias: Tensor, *, tiled: bool = False) -> Convolution:
         """On the device, in the precision and the layout of its use: tiling takes the taps of a kernel as a row."""
-        layout = torch.contiguous_format if tiled else torch.channels_last
+        layout = torch.contiguous_format if tiled else self._layout
         # Copies, because a tensor that is taken over as it is may keep the whole file it was read from in memory.
         return Convolution(
             weight.to(self._device, self._dtype, copy=True).contiguous(memory_format=layout),
@@ -220,15 +225,7 @@ class _Folder:
 
 def _stacked(first: Convolution, second: Convolution) -> Convolution:
     """Two convolutions of one input as one, outputs of the first before those of the second."""
-    weight = torch.cat([first.weight, second.weight]).contiguous(memory_format=torch.channels_last)
-    return Convolution(weight, torch.cat([first.bias, second.bias]))
-
-
-def _parted(x: Tensor) -> Branches:
-    """The two branches of a tensor of both."""
-    wide = int(x.shape[1] * GLOBAL_SHARE)
-    parts = torch.split(x, [x.shape[1] - wide, wide], dim=1)
-    return Branches(*(part.contiguous(memory_format=torch.channels_last) for part in parts))
+    return Convolution(torch.cat([first.weight, second.weight]), torch.cat([first.bias, second.bias]))
 
 
 def _reflected(x: Tensor, margin: int) -> Tensor:

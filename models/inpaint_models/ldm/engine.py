@@ -46,11 +46,11 @@ class Condition(NamedTuple):
 
 def load(context: LoadContext) -> LdmEngine:
     """Reads the weights straight into the networks. Raises `WeightsError`, `Unavailable`."""
-    device = devices.choose_device(context.device)
     with torch.device("meta"):
         unet, autoencoder = UNetModel(), Autoencoder()
     load_weights(unet, autoencoder, context.weights, copies_in=context.model_dir)
-    return LdmEngine(unet, autoencoder, device=device, dtype=devices.choose_precision(context.precision, device))
+    dtype = devices.choose_precision(context.precision, context.device)
+    return LdmEngine(unet, autoencoder, device=context.device, dtype=dtype)
 
 
 class LdmEngine:
@@ -127,7 +127,8 @@ class LdmEngine:
         return filled
 
     def _denoise(self, condition: Tensor, x: Tensor, timestep: int) -> Tensor:
-        joined = torch.cat([x, condition], dim=1).to(self._dtype, memory_format=torch.channels_last)  # (1, 7, h, w)
+        layout = devices.map_layout(x.device.type)
+        joined = torch.cat([x, condition], dim=1).to(self._dtype, memory_format=layout)  # (1, 7, h, w)
         noise: Tensor = self._unet(joined, torch.tensor([timestep], device=self._device))
         return noise.float()
 
@@ -177,7 +178,8 @@ def _nobody() -> None:
 
 def _prepare(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """Makes a network ready for inference, in the memory format that convolutions are fastest in."""
-    network.to(device, dtype, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    layout = devices.map_layout(device.type)
+    network.to(device, dtype, memory_format=layout).eval().requires_grad_(False)  # type: ignore[call-overload]
 
 
 def whole_cells(hole: HoleMask) -> HoleMask:
@@ -215,7 +217,7 @@ def start_noise(seed: int, height: int, width: int) -> Tensor:
 
 def as_network_input(image: Tensor) -> Tensor:
     """[0, 1] -> [-1, 1], in the memory format of the networks."""
-    return (image * 2 - 1).contiguous(memory_format=torch.channels_last)
+    return (image * 2 - 1).contiguous(memory_format=devices.map_layout(image.device.type))
 
 
 def to_image(pixels: Tensor) -> FloatImage:

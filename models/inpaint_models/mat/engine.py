@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .. import devices
 from ..errors import EngineFailed
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
@@ -64,7 +65,7 @@ class MATEngine:
     ) -> FloatImage:
         """Asks `progress` before each part of the network; from the refinement on there is a preview.
 
-        Raises `EngineFailed` when the answer holds NaN or infinite values in full precision.
+        Raises `OutOfMemory`, and `EngineFailed` when the answer holds NaN or infinite values in full precision.
         """
         if not hole.any():
             return image
@@ -72,7 +73,8 @@ class MATEngine:
         noise = draw(seed, config.latent_width, config.keep_shapes((hole.shape[0], hole.shape[1])))
         truncation = float(params["truncation"])
         for bfloat16 in (True, False) if self.bfloat16 else (False,):
-            result = self._run(image, hole, noise, truncation, progress, bfloat16=bfloat16)
+            with devices.out_of_memory_errors(f"MAT on {hole.shape[1]}x{hole.shape[0]} pixels"):
+                result = self._run(image, hole, noise, truncation, progress, bfloat16=bfloat16)
             if bool(result.isfinite().all()):
                 progress(STAGES[-1], len(STAGES), len(STAGES))
                 return _to_image(result)

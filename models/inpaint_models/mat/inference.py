@@ -2,9 +2,9 @@
 
 Four things differ. Gains are folded into weights and biases (a leaky ReLU is homogeneous, so its sqrt(2) goes in front
 of it), which leaves one convolution and one activation in place where the readable form makes four maps. Filters take
-their padding and bias along. Maps are channels_last, and in float32 on processors the wide 3x3 convolutions go through
-`winograd`. And both decoders work only where the hole is: everything in them is local, so each block runs on a window
-around the hole, with a margin that its borders' zeros cannot cross.
+their padding and bias along. Maps are channels_last where that is safe, and in float32 on processors the wide 3x3
+convolutions go through `winograd`. And both decoders work only where the hole is: everything in them is local, so each
+block runs on a window around the hole, with a margin that its borders' zeros cannot cross.
 
 For networks without fixed noise, as the published files are.
 """
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import devices
 from ..kernels.winograd import TiledConvolution
 from .layers import (
     LEAKY_GAIN,
@@ -187,8 +188,8 @@ class Convolver:
         self._tiled = TiledConvolution()
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor, resample: Resample) -> Tensor:
-        """`layers.resampling_convolution` plus the bias, channels_last; the weight for "up" is already `transposed`."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        """`layers.resampling_convolution` plus the bias; the weight for "up" is already `transposed`."""
+        x = x.contiguous(memory_format=devices.map_layout(x.device.type))
         half = weight.shape[-1] // 2
         if resample == "down":
             return F.conv2d(depthwise(x, None, padding=half + 1, gain=1.0), weight, bias, stride=2)
