@@ -46,6 +46,8 @@ def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(a
     assert {1, 2, 3, 4} <= set(counts), "answers are shown as they come, not all at once"
     tiles = app.page.get_by_role("radio").and_(app.page.locator(".answer"))
     assert tiles.count() == 4
+    pictures = app.page.evaluate("[...document.querySelectorAll('.answer canvas')].map((each) => each.toDataURL())")
+    assert len(set(pictures)) == 4, "each tile shows its answer"
     first = app.read("doc.edits[0].chosen")
     assert len(set(app.read("Object.values(state.results)[0].map(answer => answer.seed)"))) == 4
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  around,
   fit,
   keepInSight,
   MAX_SCALE,
@@ -49,6 +50,18 @@ test("a pinch keeps the middle of the fingers on the same place of the photo", (
   );
   assert.equal(after.scale, 1);
   near(toImage(after, { x: 250, y: 200 }), toImage(view, { x: 150, y: 100 }));
+});
+
+test("around shows a box with its surroundings, and no more beyond the photo than needed", () => {
+  const image = { width: 1000, height: 800 };
+  const viewport = { width: 120, height: 90 };
+  const middle = around({ x: 392, y: 296, width: 96, height: 48 }, image, viewport);
+  assert.deepEqual(middle, { scale: 1, x: 60 - 440, y: 45 - 320 });
+  const corner = around({ x: 0, y: 776, width: 48, height: 24 }, image, viewport);
+  assert.deepEqual(corner, { scale: 2, x: 0, y: 90 - 1600 });
+  const all = around({ x: 0, y: 0, width: 1000, height: 800 }, image, viewport);
+  assert.equal(all.x, (120 - 1000 * all.scale) / 2);
+  assert.equal(all.y, (90 - 800 * all.scale) / 2);
 });
 
 test("fit shows the whole photo, centred between the insets, and does not enlarge small ones", () => {

@@ -76,6 +76,12 @@ export function createBitmaps(changed) {
     /** @param {string} edit */
     hasPatch: (edit) => patches.has(edit),
 
+    /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} edit */
+    async ready(edit) {
+      const patch = patches.get(edit);
+      if (patch && !patch.bitmap) await (patch.decoding ??= decode(patch));
+    },
+
     /** What to draw, or null while it is being decoded. @param {string} edit @returns {{bitmap: ImageBitmap, since: number} | null} */
     patch(edit) {
       const patch = patches.get(edit);

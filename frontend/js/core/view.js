@@ -75,6 +75,24 @@ export function fit(image, viewport, insets, most = 1) {
 }
 
 /**
+ * A box of the photo with an eighth of it on every side, and no further beyond the photo's edges than needed.
+ * @param {Box} box @param {Size} image @param {Size} viewport screen pixels
+ * @returns {View}
+ */
+export function around(box, image, viewport) {
+  const scale = clampScale(Math.min(viewport.width / (1.25 * box.width), viewport.height / (1.25 * box.height)));
+  const place = (/** @type {number} */ middle, /** @type {number} */ length, /** @type {number} */ room) => {
+    if (length * scale <= room) return (room - length * scale) / 2;
+    return Math.min(0, Math.max(room - length * scale, room / 2 - middle * scale));
+  };
+  return {
+    scale,
+    x: place(box.x + box.width / 2, image.width, viewport.width),
+    y: place(box.y + box.height / 2, image.height, viewport.height),
+  };
+}
+
+/**
  * Keeps at least `margin` screen pixels of the photo in sight.
  * @param {View} view @param {Size} image @param {Size} viewport @param {number} [margin]
  * @returns {View}

@@ -5,12 +5,18 @@
  * @typedef {import("../core/state.js").Answer} Answer
  */
 
+import { drawImageLayer } from "../canvas/image-layer.js";
 import { documentOf, findModel, shownAnswer, usable, workingModel } from "../core/state.js";
+import { around } from "../core/view.js";
 import { find, findButton, make, roving, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
-/** What the model saw, by the strategy that the answer names. @type {Readonly<Record<string, string>>} */
-const AREAS = { crop: "saw the surroundings", resize: "saw the whole photo, scaled", original: "saw the whole photo" };
+/** What the model saw, by the strategy that the answer names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
+const AREAS = { resize: "saw the whole photo, scaled", original: "saw the whole photo" };
+
+/** Of an answer's picture, in CSS pixels. */
+const TILE = { width: 110, height: 120 };
+const MOST_DPR = 2;
 
 /**
  * @param {import("../core/store.js").Store<State>} store
@@ -104,7 +110,7 @@ export function createAnswers(store, bitmaps, acts) {
           if (from?.classList.contains("answer")) acts.choose(edit.key, answer.edit); // an arrow key, as radio buttons do
         },
       },
-      picture(answer.edit),
+      excerpt(state, edit, answer),
       make(
         "span",
         { class: "name" },
@@ -140,6 +146,37 @@ export function createAnswers(store, bitmaps, acts) {
     if (other) models.value = other.name;
   };
 
+  /**
+   * An answer with what is around it, over the fills before.
+   * @param {State} state @param {import("../core/document.js").Edit} edit @param {Answer} answer
+   */
+  const excerpt = (state, edit, answer) => {
+    const dpr = Math.min(MOST_DPR, devicePixelRatio);
+    const canvas = make("canvas", { width: TILE.width * dpr, height: TILE.height * dpr });
+    const { edits } = documentOf(state);
+    const before = edits.slice(0, edits.indexOf(edit)).map((each) => shownAnswer(state, each));
+    const shown = [...before, answer].filter((each) => each !== null);
+    Promise.all(shown.map((each) => bitmaps.ready(each.edit))).then(() => {
+      const context = canvas.getContext("2d");
+      if (!context || !state.image) return;
+      const view = around(boxOf(answer), state.image, TILE);
+      context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
+      drawImageLayer(
+        context,
+        { view, viewport: TILE, dpr, now: performance.now() },
+        {
+          image: state.image,
+          pyramid: bitmaps.pyramid(),
+          patches: shown.map((each) => ({ box: boxOf(each), pixels: bitmaps.patch(each.edit) })),
+          split: null,
+          surround: "transparent",
+          fadeMs: 0,
+        },
+      );
+    });
+    return canvas;
+  };
+
   /** @param {string | undefined} edit */
   const picture = (edit) => {
     const image = make("img", { alt: "" });
@@ -172,6 +209,9 @@ export function createAnswers(store, bitmaps, acts) {
 const resultsOf = (state) => state.results;
 /** @param {State} state */
 const selectedOf = (state) => state.selected;
+
+/** @param {Answer} answer */
+const boxOf = ({ patch: { x, y, w, h } }) => ({ x, y, width: w, height: h });
 
 /** @param {State} state @param {string} name */
 export const modelTitle = (state, name) => findModel(state, name)?.title ?? name;
