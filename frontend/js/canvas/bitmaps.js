@@ -79,7 +79,9 @@ export function createBitmaps(changed) {
     /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} edit */
     async ready(edit) {
       const patch = patches.get(edit);
-      if (patch && !patch.bitmap) await (patch.decoding ??= decode(patch));
+      if (!patch || patch.bitmap) return;
+      patch.decoding ??= decode(patch);
+      await patch.decoding;
     },
 
     /** What to draw, or null while it is being decoded. @param {string} edit @returns {{bitmap: ImageBitmap, since: number} | null} */
