@@ -1,6 +1,6 @@
 """Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,answers,phone}.png.
 
-Run as `make screenshots`. Drives the real server with a real photograph (scikit-image's astronaut) and an engine that
+Run as `make screenshots`. Drives the real server with a real photograph (scikit-image's rocket) and an engine that
 needs no weights, so that the pictures can be taken on any machine, offline.
 """
 
@@ -23,15 +23,15 @@ IMAGES = ROOT / "docs" / "images"
 COLOURS = 256
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
-BADGE = [(287.0, 349.0), (322.0, 355.0), (289.0, 364.0), (322.0, 368.0)]
-"""The name badge on the astronaut's chest: cloth all round it, so that it can be continued."""
+ROCKET = [(323.0, 120.0), (324.0, 250.0), (323.0, 385.0)]
+"""From its tip down to the pad: the sky all round it can be continued."""
 
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        photo = Path(folder) / "astronaut.jpg"
-        Image.fromarray(skimage.data.astronaut()).save(photo, quality=95)
+        photo = Path(folder) / "rocket.jpg"
+        Image.fromarray(skimage.data.rocket()).save(photo, quality=95)
         browser = launch_chromium(playwright)
         with running_server(Path(folder) / "data", "--model", "patchmatch") as server:
             desktop = browser.new_context(viewport=DESKTOP, color_scheme="light").new_page()
@@ -48,7 +48,7 @@ def take_desktop(app: App, photo: Path) -> None:
     app.open(photo)
     app.fill_on_release(False)
     app.page.locator("#brush-size").fill("60")
-    paint_badge(app)
+    paint_rocket(app)
     keep(app.page, "painting")
     app.page.mouse.up()
     app.page.keyboard.press("Enter")
@@ -58,6 +58,7 @@ def take_desktop(app: App, photo: Path) -> None:
     keep(app.page, "result")
     app.page.keyboard.press("/")
     app.page.evaluate("() => document.activeElement.blur()")
+    move_divider(app.page, 32)
     keep(app.page, "compare")
     app.page.keyboard.press("/")
     app.page.keyboard.press("v")
@@ -69,23 +70,34 @@ def take_desktop(app: App, photo: Path) -> None:
 
 def take_phone(app: App, photo: Path) -> None:
     app.open(photo)
-    paint_badge(app)
+    paint_rocket(app)
     app.settle()
     keep(app.page, "phone")
     app.page.mouse.up()
     app.wait_for_edits(1)
 
 
-def paint_badge(app: App) -> None:
+def paint_rocket(app: App) -> None:
     """Leaves the button pressed: the stroke can be seen."""
-    app.page.mouse.move(*app.on_screen(BADGE[0]))
+    app.page.mouse.move(*app.on_screen(ROCKET[0]))
     app.page.mouse.down()
-    for point in BADGE[1:]:
+    for point in ROCKET[1:]:
         app.page.mouse.move(*app.on_screen(point), steps=8)
 
 
+def move_divider(page: Page, by_px: float) -> None:
+    """Drags the line between before and after to the right."""
+    box = page.locator(".split-knob").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by_px, y, steps=4)
+    page.mouse.up()
+
+
 def keep(page: Page, name: str) -> None:
-    """A picture with a palette: a photograph in a page stays below 250 KB that way."""
+    """A picture with a palette: a photograph in a page stays below 300 KB that way."""
     page.wait_for_timeout(500)
     path = IMAGES / f"{name}.png"
     page.screenshot(path=path)
