@@ -1,10 +1,14 @@
 """Device and precision are what the machine has, never what it might have."""
 
+import os
+import sys
+
 import pytest
 import torch
 
-from inpaint_models import devices, get_model
+from inpaint_models import devices, get_model, processors
 from inpaint_models.errors import OutOfMemory, Unavailable
+from inpaint_models.patchmatch.engine import PatchMatchEngine
 
 
 @pytest.fixture
@@ -104,6 +108,23 @@ def test_every_way_to_run_out_of_memory_is_one_error(error: Exception) -> None:
 def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shape"), devices.out_of_memory_errors("LaMa"):
         raise RuntimeError("shape mismatch")
+
+
+def test_memory_that_torch_holds_ready_on_a_gpu_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3_000, 80_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 50_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 10_000)
+    assert devices.free_bytes("cuda") == 43_000
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3, 5, 7}, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert processors.available_processors() == 3
+    assert PatchMatchEngine().threads == 3
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert processors.available_processors() == 64
 
 
 def test_maps_are_channels_last_but_on_mps() -> None:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from inpaint_models.types import Box
-from lama_server import codec
+from lama_server import codec, documents
 from lama_server.documents import Documents, EditRecord, write_pixels
 from lama_server.errors import EditNotFound, ImageError, ImageNotFound, StoreFull
 from lama_server.layers import LayeredPixels
@@ -94,7 +94,7 @@ def test_images_and_edits_survive_a_restart(store: Documents, tmp_path: Path) ->
     again = Documents(tmp_path / "store", GENEROUS)
     assert again.get_image(image.id) == image
     assert again.get_edit(second.id) == second
-    assert again.lineage(second.id) == (first.id, second.id)
+    assert again.get_edit(second.id).record.parents == (first.id,)
     assert again.patch_path(first.id).read_bytes() == patch()
 
 
@@ -118,7 +118,7 @@ def test_resolve_gives_exactly_the_asked_edits_in_the_asked_order(store: Documen
 def test_an_id_that_is_not_hexadecimal_never_becomes_a_path(store: Documents, bad: str) -> None:
     with pytest.raises(ImageNotFound):
         store.get_image(bad)
-    for call in (store.get_edit, store.patch_path, store.lineage):
+    for call in (store.get_edit, store.patch_path):
         with pytest.raises(EditNotFound):
             call(bad)
 
@@ -144,6 +144,11 @@ def test_a_damaged_record_counts_as_absent_and_can_be_replaced(store: Documents,
 # --------------------------------------------------------------------------------------- the size cap
 
 
+def used_bytes(root: Path) -> int:
+    """What the store's cap counts."""
+    return sum(path.lstat().st_size for path in (root / "images").rglob("*") if path.is_file())
+
+
 def aged(path: Path, seconds: float) -> None:
     stamp = time.time() - seconds
     os.utime(path.with_name("info.json"), (stamp, stamp))
@@ -156,12 +161,12 @@ def test_decoded_pixels_go_first_and_then_whole_images_that_were_used_longest_ag
     for age, image_id in enumerate(ids):
         decoded(store, image_id)
         aged(store.original_path(image_id), 100 * (3 - age))
-    full, pixels = store.used_bytes(), 40 * 44 * 3
+    full, pixels = used_bytes(tmp_path), 40 * 44 * 3
     roomy = Documents(tmp_path, full - pixels - 129)
     assert [roomy.pixels_path(image_id) is None for image_id in ids] == [True, True, False]
     for age, image_id in enumerate(ids):
         aged(roomy.original_path(image_id), 100 * (3 - age))
-    tight = Documents(tmp_path, roomy.used_bytes() - pixels - 200)
+    tight = Documents(tmp_path, used_bytes(tmp_path) - pixels - 200)
     with pytest.raises(ImageNotFound):
         tight.get_image(ids[0])
     with pytest.raises(EditNotFound):
@@ -170,14 +175,15 @@ def test_decoded_pixels_go_first_and_then_whole_images_that_were_used_longest_ag
     assert tight.pixels_path(ids[2]) is None
 
 
-def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path) -> None:
+def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
     store = Documents(tmp_path, 1)
     image = store.add_image(photo(), "a.png")
     decoded(store, image.id)
     with store.hold(image.id):
-        store.evict()
+        store.add_edit(record(image.id), patch())
         assert store.pixels_path(image.id) is not None
-    store.evict()
+    store.add_edit(record(image.id), patch())
     assert store.pixels_path(image.id) is None, "pixels can be made again, so they may go"
     assert store.get_image(image.id) == image
     with pytest.raises(ImageNotFound):
@@ -290,7 +296,8 @@ def test_killing_the_process_at_any_moment_leaves_only_whole_images_and_edits(tm
             assert codec.decode_patch(store.patch_path(edit.name).read_bytes(), has_alpha=False).shape == (6, 5, 3)
 
 
-def test_many_threads_may_add_at_once(store: Documents) -> None:
+def test_many_threads_may_add_at_once(store: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
     errors: list[BaseException] = []
 
     def work(seed: int) -> None:
@@ -298,7 +305,6 @@ def test_many_threads_may_add_at_once(store: Documents) -> None:
             image = store.add_image(photo(seed % 3), f"{seed}.png")
             store.add_edit(record(image.id), patch(seed))
             write_pixels(store.pixels_target(image.id), codec.decode(store.original_path(image.id)).pixels)
-            store.evict()
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
 

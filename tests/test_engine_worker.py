@@ -10,7 +10,7 @@ import pytest
 
 from fake_engines import entry
 from inpaint_models import Inpainter
-from inpaint_models.errors import OutOfMemory
+from inpaint_models.errors import Cancelled, OutOfMemory
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
 from lama_server.engine import engine_worker
 from lama_server.engine.engine_worker import EngineHandler, ModelCache
@@ -50,11 +50,13 @@ class Listener:
 
     number = 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, cancelled: bool = False) -> None:
         self.sent: list[Any] = []
+        self._cancelled = cancelled
 
     def check(self) -> None:
-        """Never cancelled."""
+        if self._cancelled:
+            raise Cancelled
 
     def send(self, event: Any) -> None:
         self.sent.append(event)
@@ -106,13 +108,18 @@ def test_room_is_made_before_a_model_is_loaded() -> None:
 
 def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     neighbours = {"a": 99, "b": 99, "needy": 0}
-    monkeypatch.setattr(
-        engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
-    )
+    beside: list[int] = []
+
+    def load_beside(wanted: EngineChoice) -> Inpainter:
+        beside.append(len(Greedy.alive))
+        return Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
+
+    monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
     handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener()
     for name in ("a", "b"):
         handler.handle(LoadEngine(choice(name)), listener)
     assert handler.handle(LoadEngine(choice("needy")), listener) == Residents(("needy",))
+    assert beside == [0, 1, 2, 0], "nor beside what the first try had built"
     assert listener.residents()[-1] == ("needy",)
 
 
@@ -120,3 +127,22 @@ def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
         EngineHandler(1000 * MIB, "cpu").handle(LoadEngine(choice("huge")), Listener())
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPatch, cancelled: bool) -> None:
+    neighbours = {"a": 99, "huge": 99 if cancelled else -1}
+    monkeypatch.setattr(
+        engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
+    )
+    handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener(cancelled=cancelled)
+    handler.handle(LoadEngine(choice("a")), Listener())
+    with pytest.raises(Cancelled if cancelled else OutOfMemory):
+        handler.handle(LoadEngine(choice("huge")), listener)
+    assert "huge" not in listener.residents()[-1]
+    assert len(Greedy.alive) == len(listener.residents()[-1])
+
+
+def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_worker.devices, "device_for", lambda entry, wanted: "cuda")
+    assert engine_worker.load_inpainter(choice("a")).device == "cuda"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inpaint_models import FillOptions, Inpainter, get_model, load_model
+from inpaint_models import FillOptions, Inpainter, devices, get_model, load_model
 from inpaint_models.errors import (
     Cancelled,
     EmptyMask,
@@ -221,8 +221,21 @@ def test_a_cancelled_fill_stops_at_the_next_step() -> None:
 def test_a_fill_that_cannot_fit_is_refused_before_it_starts() -> None:
     mask = np.zeros((64, 64), bool)
     mask[3, 3] = True
-    with pytest.raises(OutOfMemory, match="GiB are free"):
+    with pytest.raises(OutOfMemory, match="GiB are free in the memory of this machine"):
         inpainter(ConstantEngine(), bytes_per_px=2**40)(noise(64, 64), mask)
+
+
+@pytest.mark.parametrize("roomy", ["cpu", "cuda"])
+def test_a_fill_must_fit_into_the_memory_of_the_device_it_runs_on(monkeypatch: pytest.MonkeyPatch, roomy: str) -> None:
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 2**40 if device == roomy else 1000)
+    image, mask = noise(64, 64), np.zeros((64, 64), bool)
+    mask[3, 3] = True
+    on_cpu = inpainter(ConstantEngine(), bytes_per_px=100)
+    on_gpu = replace(on_cpu, device="cuda")
+    fits, too_large = (on_cpu, on_gpu) if roomy == "cpu" else (on_gpu, on_cpu)
+    assert fits(image, mask).shape == image.shape
+    with pytest.raises(OutOfMemory, match="the GPU" if roomy == "cpu" else "this machine"):
+        too_large(image, mask)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """LaMa as an engine: checkpoint forms, progress, cancelling, refinement, the way out of half precision."""
 
+import gc
 import hashlib
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from inpaint_models import catalog, devices, get_model
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.lama import engine
 from inpaint_models.lama.engine import LamaEngine
+from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, ParamValue
@@ -138,6 +141,28 @@ def test_an_answer_that_is_not_finite_is_computed_again_in_full_precision(state:
     half = fill(LamaEngine(lambda: large, device="cpu", dtype=torch.float16))
     full = fill(LamaEngine(lambda: large, device="cpu", dtype=torch.float32))
     assert np.array_equal(half, full)
+
+
+@pytest.mark.parametrize("reason", ["not finite", "refined"])
+def test_a_copy_in_full_precision_goes_with_the_fill_that_needed_it(
+    state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """The memory budget counts with one network."""
+    made: list[weakref.ref[FoldedGenerator]] = []
+
+    def watched(*args: Any, **kwargs: Any) -> FoldedGenerator:
+        network = FoldedGenerator(*args, **kwargs)
+        made.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(engine, "FoldedGenerator", watched)
+    monkeypatch.setattr(engine, "refinement_settings", lambda params: engine.Settings(iterations=1, min_side=32))
+    used = with_large_weights(state) if reason == "not finite" else state
+    half = LamaEngine(lambda: used, device="cpu", dtype=torch.float16)
+    fill(half, refine=reason == "refined")
+    gc.collect()
+    assert len(made) == 2, "the copy was needed"
+    assert [network() is not None for network in made] == [True, False]
 
 
 def test_an_answer_that_is_never_finite_is_an_error(state: dict[str, Tensor]) -> None:

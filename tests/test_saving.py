@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from lama_server import saving
 from lama_server.errors import DiskFull, RootUnavailable, SaveError, SaveFailed
-from lama_server.saving import check_directory, safe_name, save_new, sweep
+from lama_server.saving import safe_name, save_new, sweep
 
 HOSTILE = [
     "../../x.png",
@@ -268,13 +268,6 @@ def test_only_our_own_old_leftovers_are_swept(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (1, 1))
     assert sweep(tmp_path) == 1
     assert names(tmp_path) == sorted([young, theirs, "photo.png"])
-
-
-def test_checking_a_folder_leaves_no_trace(form: str, tmp_path: Path) -> None:
-    check_directory(tmp_path)
-    assert names(tmp_path) == []
-    with pytest.raises(RootUnavailable):
-        check_directory(tmp_path / "gone")
 
 
 def test_when_all_numbers_are_taken_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 """Processor features with which a bfloat16 convolution takes half the time of a float32 one. Without them oneDNN
@@ -99,11 +98,14 @@ def map_layout(device: str) -> torch.memory_format:
 
 
 def free_bytes(device: str) -> int | None:
-    """Memory of the device that is free; None where it does not tell."""
+    """Memory of the device that a fill may take; None where it does not tell.
+
+    On CUDA with what torch holds ready for its next tensors, which the driver counts as taken.
+    """
     if device == "cuda":
         import torch
 
-        return torch.cuda.mem_get_info()[0]
+        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return available_bytes()
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from . import blending, geometry
+from . import blending, devices, geometry
 from .errors import EmptyMask, InvalidImage, InvalidMask, MaskCoversImage, MaskSizeMismatch, OutOfMemory
-from .memory import available_bytes
 from .options import FillOptions
 from .registry import ModelEntry, Strategy
 from .types import (
@@ -30,10 +29,14 @@ from .types import (
 
 @dataclass(frozen=True, slots=True)
 class Inpainter:
-    """A loaded model with everything around it. Holds no state: safe to use from one thread at a time."""
+    """A loaded model with everything around it. Holds no state: safe to use from one thread at a time.
+
+    device  "cpu", "cuda" or "mps": where the engine computes, whose memory a fill must fit into
+    """
 
     entry: ModelEntry
     engine: Engine
+    device: str = "cpu"
 
     def __call__(
         self, image: AnyImage, mask: NDArray[np.uint8] | NDArray[np.bool_], options: FillOptions | None = None
@@ -128,11 +131,12 @@ class Inpainter:
             )
 
     def _check_memory(self, height: int, width: int) -> None:
-        needed, free = self.entry.bytes_per_px * height * width, available_bytes()
+        needed, free = self.entry.bytes_per_px * height * width, devices.free_bytes(self.device)
         if free is not None and needed > 0.8 * free:
+            whose = "this machine" if self.device == "cpu" else "the GPU"
             raise OutOfMemory(
                 f"{self.entry.title} needs about {needed / 2**30:.1f} GiB for {width}x{height} pixels and "
-                f"{free / 2**30:.1f} GiB are free. Use the strategy crop, or a smaller cap_px."
+                f"{free / 2**30:.1f} GiB are free in the memory of {whose}. Use the strategy crop, or a smaller cap_px."
             )
 
 

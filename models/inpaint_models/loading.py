@@ -36,4 +36,4 @@ def load_model(
         weights=files.paths,
         model_dir=files.model_dir,
     )
-    return Inpainter(entry, entry.load(context))
+    return Inpainter(entry, entry.load(context), context.device)

@@ -228,19 +228,7 @@ class Documents:
             placed.append(PlacedPatch(edit.record.box, self.patch_path(edit_id)))
         return tuple(placed)
 
-    def lineage(self, edit_id: str) -> tuple[str, ...]:
-        """The edit and what it was made on, in drawing order: what its result shows."""
-        return (*self.get_edit(edit_id).record.parents, edit_id)
-
     # size
-
-    def used_bytes(self) -> int:
-        return sum(_size(folder) for folder in self._image_folders())
-
-    def evict(self) -> None:
-        """Brings the store under its cap, as far as nothing in use is touched."""
-        with self._lock:
-            self._evict()
 
     def _evict_now_and_then(self) -> None:
         """Measuring the store takes a walk through all of it, so not after every edit."""
@@ -249,6 +237,7 @@ class Documents:
                 self._evict()
 
     def _evict(self) -> None:
+        """Brings the store under its cap, as far as nothing in use is touched."""
         self._measured_at = time.monotonic()
         folders = sorted(self._image_folders(), key=_last_use)
         excess = sum(_size(folder) for folder in folders) - self._max_bytes

@@ -89,13 +89,6 @@ def sweep(directory: Path) -> int:
     return removed
 
 
-def check_directory(directory: Path) -> None:
-    """Tries a real save and removes it again. Raises `RootUnavailable`, `DiskFull`, `SaveFailed`."""
-    name = save_new(directory, f"lama-server-check-{secrets.token_hex(8)}", ".tmp", b"check")
-    with _named_errors():
-        os.unlink(directory / name)
-
-
 def _save_at(folder: int, stem: str, suffix: str, data: bytes) -> str:
     """With every name relative to an open folder."""
     with _unnamed(folder, data) as linked:

@@ -14,7 +14,6 @@ QUARTERS = 4
 """Points travel in quarters of a pixel: finer than a brush is placed, and whole numbers are short in JSON."""
 
 MAX_COORDINATES = 200_000
-MAX_SHAPES = 2_000
 MAX_DIAMETER_PX = 8_192
 
 Quarter = Annotated[int, Field(ge=-400_000, le=400_000)]

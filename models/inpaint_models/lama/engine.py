@@ -44,7 +44,7 @@ def _read(context: LoadContext) -> dict[str, Tensor]:
 class LamaEngine:
     """One picture at a time; the answer depends on the picture and the hole alone.
 
-    read_state  gives the readable network's state dict; called again when full precision is needed after all
+    read_state  gives the readable network's state dict; called again for each fill that needs full precision after all
     """
 
     def __init__(self, read_state: Callable[[], Mapping[str, Tensor]], *, device: str, dtype: torch.dtype) -> None:
@@ -54,7 +54,6 @@ class LamaEngine:
         if self._transform_device != device:
             _LOG.warning("The device %s has no Fourier transforms; they are computed on the processor.", device)
         self._network = self._build(dtype)
-        self._exact = self._network if dtype == torch.float32 else None
 
     def fill(
         self,
@@ -112,9 +111,8 @@ class LamaEngine:
         return height * width * REMEMBERING_BYTES_PER_PX < 0.5 * free
 
     def _in_full_precision(self) -> FoldedGenerator:
-        if self._exact is None:
-            self._exact = self._build(torch.float32)
-        return self._exact
+        """The network itself, or a copy for this one fill: the memory budget counts with one network, not with two."""
+        return self._network if self._network.dtype == torch.float32 else self._build(torch.float32)
 
     def _build(self, dtype: torch.dtype) -> FoldedGenerator:
         return FoldedGenerator(

@@ -5,7 +5,6 @@ Solve where each pixel of the hole comes from (solver.py), copy at full size and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MaskCoversImage
+from ..processors import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .bands import Bands
@@ -32,7 +32,7 @@ _STEPS = 100  # progress is told in hundredths
 class PatchMatchEngine:
     """`threads` changes the speed, never the result."""
 
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = field(default_factory=available_processors)
     settings: Settings = field(default_factory=Settings)
 
     def warm_up(self) -> None:

@@ -5,7 +5,6 @@ Pillow holds no 16 bit colour and neither it nor OpenCV checks the CRC of pixel 
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_models.processors import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, Limit, MetadataTooLarge
@@ -164,7 +164,7 @@ def write(pixels: PixelSource, *, grey: bool, chunks: Iterable[Chunk] = ()) -> b
     if len(starts) == 1:
         bands = [pack(0)]
     else:
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(4, available_processors())) as pool:
             bands = list(pool.map(pack, starts))
     checksum = 1
     for _, adler, size in bands:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 from PIL.TiffTags import BYTE, LONG, SHORT, UNDEFINED
 
+from inpaint_models.processors import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
@@ -103,7 +103,7 @@ def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
     kept = channels - 2 if grey else channels
     sample_bytes = pixels.dtype.itemsize
     rows = max(1, _STRIP_TARGET // (width * kept * sample_bytes))
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(4, available_processors())) as pool:
         strips = list(
             pool.map(lambda y: _strip(pixels[y : min(height, y + rows), 0:width], grey), range(0, height, rows))
         )

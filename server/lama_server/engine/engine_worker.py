@@ -65,12 +65,15 @@ class ModelCache:
         model = self._models[_key(choice)] = load(choice)
         return model
 
+    def discard(self, choice: EngineChoice) -> None:
+        """Forgets the model, if it is there."""
+        self._models.pop(_key(choice), None)
+
     def drop_others(self, choice: EngineChoice) -> bool:
-        """Frees every other model; whether there was one."""
+        """Forgets every other model; whether there was one."""
         others = [key for key in self._models if key != _key(choice)]
         for key in others:
             del self._models[key]
-        devices.release_memory()
         return bool(others)
 
     def _make_room(self, needed_bytes: int) -> None:
@@ -109,7 +112,11 @@ class EngineHandler:
 
         def load() -> Inpainter:
             model = self._cache.add(choice, load_inpainter)
-            warm_up(model, context)
+            try:
+                warm_up(model, context)
+            except BaseException:
+                self._cache.discard(choice)  # a second try would build the model beside this one
+                raise
             return model
 
         try:
@@ -124,8 +131,10 @@ class EngineHandler:
         except OutOfMemory:
             if not self._cache.drop_others(choice):
                 raise
+        # Outside of the except block, whose traceback holds on to what the first try had.
+        devices.release_memory()
         context.send(ResidentsReport(context.number, self._cache.names))
-        return work()  # outside of the except block, whose traceback holds on to what the first try had
+        return work()
 
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
@@ -168,7 +177,7 @@ def load_inpainter(choice: EngineChoice) -> Inpainter:
         model_dir=choice.model_dir,
     )
     with devices.out_of_memory_errors(choice.entry.title):
-        return Inpainter(choice.entry, choice.entry.load(context))
+        return Inpainter(choice.entry, choice.entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

@@ -17,9 +17,6 @@ from ..codec import ImageInfo
 from ..problems import Problem
 from ..shapes import Shape
 
-PlainBox = tuple[int, int, int, int]
-"""(x, y, width, height) in image pixels."""
-
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
