@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from inpaint_models import opencv
-from inpaint_models.errors import EngineFailed, OutOfMemory
+from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
 
@@ -58,6 +58,20 @@ def load(context: LoadContext) -> Painter:
 
 def load_badly(context: LoadContext) -> Painter:
     raise EngineFailed("It cannot be loaded.")
+
+
+def load_nowhere(context: LoadContext) -> Painter:
+    raise OutOfMemory(f"No memory for {context.entry.name}.")
+
+
+def load_checked(context: LoadContext) -> Painter:
+    """Takes files that begin with "good"."""
+    for path in context.weights.values():
+        if not path.exists():
+            raise WeightsMissing(f"There is no file {path.name}.")
+        if not path.read_bytes().startswith(b"good"):
+            raise WeightsCorrupted(f"{path.name} looks like another model.")
+    return Painter()
 
 
 def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFile, ...] = ()) -> ModelEntry:

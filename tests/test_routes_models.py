@@ -5,21 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from fake_engines import ENTRIES, photo
+from fake_engines import ENTRIES, entry, photo
 from inpaint_models.errors import DownloadFailed
-from inpaint_models.registry import ModelEntry
+from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
 from lama_server.engine.queue import JobQueue
 from lama_server.models_state import DownloadReport
 from lama_server.problems import ProblemError
 from lama_server.settings import Settings
-from serving import RunningServer, encode
+from serving import RunningServer, edit_request, encode
 
 LOCAL = "http://127.0.0.1"
 
@@ -127,12 +128,127 @@ def test_a_model_asked_for_at_start_is_fetched_while_another_works(client: TestC
 def test_offline_nothing_is_fetched_and_it_is_said_what_to_do(client: TestClient, weights: SlowWeights) -> None:
     reply = client.post("/api/v1/models/remote/download")
     assert reply.json()["code"] == "model.not_downloaded"
-    assert "remote.bin (" in reply.json()["detail"]
-    assert "model folder" in reply.json()["detail"]
+    assert reply.json()["detail"] == (
+        "Remote needs remote.bin (0 MiB), which is not on this machine, and the server is offline: fetch it from "
+        "https://example.org/remote.bin and put it into the model folder (lama-server models says where that is), or "
+        "start once without --offline."
+    )
     assert state(client, "remote")["problem"]["code"] == "model.not_downloaded"
     assert state(client, "painter")["problem"] is None
     assert client.get("/api/v1/models").json()["current"] == "painter"
     assert weights.calls == 0
+
+
+class Folder:
+    """Weights that are in a folder, or not."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
+        paths = {file.name: self.home / file.name for file in entry.weights}
+        return paths if all(path.is_file() for path in paths.values()) else None
+
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
+        found = self.find(entry)
+        assert found is not None
+        return found
+
+
+FUSSY = entry(
+    "fussy",
+    loader="fake_engines:load_checked",
+    weights=(WeightsFile("fussy.bin", ("https://example.org/fussy.bin",), size_bytes=1000),),
+)
+
+
+@pytest.fixture(params=[{}])
+def fussy(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TestClient]:
+    """A server that was asked for a model whose file does not load."""
+    (tmp_path / "fussy.bin").write_bytes(b"bad")
+    settings = Settings(**{"data_dir": tmp_path / "data", "model": "fussy", **request.param})
+    app = create_app(settings, entries=(*ENTRIES, FUSSY), weights=Folder(tmp_path))
+    with TestClient(app, LOCAL) as started:
+        until(lambda: started.get("/readyz").status_code == 200)
+        yield started
+
+
+def edit_of(client: TestClient, model: str) -> Any:
+    image = client.post("/api/v1/images?name=a.png", content=encode(photo())).json()["id"]
+    return client.post("/api/v1/edits", json=edit_request(image, {"model": model}))
+
+
+def test_a_model_whose_file_does_not_load_makes_way_and_says_why(fussy: TestClient) -> None:
+    why = "fussy.bin looks like another model. It is tried again once the file is replaced or taken away."
+    listed = fussy.get("/api/v1/models").json()
+    assert (listed["wanted"], listed["current"]) == ("fussy", "painter")
+    assert state(fussy, "fussy")["state"] == "failed"
+    assert state(fussy, "fussy")["problem"]["code"] == "model.weights_corrupted"
+    assert state(fussy, "fussy")["problem"]["detail"] == why
+    check = fussy.get("/readyz").json()["checks"]["model"]
+    assert check == {"ok": True, "detail": f"{why} Working with Painter meanwhile."}
+    refused = edit_of(fussy, "fussy")
+    assert (refused.json()["code"], refused.json()["detail"]) == ("model.weights_corrupted", why)
+    assert '"type":"result"' in edit_of(fussy, "painter").text
+
+
+def test_a_file_that_did_not_load_is_tried_again_once_it_is_another(fussy: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "fussy.bin").write_bytes(b"good")
+    until(lambda: state(fussy, "fussy")["state"] == "loaded")
+    assert fussy.get("/api/v1/models").json()["current"] == "fussy"
+    assert state(fussy, "fussy")["problem"] is None
+    assert fussy.get("/readyz").json()["checks"]["model"]["detail"] == "ok"
+
+
+def test_a_file_that_did_not_load_and_is_taken_away_is_missing(fussy: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "fussy.bin").unlink()
+    assert (state(fussy, "fussy")["state"], state(fussy, "fussy")["problem"]) == ("missing", None)
+    assert edit_of(fussy, "fussy").json()["code"] == "model.not_downloaded"
+
+
+@pytest.mark.parametrize("fussy", [{}, {"local_files_only": True}], indirect=True)
+def test_asking_for_a_download_tries_a_file_again(fussy: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    def tries() -> int:
+        return sum("fussy was not loaded" in record.getMessage() for record in caplog.records)
+
+    caplog.clear()
+    assert '"state":"ready"' in fussy.post("/api/v1/models/fussy/download").text.splitlines()[-1]
+    until(lambda: tries() == 1 and state(fussy, "fussy")["state"] == "failed")
+    assert fussy.get("/api/v1/models").json()["current"] == "painter"
+
+
+@pytest.mark.parametrize("fussy", [{"model": "painter"}], indirect=True)
+def test_a_file_that_does_not_load_when_somebody_fills_with_it_is_known_from_then_on(fussy: TestClient) -> None:
+    assert state(fussy, "fussy")["state"] == "ready"
+    assert "model.weights_corrupted" in edit_of(fussy, "fussy").text
+    assert state(fussy, "fussy")["state"] == "failed"
+
+
+@pytest.mark.parametrize("fussy", [{"model": "painter"}], indirect=True)
+def test_a_file_that_went_after_it_was_found_is_missing(fussy: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "fussy.bin").unlink()
+    assert '"type":"error"' in edit_of(fussy, "fussy").text
+    refused = edit_of(fussy, "fussy").json()
+    assert refused["code"] == "model.not_downloaded"
+    assert "lama-server download fussy" in refused["detail"]
+    assert state(fussy, "fussy")["state"] == "missing"
+
+
+@pytest.mark.parametrize("client", [{"model": "broken"}], indirect=True)
+def test_a_model_without_files_that_does_not_load_makes_way_as_well(client: TestClient) -> None:
+    until(lambda: client.get("/readyz").status_code == 200)
+    assert client.get("/api/v1/models").json()["current"] == "painter"
+    assert state(client, "broken")["problem"]["detail"] == "It cannot be loaded."
+
+
+def test_why_a_model_is_not_loaded_is_said_where_trying_again_may_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = replace(entry("painter"), loader="fake_engines:load_nowhere")
+    with TestClient(create_app(Settings(data_dir=tmp_path, model="painter"), entries=(painter,)), LOCAL) as client:
+        until(lambda: client.get("/readyz").json()["checks"]["model"]["detail"] == "No memory for painter.")
+        assert client.get("/readyz").status_code == 503
+        assert state(client, "painter")["state"] == "ready"
 
 
 @pytest.mark.parametrize("client", [{"token": "right", "port": 8080}], indirect=True)

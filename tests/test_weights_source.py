@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from fake_hub import FakeHub, Fault
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import Network
 from lama_server.models_state import ModelShelf
+from lama_server.problems import ProblemError
 from lama_server.settings import Settings
 from lama_server.weights_source import LibraryWeights
 
 CONTENT = b"PK weights" * 30_000
 NAME = "tiny.pt"
+LOCAL = Network(
+    plain_http_hosts=frozenset({"127.0.0.1"}), sleep=lambda _: None, tries=2, read_timeout_s=60, backoff_s=0
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +51,66 @@ def model(name: str, *files: WeightsFile) -> ModelEntry:
 def shelf(hub: FakeHub, home: Path) -> ModelShelf:
     """One model without weights and one whose weights the hub has."""
     settings = Settings(model_dir=home)
-    network = Network(
-        plain_http_hosts=frozenset({"127.0.0.1"}), sleep=lambda _: None, tries=2, read_timeout_s=60, backoff_s=0
-    )
     file = WeightsFile(NAME, (hub.url(NAME),), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    return ModelShelf([model("opencv"), model("tiny", file)], LibraryWeights(settings, network), settings)
+    return ModelShelf([model("opencv"), model("tiny", file)], LibraryWeights(settings, LOCAL), settings)
+
+
+def test_offline_one_sentence_says_where_all_files_come_from(tmp_path: Path) -> None:
+    async def work() -> None:
+        files = [WeightsFile(name, (f"https://example.org/{name}", f"https://other.example/{name}")) for name in "abc"]
+        settings = Settings(model_dir=tmp_path, local_files_only=True)
+        models = ModelShelf([model("three", *files)], LibraryWeights(settings), settings)
+        await models.refresh()
+        with pytest.raises(ProblemError) as refused:
+            models.download("three")
+        assert refused.value.problem.detail == (
+            "Three needs a, b and c, which are not on this machine, and the server is offline: fetch them from "
+            "https://example.org/a, https://example.org/b and https://example.org/c, and put them into the model "
+            "folder (lama-server models says where that is), or start once without --offline."
+        )
+
+    run(work())
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "lama_server.download_log"]
+
+
+def test_the_log_tells_a_downloads_terms_its_tenths_and_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever starts a server with --model sees what is fetched, under which licence, before it is."""
+
+    async def work(hub: FakeHub) -> None:
+        settings = Settings(model_dir=tmp_path, model="big")
+        file = WeightsFile(NAME, (hub.url(NAME),), len(large), hashlib.sha256(large).hexdigest())
+        entry = replace(model("big", file), licence=Licence("CC BY-NC 4.0", "", commercial_use=False))
+        models = ModelShelf([entry], LibraryWeights(settings, LOCAL), settings)
+        async for _ in models.download("big").events():
+            pass
+
+    large = CONTENT * 10
+    with caplog.at_level("INFO"), FakeHub({NAME: large}) as hub:
+        run(work(hub))
+    first, *between, last = told(caplog)
+    assert first == "Getting the weights of Big: CC BY-NC 4.0, not for commercial use, 3 MiB"
+    percent = [int(line.removeprefix("Weights of Big: ").split()[0]) for line in between]
+    assert percent == sorted(set(percent))
+    assert all(value % 10 == 0 for value in percent)
+    assert percent[-1] == 100
+    assert last == "The weights of Big are there."
+
+
+def test_the_log_tells_why_a_download_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(hub: FakeHub) -> None:
+        async for _ in shelf(hub, tmp_path).download("tiny").events():
+            pass
+
+    with caplog.at_level("INFO"), FakeHub({NAME: CONTENT}, always={NAME: Fault(status=404)}) as hub:
+        run(work(hub))
+    first, last = told(caplog)
+    assert first == "Getting the weights of Tiny: MIT, 293 KiB"
+    assert last.startswith(f"The weights of Tiny could not be had: {NAME} could not be downloaded")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -53,7 +53,7 @@ class WeightsFile:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
 
 
-def listed(files: Sequence[WeightsFile]) -> str:
+def listed(files: Sequence[WeightsFile | str]) -> str:
     """Files as a part of a sentence: "a, b (9 MiB) and c"."""
     *others, last = map(str, files)
     return f"{', '.join(others)} and {last}" if others else last

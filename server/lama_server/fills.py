@@ -25,10 +25,10 @@ from .engine.messages import (
     ResidentsReport,
 )
 from .engine.queue import JobQueue, Ticket, shutting_down
-from .engine.supervisor import Supervisor
+from .engine.supervisor import Listener, Supervisor
 from .library import Library, MadeBy, Workspace, overlay
-from .models_state import ModelShelf, problem_reply
-from .problems import Problem, problem_of
+from .models_state import WEIGHTS_PROBLEMS, ModelShelf, problem_reply
+from .problems import Problem, ProblemError, problem_of
 from .schemas import (
     SEED_LIMIT,
     EditRequest,
@@ -174,14 +174,14 @@ class Fills:
 
         def listen(event: JobEvent) -> None:
             if isinstance(event, ResidentsReport):
-                self._note(event)
+                self.note(event)
             elif isinstance(event, PreviewReport):
                 events.put_nowait(self._keep_preview(ticket, index, event))
             else:
                 events.put_nowait(_progress(ticket, index, event))
 
         began = time.monotonic()
-        filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(choice), listener=listen)
+        filled = await self._filled(hole, listen)
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
         edit = await self._library.add_edit(plan.image, plan.request, run, filled, made)
@@ -209,11 +209,7 @@ class Fills:
         await ticket.wait()
         began = time.monotonic()
         options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
-        filled: Filled = await self._engine.run(
-            FillHole(choice, work.picture, (), work.mask, options),
-            deadline_s=self._deadline_s(choice),
-            listener=self._note,
-        )
+        filled = await self._filled(FillHole(choice, work.picture, (), work.mask, options), self.note)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
         return OneShot(choice.entry.name, params.seed, timing)
@@ -243,7 +239,18 @@ class Fills:
             h=report.height,
         )
 
-    def _note(self, event: JobEvent) -> None:
+    async def _filled(self, hole: FillHole, listener: Listener) -> Filled:
+        """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
+        try:
+            filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
+        except ProblemError as error:
+            if error.problem.code in WEIGHTS_PROBLEMS:
+                self._shelf.reject(hole.choice.entry, error.problem)
+            raise
+        return filled
+
+    def note(self, event: JobEvent) -> None:
+        """Takes over what the worker says of the models it holds."""
         if isinstance(event, ResidentsReport):
             self._shelf.loaded = frozenset(event.loaded)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
+from .download_log import DownloadLog
 from .engine.messages import EngineChoice
 from .problems import Problem, ProblemError, problem_of
 from .schemas import (
@@ -33,7 +33,11 @@ AUTO_ORDER = ("lama", "patchmatch", "opencv")
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
 
-log = logging.getLogger(__name__)
+WEIGHTS_PROBLEMS = frozenset({"model.weights_corrupted", "model.unsafe_format", "model.not_downloaded"})
+"""Answers of an engine that could not read its files."""
+
+LOAD_PROBLEMS = WEIGHTS_PROBLEMS | {"model.unavailable", "engine.failed", "server.internal"}
+"""Answers to a load that the next try would get as well. Memory may be there next time, a crashed worker is."""
 
 DownloadReport = Callable[[int, int | None], None]
 """Told (bytes done, bytes in total if known)."""
@@ -85,6 +89,18 @@ class Download:
         )
 
 
+Stamp = tuple[tuple[str, int, int, int] | None, ...]
+"""(path, size, time of change, inode) of each file, None for one that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Weights that are there but do not load, as they were then."""
+
+    weights: Mapping[str, Path]
+    stamp: Stamp
+
+
 class ModelShelf:
     """The catalogue with each model's state on this machine."""
 
@@ -95,6 +111,7 @@ class ModelShelf:
         self._weights: dict[str, Mapping[str, Path]] = {}
         self._unavailable: dict[str, Problem] = {}
         self._failed: dict[str, Problem] = {}
+        self._rejected: dict[str, Rejected] = {}
         self._downloads: dict[str, Download] = {}
         self._preferred: ModelEntry | None = None
         self._closing = threading.Event()
@@ -141,7 +158,7 @@ class ModelShelf:
     def choice(self, name: str | None) -> EngineChoice:
         """How to run the named model, or the current one. Never another than the one that was named.
 
-        Raises model.unknown, model.unavailable, model.loading, model.not_downloaded, or why a download failed.
+        Raises model.unknown, model.unavailable, model.loading, model.not_downloaded, or why its weights do not load.
         """
         entry = self.current if name is None else self.entry(name)
         if entry.name in self._unavailable:
@@ -154,6 +171,8 @@ class ModelShelf:
             raise ProblemError(
                 "model.loading", f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
             )
+        if entry.name in self._rejected:
+            raise ProblemError.of(self._failed[entry.name])
         raise ProblemError("model.not_downloaded", self._how_to_get(entry))
 
     def state(self, entry: ModelEntry) -> ModelState:
@@ -165,6 +184,10 @@ class ModelShelf:
             return "downloading"
         return "failed" if entry.name in self._failed else "missing"
 
+    def problem(self, entry: ModelEntry) -> Problem | None:
+        """Why the model cannot be used, where it is more than not being downloaded yet."""
+        return self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
+
     def reply(self) -> ModelsReply:
         return ModelsReply(
             current=self.current.name,
@@ -174,7 +197,6 @@ class ModelShelf:
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
         download = self._downloads.get(entry.name)
-        problem = self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -205,7 +227,7 @@ class ModelShelf:
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
-            problem=problem_reply(problem),
+            problem=problem_reply(self.problem(entry)),
         )
 
     def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
@@ -215,10 +237,12 @@ class ModelShelf:
 
     def _how_to_get(self, entry: ModelEntry) -> str:
         if self._settings.local_files_only:
-            are, them = ("is", "it") if len(entry.weights) == 1 else ("are", "them")
+            are, them, comma = ("is", "it", "") if len(entry.weights) == 1 else ("are", "them", ",")
+            sources = [file.sources[0] for file in entry.weights if file.sources]
+            fetch = f"fetch {them} from {listed(sources)}{comma} and put" if sources else "put"
             return (
                 f"{entry.title} needs {listed(entry.weights)}, which {are} not on this machine, and the server is "
-                f"offline: put {them} into the model folder (lama-server models says where that is), or start once "
+                f"offline: {fetch} {them} into the model folder (lama-server models says where that is), or start once "
                 "without --offline."
             )
         return (
@@ -240,25 +264,57 @@ class ModelShelf:
         for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
             if isinstance(found, Problem):
                 self._unavailable[entry.name] = found
-            elif found is not None:
-                self._weights[entry.name] = found
-                self._failed.pop(entry.name, None)
-                self._unavailable.pop(entry.name, None)
-                self.on_ready(entry)
+            elif isinstance(found, Mapping):
+                self._admit(entry, found)
+            elif found is None and entry.name in self._rejected:
+                del self._rejected[entry.name], self._failed[entry.name]
 
-    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | Problem | None]:
+    def reject(self, entry: ModelEntry, problem: Problem) -> bool:
+        """Notes that a model's weights do not load; whether that is news.
+
+        They no longer count as found until one of the files is another, or a download is asked for. Files that are
+        gone are missing, and nothing worse.
+        """
+        weights = self._weights.pop(entry.name, None)
+        if weights is None:
+            return False
+        self.loaded -= {entry.name}
+        stamp = stamp_of(weights)
+        if None in stamp:
+            return True
+        if entry.weights:
+            advice = "It is tried again once the file is replaced or taken away."
+            problem = replace(problem, detail=f"{problem.detail} {advice}")
+        self._rejected[entry.name], self._failed[entry.name] = Rejected(weights, stamp), problem
+        return True
+
+    def _admit(self, entry: ModelEntry, weights: Mapping[str, Path]) -> None:
+        self._weights[entry.name] = weights
+        self._failed.pop(entry.name, None)
+        self._unavailable.pop(entry.name, None)
+        self._rejected.pop(entry.name, None)
+        self.on_ready(entry)
+
+    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | Problem | Rejected | None]:
         return [self._look_for(entry) for entry in entries]
 
-    def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | Problem | None:
+    def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | Problem | Rejected | None:
         if missing := entry.missing_packages():
             return Problem(
                 "model.unavailable", f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}"
             )
-        return self._source.find(entry) if entry.weights else {}
+        found = self._source.find(entry) if entry.weights else {}
+        rejected = self._rejected.get(entry.name)
+        return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found
 
     def download(self, name: str) -> Download:
-        """The running download of a model, started when there is none. Raises model.unknown, model.not_downloaded."""
+        """The running download of a model, started when there is none. Raises model.unknown, model.not_downloaded.
+
+        Weights that did not load are tried once more.
+        """
         entry = self.entry(name)
+        if self._settings.local_files_only and entry.name in self._rejected:
+            self._admit(entry, self._rejected[entry.name].weights)
         if self.is_ready(entry):
             return Download(entry, entry.download_bytes, entry.download_bytes, finished=True)
         if entry.name in self._downloads:
@@ -269,14 +325,17 @@ class ModelShelf:
             entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
         )
         self._failed.pop(entry.name, None)
+        self._rejected.pop(entry.name, None)
         download.task = asyncio.get_running_loop().create_task(self._fetch(download))
         return download
 
     async def _fetch(self, download: Download) -> None:
         loop, entry = asyncio.get_running_loop(), download.entry
+        log = DownloadLog(entry)
 
         def note(done: int, total: int | None) -> None:
             download.done_bytes, download.total_bytes = done, total
+            log.arrived(done, total)
             download.tell()
 
         def report(done: int, total: int | None) -> None:
@@ -286,8 +345,9 @@ class ModelShelf:
             self._weights[entry.name] = await asyncio.to_thread(
                 self._source.download, entry, report, self._closing.is_set
             )
+            log.ended(None)
         except Exception as error:  # noqa: BLE001  whatever ended the download is shown where the model is listed
-            log.warning("download of %s failed: %s", entry.name, error)
+            log.ended(error)
             self._failed[entry.name] = download.problem = problem_of(error)
         download.finished = True
         del self._downloads[entry.name]
@@ -298,6 +358,19 @@ class ModelShelf:
     def close(self) -> None:
         """Makes running downloads stop within a second; what they have is kept for a resume."""
         self._closing.set()
+
+
+def stamp_of(weights: Mapping[str, Path]) -> Stamp:
+    """Changes when one of the files does."""
+    return tuple(_file_stamp(path) for _, path in sorted(weights.items()))
+
+
+def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def problem_reply(problem: Problem | None, request_id: str = "") -> ProblemReply | None:

@@ -260,6 +260,8 @@ class DownloadProgress(_Out):
 
 
 class ModelReply(_Out):
+    """`state` is failed after a download that failed, and when the weights are there but do not load."""
+
     name: str
     title: str
     trait: str
@@ -327,7 +329,7 @@ class HealthReply(_Out):
 
 
 class ReadyReply(_Out):
-    """503 while a check fails."""
+    """503 while a check fails. `model` says as well why another model than the wanted one is at work."""
 
     ready: bool
     checks: dict[str, CheckReply]

@@ -23,8 +23,8 @@ from .fills import Fills
 from .frontend import Frontend, find_frontend
 from .gate import TokenGuard
 from .library import Library
-from .models_state import ModelShelf, WeightsSource
-from .problems import ProblemError
+from .models_state import LOAD_PROBLEMS, ModelShelf, WeightsSource
+from .problems import Problem, ProblemError
 from .schemas import CheckReply, ConfigReply, LimitsReply, ReadyReply
 from .settings import Limits, Settings, public_settings
 from .weights_source import LibraryWeights
@@ -74,6 +74,7 @@ class Services:
         self.fills = Fills(self.limits, self.library, self.saves, self.engine, self.shelf, self.queue)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._load_problem: Problem | None = None
         self._opening: asyncio.Task[None] | None = None
 
     # life
@@ -123,18 +124,27 @@ class Services:
         self._load(self.shelf.current)
 
     def _load(self, entry: ModelEntry) -> None:
-        """Loads and warms a model up, so that the first stroke does not wait for it."""
+        """Loads and warms a model up, so that the first stroke does not wait for it.
+
+        One that does not load makes way for the best that is ready.
+        """
         if self._loading is not None:
             self._loading.cancel()
         self._loading = asyncio.get_running_loop().create_task(self._load_quietly(entry))
 
     async def _load_quietly(self, entry: ModelEntry) -> None:
+        self._load_problem = None
         try:
             choice = self.shelf.choice(entry.name)
-            residents = await self.engine.run(LoadEngine(choice), deadline_s=self.limits.network_deadline_s)
+            residents = await self.engine.run(
+                LoadEngine(choice), deadline_s=self.limits.network_deadline_s, listener=self.fills.note
+            )
             self.shelf.loaded = frozenset(residents.loaded)
         except ProblemError as error:
             log.warning("%s was not loaded ahead: %s", entry.name, error)
+            self._load_problem = error.problem
+            if error.problem.code in LOAD_PROBLEMS and self.shelf.reject(entry, error.problem):
+                await self._load_quietly(self.shelf.current)
 
     async def _open(self, path: Path) -> None:
         """Takes in the photo that --input names."""
@@ -165,13 +175,23 @@ class Services:
             "accepting": _check(not self.queue.closing, "the server is stopping"),
             "codec_worker": _check(self.codec.is_ready, "starting"),
             "engine_worker": _check(self.engine.is_ready, "starting"),
-            "model": _check(self.shelf.current.name in self.shelf.loaded, "loading"),
+            "model": self._model_check(),
             "queue": _check(not self.queue.is_full, "full"),
             "disk": _check(self._free_bytes() > FREE_DISK_FLOOR, "less than 200 MiB are free"),
         }
         if self.settings.output_dir is not None:
             checks["output_dir"] = _check(self.settings.output_dir.is_dir(), "the folder is gone")
         return ReadyReply(ready=all(check.ok for check in checks.values()), checks=checks)
+
+    def _model_check(self) -> CheckReply:
+        """Whether the current model is loaded; and why it is not the wanted one, or why it is not loaded."""
+        current = self.shelf.current
+        if current.name not in self.shelf.loaded:
+            return CheckReply(ok=False, detail=self._load_problem.detail if self._load_problem else "loading")
+        wanted = self.shelf.problem(self.shelf.wanted)
+        return CheckReply(
+            ok=True, detail=f"{wanted.detail} Working with {current.title} meanwhile." if wanted else "ok"
+        )
 
     def _free_bytes(self) -> int:
         with contextlib.suppress(OSError):

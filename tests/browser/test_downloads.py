@@ -142,3 +142,12 @@ def test_a_download_that_failed_says_why_and_can_be_tried_again(
     again.click()
     app.page.locator(".toast", has_text="Distant is ready").wait_for()
     assert note.is_hidden()
+
+
+def test_weights_that_cannot_be_used_are_not_called_a_failed_download(
+    open_app: OpenApp, hub: FakeHub, start: StartServer
+) -> None:
+    hub.always["distant.bin"] = Fault(flip=5)
+    note = open_app(address(start())).page.locator("#model-note")
+    note.get_by_text("Distant cannot be used: No source has the published distant.bin").wait_for()
+    assert note.get_by_role("button", name="Try again").is_visible()

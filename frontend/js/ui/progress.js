@@ -120,6 +120,8 @@ function describeWanted(wanted, percent, working) {
     sentence: working ? t("Working with {model} meanwhile.", { model: working.title }) : t("No other model is ready."),
   };
   if (wanted.state === "downloading") return t("{model} ({facts}) is downloading{n}; {meanwhile}", values);
+  if (wanted.state === "failed" && wanted.problem?.code !== "model.download_failed")
+    return t("{model} cannot be used: {why} {sentence}", values);
   if (wanted.state === "failed") return t("{model} could not be downloaded: {why} {sentence}", values);
   if (wanted.state === "unavailable") return t("{model} cannot run here: {why} {sentence}", values);
   if (wanted.problem) return t("{why} {sentence}", values);
