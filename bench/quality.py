@@ -121,10 +121,9 @@ def page(found: dict[Stroke, dict[str, dict[str, list[Score]]]]) -> str:
         "",
         "## SSIM by photograph",
         "",
-        "patchmatch / the better of Telea and Navier-Stokes; **bold** where it",
+        "patchmatch / the better of Telea and Navier-Stokes. Bold: patchmatch is ahead.",
         "",
     ]
-    lines[-2] = "patchmatch / the better of Telea and Navier-Stokes. Bold: patchmatch is ahead."
     lines += ["| photograph | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
     for photo in PHOTOGRAPHS:
         lines.append(f"| {photo.split('.')[0]} | " + " | ".join(_duel(found[stroke], photo) for stroke in found) + " |")

@@ -82,6 +82,9 @@ FORMS: dict[str, Callable[[Path, dict[str, Tensor]], Path]] = {
         path, {**forms.under("generator.", state), "discriminator.model0.0.weight": torch.ones(64, 3, 4, 4)}
     ),
     "bare .pth": forms.write_pth,
+    "lama_large_512px.ckpt": lambda path, state: forms.write_pth(
+        path, {"gen_state_dict": state, "dis_state_dict": {"model0.0.weight": torch.ones(64, 3, 4, 4)}}
+    ),
     "safetensors": lambda path, state: forms.write_safetensors(path, forms.under("generator.", state)),
 }
 

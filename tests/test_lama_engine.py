@@ -38,6 +38,23 @@ def lama(state: dict[str, Tensor]) -> LamaEngine:
     return LamaEngine(lambda: state, device="cpu", dtype=torch.float32)
 
 
+def test_transforms_that_the_device_lacks_are_computed_on_the_processor(
+    state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    built: list[torch.device] = []
+
+    class Spy(FoldedGenerator):
+        def __init__(self, *args: Any, transform_device: torch.device, **options: Any) -> None:
+            built.append(transform_device)
+            super().__init__(*args, transform_device=transform_device, **options)
+
+    monkeypatch.setattr(engine, "FoldedGenerator", Spy)
+    monkeypatch.setattr(devices, "has_fourier_transforms", lambda device: False)
+    LamaEngine(lambda: state, device="cpu:0", dtype=torch.float32)
+    assert built == [torch.device("cpu")]
+    assert "no Fourier transforms" in caplog.text
+
+
 class Heard:
     """A progress that remembers what it was told and stops after so many calls."""
 

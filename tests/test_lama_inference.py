@@ -1,5 +1,7 @@
 """The inference form of LaMa returns what the readable form returns."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -99,11 +101,25 @@ def test_half_precision_stays_within_a_few_levels(readable: FFCResNetGenerator, 
     assert levels.max() < 4
 
 
-def test_transforms_may_be_computed_on_another_device(readable: FFCResNetGenerator, folded: FoldedGenerator) -> None:
-    network = FoldedGenerator(readable.state_dict(), device=CPU, dtype=torch.float32, transform_device=CPU)
-    x = random_input(32, 32)
+def test_transforms_may_be_computed_on_another_device(
+    readable: FFCResNetGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processor under another name, so that the way there and back can be told from all other moves."""
+    elsewhere = torch.device("cpu", 0)
+    network = FoldedGenerator(readable.state_dict(), device=CPU, dtype=torch.float32, transform_device=elsewhere)
+    moved: list[object] = []
+    move = Tensor.to
+
+    def spy(x: Tensor, *args: Any, **options: Any) -> Tensor:
+        moved.append(args[0])
+        return move(x, *args, **options)
+
+    monkeypatch.setattr(Tensor, "to", spy)
     with torch.inference_mode():
-        assert torch.equal(network(x), folded(x))
+        network(random_input(32, 32))
+    layers, moves = 2 * 2, 2
+    assert sum(target is elsewhere for target in moved) == layers * moves
+    assert sum(target is CPU for target in moved) == layers * moves
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 4), (5, 3), (24, 31), (70, 40), (9, 600)])

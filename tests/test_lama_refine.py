@@ -1,13 +1,12 @@
 """Feature refinement against the stored run of the reference, on a reduced LaMa (3 blocks, 16 base channels)."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from inpaint_models.errors import Cancelled
+from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
 from inpaint_models.lama.refine import (
     Settings,
@@ -67,15 +66,30 @@ def test_pyramid_and_trusted_area_equal_the_reference(golden: goldens.Golden) ->
     assert np.array_equal(trusted(fine.mask)[0, 0].numpy(), golden["eroded_mask"] > 0)
 
 
-def test_the_descent_follows_the_reference_step_by_step(
+def test_fifteen_passes_of_a_reduced_network_end_where_the_reference_does(
     golden: goldens.Golden, reduced_lama: FFCResNetGenerator
 ) -> None:
-    """Three passes tell: between two of them the loss falls by a hundred times the tolerance."""
-    settings = replace(GOLDEN_SETTINGS, iterations=3)
-    coarsest, *descent = refine(reduced_lama, *picture_and_mask(golden), settings=settings)
+    assert_follows(golden, list(refine(reduced_lama, *picture_and_mask(golden), settings=GOLDEN_SETTINGS)))
+
+
+def test_eight_passes_of_big_lama_in_its_inference_form_end_where_the_reference_does() -> None:
+    golden = goldens.load("lama_refiner", "golden_big_256")
+    tensors = weights.state_dict(weights.read_manifest("lama"), "generator")
+    state = {key.removeprefix("generator."): torch.from_numpy(value) for key, value in tensors.items()}
+    network = FoldedGenerator(state, device=torch.device("cpu"), dtype=torch.float32)
+    settings = Settings(iterations=8, min_side=128)
+    assert_follows(golden, list(refine(network, *picture_and_mask(golden), settings=settings)))
+
+
+def assert_follows(golden: goldens.Golden, steps: list[Step]) -> None:
+    """Between two passes the loss falls by a hundred times the tolerance.
+
+    Where a gradient is near zero the optimiser may step either way, so a few pixels may differ by more than the rest.
+    """
+    coarsest, *descent = steps
     goldens.assert_close("scale0_inpainted", coarsest.picture.numpy(), golden, atol=1e-4)
-    losses = [step.loss.item() for step in descent]
-    np.testing.assert_allclose(losses, golden["losses"][:3], rtol=0, atol=1e-5)
+    np.testing.assert_allclose([step.loss.item() for step in descent], golden["losses"], rtol=0, atol=1e-5)
+    goldens.assert_close("inpainted", last(steps).numpy(), golden, atol=5e-3, mean_atol=5e-5)
 
 
 @pytest.mark.parametrize(

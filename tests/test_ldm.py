@@ -271,6 +271,26 @@ def test_colours_of_a_preview_are_fitted_to_the_known_cells() -> None:
     torch.testing.assert_close(fitted[3], torch.full((3,), 0.5).double(), rtol=1e-3, atol=1e-3)
 
 
+def test_colours_are_fitted_where_the_device_has_no_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Apple GPUs: nothing is made float64 before it has been brought to the processor."""
+    brought: list[int] = []
+    bring, widen = torch.Tensor.cpu, torch.Tensor.double
+
+    def cpu(x: torch.Tensor) -> torch.Tensor:
+        copy = bring(x).clone()
+        brought.append(copy.data_ptr())
+        return copy
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        assert x.data_ptr() in brought
+        return widen(x)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+    monkeypatch.setattr(torch.Tensor, "double", double)
+    fit_colours(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))
+    assert len(brought) == 3
+
+
 def test_colours_are_defined_where_nothing_is_known() -> None:
     assert torch.isfinite(fit_colours(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))).all()
 
@@ -353,5 +373,5 @@ def test_the_loader_makes_an_engine_that_fills(
     monkeypatch.setattr(engine, "UNetModel", small_unet)
     monkeypatch.setattr(engine, "Autoencoder", small_autoencoder)
     path = forms.write_pth(tmp_path / "ldm.ckpt", checkpoint(networks))
-    loaded = ENTRY.load(LoadContext(entry=ENTRY, device="cpu", weights={CHECKPOINT_FILE: path}))
+    loaded = ENTRY.load(LoadContext(entry=ENTRY, precision="float32", weights={CHECKPOINT_FILE: path}))
     assert fill(loaded).tobytes() == fill(ldm).tobytes()  # type: ignore[arg-type]

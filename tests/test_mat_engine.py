@@ -9,7 +9,7 @@ import torch
 
 from inpaint_models import devices
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
-from inpaint_models.mat.engine import MATEngine, draw
+from inpaint_models.mat.engine import MATEngine, draw, wants_bfloat16
 from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT, Window, hole_window
 from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
 from inpaint_models.mat.network import MAT, STAGES, KeepMaps, MATConfig, StageConfig
@@ -223,6 +223,23 @@ class _Broken(InferenceMAT):
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         result = super().forward(*args, **kwargs)
         return result * torch.nan if self.always or torch.is_autocast_enabled("cpu") else result
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fast", "expected"),
+    [
+        ("auto", torch.float32, False),
+        ("auto", torch.bfloat16, True),
+        ("auto", torch.float16, False),
+        ("float16", torch.float16, True),
+        ("float32", torch.float32, False),
+    ],
+)
+def test_half_the_bits_are_bfloat16_where_that_is_fast_or_wanted(
+    wanted: str, fast: torch.dtype, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "choose_precision", lambda precision, device: fast)
+    assert wants_bfloat16(wanted, "cpu") is expected
 
 
 def test_a_nan_in_half_the_bits_is_repeated_in_full_precision(engine: MATEngine) -> None:

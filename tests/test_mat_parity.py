@@ -136,7 +136,7 @@ def test_the_inference_form_of_the_downloaded_file_equals_the_reference_without_
 ) -> None:
     path = tmp_path / "Places_512_FullData_G.pth"
     torch.save(downloaded(published), path)
-    engine = load(LoadContext(entry=ENTRY, weights={path.name: path}))
+    engine = load(LoadContext(entry=ENTRY, precision="float32", weights={path.name: path}))
     path.unlink()
 
     with torch.inference_mode():

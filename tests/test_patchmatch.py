@@ -20,7 +20,7 @@ from inpaint_models.types import Box, FloatImage, HoleMask, Mask, Patch, no_prog
 @pytest.fixture(scope="module")
 def engine() -> PatchMatchEngine:
     engine = PatchMatchEngine()
-    engine.warm_up()
+    fill(engine, tiles(64, 64), disc(64, 64, 9))  # compiles, which takes seconds that no test means to measure
     return engine
 
 
@@ -175,8 +175,8 @@ def test_odd_masks_are_filled_with_colours_of_the_picture(engine: PatchMatchEngi
     assert np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[~hole], image[~hole])
     known = image[~hole]
-    assert (filled[hole] >= known.min(axis=0) - 0.15).all()
-    assert (filled[hole] <= known.max(axis=0) + 0.15).all()
+    assert (filled[hole] >= known.min(axis=0)).all()
+    assert (filled[hole] <= known.max(axis=0)).all()
 
 
 @pytest.mark.parametrize("colour", [0.0, 0.25, 1.0])

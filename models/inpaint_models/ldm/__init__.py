@@ -20,7 +20,7 @@ ENTRY = ModelEntry(
         "Invents, step by step from noise, what could have been there: for large holes whose surroundings do not say "
         "what is behind. Another seed gives another answer. Trained on photographs of places."
     ),
-    licence=Licence("MIT", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
+    licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
     weights=(
         WeightsFile(

@@ -242,9 +242,9 @@ def fit_colours(latents: Tensor, colours: Tensor, hole: Tensor) -> Tensor:
     latents, colours  (1, 3, h, w); colours are the 4x4 means of the picture in [0, 1]
     hole              (1, 1, h, w), 1 = hole
     """
-    known = (1 - hole).flatten().double().cpu()[:, None]  # (h w, 1)
+    known = (1 - hole).flatten().cpu().double()[:, None]  # (h w, 1)
     inputs = with_constant(latents) * known  # (h w, 4)
-    wanted = colours[0].flatten(1).T.double().cpu() * known  # (h w, 3)
+    wanted = colours[0].flatten(1).T.cpu().double() * known  # (h w, 3)
     normal = inputs.T @ inputs + 1e-3 * torch.eye(4, dtype=torch.float64)
     fitted: Tensor = torch.linalg.solve(normal, inputs.T @ wanted)
     return fitted
@@ -252,7 +252,7 @@ def fit_colours(latents: Tensor, colours: Tensor, hole: Tensor) -> Tensor:
 
 def with_constant(latents: Tensor) -> Tensor:
     """(1, 3, h, w) -> (h w, 4) float64 on the CPU, the last column 1."""
-    columns = latents[0].flatten(1).T.double().cpu()
+    columns = latents[0].flatten(1).T.cpu().double()
     return torch.cat([columns, torch.ones(len(columns), 1, dtype=torch.float64)], dim=1)
 
 

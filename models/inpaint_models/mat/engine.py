@@ -129,9 +129,15 @@ def _to_image(x: Tensor) -> FloatImage:
 
 
 def load(context: LoadContext) -> MATEngine:
-    """The engine of a published file in any form; float16, in which MAT overflows, means bfloat16."""
+    """The engine of a published file in any form."""
     (path,) = context.weights.values()
     network = blank_network(PUBLISHED)
     load_published(network, read_state_dict(path, published_shapes(network), copies_in=context.model_dir))
     inference = InferenceMAT(network).to(context.device)
-    return MATEngine(inference, context.device, bfloat16=context.precision in ("bfloat16", "float16"))
+    return MATEngine(inference, context.device, bfloat16=wants_bfloat16(context.precision, context.device))
+
+
+def wants_bfloat16(precision: str, device: str) -> bool:
+    """Whether "auto", or a half precision by name, is to be had in bfloat16; in float16 MAT overflows."""
+    named = precision in ("bfloat16", "float16")
+    return named or devices.choose_precision(precision, device) == torch.bfloat16

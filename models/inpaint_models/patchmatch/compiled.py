@@ -110,9 +110,3 @@ def kernel(signature: str, *, fastmath: bool = False) -> Callable[[Callable[P, N
 def kernels() -> tuple[Kernel[...], ...]:
     """Every kernel of the modules imported so far."""
     return tuple(_kernels)
-
-
-def prepare_kernels() -> None:
-    """Compiles or loads all of them."""
-    for each in kernels():
-        each.prepare()

@@ -18,7 +18,7 @@ from ..processors import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .bands import Bands
-from .compiled import prepare_kernels, require_numba
+from .compiled import require_numba
 from .features import to_colour
 from .pyramid import fill_smoothly
 from .seams import blended
@@ -34,10 +34,6 @@ class PatchMatchEngine:
 
     threads: int = field(default_factory=available_processors)
     settings: Settings = field(default_factory=Settings)
-
-    def warm_up(self) -> None:
-        """Compiles what a fill needs, or loads it from the cache: seconds the first time on a machine."""
-        prepare_kernels()
 
     def fill(
         self,
