@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from PIL import Image
 from inpaint_models import FillOptions, load_model
 from inpaint_models.inpainter import Inpainter
 from lama_server import codec, saving
-from lama_server.batch import Event, plan, run_batch
-from lama_server.errors import BatchInvalid, DiskFull
+from lama_server.batch import Event, Summary, Writer, plan, run_all
+from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,20 @@ def mask(path: Path, size: tuple[int, int] = (60, 40), *, empty: bool = False) -
         pixels[10:20, 15:30] = 255
     Image.fromarray(pixels).save(path)
     return path
+
+
+def run_batch(
+    image: Path,
+    hole: Path,
+    out: Path,
+    inpainter: Inpainter,
+    options: FillOptions,
+    *,
+    format: codec.WantedFormat = "keep",
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Plans and runs."""
+    return run_all(plan(image, hole, out, format=format), inpainter, options, Writer(), on_event=on_event)
 
 
 def names(folder: Path) -> list[str]:
@@ -180,9 +195,33 @@ def test_what_cannot_work_is_refused_before_anything_is_done(folders: tuple[Path
         ((source, hole, pictures), "another output folder"),
         ((source, hole, out / "a.exe"), "cannot be written as .exe"),
         ((pictures, hole, source), "is a file"),
+        ((source, hole, source / "r.png"), "is a file"),
     ):
         with pytest.raises(BatchInvalid, match=reason):
             plan(*arguments)
     with pytest.raises(BatchInvalid, match="not called like a PNG"):
         plan(source, hole, out / "a.jpg", format="png")
     assert not out.exists()
+
+
+def test_an_output_folder_that_cannot_be_made_ends_the_batch_with_its_own_error(
+    folders: tuple[Path, Path, Path], inpainter: Inpainter
+) -> None:
+    pictures, masks, _ = folders
+    source, hole = picture(pictures / "a.png"), mask(masks / "m.png")
+    with pytest.raises(RootUnavailable, match="output folder cannot be written"):
+        run_batch(source, hole, Path("/proc/nothing/a.png"), inpainter, FillOptions())
+
+
+def test_a_mask_that_is_gone_is_a_read_error_and_the_rest_goes_on(
+    folders: tuple[Path, Path, Path], inpainter: Inpainter
+) -> None:
+    pictures, masks, out = folders
+    for stem in ("a", "b"):
+        picture(pictures / f"{stem}.png")
+        mask(masks / f"{stem}.png")
+    jobs, events = plan(pictures, masks, out), list[Event]()
+    (masks / "a.png").unlink()
+    run_all(jobs, inpainter, FillOptions(), Writer(), on_event=events.append)
+    assert [event.outcome for event in events] == ["failed", "filled"]
+    assert events[0].message == "The picture or its mask cannot be read (No such file or directory)."

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from fake_engines import photo
-from lama_server import __version__
+from lama_server import __version__, saving
 from lama_server.cli.main import COMMANDS, main
 from lama_server.cli.serve import check_folder, page_address, parser
+from lama_server.errors import DiskFull
 from lama_server.exits import ExitCode, StartError
 from lama_server.settings import Settings
 from serving import decode, encode, rect_mask
@@ -65,6 +66,8 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--port", "x"], ExitCode.USAGE, "not a whole number"),
         (["--device", "abacus"], ExitCode.USAGE, "invalid choice"),
         (["--nonsense"], ExitCode.USAGE, "--nonsense"),
+        (["frobnicate"], ExitCode.USAGE, "no command 'frobnicate'. There are: serve, inpaint, models"),
+        (["--memory-budget", "1"], ExitCode.USAGE, "1 is not from 64 to 1048576"),
         (["--host", "0.0.0.0", "--port", "0"], ExitCode.USAGE, "--token auto"),
         (["--cors-origin", "example.org", "--port", "0"], ExitCode.USAGE, "https://example.org"),
         (["--host", "no.such.host.invalid", "--token", "auto"], ExitCode.USAGE, "cannot be resolved"),
@@ -160,3 +163,72 @@ def test_a_photo_is_filled_without_a_server(capsys: pytest.CaptureFixture[str], 
     assert text == "0 filled, 0 copied, 1 skipped, 0 failed\n"
     assert outcome([*given, "--param", "radius=0"], capsys)[0] == ExitCode.USAGE
     assert outcome([*given, "--model", "nothing"], capsys)[0] == ExitCode.USAGE
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> list[str]:
+    """The beginning of a command: a photo and a mask, filled by OpenCV."""
+    (tmp_path / "photo.jpg").write_bytes(encode(photo(), "JPEG"))
+    (tmp_path / "mask.png").write_bytes(encode(rect_mask()))
+    return ["inpaint", str(tmp_path / "photo.jpg"), str(tmp_path / "mask.png"), "--model", "opencv"]
+
+
+def test_both_spellings_of_the_quality_count(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, pair: list[str]
+) -> None:
+    results = []
+    for name, quality in (("own", []), ("space", ["--quality", "20"]), ("equals", ["--quality=20"])):
+        out = tmp_path / f"{name}.jpg"
+        assert outcome([*pair, "-o", str(out), *quality], capsys)[0] == ExitCode.OK
+        results.append(out.read_bytes())
+    own, space, equals = results
+    assert space == equals
+    assert len(space) < len(own)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--param", "radius"], "'radius' is not of the form NAME=VALUE"),
+        (["--param", "=3"], "'=3' is not of the form NAME=VALUE"),
+        (["--param", "radius=wide"], "radius must be a whole number, not 'wide'"),
+        (["--param", "nothing=1"], "opencv has no parameter 'nothing'. It has: method, radius"),
+        (["--model", "lama", "--param", "refine=1"], "refine must be true or false, not '1'"),
+        (["--seed", "-1"], "seed is -1; it must be from 0 to 4294967295"),
+    ],
+)
+def test_what_is_wrong_with_a_fill_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, pair: list[str], more: list[str], words: str
+) -> None:
+    code, _, error = outcome([*pair, "-o", str(tmp_path / "out.png"), *more], capsys)
+    assert (code, error.count("\n")) == (ExitCode.USAGE, 1)
+    assert words in error
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_result_that_cannot_be_written_is_no_read_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pair: list[str]
+) -> None:
+    code, _, error = outcome([*pair, "-o", "/proc/nothing/out.png"], capsys)
+    assert code == ExitCode.FOLDER
+    assert "The output folder cannot be written to" in error
+    assert "Output: /proc/nothing/out.png" in error
+
+    def full(*args: object) -> str:
+        raise DiskFull("The disk is full.")
+
+    monkeypatch.setattr(saving, "save_new", full)
+    assert outcome([*pair, "-o", "out.png"], capsys)[0] == ExitCode.DISK_FULL
+
+
+def test_help_for_a_fill_says_what_its_options_mean_there(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(outcome(["inpaint", "--help"], capsys)[1].split())
+    assert "Model that fills: patchmatch, opencv, lama," in text
+    assert "the page" not in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_each_group_of_options_once(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    lines = outcome([command, "--help"], capsys)[1].splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert len(titles) == len(set(titles))

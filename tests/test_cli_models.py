@@ -9,20 +9,28 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import checkpoint_forms as forms
+from fake_engines import entry, photo
 from fake_hub import FakeHub, Fault
-from inpaint_models import catalog, weights
-from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models import catalog, load_model, weights
+from inpaint_models.registry import Layout, Licence, WeightsFile
 from lama_server.cli import main
 from lama_server.cli.terminal import Bar, duration_text, size_text, table
+from serving import encode, rect_mask
 
 CONTENT = b"PK weights" * 1000
 NAME = "tiny.pt"
+
+
+def layouts() -> tuple[Layout, ...]:
+    """A network of one tensor."""
+    return (Layout(({"a.b": (3,)},)),)
 
 
 @pytest.fixture
@@ -41,14 +49,10 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hub: FakeHub) -> Path:
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.setenv("LAMA_SERVER_MODEL_DIR", str(tmp_path / "models"))
     file = WeightsFile(NAME, (hub.url(NAME),), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    tiny = ModelEntry(
-        name="tiny",
-        title="Tiny",
-        trait="for tests",
-        description="",
+    tiny = replace(
+        entry("tiny", weights=(file,)),
         licence=Licence("CC BY-NC 4.0", "https://licence.example", commercial_use=False),
-        loader="nowhere:load",
-        weights=(file,),
+        layouts=f"{__name__}:layouts",
         aliases=("small",),
     )
     monkeypatch.setattr(catalog, "ENTRIES", (catalog.get_model("opencv"), tiny))
@@ -124,8 +128,10 @@ def test_offline_says_what_to_put_where(hub: FakeHub, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert hub.asked == []
-    for part in ("Tiny needs tiny.pt", str(home), hub.url(NAME)):
-        assert part in said
+    assert said == (
+        "lama-server: Tiny needs tiny.pt (0 MiB), which is not on this machine: start once without --offline, or get "
+        f"it from {hub.url(NAME)} and put it into the model folder {home}.\n"
+    )
 
 
 def test_an_unknown_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +148,10 @@ def test_verify_names_a_damaged_file(capsys: pytest.CaptureFixture[str], home: P
     damaged[7] ^= 1
     (home / NAME).write_bytes(damaged)
     assert run("verify", "tiny") == 5
-    assert f"{NAME} is not the published file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{NAME} is not the published file" in said
+    assert "run lama-server download tiny, or get it from http" in said
+    assert said.endswith(f"into the model folder {home}.\n")
 
 
 def test_verify_accepts_a_file_of_ones_own_again(home: Path, tmp_path: Path) -> None:
@@ -173,6 +182,77 @@ def test_convert_writes_where_the_model_looks(capsys: pytest.CaptureFixture[str]
     assert str(home / "tiny/mine.safetensors") in capsys.readouterr().out
     assert run("convert", str(source), "--model", "tiny", "--allow-torchscript") == 2
     assert run("convert", str(tmp_path / "none.pt"), "--model", "tiny") == 6
+
+
+def test_convert_refuses_what_is_not_the_models(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    source = forms.write_pth(tmp_path / "other.pth", {"c": torch.ones(3)})
+    assert run("convert", str(source), "--model", "tiny") == 5
+    assert "This is no file of Tiny: other.pth holds 1 tensors" in capsys.readouterr().err
+    assert run("convert", str(source), "--model", "opencv") == 2
+    assert "OpenCV needs no weights" in capsys.readouterr().err
+    assert not home.exists()
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> list[str]:
+    """The command that fills a photo with the model whose weights are not here."""
+    (tmp_path / "photo.png").write_bytes(encode(photo()))
+    (tmp_path / "mask.png").write_bytes(encode(rect_mask()))
+    paths = [str(tmp_path / name) for name in ("photo.png", "mask.png", "out.png")]
+    return ["inpaint", paths[0], paths[1], "-o", paths[2], "--model", "tiny"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({1: "nosuch.png"}, "There is no nosuch.png"),
+        ({2: "nosuch.png"}, "There is no nosuch.png"),
+        ({4: "out.exe"}, "cannot be written as .exe"),
+        ({6: "nothing"}, "no model 'nothing'"),
+        ({7: "--param", 8: "nonsense=1"}, "no parameter 'nonsense'"),
+        ({7: "--seed", 8: "-1"}, "seed is -1"),
+    ],
+)
+def test_nothing_is_fetched_for_a_fill_that_cannot_be_done(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], fill: list[str], changes: dict[int, str], words: str
+) -> None:
+    given = dict(enumerate(fill)) | changes
+    assert run(*given.values()) == 2
+    assert words in capsys.readouterr().err
+    assert hub.asked == []
+
+
+def test_a_fill_that_needs_weights_shows_the_licence_and_a_bar(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], fill: list[str], home: Path
+) -> None:
+    assert run(*fill) == 0
+    said = capsys.readouterr()
+    assert said.out == "1 filled, 0 copied, 0 skipped, 0 failed\n"
+    assert said.err.splitlines()[0] == (
+        "Tiny, licence of the weights: CC BY-NC 4.0. NOT for commercial use. https://licence.example"
+    )
+    assert f"{NAME}: 100 %" in said.err
+    assert (home / NAME).exists()
+    assert run(*fill) == 0
+    assert "licence" not in capsys.readouterr().err
+
+
+def test_a_fill_offline_says_what_to_put_where(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str], fill: list[str], home: Path
+) -> None:
+    assert run(*fill, "--offline") == 6
+    said = capsys.readouterr().err
+    assert "start once without --offline" in said
+    assert said.endswith(f"and put it into the model folder {home}.\n")
+    assert hub.asked == []
+
+
+def test_a_model_that_is_loaded_from_python_tells_its_download(home: Path) -> None:
+    told: list[weights.DownloadProgress] = []
+    load_model("tiny", progress=told.append)
+    assert {progress.stage for progress in told} == {"downloading", "verifying"}
+    assert told[-1].done_bytes == len(CONTENT)
+    load_model("tiny", local_files_only=True)
 
 
 @pytest.mark.parametrize("command", ["models", "download", "verify", "convert"])

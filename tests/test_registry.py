@@ -83,6 +83,37 @@ def test_a_bad_parameter_is_named(name: str, value: object, error: type[Exceptio
         get_model("opencv").check_params({name: value})
 
 
+@pytest.mark.parametrize(
+    ("parameter", "texts"),
+    [
+        (Parameter("switch", "bool", False), {"true": True, "false": False}),
+        (Parameter("count", "int", 1, -5, 99), {"7": 7, "+7": 7, "-5": -5}),
+        (Parameter("share", "float", 0.5, 0, 10), {"1": 1.0, ".5": 0.5, "2.": 2.0, "1e-1": 0.1}),
+        (Parameter("way", "choice", "a", choices=("a", "1")), {"a": "a", "1": "1"}),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Parameter) else "",
+)
+def test_a_parameter_is_read_from_a_command_line(parameter: Parameter, texts: dict[str, object]) -> None:
+    for text, value in texts.items():
+        read = parameter.from_text(text)
+        assert (read, type(read)) == (value, type(value))
+    for text in ("", "yes", "True", "null", "0x1", "1_0", "nan", "[1]", '"a"'):
+        with pytest.raises((ParameterType, ParameterChoice), match=parameter.name):
+            parameter.from_text(text)
+
+
+def test_a_switch_says_how_it_is_spelt() -> None:
+    with pytest.raises(ParameterType, match="refine must be true or false, not '1'"):
+        get_model("lama").params_from_text({"refine": "1"})
+
+
+def test_limits_are_told_with_all_their_digits() -> None:
+    with pytest.raises(ParameterRange, match=r"seed is -1; it must be from 0 to 4294967295\."):
+        FillOptions(seed=-1)
+    with pytest.raises(ParameterRange, match=r"share is 2; it must be from 0 to 0\.5\."):
+        Parameter("share", "float", 0.5, 0, 0.5).checked(2)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_a_number_that_is_none_is_out_of_range(value: float) -> None:
     with pytest.raises(ParameterRange):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,19 @@ import torch
 from torch import Tensor
 
 import checkpoint_forms as forms
+from inpaint_models.catalog import get_model, list_models
 from inpaint_models.errors import InvalidInput, UnsafeWeights, WeightsCorrupted, WeightsMissing
-from inpaint_models.registry import Licence, ModelEntry, WeightsFile
+from inpaint_models.ldm import DIFFUSION_FILE, ENCODE_FILE
+from inpaint_models.registry import Layout, Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import convert, drop_damaged, locate, read_state_dict
+
+SHAPES = {"a.weight": (2, 3), "b.bias": (2,)}
+
+
+def layouts() -> tuple[Layout, ...]:
+    """One file with a network of two tensors."""
+    return (Layout((SHAPES,)),)
+
 
 ENTRY = ModelEntry(
     name="tiny",
@@ -20,6 +31,7 @@ ENTRY = ModelEntry(
     description="",
     licence=Licence("MIT", ""),
     loader="nowhere:load",
+    layouts=f"{__name__}:layouts",
     weights=(WeightsFile("tiny.pt", (), 123, "0" * 64),),
 )
 
@@ -47,7 +59,7 @@ def test_every_form_is_converted_and_then_found(tmp_path: Path, form: str) -> No
 
 def test_tensors_that_share_memory_or_are_strided_are_written_whole(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
-    torch.save({"whole": base, "part": base[1:], "turned": base.T}, tmp_path / "a.pth")
+    torch.save(tensors() | {"whole": base, "part": base[1:], "turned": base.T}, tmp_path / "a.pth")
     made = convert(tmp_path / "a.pth", ENTRY, tmp_path / "a.safetensors", model_dir=tmp_path)
     state = read_state_dict(made, {"whole": (3, 4), "part": (2, 4), "turned": (4, 3)})
     assert torch.equal(state["turned"], base.T)
@@ -87,3 +99,63 @@ def test_a_damaged_copy_is_dropped_and_made_anew(tmp_path: Path) -> None:
     assert not copy.exists()
     read_state_dict(source, expected, copies_in=home)
     assert copy.exists()
+
+
+def test_a_file_of_another_model_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    home = tmp_path / "models"
+    mat = forms.write_pth(tmp_path / "mat.pth", {"G_ema.synthesis.first_stage.conv_first.weight": torch.ones(3)})
+    with pytest.raises(WeightsCorrupted, match=r"no file of LaMa: mat\.pth looks like MAT, but LaMa was expected"):
+        convert(mat, get_model("lama"), model_dir=home)
+    with pytest.raises(WeightsCorrupted, match=r"a\.weight is \(9, 9\), expected \(2, 3\)"):
+        convert(
+            forms.write_pth(tmp_path / "b.pth", tensors() | {"generator.a.weight": torch.ones(9, 9)}),
+            ENTRY,
+            model_dir=home,
+        )
+    assert not home.exists()
+
+
+def test_a_model_without_weights_has_nothing_to_convert(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="OpenCV needs no weights"):
+        convert(forms.write_pth(tmp_path / "a.pth", tensors()), get_model("opencv"), model_dir=tmp_path)
+
+
+def parts() -> tuple[Layout, ...]:
+    """A checkpoint of two networks, or a file for each; the first file may hold both as well."""
+    one, two = {"a.weight": (2, 3)}, {"b.bias": (2,)}
+    return Layout(({"whole.a.weight": (2, 3)}, two)), Layout((one,), "one.pt"), Layout((two,), "two.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "wanted", "made"),
+    [
+        ("x", "whole.", ("a.weight", "b.bias"), "x"),
+        ("x", "", ("a.weight",), "one"),
+        ("x", "", ("b.bias",), "two"),
+        ("two", "", ("a.weight", "b.bias"), "two"),
+    ],
+)
+def test_a_part_of_a_model_gets_the_name_under_which_it_is_looked_for(
+    tmp_path: Path, name: str, prefix: str, wanted: tuple[str, ...], made: str
+) -> None:
+    files = (WeightsFile("one.pt", ()), WeightsFile("two.pt", ()))
+    entry = replace(ENTRY, layouts=f"{__name__}:parts", weights=files, alternatives=((WeightsFile("all.ckpt", ()),),))
+    source = forms.write_pth(tmp_path / f"{name}.pth", {prefix + key: torch.ones(SHAPES[key]) for key in wanted})
+    home = tmp_path / "models"
+    assert convert(source, entry, model_dir=home) == home / "tiny" / f"{made}.safetensors"
+    assert locate(entry, home).status == ("ready" if made == "x" else "missing")
+
+
+@pytest.mark.parametrize("entry", list_models(), ids=lambda entry: entry.name)
+def test_every_model_with_weights_knows_what_its_files_hold(entry: ModelEntry) -> None:
+    assert bool(entry.weights) == bool(entry.layouts)
+    if entry.layouts:
+        assert all(len(network) > 50 for layout in entry.known_layouts() for network in layout.networks)
+
+
+def test_the_files_of_latent_diffusion_are_told_apart() -> None:
+    checkpoint, plain, unet, encoder, _ = get_model("ldm").known_layouts()
+    assert (checkpoint.file, plain.file, unet.file, encoder.file) == (None, None, DIFFUSION_FILE, ENCODE_FILE)
+    assert not any("." in key for key in checkpoint.networks[0])
+    assert plain.networks == (unet.networks[0], checkpoint.networks[1])
+    assert all(key.startswith(("encoder.", "quant_conv.")) for key in encoder.networks[0])

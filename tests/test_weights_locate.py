@@ -313,7 +313,31 @@ def test_every_folder_is_named_once(home: Path) -> None:
 def test_several_missing_files_are_asked_for_in_one_sentence(tmp_path: Path) -> None:
     files = [WeightsFile(name, (f"https://files.example/{name}",), size) for name, size in (("a", None), ("b", 2**21))]
     assert locate(entry(*files), tmp_path).explain() == (
-        "LaMa needs a and b (2 MiB), which are not on this machine. Run: lama-server download lama, or put a and b "
-        "(2 MiB) into the model folder. They come from https://files.example/a and https://files.example/b"
+        "LaMa needs a and b (2 MiB), which are not on this machine: run lama-server download lama, or get them from "
+        "https://files.example/a and https://files.example/b and put them into the model folder."
     )
     assert listed([*files, *files]) == "a, b (2 MiB), a and b (2 MiB)"
+
+
+def test_offline_nobody_is_sent_to_a_download(tmp_path: Path) -> None:
+    missing = locate(entry(WeightsFile("a", ("https://files.example/a",), 2**21)), tmp_path)
+    assert missing.explain(offline=True, folder=tmp_path) == (
+        "LaMa needs a (2 MiB), which is not on this machine: start once without --offline, or get it from "
+        f"https://files.example/a and put it into the model folder {tmp_path}."
+    )
+    with pytest.raises(WeightsMissing, match="start once without --offline"):
+        download(missing.entry, tmp_path, local_files_only=True)
+
+
+def test_a_file_that_nobody_publishes_is_asked_for_by_hand(tmp_path: Path) -> None:
+    assert locate(entry(WeightsFile("a", ())), tmp_path).explain() == (
+        "LaMa needs a, which is not on this machine: put it into the model folder."
+    )
+
+
+def test_what_is_damaged_is_said_before_what_to_do(tmp_path: Path) -> None:
+    put(tmp_path / NAME, b"x")
+    assert locate(ENTRY, tmp_path).explain() == (
+        "big-lama.pt has 1 bytes; the published file has 20. For big-lama.pt (0 MiB): run lama-server download lama, "
+        "or get it from https://files.example/big-lama.pt and put it into the model folder."
+    )

@@ -17,18 +17,22 @@ def load_model(
     precision: str = "auto",
     model_dir: Path | None = None,
     local_files_only: bool = False,
+    progress: weights.ProgressListener = weights.silent,
 ) -> Inpainter:
     """A model by name or alias, ready to be called. Weights that are missing are fetched first.
+
+    Whose weights they are and under which licence: `get_model(name).licence`.
 
     device            "auto", "cpu", "cuda" or "mps"
     precision         "auto", "float32", "bfloat16" or "float16"
     model_dir         where weights are looked for and kept; None = the user's cache
     local_files_only  raise `WeightsMissing` rather than open a socket
+    progress          told of every piece of a download; may raise to stop it
 
     Raises `UnknownModel`, `WeightsError`, `Unavailable`.
     """
     entry = get_model(name)
-    files = weights.download(entry, model_dir, local_files_only=local_files_only)
+    files = weights.download(entry, model_dir, progress=progress, local_files_only=local_files_only)
     context = LoadContext(
         entry=entry,
         device=devices.device_for(entry, device),

@@ -5,16 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .errors import ParameterChoice, ParameterRange, ParameterType, Unavailable, UnknownParameter
 from .types import Engine, ParamValue
 
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,18 @@ class WeightsFile:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Tensors by which a file is known to be a model's.
+
+    networks  key -> shape of each network in the file; each may lie under a prefix of its own
+    file      the `WeightsFile.name` of which this is the content, where a model needs several files
+    """
+
+    networks: tuple[Mapping[str, tuple[int, ...]], ...]
+    file: str | None = None
 
 
 def listed(files: Sequence[WeightsFile | str]) -> str:
@@ -94,6 +110,16 @@ class Parameter:
             return value
         return self._checked_number(value)
 
+    def from_text(self, text: str) -> ParamValue:
+        """The value as a command line spells it: true or false, a number, or one of the choices; checked."""
+        if self.kind == "bool":
+            return self.checked({"true": True, "false": False}.get(text, text))
+        if self.kind == "int" and _WHOLE_NUMBER.fullmatch(text):
+            return self.checked(int(text))
+        if self.kind == "float" and _NUMBER.fullmatch(text):
+            return self.checked(float(text))
+        return self.checked(text)
+
     def _checked_number(self, value: object) -> ParamValue:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or (self.kind == "int" and not isinstance(value, int)):
@@ -103,7 +129,7 @@ class Parameter:
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
         if not (low <= value <= high):
-            raise ParameterRange(self.name, f"{self.name} is {value}; it must be from {low:g} to {high:g}.")
+            raise ParameterRange(self.name, f"{self.name} is {value}; it must be from {_plain(low)} to {_plain(high)}.")
         return float(value) if self.kind == "float" else value
 
 
@@ -147,6 +173,8 @@ class ModelEntry:
     """A row of the catalogue.
 
     loader        "module:function" of a `Callable[[LoadContext], Engine]`; imported only when the model is loaded
+    layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
+                  the best first. Every entry with weights has one
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
     variations    whether another seed gives another answer
@@ -162,6 +190,7 @@ class ModelEntry:
     description: str
     licence: Licence
     loader: str
+    layouts: str = ""
     weights: tuple[WeightsFile, ...] = ()
     alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
     requires: tuple[str, ...] = ()
@@ -187,14 +216,23 @@ class ModelEntry:
 
     def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
         """All parameters with their values, defaults filled in. Raises `InvalidParameter`."""
-        known = {parameter.name: parameter for parameter in self.parameters}
-        for name in given or {}:
-            if name not in known:
-                choices = f"It has: {', '.join(known)}." if known else "It has none."
-                raise UnknownParameter(name, f"{self.name} has no parameter {_quoted(name)}. {choices}")
+        checked = {name: self._parameter(name).checked(value) for name, value in (given or {}).items()}
         return {
-            name: parameter.checked((given or {}).get(name, parameter.default)) for name, parameter in known.items()
+            parameter.name: checked.get(parameter.name, parameter.checked(parameter.default))
+            for parameter in self.parameters
         }
+
+    def params_from_text(self, given: Mapping[str, str]) -> dict[str, ParamValue]:
+        """The values of what a command line gives, see `Parameter.from_text`. Raises `InvalidParameter`."""
+        return {name: self._parameter(name).from_text(text) for name, text in given.items()}
+
+    def _parameter(self, name: str) -> Parameter:
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        names = ", ".join(parameter.name for parameter in self.parameters)
+        choices = f"It has: {names}." if names else "It has none."
+        raise UnknownParameter(name, f"{self.name} has no parameter {_quoted(name)}. {choices}")
 
     def missing_packages(self) -> tuple[str, ...]:
         return tuple(package for package in self.requires if importlib.util.find_spec(package) is None)
@@ -203,9 +241,24 @@ class ModelEntry:
         """Imports the network's code and builds the engine."""
         if missing := self.missing_packages():
             raise Unavailable(f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}")
-        module, function = self.loader.split(":")
-        load: Callable[[LoadContext], Engine] = getattr(importlib.import_module(module), function)
+        load: Callable[[LoadContext], Engine] = _imported(self.loader)
         return load(context)
+
+    def known_layouts(self) -> tuple[Layout, ...]:
+        """What the model's files may hold, the best first; imports the network's code."""
+        layouts: Callable[[], Sequence[Layout]] = _imported(self.layouts)
+        return tuple(layouts())
+
+
+def _imported(target: str) -> Any:
+    """What "module:name" stands for."""
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _plain(number: float) -> str:
+    """Whole numbers with all their digits, others as short as they can be."""
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
 
 
 def _quoted(value: object) -> str:

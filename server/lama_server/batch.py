@@ -1,6 +1,6 @@
 """Many pictures without a server: fill IMAGE where MASK says so and write OUT; the same for whole folders.
 
-`plan` looks at names only and decides what is written where; `run` does it, one picture at a time. A result appears
+`plan` looks at names only and decides what is written where; `run_all` does it, one picture at a time. A result appears
 whole or not at all and nothing is ever replaced, so running the same command again goes on where it was stopped.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -95,29 +95,6 @@ class Summary:
     failed: int
 
 
-def run_batch(
-    image: Path,
-    mask: Path,
-    output: Path,
-    inpainter: Inpainter,
-    options: FillOptions,
-    *,
-    format: codec.WantedFormat = "keep",
-    quality: int | None = None,
-    strip_metadata: bool = False,
-    limits: codec.Limits | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> Summary:
-    """Plans and runs. Raises `BatchInvalid` before anything is done, and `SaveError` when nothing can be written."""
-    jobs = plan(image, mask, output, format=format)
-    writer = Writer(quality, strip_metadata, limits or codec.Limits())
-    counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
-    for event in run(jobs, inpainter, options, writer):
-        counts[event.outcome] += 1
-        on_event(event)
-    return Summary(**counts)
-
-
 def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = "keep") -> tuple[Job, ...]:
     """What is to be done, in the order of names.
 
@@ -131,11 +108,11 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
     mask_of = {path.stem: path for path in masks_found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
+        _refuse_file(output.parent)
         return (Job(image, mask_of.get(image.stem), output.parent, output.stem, chosen, output.suffix.lower()),)
     if output.resolve() == (image if image.is_dir() else image.parent).resolve():
         raise BatchInvalid("The results would go into the folder of the pictures. Give another output folder.")
-    if output.exists() and not output.is_dir():
-        raise BatchInvalid(f"{output.name} is a file. Give a folder for the results.")
+    _refuse_file(output)
     names = _distinct_names(images)
     return tuple(
         Job(path, mask_of.get(path.stem), output, name, format) for path, name in zip(images, names, strict=True)
@@ -146,15 +123,31 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
 class Writer:
     """How results are written; `limits` hold for pictures and masks."""
 
-    quality: int | None
-    strip_metadata: bool
-    limits: codec.Limits
+    quality: int | None = None
+    strip_metadata: bool = False
+    limits: codec.Limits = field(default_factory=codec.Limits)
+
+
+def run_all(
+    jobs: Sequence[Job],
+    inpainter: Inpainter,
+    options: FillOptions,
+    writer: Writer,
+    *,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Does the jobs and counts. Raises as `run`."""
+    counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
+    for event in run(jobs, inpainter, options, writer):
+        counts[event.outcome] += 1
+        on_event(event)
+    return Summary(**counts)
 
 
 def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer) -> Iterator[Event]:
     """Does the jobs; what is wrong with one picture is told and the next one is taken.
 
-    Raises `SaveError` when the output folder is full or gone: so would all the others.
+    Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
     """
     for index, job in enumerate(jobs, 1):
         began = time.monotonic()
@@ -185,7 +178,7 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
         data = _rendered(job, LayeredPixels(source.pixels, [(patch.box, lambda: patch.pixels)]), source.info, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    saving.make_directory(job.folder)
     return outcome, job.folder / saving.save_new(job.folder, job.stem, path.suffix, data)
 
 
@@ -226,6 +219,12 @@ def _pictures(path: Path) -> list[Path]:
     if not found:
         raise BatchInvalid(f"The folder {path.name} holds no pictures. Known are {', '.join(sorted(_SUFFIXES))}.")
     return found
+
+
+def _refuse_file(folder: Path) -> None:
+    """Raises `BatchInvalid` where the folder for results is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise BatchInvalid(f"{folder.name} is a file. Give a folder for the results.")
 
 
 def _stems(paths: Sequence[Path]) -> list[str]:

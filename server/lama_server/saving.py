@@ -63,6 +63,12 @@ def save_new(directory: Path, stem: str, suffix: str, data: bytes) -> str:
         return _save_by_path(directory, stem, suffix, data)
 
 
+def make_directory(directory: Path) -> None:
+    """Makes a folder for results and those above it, where they are missing. Raises as `save_new`."""
+    with _named_errors():
+        directory.mkdir(parents=True, exist_ok=True)
+
+
 def safe_name(name: str, suffix: str) -> str:
     """A file name that Linux, macOS and Windows accept, at most 120 characters and 255 bytes, ending in the suffix.
 

@@ -39,6 +39,7 @@ LAMA = ModelEntry(
     ),
     licence=Licence("Apache-2.0", "https://github.com/advimman/lama/blob/main/LICENSE"),
     loader="inpaint_models.lama.engine:load",
+    layouts="inpaint_models.lama.checkpoint:layouts",
     weights=(
         WeightsFile(
             "big-lama.pt",
@@ -73,6 +74,7 @@ ANIME_LAMA = ModelEntry(
     description="LaMa trained on manga and anime: flat colours, line art and screen tone. Use LaMa for photographs.",
     licence=Licence("MIT", f"{_HUGGING_FACE}/dreMaz/AnimeMangaInpainting"),
     loader="inpaint_models.lama.engine:load",
+    layouts="inpaint_models.lama.checkpoint:layouts",
     weights=(
         WeightsFile(
             "anime-manga-big-lama.pt",

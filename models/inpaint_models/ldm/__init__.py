@@ -22,6 +22,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
+    layouts="inpaint_models.ldm.checkpoint:layouts",
     weights=(
         WeightsFile(
             ENCODE_FILE, (f"{_SANSTER}/{ENCODE_FILE}",), about_bytes=85_000_000, md5="23239fc9081956a3e70de56472b3f296"

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import WeightsCorrupted
+from ..registry import Layout
 from ..weights import read_state_dict
 from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from .autoencoder import Autoencoder
@@ -58,19 +60,48 @@ def load_weights(
 def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
     """The moving average where the file has it; some conversions keep nothing but it under the plain names."""
     try:
-        averaged = read(path, {ema_key(key): shape for key, shape in expected.items()})
+        averaged = read(path, averaged_keys(expected))
     except WeightsCorrupted:
         return read(path, expected)
     return {key: averaged[ema_key(key)] for key in expected}
 
 
 def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
-    named = read(path, {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()})
+    named = read(path, autoencoder_keys(expected))
     return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
 
 
 def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: Shapes) -> State:
     """Each file holds at least its own half; both may hold the whole autoencoder."""
-    encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
-    decoding = {key: shape for key, shape in expected.items() if key not in encoding}
+    encoding, decoding = halves(expected)
     return read(encode, encoding) | read(decode, decoding)
+
+
+def averaged_keys(expected: Shapes) -> Shapes:
+    """The U-Net as the checkpoint's moving average names it."""
+    return {ema_key(key): shape for key, shape in expected.items()}
+
+
+def autoencoder_keys(expected: Shapes) -> Shapes:
+    """The autoencoder as the checkpoint names the copy that is read."""
+    return {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()}
+
+
+def halves(expected: Shapes) -> tuple[Shapes, Shapes]:
+    """(what encodes, what decodes) of the autoencoder."""
+    encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
+    return encoding, {key: shape for key, shape in expected.items() if key not in encoding}
+
+
+def layouts() -> tuple[Layout, ...]:
+    """The checkpoint with the moving average or without, and each of the three files."""
+    with torch.device("meta"):
+        unet, autoencoder = shapes(UNetModel()), shapes(Autoencoder())
+    encoding, decoding = halves(autoencoder)
+    return (
+        Layout((averaged_keys(unet), autoencoder_keys(autoencoder))),
+        Layout((unet, autoencoder_keys(autoencoder))),
+        Layout((unet,), DIFFUSION_FILE),
+        Layout((encoding,), ENCODE_FILE),
+        Layout((decoding,), DECODE_FILE),
+    )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import devices
 from ..errors import EngineFailed
-from ..registry import LoadContext
+from ..registry import Layout, LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from ..weights import read_state_dict
 from .checkpoint import blank_network, load_published, published_shapes
@@ -141,3 +141,8 @@ def wants_bfloat16(precision: str, device: str) -> bool:
     """Whether "auto", or a half precision by name, is to be had in bfloat16; in float16 MAT overflows."""
     named = precision in ("bfloat16", "float16")
     return named or devices.choose_precision(precision, device) == torch.bfloat16
+
+
+def layouts() -> tuple[Layout, ...]:
+    """What a published file holds."""
+    return (Layout((published_shapes(blank_network(PUBLISHED)),)),)

@@ -5,7 +5,7 @@ Nothing here imports torch until tensors are read.
 
 from .convert import convert
 from .copies import drop_damaged
-from .download import DownloadProgress, download
+from .download import DownloadProgress, ProgressListener, download, silent
 from .folders import MODEL_DIR_VARIABLE, default_model_dir
 from .locate import FileState, ModelFiles, accept, locate
 from .network import Network
@@ -17,6 +17,7 @@ __all__ = [
     "FileState",
     "ModelFiles",
     "Network",
+    "ProgressListener",
     "accept",
     "convert",
     "default_model_dir",
@@ -24,4 +25,5 @@ __all__ = [
     "drop_damaged",
     "locate",
     "read_state_dict",
+    "silent",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, WeightsCorrupted
-from ..registry import ModelEntry
-from . import copies
+from ..registry import Layout, ModelEntry
+from . import copies, keys
 from .folders import default_model_dir
 from .ledger import Ledger
 from .reading import read_tensors
@@ -27,20 +28,24 @@ def convert(
     model_dir: Path | None = None,
     allow_torchscript: bool = False,
 ) -> Path:
-    """Writes the tensors of a checkpoint, under the keys they have, as safetensors. Returns where.
+    """Writes the tensors of a checkpoint of the model, under the keys they have, as safetensors. Returns where.
 
     out                where to; None = the model's own folder, from which it is then taken before any other file
     allow_torchscript  open a TorchScript file whose hash nobody published
 
-    Raises `InvalidInput` when `out` exists, else as `read_state_dict`. Replaces nothing.
+    Raises `InvalidInput` when the model has no weights or `out` exists, else as `read_state_dict`: a file of another
+    model is `WeightsCorrupted`. Replaces nothing.
     """
-    home = model_dir or default_model_dir()
-    target = out or home / entry.name / f"{path.stem}.safetensors"
-    if target.exists():
-        raise InvalidInput(f"{target} exists. Name another file, or move that one away.")
+    if not entry.weights:
+        raise InvalidInput(f"{entry.title} needs no weights, so there is nothing to convert for it.")
     tensors = _network_only(read_tensors(path, allow_torchscript=allow_torchscript))
     if not tensors:
         raise WeightsCorrupted(f"{path.name} holds no tensors.")
+    layout = _layout_of(path, tensors, entry)
+    home = model_dir or default_model_dir()
+    target = out or home / entry.name / f"{Path(layout.file or path).stem}.safetensors"
+    if target.exists():
+        raise InvalidInput(f"{target} exists. Name another file, or move that one away.")
     target.parent.mkdir(parents=True, exist_ok=True)
     copies.write_safetensors(tensors, target, Ledger(home).measure(path).sha256)
     return target
@@ -49,3 +54,23 @@ def convert(
 def _network_only(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     inside = {key.removeprefix(_NETWORK): tensor for key, tensor in tensors.items() if key.startswith(_NETWORK)}
     return inside or tensors
+
+
+def _layout_of(path: Path, tensors: Mapping[str, Tensor], entry: ModelEntry) -> Layout:
+    """The first of the model's layouts that the tensors have; a file of several, where it may be either, by its name.
+
+    Raises `WeightsCorrupted` where they have none.
+    """
+    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    fitting, refusals = [], []
+    for layout in entry.known_layouts():
+        try:
+            for network in layout.networks:
+                keys.matching(found, network, path.name)
+            fitting.append(layout)
+        except WeightsCorrupted as error:
+            refusals.append(error)
+    if not fitting:
+        raise WeightsCorrupted(f"This is no file of {entry.title}: {refusals[0]}")
+    named = [layout for layout in fitting if layout.file and Path(layout.file).stem == path.stem]
+    return named[0] if named and fitting[0].file else fitting[0]

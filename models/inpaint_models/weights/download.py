@@ -47,7 +47,7 @@ class DownloadProgress:
 ProgressListener = Callable[[DownloadProgress], None]
 
 
-def _nobody(progress: DownloadProgress) -> None:
+def silent(progress: DownloadProgress) -> None:
     """A listener that is not there."""
 
 
@@ -60,7 +60,7 @@ def download(
     entry: ModelEntry,
     model_dir: Path | None = None,
     *,
-    progress: ProgressListener = _nobody,
+    progress: ProgressListener = silent,
     cancelled: Callable[[], bool] = _never,
     local_files_only: bool = False,
     network: Network | None = None,
@@ -78,7 +78,7 @@ def download(
     """
     found = locate(entry, model_dir)
     if local_files_only or found.status == "ready":
-        found.require_ready()
+        found.require_ready(offline=local_files_only)
         return found
     fetchable = [files for files in (entry.weights, *entry.alternatives) if all(file.sources for file in files)]
     if not fetchable:
@@ -224,7 +224,7 @@ class _Job:
 
     def _failed(self, file: WeightsFile, troubles: list[Trouble]) -> DownloadFailed | WeightsCorrupted:
         said = "; ".join(dict.fromkeys(str(trouble).rstrip(".") for trouble in troubles))
-        by_hand = f"Or put it into the model folder yourself; it comes from {file.sources[0]}"
+        by_hand = f"Or get it from {file.sources[0]} and put it into the model folder."
         if any(trouble.cause == "wrong_content" for trouble in troubles):
             return WeightsCorrupted(f"No source has the published {file.name}: {said}. {by_hand}")
         advice = "Make room" if troubles[-1].cause == "disk_full" else "Try again later"

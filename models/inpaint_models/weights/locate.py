@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -63,24 +63,37 @@ class ModelFiles:
             if state.path is not None and state.status in ("ready", "unverified")
         }
 
-    def require_ready(self) -> dict[str, Path]:
-        """The paths. Raises `WeightsMissing` or `WeightsCorrupted`, saying what to put where."""
+    def require_ready(self, *, offline: bool = False) -> dict[str, Path]:
+        """The paths. Raises `WeightsMissing` or `WeightsCorrupted` with what `explain` says."""
         if self.status in ("ready", "unverified"):
             return self.paths
-        raise _error_class(self.status)(self.explain())
+        raise _error_class(self.status)(self.explain(offline=offline))
 
-    def explain(self) -> str:
-        """What is wrong and what to do about it, in a sentence or two without paths; empty when all is well."""
+    def explain(self, *, offline: bool = False, folder: Path | None = None) -> str:
+        """What is wrong and what to do about it, in a sentence or two; empty when all is well.
+
+        offline  nothing may be downloaded now
+        folder   named as the place for files, for somebody at this machine; None names no path
+        """
         wrong = [state for state in self.files if state.status not in ("ready", "unverified")]
         if not wrong:
             return ""
+        names, one = listed([state.file for state in wrong]), len(wrong) == 1
+        advice = self._advice([state.file for state in wrong], offline=offline, folder=folder)
         damaged = [state.note for state in wrong if state.status == "corrupted"]
-        names = listed([state.file for state in wrong])
-        are, they_come = ("is", "It comes") if len(wrong) == 1 else ("are", "They come")
-        what = " ".join(damaged) if damaged else f"{self.entry.title} needs {names}, which {are} not on this machine."
-        sources = " and ".join(state.file.sources[0] for state in wrong if state.file.sources)
-        origin = f" {they_come} from {sources}" if sources else ""
-        return f"{what} Run: lama-server download {self.entry.name}, or put {names} into the model folder.{origin}"
+        if damaged:
+            return f"{' '.join(damaged)} For {names}: {advice}."
+        return f"{self.entry.title} needs {names}, which {'is' if one else 'are'} not on this machine: {advice}."
+
+    def _advice(self, wrong: Sequence[WeightsFile], *, offline: bool, folder: Path | None) -> str:
+        """How the files get here: by themselves where they can, or by hand."""
+        them = "it" if len(wrong) == 1 else "them"
+        place = f"the model folder {folder}" if folder else "the model folder"
+        sources = [file.sources[0] for file in wrong if file.sources]
+        if len(sources) < len(wrong):
+            return f"put {them} into {place}"
+        fetch = "start once without --offline" if offline else f"run lama-server download {self.entry.name}"
+        return f"{fetch}, or get {them} from {listed(sources)} and put {them} into {place}"
 
 
 def locate(
@@ -146,13 +159,16 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
     sets = (entry.weights, *entry.alternatives)
     alone = (file,) in sets
     others = {other.name for files in sets for other in files} - {file.name}
+    parts = {Path(other.name).stem for files in sets if len(files) > 1 for other in files}
     own_folder = home / entry.name
     if own_folder.is_dir():
         for suffix in SUFFIXES:
             for path in sorted(own_folder.glob(f"*{suffix}")):
                 if path.name == file.name:
                     yield _Candidate(path, published=True)
-                elif path.name not in others and (alone or path.stem == Path(file.name).stem):
+                elif path.name not in others and (
+                    path.stem == Path(file.name).stem or (alone and path.stem not in parts)
+                ):
                     yield _Candidate(path, published=False)
     yield _Candidate(home / file.name, published=True)
     for suffix in SUFFIXES:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from inpaint_models import load_model
-from inpaint_models.errors import DownloadFailed, ModelError, WeightsCorrupted, WeightsMissing
-from inpaint_models.inpainter import Inpainter
+from inpaint_models import load_model, weights
+from inpaint_models.catalog import get_model
+from inpaint_models.errors import ModelError
 from inpaint_models.options import FillOptions
-from inpaint_models.registry import STRATEGIES
+from inpaint_models.registry import STRATEGIES, ModelEntry
 
 from .. import batch, codec
-from ..errors import BatchInvalid, SaveError
+from ..errors import BatchInvalid, DiskFull, SaveError
 from ..exits import ExitCode, StartError
 from ..models_state import AUTO_ORDER
 from ..schemas import RENDER_FORMATS
-from ..settings import Settings
+from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
 from .terminal import Bar
 
@@ -47,16 +46,64 @@ def parser() -> Parser:
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
     made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")
     made.add_argument(
-        "--param", action="append", default=[], metavar="NAME=VALUE", help="parameter of the model; may be repeated"
+        "--param",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="NAME=VALUE",
+        help="parameter of the model: a number, a word, true or false; may be repeated",
     )
-    add_settings(made, SHARED_SETTINGS)
+    add_settings(
+        made,
+        SHARED_SETTINGS,
+        texts={
+            "model": f"Model that fills: {model_names()}. Default: auto, the best that is ready without a download.",
+            "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
+        },
+    )
     return made
 
 
 def run(arguments: Sequence[str]) -> int:
     """Fills; a picture that fails is reported and the rest goes on. Raises `StartError`."""
     given = parser().parse_args(arguments)
+    try:
+        summary = fill(given)
+    except BatchInvalid as error:
+        raise StartError(ExitCode.USAGE, str(error)) from None
+    except SaveError as error:
+        code = ExitCode.DISK_FULL if isinstance(error, DiskFull) else ExitCode.FOLDER
+        raise StartError(code, f"{error} Output: {given.output}") from None
+    except ModelError as error:
+        raise StartError(exit_code(error), str(error)) from None
+    sys.stdout.write(
+        f"{summary.filled} filled, {summary.copied} copied, {summary.skipped} skipped, {summary.failed} failed\n"
+    )
+    return ExitCode.UNEXPECTED if summary.failed else ExitCode.OK
+
+
+def fill(given: argparse.Namespace) -> batch.Summary:
+    """Checks everything that was asked for, and only then fetches weights that are missing, and fills.
+
+    Raises `StartError`, `BatchInvalid`, `SaveError`, `ModelError`.
+    """
     settings = read_settings(given)
+    home = settings.model_dir or weights.default_model_dir()
+    entry = choose(settings.model, home)
+    options = FillOptions(
+        seed=given.seed,
+        strategy=given.strategy,
+        grow_px=given.grow,
+        feather_px=given.feather,
+        params=entry.params_from_text(dict(given.param)),
+    )
+    jobs = batch.plan(given.image, given.mask, given.output, format=given.format)
+    fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
+    inpainter = load_model(
+        entry.name, device=settings.device, precision=settings.precision, model_dir=home, local_files_only=True
+    )
+    limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
+    writer = batch.Writer(given.quality, settings.strip_metadata, limits)
     bar = Bar(sys.stderr)
 
     def tell(event: batch.Event) -> None:
@@ -66,71 +113,22 @@ def run(arguments: Sequence[str]) -> int:
         bar.show("inpaint", event.index, event.total)
 
     try:
-        options = FillOptions(
-            seed=given.seed,
-            strategy=given.strategy,
-            grow_px=given.grow,
-            feather_px=given.feather,
-            params=dict(parameter(text) for text in given.param),
-        )
-        inpainter = load(settings)
-        inpainter.entry.check_params(options.params)
-        summary = batch.run_batch(
-            given.image,
-            given.mask,
-            given.output,
-            inpainter,
-            options,
-            format=given.format,
-            quality=settings.quality if "--quality" in arguments else None,
-            strip_metadata=settings.strip_metadata,
-            limits=codec.Limits(max_pixels=settings.max_megapixels * 1_000_000),
-            on_event=tell,
-        )
-    except BatchInvalid as error:
-        raise StartError(ExitCode.USAGE, str(error)) from None
-    except SaveError as error:
-        raise StartError(ExitCode.FOLDER, str(error)) from None
-    except ModelError as error:
-        raise StartError(_exit_code(error), str(error)) from None
+        return batch.run_all(jobs, inpainter, options, writer, on_event=tell)
     finally:
         bar.end()
-    sys.stdout.write(
-        f"{summary.filled} filled, {summary.copied} copied, {summary.skipped} skipped, {summary.failed} failed\n"
-    )
-    return ExitCode.UNEXPECTED if summary.failed else ExitCode.OK
 
 
-def load(settings: Settings) -> Inpainter:
-    """The model of the settings; auto takes the best whose weights are here. Raises `ModelError`."""
-    names = AUTO_ORDER if settings.model == "auto" else (settings.model,)
-    missing: WeightsMissing | None = None
-    for name in names:
-        try:
-            return load_model(
-                name,
-                device=settings.device,
-                precision=settings.precision,
-                model_dir=settings.model_dir,
-                local_files_only=settings.local_files_only or settings.model == "auto",
-            )
-        except WeightsMissing as error:
-            missing = error
-    raise missing or WeightsMissing("No model is ready.")
+def choose(name: str, home: Path) -> ModelEntry:
+    """The entry of that name; for auto the best that is ready without a download. Raises `UnknownModel`."""
+    if name != "auto":
+        return get_model(name)
+    entries = [get_model(model) for model in AUTO_ORDER]
+    return next(entry for entry in entries if weights.locate(entry, home).status == "ready")
 
 
-def parameter(text: str) -> tuple[str, Any]:
-    """NAME=VALUE with the value as JSON where it is JSON, else as text."""
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _exit_code(error: ModelError) -> ExitCode:
-    if isinstance(error, WeightsCorrupted):
-        return ExitCode.WEIGHTS_CORRUPTED
-    if isinstance(error, WeightsMissing | DownloadFailed):
-        return ExitCode.NETWORK_NEEDED
-    return ExitCode.USAGE
+def parameter(text: str) -> tuple[str, str]:
+    """What --param takes. Raises argparse's error."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value

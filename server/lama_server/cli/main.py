@@ -38,8 +38,10 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code. Options without a command serve."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    name = given.pop(0) if given and given[0] in COMMANDS else "serve"
+    name = "serve" if not given or given[0].startswith("-") else given.pop(0)
     try:
+        if name not in COMMANDS:
+            raise StartError(ExitCode.USAGE, f"There is no command {name!r}. There are: {', '.join(COMMANDS)}.")
         return COMMANDS[name].run(given)
     except StartError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")

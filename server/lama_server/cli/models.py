@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO
 
 from inpaint_models import weights
 from inpaint_models.catalog import get_model, list_models
@@ -26,8 +26,6 @@ from ..exits import ExitCode, StartError
 from .main import PROGRAM
 from .options import Parser, add_settings
 from .terminal import Bar, size_text, table
-
-Result = TypeVar("Result")
 
 STATE_WORDS = {
     "ready": "ready",
@@ -55,16 +53,21 @@ def run_models(arguments: Sequence[str]) -> int:
 
 def run_download(arguments: Sequence[str]) -> int:
     """Fetches what is missing. Raises `StartError`."""
-    parser = _parser("download", "Fetch the weights of models; what is on this machine already is not fetched again.")
+    parser = _parser(
+        "download",
+        "Fetch the weights of models; what is on this machine already is not fetched again.",
+        "local_files_only",
+    )
     _add_names(parser, "Model, or all.")
-    add_settings(parser, ["local_files_only"])
     given = parser.parse_args(arguments)
     home = _home(given)
     for entry in _entries(given.models):
         if not entry.weights:
             sys.stdout.write(f"{entry.title} needs no weights.\n")
             continue
-        _fetch(entry, home, local_files_only=given.local_files_only)
+        files = fetch(entry, home, offline=given.local_files_only, out=sys.stdout)
+        for name, path in files.paths.items():
+            sys.stdout.write(f"{name}: ready, {path}\n")
     return ExitCode.OK
 
 
@@ -83,8 +86,8 @@ def run_verify(arguments: Sequence[str]) -> int:
     for path in weights.drop_damaged(home):
         sys.stdout.write(f"{path.name}: damaged copy deleted; it is made anew when it is needed\n")
     if damaged:
-        said = " ".join(files.explain() for files in damaged)
-        raise StartError(ExitCode.WEIGHTS_CORRUPTED, f"{said} Model folder: {home}")
+        said = " ".join(files.explain(folder=home) for files in damaged)
+        raise StartError(ExitCode.WEIGHTS_CORRUPTED, said)
     return ExitCode.OK
 
 
@@ -92,7 +95,9 @@ def run_convert(arguments: Sequence[str]) -> int:
     """Writes a safetensors copy of any accepted checkpoint. Raises `StartError`."""
     parser = _parser("convert", "Write a checkpoint as .safetensors, which can carry no code and loads at once.")
     parser.add_argument("file", type=Path, metavar="FILE", help="A .ckpt, .pth, .pt or .safetensors file.")
-    parser.add_argument("--model", required=True, metavar="NAME", help="The model that the weights are for.")
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help=f"The model that the weights are for: {model_names()}."
+    )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="Where to. Default: into the model folder, to be used."
     )
@@ -104,28 +109,80 @@ def run_convert(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     home = _home(given)
     (entry,) = _entries([given.model])
-    made = _or_stop(
-        lambda: weights.convert(
+    try:
+        made = weights.convert(
             given.file.expanduser(),
             entry,
             given.output,
             model_dir=home,
             allow_torchscript=given.allow_torchscript,
-        ),
-        home,
-    )
+        )
+    except ModelError as error:
+        raise StartError(exit_code(error), str(error)) from None
     sys.stdout.write(f"{made} ({size_text(made.stat().st_size)})\n")
     return ExitCode.OK
 
 
-def _parser(command: str, description: str) -> Parser:
+def fetch(entry: ModelEntry, home: Path, *, offline: bool, out: TextIO) -> weights.ModelFiles:
+    """The model's files. What is missing is downloaded with a bar, after `out` was told the licence.
+
+    Raises `StartError` where they cannot be had.
+    """
+    found = weights.locate(entry, home)
+    if found.status == "ready":
+        return found
+    if offline:
+        code = ExitCode.WEIGHTS_CORRUPTED if found.status == "corrupted" else ExitCode.NETWORK_NEEDED
+        raise StartError(code, found.explain(offline=True, folder=home))
+    out.write(licence_line(entry))
+    out.flush()
+    bar = Bar(sys.stderr, amount_text=size_text)
+
+    def listen(progress: weights.DownloadProgress) -> None:
+        words = {"waiting": f"{progress.file}: another process is downloading it", "verifying": "checking"}
+        bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
+
+    try:
+        return weights.download(entry, home, progress=listen)
+    except ModelError as error:
+        raise StartError(exit_code(error), f"{error} Model folder: {home}") from None
+    finally:
+        bar.end()
+
+
+def licence_line(entry: ModelEntry) -> str:
+    """What to know before a download."""
+    licence = entry.licence
+    commercial = "" if licence.commercial_use else " NOT for commercial use."
+    return f"{entry.title}, licence of the weights: {licence.name}.{commercial} {licence.url}\n"
+
+
+def exit_code(error: ModelError) -> ExitCode:
+    """The exit code of a command that the library's error ends."""
+    if isinstance(error, WeightsCorrupted | UnsafeWeights):
+        return ExitCode.WEIGHTS_CORRUPTED
+    if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
+        return ExitCode.DISK_FULL if error.cause == "disk_full" else ExitCode.FOLDER
+    if isinstance(error, DownloadFailed | WeightsMissing):
+        return ExitCode.NETWORK_NEEDED
+    return ExitCode.USAGE
+
+
+def _parser(command: str, description: str, *settings: str) -> Parser:
     parser = Parser(prog=f"{PROGRAM} {command}", description=description, allow_abbrev=False)
-    add_settings(parser, ["model_dir"])
+    add_settings(parser, ["model_dir", *settings])
     return parser
 
 
 def _add_names(parser: Parser, text: str, *, optional: bool = False) -> None:
-    parser.add_argument("models", nargs="*" if optional else "+", metavar="MODEL", help=text)
+    parser.add_argument(
+        "models", nargs="*" if optional else "+", metavar="MODEL", help=f"{text} There are: {model_names()}."
+    )
+
+
+def model_names() -> str:
+    """Every model, for help texts."""
+    return ", ".join(entry.name for entry in list_models())
 
 
 def _home(given: argparse.Namespace) -> Path:
@@ -180,27 +237,6 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
     }
 
 
-def _fetch(entry: ModelEntry, home: Path, *, local_files_only: bool) -> None:
-    licence = entry.licence
-    commercial = "" if licence.commercial_use else " NOT for commercial use."
-    sys.stdout.write(f"{entry.title}, licence of the weights: {licence.name}.{commercial} {licence.url}\n")
-    sys.stdout.flush()
-    bar = Bar(sys.stderr, amount_text=size_text)
-
-    def listen(progress: weights.DownloadProgress) -> None:
-        words = {"waiting": f"{progress.file}: another process is downloading it", "verifying": "checking"}
-        bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
-
-    try:
-        files = _or_stop(
-            lambda: weights.download(entry, home, progress=listen, local_files_only=local_files_only), home
-        )
-    finally:
-        bar.end()
-    for name, path in files.paths.items():
-        sys.stdout.write(f"{name}: ready, {path}\n")
-
-
 def _verify(entry: ModelEntry, home: Path, accept: bool) -> weights.ModelFiles | None:
     """Prints what was found; returns the files when one of them is damaged."""
     if accept:
@@ -214,21 +250,3 @@ def _verify(entry: ModelEntry, home: Path, accept: bool) -> weights.ModelFiles |
         words = f"{state.path}: {state.proof}" if state.status == "ready" else state.note or "not on this machine"
         sys.stdout.write(f"{entry.name}  {state.file.name}  {STATE_WORDS[state.status]}  {words}\n")
     return files if files.status == "corrupted" else None
-
-
-def _or_stop(action: Callable[[], Result], home: Path) -> Result:
-    """Runs it; an error of the library ends the command with its exit code."""
-    try:
-        return action()
-    except ModelError as error:
-        raise StartError(_code(error), f"{error} Model folder: {home}") from None
-
-
-def _code(error: ModelError) -> ExitCode:
-    if isinstance(error, WeightsCorrupted | UnsafeWeights):
-        return ExitCode.WEIGHTS_CORRUPTED
-    if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
-        return ExitCode.DISK_FULL if error.cause == "disk_full" else ExitCode.FOLDER
-    if isinstance(error, DownloadFailed | WeightsMissing):
-        return ExitCode.NETWORK_NEEDED
-    return ExitCode.USAGE

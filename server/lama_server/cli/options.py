@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,8 +18,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help.\n")
 
 
-def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = None) -> None:
-    """Adds the options of the named settings, or of all."""
+def add_settings(
+    parser: argparse.ArgumentParser, names: Iterable[str] | None = None, *, texts: Mapping[str, str] | None = None
+) -> None:
+    """Adds the options of the named settings, or of all.
+
+    texts  setting -> help of a command to which it means something else; such an option is None unless it is given
+    """
+    texts = texts or {}
     wanted = None if names is None else frozenset(names)
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, option, default in options():
@@ -26,6 +33,8 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str] | None = 
             continue
         if option.group not in groups:
             groups[option.group] = parser.add_argument_group(option.group)
+        if name in texts:
+            option, default = dataclasses.replace(option, help=texts[name]), None
         _add(groups[option.group], name, option, default)
 
 
@@ -59,7 +68,7 @@ def _whole_number(text: str, option: Option) -> int:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if (low is not None and value < low) or (high is not None and value > high):
-        raise argparse.ArgumentTypeError(f"{value} is not from {low:g} to {high:g}")
+        raise argparse.ArgumentTypeError(f"{value} is not from {low:.0f} to {high:.0f}")
     return value
 
 
@@ -67,7 +76,9 @@ def read_settings(namespace: argparse.Namespace) -> Settings:
     """The settings that were given, defaults for the rest. Paths lose their ~."""
     values: dict[str, Any] = {}
     for name, option, default in options():
-        value = getattr(namespace, name, default)
+        value = getattr(namespace, name, None)
+        if value is None:
+            value = default
         if option.kind == "list":
             value = tuple(value)
         elif option.kind == "path" and value is not None:
