@@ -12,9 +12,11 @@ from torch import Tensor
 import checkpoint_forms as forms
 from inpaint_models.catalog import get_model, list_models
 from inpaint_models.errors import InvalidInput, UnsafeWeights, WeightsCorrupted, WeightsMissing
-from inpaint_models.ldm import DIFFUSION_FILE, ENCODE_FILE
+from inpaint_models.ldm import DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from inpaint_models.registry import Layout, Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import convert, drop_damaged, locate, read_state_dict
+from inpaint_models.weights.convert import layout_of
+from parity.weights import read_manifest, shapes
 
 SHAPES = {"a.weight": (2, 3), "b.bias": (2,)}
 
@@ -153,9 +155,47 @@ def test_every_model_with_weights_knows_what_its_files_hold(entry: ModelEntry) -
         assert all(len(network) > 50 for layout in entry.known_layouts() for network in layout.networks)
 
 
-def test_the_files_of_latent_diffusion_are_told_apart() -> None:
-    checkpoint, plain, unet, encoder, _ = get_model("ldm").known_layouts()
-    assert (checkpoint.file, plain.file, unet.file, encoder.file) == (None, None, DIFFUSION_FILE, ENCODE_FILE)
-    assert not any("." in key for key in checkpoint.networks[0])
-    assert plain.networks == (unet.networks[0], checkpoint.networks[1])
-    assert all(key.startswith(("encoder.", "quant_conv.")) for key in encoder.networks[0])
+def published(folder: str, *sections: str) -> dict[str, tuple[int, ...]]:
+    """Key -> shape of everything in a published file."""
+    manifest = read_manifest(folder)
+    return {key: shape for section in sections for key, shape in shapes(manifest, section).items()}
+
+
+FILES = {
+    "lama": published("lama", "generator"),
+    "mat": published("mat", "generator"),
+    "ldm": published("ldm", "unet", "first_stage", "schedule", "ema", "cond_stage"),
+}
+
+
+@pytest.mark.parametrize("model", FILES)
+@pytest.mark.parametrize("file", FILES)
+def test_a_published_file_is_taken_for_its_own_model_alone(file: str, model: str) -> None:
+    entry = get_model(model)
+    if file == model:
+        assert layout_of(Path("any.ckpt"), FILES[file], entry) == entry.known_layouts()[0]
+        return
+    with pytest.raises(WeightsCorrupted, match=f"This is no file of {entry.title}"):
+        layout_of(Path("any.ckpt"), FILES[file], entry)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "beginnings", "file"),
+    [
+        ("x.pt", "model.", ("encoder.", "quant_conv."), ENCODE_FILE),
+        ("x.pt", "model.", ("decoder.", "post_quant_conv.", "quantize."), DECODE_FILE),
+        ("cond_stage_model_decode.pt", "model.", ("",), DECODE_FILE),
+        ("cond_stage_model_encode.pt", "", ("",), ENCODE_FILE),
+    ],
+)
+def test_the_halves_of_an_autoencoder_are_told_apart(
+    name: str, prefix: str, beginnings: tuple[str, ...], file: str
+) -> None:
+    """By what is in them; where both hold the whole autoencoder, by their names."""
+    whole = {key.removeprefix("first_stage_model."): shape for key, shape in published("ldm", "first_stage").items()}
+    found = {prefix + key: shape for key, shape in whole.items() if key.startswith(beginnings)}
+    assert layout_of(Path(name), found, get_model("ldm")).file == file
+
+
+def test_a_unet_without_its_autoencoder_is_one_of_three_files() -> None:
+    assert layout_of(Path("x.pt"), published("ldm", "unet"), get_model("ldm")).file == DIFFUSION_FILE

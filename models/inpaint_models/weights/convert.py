@@ -41,7 +41,7 @@ def convert(
     tensors = _network_only(read_tensors(path, allow_torchscript=allow_torchscript))
     if not tensors:
         raise WeightsCorrupted(f"{path.name} holds no tensors.")
-    layout = _layout_of(path, tensors, entry)
+    layout = layout_of(path, {key: tuple(tensor.shape) for key, tensor in tensors.items()}, entry)
     home = model_dir or default_model_dir()
     target = out or home / entry.name / f"{Path(layout.file or path).stem}.safetensors"
     if target.exists():
@@ -56,12 +56,13 @@ def _network_only(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return inside or tensors
 
 
-def _layout_of(path: Path, tensors: Mapping[str, Tensor], entry: ModelEntry) -> Layout:
-    """The first of the model's layouts that the tensors have; a file of several, where it may be either, by its name.
+def layout_of(path: Path, found: Mapping[str, tuple[int, ...]], entry: ModelEntry) -> Layout:
+    """The first of the model's layouts that a file has; where it may be either of several files, that of its name.
 
-    Raises `WeightsCorrupted` where they have none.
+    found  key -> shape of every tensor in it
+
+    Raises `WeightsCorrupted` where it has none.
     """
-    found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     fitting, refusals = [], []
     for layout in entry.known_layouts():
         try:
