@@ -79,15 +79,15 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
     return ModelEntry(
         name=name,
         title=name.title(),
-        trait="for tests",
+        tagline="for tests",
         description="Paints one colour.",
         licence=LICENCE,
         loader=loader,
         weights=weights,
-        variations=True,
+        stochastic=True,
         aliases=(f"{name}-alias",),
         memory_bytes=40 * 2**20,
-        strategy=Strategy("crop", trigger_px=64, margin_px=16, cap_px=512),
+        strategy=Strategy("crop", crop_above=64, margin_px=16, max_side=512),
         parameters=(
             Parameter(
                 "behaviour",

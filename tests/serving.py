@@ -193,9 +193,9 @@ def main() -> None:
     from fake_engines import ENTRIES, on_hub
     from inpaint_models.weights import Network
     from lama_server.app import create_app
-    from lama_server.server import listen, serve
+    from lama_server.http.server import listen, serve
+    from lama_server.model_manager.weights_source import LibraryWeights
     from lama_server.settings import Limits, Settings
-    from lama_server.weights_source import LibraryWeights
 
     given = json.loads(sys.argv[1])
     limits = Limits(**{"backoff_s": (0.0,), "cancel_grace_s": 0.5, **given.pop("limits", {})})

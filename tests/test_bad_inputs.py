@@ -363,8 +363,8 @@ def test_every_sort_of_mask_marks_the_same_pixels(server: RunningServer, mode: s
         ({"grow_px": 257}, "param.out_of_range"),
         ({"feather_px": -1}, "param.out_of_range"),
         ({"margin_px": 10**9}, "param.out_of_range"),
-        ({"cap_px": 0}, "param.out_of_range"),
-        ({"trigger_px": -5}, "param.out_of_range"),
+        ({"max_side": 0}, "param.out_of_range"),
+        ({"crop_above": -5}, "param.out_of_range"),
         ({"margin_px": 10**400}, "param.out_of_range"),
     ],
 )  # fmt: skip

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from inpaint_models import FillOptions, load_model
-from inpaint_models.inpainter import Inpainter
-from lama_server import codec, saving
-from lama_server.batch import Event, Summary, Writer, plan, run_all
+from inpaint_models.pipeline.inpainter import Inpainter
+from lama_server import codec
+from lama_server.cli.batch import Event, Summary, Writer, plan, run_all
 from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
+from lama_server.store import saving
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from fake_engines import photo
-from lama_server import __version__, saving
+from lama_server import __version__
 from lama_server.cli.main import COMMANDS, main
 from lama_server.cli.serve import check_folder, page_address, parser
 from lama_server.errors import DiskFull
 from lama_server.exits import ExitCode, StartError
 from lama_server.settings import Settings
+from lama_server.store import saving
 from serving import decode, encode, rect_mask
 
 ROOT = Path(__file__).resolve().parent.parent

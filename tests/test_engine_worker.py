@@ -12,9 +12,9 @@ from fake_engines import entry
 from inpaint_models import Inpainter
 from inpaint_models.errors import Cancelled, OutOfMemory
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
-from lama_server.engine import engine_worker
-from lama_server.engine.engine_worker import EngineHandler, ModelCache
-from lama_server.engine.messages import EngineChoice, LoadEngine, Residents, ResidentsReport
+from lama_server.workers import engine_worker
+from lama_server.workers.engine_worker import EngineHandler, ModelCache
+from lama_server.workers.messages import EngineChoice, LoadedModels, LoadedModelsReport, LoadEngine
 
 MIB = 2**20
 
@@ -61,8 +61,8 @@ class Listener:
     def send(self, event: Any) -> None:
         self.sent.append(event)
 
-    def residents(self) -> list[tuple[str, ...]]:
-        return [event.loaded for event in self.sent if isinstance(event, ResidentsReport)]
+    def held_models(self) -> list[tuple[str, ...]]:
+        return [event.loaded for event in self.sent if isinstance(event, LoadedModelsReport)]
 
 
 def choice(name: str, memory_mib: int = 100) -> EngineChoice:
@@ -118,9 +118,9 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
     handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener()
     for name in ("a", "b"):
         handler.handle(LoadEngine(choice(name)), listener)
-    assert handler.handle(LoadEngine(choice("needy")), listener) == Residents(("needy",))
+    assert handler.handle(LoadEngine(choice("needy")), listener) == LoadedModels(("needy",))
     assert beside == [0, 1, 2, 0], "nor beside what the first try had built"
-    assert listener.residents()[-1] == ("needy",)
+    assert listener.held_models()[-1] == ("needy",)
 
 
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +139,8 @@ def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPa
     handler.handle(LoadEngine(choice("a")), Listener())
     with pytest.raises(Cancelled if cancelled else OutOfMemory):
         handler.handle(LoadEngine(choice("huge")), listener)
-    assert "huge" not in listener.residents()[-1]
-    assert len(Greedy.alive) == len(listener.residents()[-1])
+    assert "huge" not in listener.held_models()[-1]
+    assert len(Greedy.alive) == len(listener.held_models()[-1])
 
 
 def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

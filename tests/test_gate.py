@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lama_server.gate import Gate, Message, Policy, TokenGuard
+from lama_server.http.gate import Gate, Message, Policy, TokenGuard
 from lama_server.settings import Limits
 
 LOOPBACK = Policy()

@@ -25,11 +25,11 @@ from inpaint_models.registry import SizeRequirement, Strategy
 from inpaint_models.types import Box, FloatImage, HoleMask, Mask, ParamValue, Patch, Progress
 
 ANY_SIZE = SizeRequirement()
-SMALL_CROPS = Strategy("crop", trigger_px=0, margin_px=8, cap_px=4096)
+SMALL_CROPS = Strategy("crop", crop_above=0, margin_px=8, max_side=4096)
 
 
 class ConstantEngine:
-    """Fills with one value and remembers what it was shown."""
+    """JobRunner with one value and remembers what it was shown."""
 
     def __init__(self, value: float = 0.4) -> None:
         self.value = value
@@ -136,7 +136,7 @@ def test_a_crop_over_the_cap_is_shown_smaller_and_filled_at_full_size() -> None:
     engine = ConstantEngine()
     mask = np.zeros((400, 600), bool)
     mask[100:300, 100:500] = True
-    strategy = Strategy("crop", trigger_px=0, margin_px=50, cap_px=128)
+    strategy = Strategy("crop", crop_above=0, margin_px=50, max_side=128)
     out = inpainter(engine, strategy=strategy)(noise(400, 600), mask)
     assert max(engine.seen[0][0].shape) == 128
     assert (out[mask] == 102).all()
@@ -177,7 +177,7 @@ def test_strategies_show_the_engine_what_they_say() -> None:
     shapes = {}
     for strategy in ("crop", "resize", "original"):
         engine = ConstantEngine()
-        model = inpainter(engine, strategy=Strategy("crop", trigger_px=0, margin_px=8, cap_px=100))
+        model = inpainter(engine, strategy=Strategy("crop", crop_above=0, margin_px=8, max_side=100))
         patch = model.patch(noise(300, 400), whole(mask), FillOptions(strategy=strategy))
         assert patch.strategy == strategy
         shapes[strategy] = engine.seen[0][0].shape[:2]
@@ -221,7 +221,7 @@ def test_a_cancelled_fill_stops_at_the_next_step() -> None:
 def test_a_fill_that_cannot_fit_is_refused_before_it_starts() -> None:
     mask = np.zeros((64, 64), bool)
     mask[3, 3] = True
-    with pytest.raises(OutOfMemory, match="GiB are free in the memory of this machine"):
+    with pytest.raises(OutOfMemory, match="GiB are free on this machine"):
         inpainter(ConstantEngine(), bytes_per_px=2**40)(noise(64, 64), mask)
 
 

@@ -101,7 +101,7 @@ def test_every_published_form_gives_the_published_tensors(
     entry = ModelEntry(
         name="lama",
         title="LaMa",
-        trait="",
+        tagline="",
         description="",
         licence=Licence("Apache-2.0", ""),
         loader="nowhere:load",

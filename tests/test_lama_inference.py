@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaint_models import devices
-from inpaint_models.kernels.winograd import TiledConvolution
 from inpaint_models.lama.inference import FoldedGenerator, count_blocks
 from inpaint_models.lama.network import FFCResNetGenerator, masked_input
 from inpaint_models.lama.refine import Settings, refine
+from inpaint_models.nn.winograd import TiledConvolution
 from parity import goldens, weights
 
 CPU = torch.device("cpu")

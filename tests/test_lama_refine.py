@@ -8,16 +8,7 @@ from torch import Tensor
 from inpaint_models.errors import Cancelled
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
-from inpaint_models.lama.refine import (
-    Settings,
-    Step,
-    at_size_of,
-    pyramid,
-    refine,
-    scale_count,
-    trusted,
-    working_sizes,
-)
+from inpaint_models.lama.refine import Settings, Step, at_size_of, pyramid, refine, scale_count, trusted, working_sizes
 from parity import goldens, weights
 
 GOLDEN_SETTINGS = Settings(min_side=256)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inpaint_models.types import Box
-from lama_server.layers import LayeredPixels
+from lama_server.imaging.layers import LayeredPixels
 
 
 def test_layers_slice_like_the_finished_picture() -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 import checkpoint_forms as forms
 from inpaint_models.errors import Cancelled, EngineFailed, WeightsCorrupted
-from inpaint_models.kernels.winograd import TiledConvolution
 from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE, ENTRY, engine, inference
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
@@ -22,6 +21,7 @@ from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole
 from inpaint_models.ldm.inference import GatheredConv3x3, TiledConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
+from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from inpaint_models.weights import reading

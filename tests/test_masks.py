@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 
 from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeMismatch
-from lama_server.masks import box_of, from_raster, rasterise
-from lama_server.shapes import Shape
+from lama_server.imaging.masks import box_of, from_raster, rasterise
+from lama_server.schemas.shapes import Shape
 
 SHAPES: TypeAdapter[list[Shape]] = TypeAdapter(list[Shape])
 

@@ -55,7 +55,7 @@ def test_every_weights_file_has_a_source_and_an_identity(entry: ModelEntry) -> N
 
 @every_entry
 def test_texts_for_people_are_there(entry: ModelEntry) -> None:
-    assert all((entry.title, entry.trait, entry.description, entry.licence.name, entry.licence.url))
+    assert all((entry.title, entry.tagline, entry.description, entry.licence.name, entry.licence.url))
     assert all(parameter.help for parameter in entry.parameters)
 
 

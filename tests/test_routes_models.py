@@ -16,8 +16,8 @@ from fake_engines import ENTRIES, entry, photo
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
-from lama_server.engine.queue import JobQueue
-from lama_server.models_state import DownloadReport
+from lama_server.jobs.queue import JobQueue
+from lama_server.model_manager.manager import DownloadReport
 from lama_server.problems import ProblemError
 from lama_server.settings import Settings
 from serving import RunningServer, edit_request, encode

@@ -64,7 +64,7 @@ def test_a_format_can_be_asked_for(server: RunningServer) -> None:
         (IMAGE, MASK, {"model": "remote"}, "model.not_downloaded"),
         (IMAGE, MASK, {"model": "broken"}, "engine.failed"),
         (IMAGE, MASK, {"margin_px": -999999}, "param.out_of_range"),
-        (IMAGE, MASK, {"trigger_px": 0}, "param.out_of_range"),
+        (IMAGE, MASK, {"crop_above": 0}, "param.out_of_range"),
         (IMAGE, MASK, {"params": {"seconds": -1}}, "param.out_of_range"),
         (IMAGE, MASK, {"params": {"radius": 1}}, "param.unknown"),
         (IMAGE, MASK, "x" * 70_000, "field.too_large"),

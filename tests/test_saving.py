@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lama_server import saving
 from lama_server.errors import DiskFull, RootUnavailable, SaveError, SaveFailed
-from lama_server.saving import safe_name, save_new, sweep
+from lama_server.store import saving
+from lama_server.store.saving import safe_name, save_new, sweep
 
 HOSTILE = [
     "../../x.png",
@@ -229,7 +229,7 @@ def test_short_writes_are_continued(form: str, tmp_path: Path, monkeypatch: pyte
 SAVER = """
 import sys
 from pathlib import Path
-from lama_server import saving
+from lama_server.store import saving
 if sys.argv[2] == "linked":
     del saving.os.O_TMPFILE
 print("ready", flush=True)

@@ -29,7 +29,7 @@ def layouts() -> tuple[Layout, ...]:
 ENTRY = ModelEntry(
     name="tiny",
     title="Tiny",
-    trait="",
+    tagline="",
     description="",
     licence=Licence("MIT", ""),
     loader="nowhere:load",

@@ -71,7 +71,7 @@ def entry(*files: WeightsFile, **changes: Any) -> ModelEntry:
     made = ModelEntry(
         name="tiny",
         title="Tiny",
-        trait="",
+        tagline="",
         description="",
         licence=Licence("MIT", ""),
         loader="nowhere:load",
@@ -132,7 +132,7 @@ def test_progress_of_several_files_is_one_count(tmp_path: Path) -> None:
 def test_progress_of_files_of_unpublished_sizes_grows_to_the_true_whole(tmp_path: Path) -> None:
     with FakeHub({"a": b"a" * 1000, "b": b"b" * 3000}) as hub:
         files = [
-            WeightsFile(name, (hub.url(name),), md5=hashlib.md5(content).hexdigest(), about_bytes=1200)
+            WeightsFile(name, (hub.url(name),), md5=hashlib.md5(content).hexdigest(), approx_size_bytes=1200)
             for name, content in hub.files.items()
         ]
         seen: list[DownloadProgress] = []

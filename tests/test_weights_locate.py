@@ -12,7 +12,7 @@ import pytest
 
 from inpaint_models.errors import WeightsCorrupted, WeightsMissing
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile, listed
-from inpaint_models.weights import accept, default_model_dir, download, ledger, locate
+from inpaint_models.weights import accept, default_model_dir, download, hash_cache, locate
 from inpaint_models.weights.folders import hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.weights.locate import Check
 
@@ -33,7 +33,7 @@ PUBLISHED = WeightsFile(
 ENTRY = ModelEntry(
     name="lama",
     title="LaMa",
-    trait="",
+    tagline="",
     description="",
     licence=Licence("MIT", ""),
     loader="nowhere:load",
@@ -45,7 +45,7 @@ def entry(*files: WeightsFile, alternatives: tuple[tuple[WeightsFile, ...], ...]
     return ModelEntry(
         name="lama",
         title="LaMa",
-        trait="",
+        tagline="",
         description="",
         licence=Licence("MIT", ""),
         loader="nowhere:load",
@@ -172,7 +172,7 @@ def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object) -> None:
         raise AssertionError("hashed again")
 
-    monkeypatch.setattr(ledger, "digests_of", refuse)
+    monkeypatch.setattr(hash_cache, "digests_of", refuse)
     assert locate(ENTRY, tmp_path).status == "ready"
     assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
     with pytest.raises(AssertionError, match="hashed again"):
@@ -184,7 +184,7 @@ def test_a_list_hashes_nothing_and_says_so(tmp_path: Path) -> None:
     files = locate(ENTRY, tmp_path, check="remembered")
     assert files.status == "unverified"
     assert files.paths == {NAME: tmp_path / NAME}
-    assert not (tmp_path / ledger.FILE_NAME).exists()
+    assert not (tmp_path / hash_cache.FILE_NAME).exists()
 
 
 def test_a_file_that_was_touched_is_hashed_again(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_verify_notices_a_bit_that_flipped_behind_our_back(tmp_path: Path) -> No
 @pytest.mark.parametrize("content", [b"", b"junk", b"[]", b'{"files": {"a": {"size": 1}}}', b'{"files": 5}', b"\xff"])
 def test_a_damaged_memory_costs_a_rehash_only(tmp_path: Path, content: bytes) -> None:
     put(tmp_path / NAME)
-    put(tmp_path / ledger.FILE_NAME, content)
+    put(tmp_path / hash_cache.FILE_NAME, content)
     assert locate(ENTRY, tmp_path).status == "ready"
     assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
 

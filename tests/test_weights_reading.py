@@ -24,7 +24,7 @@ import checkpoint_forms as forms
 from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.weights import read_state_dict
 from inpaint_models.weights.formats import MAX_HEADER_BYTES
-from inpaint_models.weights.ledger import Ledger
+from inpaint_models.weights.hash_cache import HashCache
 from parity import weights as synthetic
 
 KEYS = {
@@ -328,7 +328,7 @@ def test_a_safetensors_copy_is_kept_and_used_from_then_on(tmp_path: Path) -> Non
     known = {sha256(path)}
     read_state_dict(path, KEYS, known_hashes=known, copies_in=home)
     (copy,) = (home / "converted").glob("*.safetensors")
-    assert Ledger(home).remembered(copy).made_from == sha256(path)  # type: ignore[union-attr]
+    assert HashCache(home).remembered(copy).made_from == sha256(path)  # type: ignore[union-attr]
     # Without a known hash the program would be refused: so the copy is what is read.
     assert_same(read_state_dict(path, KEYS, known_hashes=set(), copies_in=home), tensors())
 

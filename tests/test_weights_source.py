@@ -15,10 +15,10 @@ import pytest
 from fake_hub import FakeHub, Fault
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import Network
-from lama_server.models_state import ModelShelf
+from lama_server.model_manager.manager import ModelManager
+from lama_server.model_manager.weights_source import LibraryWeights
 from lama_server.problems import ProblemError
 from lama_server.settings import Settings
-from lama_server.weights_source import LibraryWeights
 
 CONTENT = b"PK weights" * 30_000
 NAME = "tiny.pt"
@@ -40,7 +40,7 @@ def model(name: str, *files: WeightsFile) -> ModelEntry:
     return ModelEntry(
         name=name,
         title=name.title(),
-        trait="",
+        tagline="",
         description="",
         licence=Licence("MIT", ""),
         loader="nowhere:load",
@@ -48,18 +48,18 @@ def model(name: str, *files: WeightsFile) -> ModelEntry:
     )
 
 
-def shelf(hub: FakeHub, home: Path) -> ModelShelf:
+def manager_of(hub: FakeHub, home: Path) -> ModelManager:
     """One model without weights and one whose weights the hub has."""
     settings = Settings(model_dir=home)
     file = WeightsFile(NAME, (hub.url(NAME),), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    return ModelShelf([model("opencv"), model("tiny", file)], LibraryWeights(settings, LOCAL), settings)
+    return ModelManager([model("opencv"), model("tiny", file)], LibraryWeights(settings, LOCAL), settings)
 
 
 def test_offline_one_sentence_says_where_all_files_come_from(tmp_path: Path) -> None:
     async def work() -> None:
         files = [WeightsFile(name, (f"https://example.org/{name}", f"https://other.example/{name}")) for name in "abc"]
         settings = Settings(model_dir=tmp_path, local_files_only=True)
-        models = ModelShelf([model("three", *files)], LibraryWeights(settings), settings)
+        models = ModelManager([model("three", *files)], LibraryWeights(settings), settings)
         await models.refresh()
         with pytest.raises(ProblemError) as refused:
             models.download("three")
@@ -73,7 +73,7 @@ def test_offline_one_sentence_says_where_all_files_come_from(tmp_path: Path) -> 
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "lama_server.download_log"]
+    return [record.getMessage() for record in caplog.records if record.name == "lama_server.model_manager.download_log"]
 
 
 def test_the_log_tells_a_downloads_terms_its_tenths_and_its_end(
@@ -85,7 +85,7 @@ def test_the_log_tells_a_downloads_terms_its_tenths_and_its_end(
         settings = Settings(model_dir=tmp_path, model="big")
         file = WeightsFile(NAME, (hub.url(NAME),), len(large), hashlib.sha256(large).hexdigest())
         entry = replace(model("big", file), licence=Licence("CC BY-NC 4.0", "", commercial_use=False))
-        models = ModelShelf([entry], LibraryWeights(settings, LOCAL), settings)
+        models = ModelManager([entry], LibraryWeights(settings, LOCAL), settings)
         async for _ in models.download("big").events():
             pass
 
@@ -103,7 +103,7 @@ def test_the_log_tells_a_downloads_terms_its_tenths_and_its_end(
 
 def test_the_log_tells_why_a_download_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def work(hub: FakeHub) -> None:
-        async for _ in shelf(hub, tmp_path).download("tiny").events():
+        async for _ in manager_of(hub, tmp_path).download("tiny").events():
             pass
 
     with caplog.at_level("INFO"), FakeHub({NAME: CONTENT}, always={NAME: Fault(status=404)}) as hub:
@@ -119,7 +119,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_a_model_goes_from_missing_over_downloading_to_ready(tmp_path: Path) -> None:
     async def work(hub: FakeHub) -> None:
-        models = shelf(hub, tmp_path)
+        models = manager_of(hub, tmp_path)
         await models.refresh()
         tiny = models.entry("tiny")
         assert models.state(tiny) == "missing"
@@ -153,7 +153,7 @@ def test_a_failed_download_is_a_problem_without_paths_and_can_be_tried_again(
     tmp_path: Path, fault: Fault, code: str
 ) -> None:
     async def work(hub: FakeHub) -> None:
-        models = shelf(hub, tmp_path)
+        models = manager_of(hub, tmp_path)
         await models.refresh()
         last = [event async for event in models.download("tiny").events()][-1]
         assert last.state == "failed"
@@ -170,7 +170,7 @@ def test_a_failed_download_is_a_problem_without_paths_and_can_be_tried_again(
 
 def test_a_stopping_server_does_not_wait_for_a_silent_source(tmp_path: Path) -> None:
     async def work(hub: FakeHub) -> None:
-        models = shelf(hub, tmp_path)
+        models = manager_of(hub, tmp_path)
         async for event in models.download("tiny").events():
             if event.progress is not None and event.progress.done_bytes >= 100_000:
                 models.close()

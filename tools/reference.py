@@ -53,13 +53,13 @@ def _models_table() -> str:
         size = size_text(entry.download_bytes) if entry.weights else "nothing"
         cells = [
             f"`{entry.name}`",
-            entry.trait,
+            entry.tagline,
             size if entry.sizes_are_known else f"about {size}",
             entry.licence.name if entry.licence.commercial_use else f"{entry.licence.name}, not commercial",
             size_text(entry.memory_bytes) if entry.memory_bytes else "hardly any",
             _seconds(measured["edit_ms"][bench_name(entry)]),
             _strategy(entry.strategy),
-            "one for each seed" if entry.variations else "one",
+            "one for each seed" if entry.stochastic else "one",
         ]
         lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     lines += [
@@ -73,8 +73,8 @@ def _models_table() -> str:
 
 def _strategy(strategy: Strategy) -> str:
     context = f"{strategy.context:g} times the hole" if strategy.context else f"{strategy.margin_px} px"
-    when = f"over {strategy.trigger_px} px" if strategy.trigger_px else "always"
-    return f"{strategy.kind} {when}, context {context}, at most {strategy.cap_px} px"
+    when = f"over {strategy.crop_above} px" if strategy.crop_above else "always"
+    return f"{strategy.kind} {when}, context {context}, at most {strategy.max_side} px"
 
 
 def _seconds(ms: float) -> str:

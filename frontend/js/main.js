@@ -163,7 +163,7 @@ function moreAnswers() {
   const state = store.get();
   const edit = documentOf(state).edits.find((each) => each.key === state.selected);
   const shown = edit && shownAnswer(state, edit);
-  if (!shown || !findModel(state, shown.model)?.variations) return;
+  if (!shown || !findModel(state, shown.model)?.stochastic) return;
   const another = { model: shown.model, ...(Object.keys(shown.params).length > 0 ? { params: shown.params } : {}) };
   jobs.more(
     edit.key,

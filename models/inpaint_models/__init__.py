@@ -17,8 +17,8 @@ from .registry import ModelEntry
 from .types import Box, Mask, Patch
 
 if TYPE_CHECKING:
-    from .inpainter import Inpainter
     from .loading import load_model
+    from .pipeline.inpainter import Inpainter
 
 __all__ = [
     "Box",
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
 
         return load_model
     if name == "Inpainter":
-        from .inpainter import Inpainter
+        from .pipeline.inpainter import Inpainter
 
         return Inpainter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -130,7 +130,7 @@ def out_of_memory_errors(what: str) -> Iterator[None]:
         said = str(error)
         if isinstance(error, RuntimeError) and not any(phrase in said.lower() for phrase in _NO_MEMORY):
             raise
-        raise OutOfMemory(f"{what} does not fit into memory. Use the strategy crop or a smaller cap_px.") from error
+        raise OutOfMemory(f"{what} does not fit into memory. Use the strategy crop or a smaller max_side.") from error
 
 
 def _cuda_precision() -> torch.dtype:

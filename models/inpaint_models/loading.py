@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import devices, weights
 from .catalog import get_model
-from .inpainter import Inpainter
+from .pipeline.inpainter import Inpainter
 from .registry import LoadContext
 
 

@@ -16,8 +16,8 @@ OPTIONS: tuple[Parameter, ...] = (
     Parameter("grow_px", "int", 0, 0, 256, help="Grows the mask by so many pixels before filling."),
     Parameter("feather_px", "int", 0, 0, 256, help="Fades the fill in over so many pixels inside the grown mask."),
     Parameter("margin_px", "int", 196, 8, 4096, help="Context around a hole, for the strategy crop."),
-    Parameter("cap_px", "int", 2048, 64, 16384, help="Longest side that the model gets to see, for crop and resize."),
-    Parameter("trigger_px", "int", 800, 16, 32768, help="Images no longer than this go in whole, for crop."),
+    Parameter("max_side", "int", 2048, 64, 16384, help="Longest side that the model gets to see, for crop and resize."),
+    Parameter("crop_above", "int", 800, 16, 32768, help="Images no longer than this go in whole, for crop."),
 )
 """What every model understands, with limits; margin, cap and trigger default to the model's own."""
 
@@ -31,8 +31,8 @@ class FillOptions:
     grow_px: int = 0
     feather_px: int = 0
     margin_px: int | None = None
-    cap_px: int | None = None
-    trigger_px: int | None = None
+    max_side: int | None = None
+    crop_above: int | None = None
     params: Mapping[str, ParamValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class WeightsFile:
 
     sources      https URLs
     size_bytes   checked; None where nobody published it
-    about_bytes  told where the size is unknown: four bytes for each value of the network
+    approx_size_bytes  told where the size is unknown: four bytes for each value of the network
     """
 
     name: str
@@ -51,7 +51,7 @@ class WeightsFile:
     size_bytes: int | None = None
     sha256: str | None = None
     md5: str | None = None
-    about_bytes: int = 0
+    approx_size_bytes: int = 0
 
     def __str__(self) -> str:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
@@ -137,17 +137,17 @@ class Parameter:
 class Strategy:
     """How a model meets images larger than it likes. Lengths are in image pixels.
 
-    crop      boxes around the holes with `margin_px` of context; a box longer than `cap_px` is shrunk to it.
-              Images with no side over `trigger_px` go in whole.
-    resize    the whole image, its longer side at most `cap_px`
+    crop      boxes around the holes with `margin_px` of context; a box longer than `max_side` is shrunk to it.
+              Images with no side over `crop_above` go in whole.
+    resize    the whole image, its longer side at most `max_side`
     original  the whole image as it is
     context   further context around a hole, as a multiple of its longer side
     """
 
     kind: Literal["crop", "resize", "original"] = "crop"
-    trigger_px: int = 800
+    crop_above: int = 800
     margin_px: int = 196
-    cap_px: int = 2048
+    max_side: int = 2048
     context: float = 0.0
 
 
@@ -177,7 +177,7 @@ class ModelEntry:
                   the best first. Every entry with weights has one
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
-    variations    whether another seed gives another answer
+    stochastic    whether another seed gives another answer
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
@@ -186,7 +186,7 @@ class ModelEntry:
 
     name: str
     title: str
-    trait: str
+    tagline: str
     description: str
     licence: Licence
     loader: str
@@ -197,7 +197,7 @@ class ModelEntry:
     size: SizeRequirement = SizeRequirement()
     parameters: tuple[Parameter, ...] = ()
     strategy: Strategy = Strategy()
-    variations: bool = False
+    stochastic: bool = False
     aliases: tuple[str, ...] = ()
     needs_known: bool = False
     grow_px: int = 0
@@ -207,7 +207,7 @@ class ModelEntry:
     @property
     def download_bytes(self) -> int:
         """What all files have together, as far as anybody knows."""
-        return sum(file.size_bytes or file.about_bytes for file in self.weights)
+        return sum(file.size_bytes or file.approx_size_bytes for file in self.weights)
 
     @property
     def sizes_are_known(self) -> bool:

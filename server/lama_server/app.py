@@ -18,14 +18,17 @@ from starlette.routing import Match
 from inpaint_models.errors import ModelError
 from inpaint_models.registry import ModelEntry
 
-from . import __version__, schemas
+from . import __version__
 from .errors import LamaServerError
-from .gate import Gate, encode_problem
-from .models_state import WeightsSource
+from .http.access import access_policy
+from .http.gate import Gate, TokenGuard, encode_problem
+from .http.static_files import Frontend, find_frontend
+from .jobs.services import Services
+from .model_manager.manager import WeightsSource
 from .problems import Problem, ProblemError, problem_of
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
 from .routes.common import request_id
-from .services import Services
+from .schemas import wire as schemas
 from .settings import Limits, Settings
 
 WIRE_TYPES: tuple[type[BaseModel], ...] = (
@@ -79,12 +82,14 @@ def create_app(
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    app.state.services = services
+    policy = access_policy(settings, services.limits)
+    app.state.services, app.state.policy, app.state.guard = services, policy, TokenGuard(policy)
+    app.state.frontend = Frontend(find_frontend())
     for routes in (images, edits, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, policy=services.policy, guard=services.guard, boot_id=services.boot_id)
+    app.add_middleware(Gate, policy=policy, guard=app.state.guard, boot_id=services.boot_id)
     return app
 
 

@@ -11,8 +11,8 @@ from driver import App
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from lama_server.masks import rasterise
-from lama_server.shapes import Shape
+from lama_server.imaging.masks import rasterise
+from lama_server.schemas.shapes import Shape
 
 WIDTH, HEIGHT = 320, 240
 DRAW = """

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conftest import OpenApp
-from lama_server.masks import rasterise
-from lama_server.shapes import Stroke
+from lama_server.imaging.masks import rasterise
+from lama_server.schemas.shapes import Stroke
 
 ROCKET = [(424.0, 40.0), (424.0, 120.0), (418.0, 200.0)]
 """Across the model of a rocket in the background of the astronaut's portrait."""

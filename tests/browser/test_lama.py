@@ -51,9 +51,9 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
         if answer(lama_server, "readyz")["ready"]:
             break
         app.page.wait_for_timeout(100)
-    shelf = answer(lama_server, "api/v1/models")
-    assert shelf["current"] == "lama"
-    assert {model["name"]: model["state"] for model in shelf["models"]}["lama"] == "loaded"
+    listed = answer(lama_server, "api/v1/models")
+    assert listed["current"] == "lama"
+    assert {model["name"]: model["state"] for model in listed["models"]}["lama"] == "loaded"
 
     photo = photos / "astronaut.png"
     app.open(photo)

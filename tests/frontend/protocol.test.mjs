@@ -46,10 +46,10 @@ test("sizes are shown in the unit people expect", () => {
 const model = (name, more) => ({
   name,
   title: name,
-  trait: "",
+  tagline: "",
   description: "",
   licence: { name: "", url: "", commercial_use: true },
-  variations: false,
+  stochastic: false,
   strategies: [],
   strategy: "crop",
   grow_px: 0,

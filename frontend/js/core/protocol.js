@@ -15,10 +15,10 @@
  * @typedef {object} ModelInfo
  * @property {string} name
  * @property {string} title
- * @property {string} trait
+ * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
- * @property {boolean} variations   another seed gives another answer
+ * @property {boolean} stochastic   another seed gives another answer
  * @property {readonly string[]} strategies
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks

@@ -90,7 +90,7 @@ export function createJobs(ports) {
       ports.complain(new Trouble({ code: "model.not_downloaded", title: "No model is ready" }), null);
       return null;
     }
-    const answers = model.variations ? Math.max(1, state.prefs.answers) : 1;
+    const answers = model.stochastic ? Math.max(1, state.prefs.answers) : 1;
     const runs = Array.from({ length: answers }, () => plainRun(state, model.name));
     return { key: newKey(), shapes: doc.draft, parents: shownEdits(doc), runs, fresh: true, show: true };
   };

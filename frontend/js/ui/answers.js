@@ -75,7 +75,7 @@ export function createAnswers(store, bitmaps, acts) {
     list.replaceChildren(...tiles, ...waitingTiles(state, edit.key));
     if (focused) tiles.find((tile) => tile.dataset.edit === focused)?.focus();
     const shown = shownAnswer(state, edit);
-    find("more").hidden = !(shown && findModel(state, shown.model)?.variations);
+    find("more").hidden = !(shown && findModel(state, shown.model)?.stochastic);
     showModels(state, shown);
   };
 
@@ -83,9 +83,9 @@ export function createAnswers(store, bitmaps, acts) {
   const answerTile = (state, edit, answer, i) => {
     const chosen = edit.chosen === answer.edit;
     const settings = Object.entries(answer.params).map(([name, value]) => `${name} ${value}`);
-    const variations = findModel(state, answer.model)?.variations;
+    const stochastic = findModel(state, answer.model)?.stochastic;
     const facts = [
-      variations ? t("seed {n}", { n: answer.seed }) : "",
+      stochastic ? t("seed {n}", { n: answer.seed }) : "",
       ...settings,
       AREAS[answer.strategy] ? t(AREAS[answer.strategy]) : "",
       `${(answer.ms / 1000).toFixed(1)} s`,

@@ -25,7 +25,7 @@ export function createOptions(store, acts) {
   const showButton = () => {
     const model = workingModel(store.get());
     setText(find("model-title"), model?.title ?? t("No model"));
-    setText(find("model-trait"), model?.trait ?? "");
+    setText(find("model-tagline"), model?.tagline ?? "");
     find("model").setAttribute("aria-label", t("Model and options: {model}", { model: model?.title ?? t("No model") }));
   };
 
@@ -83,7 +83,7 @@ function modelChoice(state, model, setPrefs, download) {
     "label",
     { class: "choice" },
     input,
-    make("span", {}, make("b", { text: model.title }), ` ${model.trait ? `· ${model.trait}` : ""}`),
+    make("span", {}, make("b", { text: model.title }), ` ${model.tagline ? `· ${model.tagline}` : ""}`),
     stateOf(model, download),
     make("span", { class: "facts", text: model.description }),
     make("span", { class: "facts", text: facts }),
@@ -161,7 +161,7 @@ function optionFields(store, model, setPrefs) {
       setPrefs({ featherPx: Number(text) }),
     ),
   );
-  if (model.variations) {
+  if (model.stochastic) {
     fields.push(
       numberField(t("Answers per fill"), { value: prefs.answers, min: 1, max: 8, step: 1 }, (text) =>
         setPrefs({ answers: Math.max(1, Number(text)) }),

@@ -10,7 +10,7 @@ _SANSTER = "https://github.com/Sanster/models/releases/download"
 _HUGGING_FACE = "https://huggingface.co"
 
 _SIZE = SizeRequirement(minimum=16, multiple_of=8)
-_STRATEGY = Strategy(kind="crop", trigger_px=800, margin_px=196, cap_px=2048)
+_STRATEGY = Strategy(kind="crop", crop_above=800, margin_px=196, max_side=2048)
 _MEMORY_BYTES = 275 * 2**20
 _BYTES_PER_PX = 1_000
 
@@ -32,7 +32,7 @@ _REFINEMENT = (
 LAMA = ModelEntry(
     name="lama",
     title="LaMa",
-    trait="clean and fast, the all-rounder",
+    tagline="clean and fast, the all-rounder",
     description=(
         "Continues walls, floors, water and other repeating structure over large holes. Trained on photographs of "
         "places; best up to about two thousand pixels around the hole, and with refinement beyond."
@@ -70,7 +70,7 @@ LAMA = ModelEntry(
 ANIME_LAMA = ModelEntry(
     name="anime-lama",
     title="LaMa for anime",
-    trait="the same network for drawings",
+    tagline="the same network for drawings",
     description="LaMa trained on manga and anime: flat colours, line art and screen tone. Use LaMa for photographs.",
     licence=Licence("MIT", f"{_HUGGING_FACE}/dreMaz/AnimeMangaInpainting"),
     loader="inpaint_models.lama.engine:load",
@@ -79,7 +79,7 @@ ANIME_LAMA = ModelEntry(
         WeightsFile(
             "anime-manga-big-lama.pt",
             sources=(f"{_SANSTER}/AnimeMangaInpainting/anime-manga-big-lama.pt",),
-            about_bytes=206_000_000,
+            approx_size_bytes=206_000_000,
             md5="29f284f36a0a510bcacf39ecf4c4d54f",
         ),
     ),

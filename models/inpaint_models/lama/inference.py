@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import devices
-from ..kernels.winograd import TiledConvolution
+from ..nn.winograd import TiledConvolution
 from .network import DOWNSAMPLINGS, GLOBAL_SHARE, Branches
 
 _FIRST_BLOCK = DOWNSAMPLINGS + 2

@@ -15,7 +15,7 @@ _SANSTER = "https://github.com/Sanster/models/releases/download/add_ldm"
 ENTRY = ModelEntry(
     name="ldm",
     title="Latent diffusion",
-    trait="another answer for each seed, rich texture, slow without a GPU",
+    tagline="another answer for each seed, rich texture, slow without a GPU",
     description=(
         "Invents, step by step from noise, what could have been there: for large holes whose surroundings do not say "
         "what is behind. Another seed gives another answer. Trained on photographs of places."
@@ -25,22 +25,28 @@ ENTRY = ModelEntry(
     layouts="inpaint_models.ldm.checkpoint:layouts",
     weights=(
         WeightsFile(
-            ENCODE_FILE, (f"{_SANSTER}/{ENCODE_FILE}",), about_bytes=85_000_000, md5="23239fc9081956a3e70de56472b3f296"
+            ENCODE_FILE,
+            (f"{_SANSTER}/{ENCODE_FILE}",),
+            approx_size_bytes=85_000_000,
+            md5="23239fc9081956a3e70de56472b3f296",
         ),
         WeightsFile(
-            DECODE_FILE, (f"{_SANSTER}/{DECODE_FILE}",), about_bytes=128_000_000, md5="fe419cd15a750d37a4733589d0d3585c"
+            DECODE_FILE,
+            (f"{_SANSTER}/{DECODE_FILE}",),
+            approx_size_bytes=128_000_000,
+            md5="fe419cd15a750d37a4733589d0d3585c",
         ),
         WeightsFile(
             DIFFUSION_FILE,
             (f"{_SANSTER}/{DIFFUSION_FILE}",),
-            about_bytes=1_549_000_000,
+            approx_size_bytes=1_549_000_000,
             md5="b0afda12bf790c03aba2a7431f11d22d",
         ),
     ),
     alternatives=((WeightsFile(CHECKPOINT_FILE, ("https://heibox.uni-heidelberg.de/f/4d9ac7ea40c64582b7c9/?dl=1",)),),),
     # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.
     size=SizeRequirement(minimum=256, multiple_of=32),
-    strategy=Strategy(kind="crop", trigger_px=1080, margin_px=128, cap_px=1080),
+    strategy=Strategy(kind="crop", crop_above=1080, margin_px=128, max_side=1080),
     parameters=(
         Parameter(
             "steps",
@@ -58,7 +64,7 @@ ENTRY = ModelEntry(
             help="plms (Liu et al. 2022) needs fewer steps; ddim (Song et al. 2021) is the original's choice with 50.",
         ),
     ),
-    variations=True,
+    stochastic=True,
     memory_bytes=2_000 * 2**20,
     bytes_per_px=5_000,
 )

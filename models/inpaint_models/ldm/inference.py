@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..kernels.winograd import TiledConvolution
+from ..nn.winograd import TiledConvolution
 
 MIN_CHANNELS = 32
 """Thinner convolutions, the U-Net's first and last, stay as they are."""

@@ -18,7 +18,7 @@ _SINGLE = WeightsFile(
 ENTRY = ModelEntry(
     name="mat",
     title="MAT",
-    trait="large holes, several answers",
+    tagline="large holes, several answers",
     description=(
         "Invents plausible content for large holes, and something else for each seed. Trained on photographs of places "
         "at 512 pixels; a little soft beyond."
@@ -29,8 +29,8 @@ ENTRY = ModelEntry(
     weights=(_HALF,),
     alternatives=((_SINGLE,),),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
-    strategy=Strategy(kind="crop", trigger_px=512, margin_px=128, cap_px=1024),
-    variations=True,
+    strategy=Strategy(kind="crop", crop_above=512, margin_px=128, max_side=1024),
+    stochastic=True,
     memory_bytes=370 * 2**20,
     bytes_per_px=3_600,
     parameters=(

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import devices
-from ..kernels.winograd import TiledConvolution
+from ..nn.winograd import TiledConvolution
 from .layers import (
     LEAKY_GAIN,
     LEAKY_SLOPE,
@@ -31,15 +31,7 @@ from .layers import (
     transposed,
     upsample,
 )
-from .network import (
-    MAT,
-    ConvUNet,
-    FirstStage,
-    KeepMaps,
-    OnStage,
-    composite,
-    to_map,
-)
+from .network import MAT, ConvUNet, FirstStage, KeepMaps, OnStage, composite, to_map
 
 WINDOW_MARGIN = 4
 """Pixels of a block's input around the hole; 3 is the least. A block's result is wrong for up to 3 pixels from a

@@ -6,12 +6,12 @@ ENTRY = ModelEntry(
     name="opencv",
     aliases=("cv2",),
     title="OpenCV",
-    trait="instant, for scratches and dust",
+    tagline="instant, for scratches and dust",
     description="Carries colours smoothly into the hole. Good for scratches, wires and dust; smears larger things.",
     licence=Licence("Apache-2.0", "https://github.com/opencv/opencv/blob/5.x/LICENSE"),
     loader="inpaint_models.opencv.engine:load",
     needs_known=True,
-    strategy=Strategy(kind="crop", trigger_px=0, margin_px=32, cap_px=16384),
+    strategy=Strategy(kind="crop", crop_above=0, margin_px=32, max_side=16384),
     parameters=(
         Parameter(
             "method",

@@ -5,7 +5,7 @@ from ..registry import Licence, ModelEntry, Strategy
 ENTRY = ModelEntry(
     name="patchmatch",
     title="PatchMatch",
-    trait="continues texture, works offline",
+    tagline="continues texture, works offline",
     description=(
         "Rebuilds the hole from fitting parts of the same picture, sharp and at full resolution. Good where what is "
         "behind the thing can be seen elsewhere: ground, walls, foliage, water, fences, sky."
@@ -13,8 +13,8 @@ ENTRY = ModelEntry(
     licence=Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
     loader="inpaint_models.patchmatch.engine:load",
     requires=("numba",),
-    strategy=Strategy(kind="crop", trigger_px=0, margin_px=64, cap_px=16384, context=1.0),
-    variations=True,
+    strategy=Strategy(kind="crop", crop_above=0, margin_px=64, max_side=16384, context=1.0),
+    stochastic=True,
     needs_known=True,
     grow_px=4,
     memory_bytes=130 * 2**20,

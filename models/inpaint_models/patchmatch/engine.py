@@ -17,7 +17,7 @@ from ..errors import MaskCoversImage
 from ..processors import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
-from .bands import Bands
+from .chunks import Bands
 from .compiled import require_numba
 from .features import to_colour
 from .pyramid import fill_smoothly

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands import Bands
+from .chunks import Bands
 from .compiled import Array, Number, inlined, kernel
 from .settings import Settings
 

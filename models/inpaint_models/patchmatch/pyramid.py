@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import Array, kernel
-from .familiar import familiar, whole_patches
 from .features import box_mean, describe, to_bytes
 from .matching import PATCH, Patches, find_patches, thinned
 from .settings import Settings
+from .source_filter import familiar, whole_patches
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands import Bands
+from .chunks import Bands
 from .compiled import Array, kernel
 from .settings import Settings
 

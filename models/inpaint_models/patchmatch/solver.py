@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import pyramid
-from .bands import Bands
+from .chunks import Bands
 from .features import to_bytes
 from .matching import PATCH, finer_matches, improve, random_matches, search_for, thinned
 from .pyramid import Level

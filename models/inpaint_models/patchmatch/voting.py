@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands import Bands
+from .chunks import Bands
 from .compiled import Array, Number, inlined, kernel
 from .matching import PATCH, Matches
 from .settings import Settings

@@ -10,7 +10,7 @@ from ..errors import InvalidInput, WeightsCorrupted
 from ..registry import Layout, ModelEntry
 from . import copies, keys
 from .folders import default_model_dir
-from .ledger import Ledger
+from .hash_cache import HashCache
 from .reading import read_tensors
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def convert(
     if target.exists():
         raise InvalidInput(f"{target} exists. Name another file, or move that one away.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    copies.write_safetensors(tensors, target, Ledger(home).measure(path).sha256)
+    copies.write_safetensors(tensors, target, HashCache(home).measure(path).sha256)
     return target
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import WeightsError
 from . import disk
-from .ledger import Ledger, Row, digests_of
+from .hash_cache import HashCache, Row, digests_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,17 +24,17 @@ _SPACE_FACTOR = 1.1
 
 def existing(path: Path, expected: Mapping[str, tuple[int, ...]], model_dir: Path) -> Path | None:
     """The copy that was made of this very file for these keys; None when either has changed since."""
-    ledger = Ledger(model_dir)
-    row = ledger.remembered(path) if path.is_file() else None
-    return None if row is None else ledger.copy_of(row.sha256, _stem(path, row.sha256, expected))
+    hashes = HashCache(model_dir)
+    row = hashes.remembered(path) if path.is_file() else None
+    return None if row is None else hashes.copy_of(row.sha256, _stem(path, row.sha256, expected))
 
 
 def keep(
     path: Path, handle: BinaryIO, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], model_dir: Path
 ) -> Path | None:
     """Writes the copy. A folder that is full or read-only is no error: the original is read again next time."""
-    ledger = Ledger(model_dir)
-    source = ledger.remembered(path) or ledger.measure(path)
+    hashes = HashCache(model_dir)
+    source = hashes.remembered(path) or hashes.measure(path)
     if os.fstat(handle.fileno()).st_ino != source.inode:
         return None
     folder = model_dir / FOLDER
@@ -49,23 +49,23 @@ def keep(
     with target.open("rb") as written:
         sums, stat = digests_of(written), os.fstat(written.fileno())
     made = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, made_from=source.sha256)
-    ledger.remember(target, made)
+    hashes.remember(target, made)
     _logger.info("Kept a safetensors copy of %s as %s", path.name, target)
     return target
 
 
 def drop_damaged(model_dir: Path) -> tuple[Path, ...]:
     """Hashes every copy again and deletes those that are not as they were written; they are made anew when needed."""
-    ledger = Ledger(model_dir)
-    damaged = tuple(path for path in sorted((model_dir / FOLDER).glob("*.safetensors")) if not _intact(path, ledger))
+    hashes = HashCache(model_dir)
+    damaged = tuple(path for path in sorted((model_dir / FOLDER).glob("*.safetensors")) if not _intact(path, hashes))
     for path in damaged:
         path.unlink()
-        ledger.forget(path)
+        hashes.forget(path)
     return damaged
 
 
-def _intact(path: Path, ledger: Ledger) -> bool:
-    row = ledger.recorded(path)
+def _intact(path: Path, hashes: HashCache) -> bool:
+    row = hashes.recorded(path)
     with path.open("rb") as handle:
         return row is not None and digests_of(handle).sha256 == row.sha256
 

@@ -17,7 +17,7 @@ from ..registry import ModelEntry, WeightsFile
 from . import disk
 from .folders import hub_address
 from .formats import format_of
-from .ledger import Digests, Ledger, Row, digests_of
+from .hash_cache import Digests, HashCache, Row, digests_of
 from .locate import ModelFiles, locate, locate_file
 from .network import Network, Trouble
 from .part import Target, check, disk_trouble, fetch
@@ -177,19 +177,19 @@ class _Job:
         stat = target.path.stat()
         first_use = "" if target.proven else sums.sha256
         row = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, first_use=first_use)
-        Ledger(self.model_dir).remember(target.path, row)
+        HashCache(self.model_dir).remember(target.path, row)
 
     def _tell(self, stage: Literal["waiting", "downloading"], file: WeightsFile, done: int, total: int | None) -> None:
         """Counts over all files of the set: those before this one are done, those after it as large as is known."""
         index = self.files.index(file)
         before = sum(self._size_on_disk(other) for other in self.files[:index])
-        sizes = [total or file.size_bytes or file.about_bytes]
-        sizes += [other.size_bytes or other.about_bytes for other in self.files[index + 1 :]]
+        sizes = [total or file.size_bytes or file.approx_size_bytes]
+        sizes += [other.size_bytes or other.approx_size_bytes for other in self.files[index + 1 :]]
         self.progress(DownloadProgress(stage, file.name, before + done, before + sum(sizes) if all(sizes) else None))
 
     def _size_on_disk(self, file: WeightsFile) -> int:
         path = self.model_dir / file.name
-        return path.stat().st_size if path.exists() else file.size_bytes or file.about_bytes
+        return path.stat().st_size if path.exists() else file.size_bytes or file.approx_size_bytes
 
     def _verifying(self, file: WeightsFile, done: int, size: int) -> None:
         check(self.cancelled)

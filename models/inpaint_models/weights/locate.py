@@ -11,7 +11,7 @@ from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissi
 from ..registry import ModelEntry, WeightsFile, listed
 from .folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
 from .formats import SUFFIXES, format_of
-from .ledger import Ledger, Listener, Row
+from .hash_cache import HashCache, Listener, Row
 
 Check = Literal["remembered", "new", "all"]
 """What to hash: nothing, what has not been hashed since it changed, or everything."""
@@ -121,11 +121,11 @@ def locate(
 def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
     """Trusts files without a published sum as they are now, after somebody replaced one on purpose."""
     files = locate(entry, model_dir, check="new")
-    ledger = Ledger(files.model_dir)
+    hashes = HashCache(files.model_dir)
     for state in files.files:
         unpublished = state.path is not None and state.proof in (None, "first-use")
-        if unpublished and state.path is not None and (row := ledger.recorded(state.path)) and row.first_use:
-            ledger.trust(state.path, ledger.measure(state.path))
+        if unpublished and state.path is not None and (row := hashes.recorded(state.path)) and row.first_use:
+            hashes.trust(state.path, hashes.measure(state.path))
     return locate(entry, model_dir, check="new")
 
 
@@ -143,7 +143,7 @@ def locate_file(
     entry: ModelEntry, file: WeightsFile, home: Path, *, check: Check = "new", listener: Listener | None = None
 ) -> FileState:
     """One file of one of the entry's sets; as `locate`."""
-    return _first_good(file, _candidates(entry, file, home), Ledger(home), check, listener)
+    return _first_good(file, _candidates(entry, file, home), HashCache(home), check, listener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +185,13 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
 
 
 def _first_good(
-    file: WeightsFile, candidates: Iterator[_Candidate], ledger: Ledger, check: Check, listener: Listener | None
+    file: WeightsFile, candidates: Iterator[_Candidate], hashes: HashCache, check: Check, listener: Listener | None
 ) -> FileState:
     bad: FileState | None = None
     for candidate in candidates:
         if not candidate.path.is_file():
             continue
-        state = _judged(file, candidate, ledger, check, listener)
+        state = _judged(file, candidate, hashes, check, listener)
         if state.status in ("ready", "unverified"):
             return state
         bad = bad or state
@@ -199,7 +199,7 @@ def _first_good(
 
 
 def _judged(
-    file: WeightsFile, candidate: _Candidate, ledger: Ledger, check: Check, listener: Listener | None
+    file: WeightsFile, candidate: _Candidate, hashes: HashCache, check: Check, listener: Listener | None
 ) -> FileState:
     path = candidate.path
     try:
@@ -211,13 +211,13 @@ def _judged(
                 path,
                 note=f"{path.name} has {size:,} bytes; the published file has {file.size_bytes:,}.",
             )
-        row = ledger.remembered(path) if check != "all" else None
+        row = hashes.remembered(path) if check != "all" else None
         if row is None and check == "remembered":
             return FileState(file, "unverified", path)
-        row = row or ledger.measure(path, listener)
+        row = row or hashes.measure(path, listener)
         if candidate.published and (file.sha256 or file.md5):
             return _against_published(file, path, row)
-        return _against_first_use(file, path, row, ledger, check)
+        return _against_first_use(file, path, row, hashes, check)
     except OSError as error:
         return FileState(file, "corrupted", path, note=f"{path.name} cannot be read: {error.strerror}.")
 
@@ -234,7 +234,7 @@ def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
     )
 
 
-def _against_first_use(file: WeightsFile, path: Path, row: Row, ledger: Ledger, check: Check) -> FileState:
+def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCache, check: Check) -> FileState:
     if not row.first_use:
         if check == "remembered":
             return FileState(file, "unverified", path)
@@ -243,7 +243,7 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, ledger: Ledger, 
                 format_of(handle, path.name)
         except (WeightsCorrupted, UnsafeWeights) as error:
             return FileState(file, "corrupted", path, note=str(error))
-        row = ledger.trust(path, row)
+        row = hashes.trust(path, row)
     if row.first_use == row.sha256:
         note = f"Nobody published a hash for {path.name}; since its first use it must have SHA-256 {row.sha256}."
         return FileState(file, "ready", path, "first-use", note)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from . import copies, keys, pickles
 from .formats import Format, format_of
-from .ledger import digests_of
+from .hash_cache import digests_of
 
 if TYPE_CHECKING:
     from torch import Tensor

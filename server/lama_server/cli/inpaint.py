@@ -13,11 +13,12 @@ from inpaint_models.errors import ModelError
 from inpaint_models.options import FillOptions
 from inpaint_models.registry import STRATEGIES, ModelEntry
 
-from .. import batch, codec
+from .. import codec
 from ..errors import BatchInvalid, DiskFull, SaveError
 from ..exits import ExitCode, StartError
-from ..models_state import AUTO_ORDER
-from ..schemas import RENDER_FORMATS
+from ..model_manager.manager import AUTO_ORDER
+from ..schemas.wire import RENDER_FORMATS
+from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
 from .terminal import Bar
@@ -65,7 +66,7 @@ def parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Fills; a picture that fails is reported and the rest goes on. Raises `StartError`."""
+    """JobRunner; a picture that fails is reported and the rest goes on. Raises `StartError`."""
     given = parser().parse_args(arguments)
     try:
         summary = fill(given)

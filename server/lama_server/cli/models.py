@@ -207,7 +207,7 @@ def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
     unpublished = bool(entry.weights) and not entry.download_bytes
     about = "" if entry.sizes_are_known or unpublished else "about "
     size = "unknown" if unpublished else about + size_text(entry.download_bytes)
-    return entry.name, size, state, licence, entry.trait
+    return entry.name, size, state, licence, entry.tagline
 
 
 def _as_json(files: weights.ModelFiles) -> dict[str, object]:
@@ -215,7 +215,7 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
     return {
         "name": entry.name,
         "title": entry.title,
-        "trait": entry.trait,
+        "tagline": entry.tagline,
         "licence": {
             "name": entry.licence.name,
             "url": entry.licence.url,

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     if settings.token == "auto":
         settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
     check(settings)
-    from ..server import listen  # imported late: --help must not wait for the web framework
+    from ..http.server import listen  # imported late: --help must not wait for the web framework
 
     bound = listen(settings.host, settings.port)
     settings = dataclasses.replace(settings, port=bound.getsockname()[1])
@@ -79,7 +79,7 @@ def check_model(name: str) -> None:
 
 def check_access(settings: Settings) -> None:
     """Raises `StartError` when the server would be open to the network, or an origin is none."""
-    from ..access import access_policy
+    from ..http.access import access_policy
 
     access_policy(settings, Limits())
 
@@ -108,9 +108,9 @@ def check_folder(folder: Path, flag: str, *, parents: bool = False) -> None:
 
 
 def _serve(settings: Settings, bound: socket.socket) -> None:
-    from .. import logs
     from ..app import create_app
-    from ..server import serve
+    from ..http.server import serve
+    from . import logs
 
     logs.configure(settings.log_level)
     limits = Limits()

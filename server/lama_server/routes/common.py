@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
+from ..http.strict_json import parse_object, validated
+from ..jobs.services import Services
 from ..problems import REGISTRY, ProblemError
-from ..schemas import RENDER_FORMATS, RenderFormat
-from ..services import Services
-from ..strict_json import parse_object, validated
+from ..schemas.wire import RENDER_FORMATS, RenderFormat
 
 Wire = TypeVar("Wire", bound=BaseModel)
 

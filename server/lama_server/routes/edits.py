@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..fills import patch_reply
+from ..http.streams import NDJSON, NdjsonResponse, WholeFile
+from ..jobs.runner import patch_reply
 from ..problems import ProblemError
-from ..schemas import EditReply, EditRequest
-from ..streams import NDJSON, NdjsonResponse, WholeFile
-from .common import (
-    BODY,
-    FIELDS,
-    JOB,
-    MODEL,
-    json_body,
-    json_request,
-    problems,
-    request_id,
-    schema,
-    services,
-)
+from ..schemas.wire import EditReply, EditRequest
+from .common import BODY, FIELDS, JOB, MODEL, json_body, json_request, problems, request_id, schema, services
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
 
@@ -40,21 +29,21 @@ FOR_EVER = "private, max-age=31536000, immutable"
 )
 async def create_edit(request: Request) -> NdjsonResponse:
     """Fill what the shapes cover, once for each run: several runs are variations, or models to compare."""
-    fills = services(request).fills
-    ticket = fills.queue.reserve()
+    runner = services(request).runner
+    ticket = runner.queue.reserve()
     try:
         edit = await json_body(request, EditRequest)
-        plan = await fills.plan(edit, request_id(request))
+        plan = await runner.plan(edit, request_id(request))
     except BaseException:
         ticket.release()
         raise
-    return NdjsonResponse(fills.edit(ticket, plan), ticket.release)
+    return NdjsonResponse(runner.edit(ticket, plan), ticket.release)
 
 
 @router.get("/edits/{edit}", responses=problems("edit.not_found"))
 async def describe(request: Request, edit: str) -> EditReply:
     """A finished edit."""
-    stored = services(request).library.edit(edit)
+    stored = services(request).documents.edit(edit)
     run, made = stored.record.request["run"], stored.record.request["made"]
     return EditReply(
         id=stored.id,
@@ -90,7 +79,7 @@ async def cancel(request: Request, job: str) -> Response:
 )
 async def patch(request: Request, edit: str) -> Response:
     """The pixels that an edit changed. Never changes."""
-    path = services(request).library.patch_path(edit)
+    path = services(request).documents.patch_path(edit)
     return WholeFile(path, "image/png", {"cache-control": FOR_EVER})
 
 
@@ -104,7 +93,7 @@ async def patch(request: Request, edit: str) -> Response:
 )
 async def preview(request: Request, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""
-    found = services(request).fills.preview(name)
+    found = services(request).runner.preview(name)
     if found is None:
         raise ProblemError("route.not_found", "This preview is gone.")
     return Response(found.image, media_type=found.media_type)

@@ -8,12 +8,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ..documents import StoredImage
+from ..http.streams import WholeFile
+from ..jobs.services import Services
 from ..problems import ProblemError
-from ..schemas import RENDER_FORMATS, ImageReply
-from ..services import Services
+from ..schemas.wire import RENDER_FORMATS, ImageReply
 from ..settings import Limits
-from ..streams import WholeFile
+from ..store.image_store import StoredImage
 from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -37,7 +37,7 @@ async def upload(request: Request) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
     found = services(request)
     name = request.query_params.get("name", "")[: found.limits.name_chars]
-    return image_reply(found, await found.library.add_image(request.stream(), name))
+    return image_reply(found, await found.documents.add_image(request.stream(), name))
 
 
 @router.head("/{image}", include_in_schema=False)
@@ -45,7 +45,7 @@ async def upload(request: Request) -> ImageReply:
 async def describe(request: Request, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
     found = services(request)
-    return image_reply(found, found.library.image(image))
+    return image_reply(found, found.documents.image(image))
 
 
 @router.get(
@@ -63,13 +63,13 @@ async def describe(request: Request, image: str) -> ImageReply:
 )
 async def preview(request: Request, image: str) -> Response:
     """The photo, small, for browsers that cannot decode the file."""
-    library = services(request).library
+    documents = services(request).documents
     text = request.query_params.get("max")
     side = integer(text, "max", 1, PREVIEW_SIDES[-1]) if text is not None else 2048
     if side not in PREVIEW_SIDES:
         sides = ", ".join(str(option) for option in PREVIEW_SIDES)
         raise ProblemError("param.unknown_value", f"max must be one of {sides}.", pointer="/max")
-    file, rendered = await library.preview(library.image(image), side)
+    file, rendered = await documents.preview(documents.image(image), side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -102,12 +102,12 @@ async def preview(request: Request, image: str) -> Response:
 )
 async def render(request: Request, image: str) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""
-    library = services(request).library
-    record = library.image(image)
+    documents = services(request).documents
+    record = documents.image(image)
     edits = edit_ids(request.query_params.get("edits", ""))
     wanted = render_format(request.query_params.get("format"), "keep")
     quality = integer(request.query_params.get("quality"), "quality", 1, 100)
-    file, rendered = await library.render(record, edits, wanted, quality)
+    file, rendered = await documents.render(record, edits, wanted, quality)
     return _once(file, rendered.media_type, {"content-disposition": attachment(record.name, rendered.suffix)})
 
 
@@ -124,7 +124,7 @@ def image_reply(found: Services, image: StoredImage) -> ImageReply:
         has_alpha=info.has_alpha,
         icc=info.has_icc,
         browsers_agree=info.browsers_agree,
-        size_bytes=found.library.original_bytes(image),
+        size_bytes=found.documents.original_bytes(image),
     )
 
 

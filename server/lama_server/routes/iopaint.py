@@ -15,10 +15,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from ..http.streams import WholeFile, unless_disconnected
+from ..http.strict_json import parse_object, validated
 from ..problems import ProblemError
-from ..schemas import SEED_LIMIT, OneShotParams
-from ..streams import WholeFile, unless_disconnected
-from ..strict_json import parse_object, validated
+from ..schemas.wire import SEED_LIMIT, OneShotParams
 from .common import check_json, services
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
@@ -33,15 +33,15 @@ async def inpaint(request: Request) -> Response:
     try:
         text, depth = await request.body(), found.limits.json_depth
         body = await asyncio.to_thread(parse_object, text, max_depth=depth)  # pictures as text: tens of megabytes
-        params = one_shot_params(body, found.shelf.current.name)
-        work = found.library.workspace()
+        params = one_shot_params(body, found.manager.current.name)
+        work = found.documents.workspace()
         try:
             await work.put_image(picture(body, "image"))
             await work.put_mask(picture(body, "mask"))
-            shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
+            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, params))
             ticket.release()
             rendered = await work.render("png", None)
-            await found.fills.save_one_shot(work, "image")
+            await found.runner.save_one_shot(work, "image")
             headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
             return WholeFile(work.target, rendered.media_type, headers, work.close)
         except BaseException:
@@ -77,9 +77,9 @@ def one_shot_params(body: dict[str, Any], model: str) -> OneShotParams:
     }
     if wanted["strategy"] == "crop":
         wanted["margin_px"] = body.get("hd_strategy_crop_margin")
-        wanted["trigger_px"] = body.get("hd_strategy_crop_trigger_size")
+        wanted["crop_above"] = body.get("hd_strategy_crop_trigger_size")
     elif wanted["strategy"] == "resize":
-        wanted["cap_px"] = body.get("hd_strategy_resize_limit")
+        wanted["max_side"] = body.get("hd_strategy_resize_limit")
     return validated(OneShotParams, {name: value for name, value in wanted.items() if value is not None})
 
 
@@ -100,7 +100,7 @@ async def server_config(request: Request) -> dict[str, Any]:
     found = services(request)
     return {
         "plugins": [],
-        "modelInfos": [model_info(name) for name in found.shelf.ready_names()],
+        "modelInfos": [model_info(name) for name in found.manager.ready_names()],
         "removeBGModel": "",
         "removeBGModels": [],
         "realesrganModel": "",
@@ -120,7 +120,7 @@ async def server_config(request: Request) -> dict[str, Any]:
 @router.get("/model")
 async def current_model(request: Request) -> dict[str, Any]:
     """The model that fills when nobody names one."""
-    return model_info(services(request).shelf.current.name)
+    return model_info(services(request).manager.current.name)
 
 
 @router.post("/model")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..schemas import DownloadEvent, ModelsReply
-from ..streams import NDJSON, NdjsonResponse
+from ..http.streams import NDJSON, NdjsonResponse
+from ..schemas.wire import DownloadEvent, ModelsReply
 from .common import problems, schema, services
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/api/v1/models", tags=["models"])
 @router.get("", responses=problems())
 async def list_models(request: Request) -> ModelsReply:
     """Every model with its state on this machine, its licence and its parameters."""
-    shelf = services(request).shelf
-    await shelf.refresh()
-    return shelf.reply()
+    manager = services(request).manager
+    await manager.refresh()
+    return manager.reply()
 
 
 @router.post(
@@ -32,6 +32,6 @@ async def list_models(request: Request) -> ModelsReply:
 )
 async def download_model(request: Request, name: str) -> NdjsonResponse:
     """Fetch a model's weights. Hanging up does not stop the download."""
-    shelf = services(request).shelf
-    await shelf.refresh()
-    return NdjsonResponse(shelf.download(name).events())
+    manager = services(request).manager
+    await manager.refresh()
+    return NdjsonResponse(manager.download(name).events())

@@ -7,13 +7,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ..autosave import Saved
-from ..fills import OneShot
-from ..forms import file_field, multipart, text_field
+from ..http.forms import file_field, multipart, text_field
+from ..http.streams import WholeFile, unless_disconnected
+from ..http.strict_json import parse_object, validated
+from ..jobs.autosave import Saved
+from ..jobs.runner import OneShot
 from ..problems import ProblemError
-from ..schemas import RENDER_FORMATS, OneShotParams
-from ..streams import WholeFile, unless_disconnected
-from ..strict_json import parse_object, validated
+from ..schemas.wire import RENDER_FORMATS, OneShotParams
 from . import iopaint
 from .common import (
     BODY,
@@ -90,7 +90,7 @@ async def inpaint(request: Request) -> Response:
     quality = integer(request.query_params.get("quality"), "quality", 1, 100)
     ticket = found.queue.reserve()
     try:
-        work = found.library.workspace()
+        work = found.documents.workspace()
         try:
             async with multipart(request, found.limits) as form:
                 image, mask = file_field(form, "image"), file_field(form, "mask")
@@ -102,10 +102,10 @@ async def inpaint(request: Request) -> Response:
                 await work.put_image(image)
                 await work.put_mask(mask)
                 name = image.filename or ""
-            shot = await unless_disconnected(request, found.fills.one_shot(ticket, work, params))
+            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, params))
             ticket.release()
             rendered = await work.render(wanted, quality)
-            saved = await found.fills.save_one_shot(work, name)
+            saved = await found.runner.save_one_shot(work, name)
             headers = {
                 "content-disposition": attachment(name or "image", rendered.suffix),
                 "content-security-policy": "sandbox; default-src 'none'",

@@ -19,9 +19,9 @@ async def page(request: Request) -> Response:
     found = services(request)
     boot = {
         "config": found.config_reply().model_dump(mode="json"),
-        "models": found.shelf.reply().model_dump(mode="json"),
+        "models": found.manager.reply().model_dump(mode="json"),
     }
-    html = found.frontend.page(boot)
+    html = request.app.state.frontend.page(boot)
     if html is None:
         raise ProblemError("route.not_found", "This installation has no page. The API is described at /docs.")
     return HTMLResponse(html)
@@ -30,7 +30,7 @@ async def page(request: Request) -> Response:
 @router.api_route("/static/{tree_hash}/{name:path}", methods=["GET", "HEAD"])
 async def asset(request: Request, tree_hash: str, name: str) -> Response:
     """A file of the page; its address changes with its content."""
-    found = services(request).frontend.asset(tree_hash, name)
+    found = request.app.state.frontend.asset(tree_hash, name)
     if found is None:
         raise ProblemError("route.not_found", "There is no such file.")
     content, media_type = found
@@ -40,7 +40,7 @@ async def asset(request: Request, tree_hash: str, name: str) -> Response:
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
     """Browsers ask for it whatever the page says."""
-    found = services(request).frontend
+    found = request.app.state.frontend
     for name in ("favicon.ico", "icon.svg", "favicon.svg"):
         if (file := found.asset(found.snapshot().hash, name)) is not None:
             return Response(file[0], headers={"content-type": file[1], "cache-control": "max-age=86400"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from .. import signin
-from ..schemas import SessionRequest
-from .common import BODY, FIELDS, json_body, json_request, problems, services
+from ..http import signin
+from ..schemas.wire import SessionRequest
+from .common import BODY, FIELDS, json_body, json_request, problems
 
 router = APIRouter(tags=["server"])
 
@@ -20,11 +20,11 @@ router = APIRouter(tags=["server"])
 async def create_session(request: Request) -> Response:
     """Swap the server's token for an HttpOnly cookie."""
     token = (await json_body(request, SessionRequest)).token
-    found = services(request)
-    found.guard.compare(token)
+    state = request.app.state
+    state.guard.compare(token)
     response = Response(status_code=204)
-    if found.policy.token is not None:
-        response.set_cookie(found.policy.cookie_name, token, httponly=True, samesite="strict", path="/")
+    if state.policy.token is not None:
+        response.set_cookie(state.policy.cookie_name, token, httponly=True, samesite="strict", path="/")
     return response
 
 

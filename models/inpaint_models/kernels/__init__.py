@@ -1,1 +1,0 @@
-"""Ways to compute that several networks share."""

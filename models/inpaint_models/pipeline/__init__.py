@@ -1,0 +1,1 @@
+"""From an image and a mask to finished patches: plan, read, run, compose."""

@@ -1,0 +1,243 @@
+"""Many pictures without a server: fill IMAGE where MASK says so and write OUT; the same for whole folders.
+
+`plan` looks at names only and decides what is written where; `run_all` does it, one picture at a time. A result appears
+whole or not at all and nothing is ever replaced, so running the same command again goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from inpaint_models.errors import Cancelled, EmptyMask, ModelError
+from inpaint_models.options import FillOptions
+
+from .. import codec
+from ..errors import BatchInvalid, LamaServerError, MaskEmpty, SaveError
+from ..imaging import masks
+from ..imaging.layers import LayeredPixels
+from ..store import saving
+
+if TYPE_CHECKING:
+    from inpaint_models.pipeline.inpainter import Inpainter
+
+_SUFFIXES: dict[str, codec.SourceFormat] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".jfif": "jpeg",
+    ".mpo": "jpeg",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".gif": "gif",
+    ".avif": "avif",
+}
+"""What counts as a picture in a folder. Afterwards only the bytes count."""
+
+_WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
+
+Outcome = Literal["filled", "copied", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture.
+
+    mask    None = the folder of masks has none for it
+    stem    of the result's name, before it is made safe
+    format  of the result
+    suffix  of the result where the caller chose one
+    """
+
+    image: Path
+    mask: Path | None
+    folder: Path
+    stem: str
+    format: codec.WantedFormat
+    suffix: str | None = None
+
+    def result(self, info: codec.ImageInfo) -> Path:
+        """Where the result goes: under the picture's own suffix where that names the result's format."""
+        target = codec.output_format(info, self.format)
+        own = self.suffix or self.image.suffix.lower()
+        suffix = own if _SUFFIXES.get(own) == target.name else target.suffix
+        return self.folder / saving.safe_name(self.stem, suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of a picture.
+
+    outcome  filled; copied: its mask is empty; skipped: its result was there already; failed: see `message`
+    result   the file that was written or was there
+    index    counts from 1
+    """
+
+    job: Job
+    outcome: Outcome
+    index: int
+    total: int
+    seconds: float
+    result: Path | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many of each."""
+
+    filled: int
+    copied: int
+    skipped: int
+    failed: int
+
+
+def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = "keep") -> tuple[Job, ...]:
+    """What is to be done, in the order of names.
+
+    image   a file, or a folder of pictures (not those in folders below it)
+    mask    a file for all of them, or a folder of masks that are called like their pictures, whatever their format
+    output  a folder; for one picture also a file, whose suffix then says the format
+
+    Raises `BatchInvalid`.
+    """
+    images, masks_found = _pictures(image), _pictures(mask)
+    mask_of = {path.stem: path for path in masks_found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
+    if image.is_file() and not output.is_dir() and output.suffix:
+        chosen = _format_of(output, format)
+        _refuse_file(output.parent)
+        return (Job(image, mask_of.get(image.stem), output.parent, output.stem, chosen, output.suffix.lower()),)
+    if output.resolve() == (image if image.is_dir() else image.parent).resolve():
+        raise BatchInvalid("The results would go into the folder of the pictures. Give another output folder.")
+    _refuse_file(output)
+    names = _distinct_names(images)
+    return tuple(
+        Job(path, mask_of.get(path.stem), output, name, format) for path, name in zip(images, names, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How results are written; `limits` hold for pictures and masks."""
+
+    quality: int | None = None
+    strip_metadata: bool = False
+    limits: codec.Limits = field(default_factory=codec.Limits)
+
+
+def run_all(
+    jobs: Sequence[Job],
+    inpainter: Inpainter,
+    options: FillOptions,
+    writer: Writer,
+    *,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Does the jobs and counts. Raises as `run`."""
+    counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
+    for event in run(jobs, inpainter, options, writer):
+        counts[event.outcome] += 1
+        on_event(event)
+    return Summary(**counts)
+
+
+def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer) -> Iterator[Event]:
+    """Does the jobs; what is wrong with one picture is told and the next one is taken.
+
+    Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
+    """
+    for index, job in enumerate(jobs, 1):
+        began = time.monotonic()
+        result, message = None, ""
+        try:
+            outcome, result = _process(job, inpainter, options, writer)
+        except (SaveError, Cancelled):
+            raise
+        except (LamaServerError, ModelError) as error:
+            outcome, message = "failed", str(error)
+        except OSError as error:
+            outcome, message = "failed", f"The picture or its mask cannot be read ({error.strerror})."
+        yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message)
+
+
+def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path]:
+    """Does one picture. Raises whatever is wrong with it."""
+    path = job.result(codec.probe(job.image, writer.limits))
+    if path.exists():
+        return "skipped", path
+    if job.mask is None:
+        raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the picture out.")
+    source = codec.decode(job.image, writer.limits)
+    outcome: Outcome = "filled"
+    try:
+        mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
+        patch = inpainter.patch(source.pixels, mask, options)
+        data = _rendered(job, LayeredPixels(source.pixels, [(patch.box, lambda: patch.pixels)]), source.info, writer)
+    except (MaskEmpty, EmptyMask):
+        outcome, data = "copied", _unchanged(job, source, writer)
+    saving.make_directory(job.folder)
+    return outcome, job.folder / saving.save_new(job.folder, job.stem, path.suffix, data)
+
+
+def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
+    """The file itself when its format is wanted: the least that can happen to a picture with nothing to remove."""
+    same = codec.output_format(source.info, job.format).name == source.info.format
+    if same and writer.quality is None and not writer.strip_metadata:
+        return job.image.read_bytes()
+    return _rendered(job, LayeredPixels(source.pixels), source.info, writer)
+
+
+def _rendered(job: Job, pixels: LayeredPixels, info: codec.ImageInfo, writer: Writer) -> bytes:
+    return codec.render(
+        job.image, pixels, info, format=job.format, quality=writer.quality, strip_metadata=writer.strip_metadata
+    )
+
+
+def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
+    """What the suffix of a single result says. Raises `BatchInvalid`."""
+    named = _SUFFIXES.get(output.suffix.lower())
+    if named not in _WRITABLE:
+        raise BatchInvalid(f"Results cannot be written as {output.suffix}. Use .png, .jpg, .webp or .tif.")
+    if format not in ("keep", named):
+        raise BatchInvalid(f"{output.name} is not called like a {format.upper()}. Change the name or the format.")
+    return _WRITABLE[named]
+
+
+def _pictures(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise BatchInvalid(f"There is no {path.name}. Give an image file, or a folder of them.")
+    found = sorted(
+        child
+        for child in path.iterdir()
+        if child.is_file() and child.suffix.lower() in _SUFFIXES and not child.name.startswith(".")
+    )
+    if not found:
+        raise BatchInvalid(f"The folder {path.name} holds no pictures. Known are {', '.join(sorted(_SUFFIXES))}.")
+    return found
+
+
+def _refuse_file(folder: Path) -> None:
+    """Raises `BatchInvalid` where the folder for results is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise BatchInvalid(f"{folder.name} is a file. Give a folder for the results.")
+
+
+def _stems(paths: Sequence[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+def _distinct_names(images: Sequence[Path]) -> list[str]:
+    """Stems; with the picture's own suffix in it where two pictures could get the same result."""
+    keys = [saving.safe_name(path.stem, ".x").lower() for path in images]
+    suffixes = [path.suffix[1:].lower() for path in images]
+    return [
+        path.stem if keys.count(key) == 1 else f"{path.stem}_{suffix}"
+        for path, key, suffix in zip(images, keys, suffixes, strict=True)
+    ]

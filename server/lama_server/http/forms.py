@@ -1,0 +1,95 @@
+"""Multipart forms, read with every limit in place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from ..problems import ProblemError
+from ..settings import Limits
+
+MAX_FILES = 2
+MAX_FIELDS = 8
+
+
+@asynccontextmanager
+async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]:
+    """The form's fields; files lie in temporary files that are gone afterwards.
+
+    Raises multipart.malformed, multipart.too_many_files, multipart.too_many_fields, field.too_large.
+    """
+    _check_charset(request.headers["content-type"])
+    parser = _Parser(
+        request.headers,
+        request.stream(),
+        max_files=MAX_FILES,
+        max_fields=MAX_FIELDS,
+        max_part_size=limits.text_field_bytes,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise _form_problem(error.message) from None
+    try:
+        if not parser.ended:
+            raise ProblemError("multipart.malformed", "The form ends before its closing boundary. Send it again.")
+        yield form
+    finally:
+        await form.close()
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form came to its end: one that was cut off can look like a smaller one."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+def _check_charset(content_type: str) -> None:
+    """Forms are UTF-8; decoders such as UTF-7 make text of plain bytes that nothing else expects."""
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
+    if charset.lower().replace(b"_", b"-") not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise ProblemError("multipart.malformed", "Send the form as UTF-8, without another charset.")
+
+
+def _form_problem(message: str) -> ProblemError:
+    """The parser tells its limits apart only by words."""
+    if message.startswith("Too many files"):
+        return ProblemError("multipart.too_many_files", f"The form has more than {MAX_FILES} files: image and mask.")
+    if message.startswith("Too many fields"):
+        return ProblemError("multipart.too_many_fields", f"The form has more than {MAX_FIELDS} text fields.")
+    if message.startswith("Part exceeded"):
+        return ProblemError("field.too_large", "A text field of the form has more than 64 KiB.")
+    return ProblemError("multipart.malformed", "The form cannot be read. Send multipart/form-data with a boundary.")
+
+
+def file_field(form: FormData, name: str) -> UploadFile:
+    """The one file under that name. Raises field.missing, field.duplicate, field.not_a_file."""
+    value = _single(form, name)
+    if value is None:
+        raise ProblemError("field.missing", f"The form has no file {name!r}.", pointer=f"/{name}")
+    if not isinstance(value, UploadFile):
+        raise ProblemError("field.not_a_file", f"The field {name!r} must be a file.", pointer=f"/{name}")
+    return value
+
+
+def text_field(form: FormData, name: str) -> str | None:
+    """The one text under that name, None when there is none. Raises field.duplicate, param.wrong_type."""
+    value = _single(form, name)
+    if isinstance(value, UploadFile):
+        raise ProblemError("param.wrong_type", f"The field {name!r} must be text, not a file.", pointer=f"/{name}")
+    return value
+
+
+def _single(form: FormData, name: str) -> UploadFile | str | None:
+    values = form.getlist(name)
+    if len(values) > 1:
+        raise ProblemError("field.duplicate", f"The field {name!r} is there {len(values)} times.", pointer=f"/{name}")
+    return values[0] if values else None

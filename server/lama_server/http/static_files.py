@@ -1,0 +1,102 @@
+"""The page's files: read once, served under an address that names their content, so that browsers may keep them.
+
+`index.html` is a Jinja template and gets `boot` (what /api/v1/config and /api/v1/models answer) and `asset_root`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+MEDIA_TYPES: Mapping[str, str] = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+"""What is served; a file of any other kind in the tree is not."""
+
+TEMPLATE = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tree at one moment. Names are POSIX paths below the root."""
+
+    hash: str
+    files: Mapping[str, bytes]
+
+    @property
+    def asset_root(self) -> str:
+        return f"/static/{self.hash}"
+
+
+class Frontend:
+    """The page's tree; read again only when a file in it changed, which happens while somebody works on it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._signature: tuple[tuple[str, int, int], ...] | None = None
+        self._snapshot = Snapshot("", {})
+        self._environment = jinja2.Environment(
+            loader=jinja2.FunctionLoader(self._template), autoescape=True, undefined=jinja2.StrictUndefined
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The current files."""
+        paths = sorted(path for path in self._root.rglob("*") if path.suffix in MEDIA_TYPES and path.is_file())
+        stats = [path.stat() for path in paths]
+        names = [path.relative_to(self._root).as_posix() for path in paths]
+        signature = tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in zip(names, stats, strict=True))
+        if signature != self._signature:
+            files = {name: path.read_bytes() for name, path in zip(names, paths, strict=True)}
+            self._signature, self._snapshot = signature, Snapshot(_hash(files), files)
+        return self._snapshot
+
+    def asset(self, tree_hash: str, name: str) -> tuple[bytes, str] | None:
+        """(content, media type) of a file of the current tree; None when the hash or the name is not known."""
+        if tree_hash != self._snapshot.hash or name == TEMPLATE or name not in self._snapshot.files:
+            return None
+        return self._snapshot.files[name], MEDIA_TYPES["." + name.rsplit(".", 1)[-1]]
+
+    def page(self, boot: Mapping[str, Any]) -> str | None:
+        """The page as HTML; None when the tree has none."""
+        snapshot = self.snapshot()
+        if TEMPLATE not in snapshot.files:
+            return None
+        return self._environment.get_template(TEMPLATE).render(boot=boot, asset_root=snapshot.asset_root)
+
+    def _template(self, name: str) -> tuple[str, str | None, Any] | None:
+        content = self._snapshot.files.get(name)
+        if content is None:
+            return None
+        current = self._snapshot
+        return content.decode("utf-8"), None, lambda: self._snapshot is current
+
+
+def find_frontend() -> Path:
+    """The tree of this installation: beside the package in a wheel, at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "frontend"
+    return installed if installed.is_dir() else package.parents[1] / "frontend"
+
+
+def _hash(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{len(files[name])}\0".encode())
+        digest.update(files[name])
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Pixels of a document: layers, masks and pictures."""

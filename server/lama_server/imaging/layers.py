@@ -1,0 +1,70 @@
+"""A decoded image with patches over it, seen as one array without being one.
+
+Slicing reads from the memory-mapped file and decodes only the patches that the slice touches, so that the cost of an
+edit follows its crop and not the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import numpy as np
+
+from inpaint_models.types import Box
+
+from .. import codec
+
+Layer = tuple[Box, Callable[[], codec.Pixels]]
+"""Where a patch lies, and what reads its pixels: of the base's depth and channels, of the box's size."""
+
+
+class LayeredPixels:
+    """Slices like an (H, W, C) array. Slices are the caller's own; patches are read when first touched, and kept.
+
+    base    (H, W, C) uint8 or uint16, usually a memory map
+    layers  in drawing order
+    """
+
+    def __init__(self, base: codec.Pixels, layers: Iterable[Layer] = ()) -> None:
+        self._base, self._layers = base, tuple(layers)
+        self._patches: dict[int, codec.Pixels] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self._base.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self._base.dtype
+        return dtype
+
+    def __getitem__(self, area: tuple[slice, slice]) -> codec.Pixels:
+        """(rows, columns, C). Slices without steps. Raises `ValueError` for a patch that does not fit its box."""
+        rows, columns = area
+        y0, y1, y_step = rows.indices(self.shape[0])
+        x0, x1, x_step = columns.indices(self.shape[1])
+        if (y_step, x_step) != (1, 1):
+            raise ValueError("Layered pixels are sliced without steps.")
+        window = Box(x0, y0, max(x0, x1), max(y0, y1))
+        out = np.array(self._base[window.slices])
+        for index, (box, _) in enumerate(self._layers):
+            shared = box.intersection(window)
+            if shared.width > 0 and shared.height > 0:
+                inner = shared.shifted(-box.x0, -box.y0)
+                out[shared.shifted(-window.x0, -window.y0).slices] = self._patch(index)[inner.slices]
+        return cast(codec.Pixels, out)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> codec.Pixels:
+        whole = self[:, :]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def _patch(self, index: int) -> codec.Pixels:
+        if index not in self._patches:
+            box, read = self._layers[index]
+            pixels = read()
+            if pixels.shape != (box.height, box.width, self.shape[2]) or pixels.dtype != self.dtype:
+                raise ValueError(f"A patch of {pixels.shape} {pixels.dtype} does not fit {tuple(box)} of {self.shape}.")
+            self._patches[index] = pixels
+        return self._patches[index]

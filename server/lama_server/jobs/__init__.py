@@ -1,0 +1,1 @@
+"""An edit from request to result: queue, runner, auto-save."""

@@ -1,0 +1,74 @@
+"""Auto-save: every finished result into the output folder, without asking and without making anybody wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from ..errors import ImageNotFound
+from ..imaging.pictures import Picture
+from ..problems import Problem, problem_of
+from ..settings import Settings
+from ..store.documents import Documents
+from ..store.image_store import StoredImage
+
+SAVES_AT_ONCE = 4
+"""Results that may wait for the encoder; fills that are faster than it are slowed down."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What auto-save did: a file name, or why there is none; both None when auto-save is off."""
+
+    name: str | None = None
+    problem: Problem | None = None
+
+
+class AutoSave:
+    """Renders and saves results. A save that has begun ends, whether or not its client is still there."""
+
+    def __init__(self, settings: Settings, documents: Documents) -> None:
+        self._folder, self._documents = settings.output_dir, documents
+        self._running: set[asyncio.Task[Saved]] = set()
+
+    @property
+    def is_on(self) -> bool:
+        return self._folder is not None
+
+    async def save(self, picture: Picture, name: str) -> Saved:
+        """Saves one result; a failure is told and costs nothing but the file."""
+        if self._folder is None:
+            return Saved()
+        try:
+            return Saved(name=await self._documents.save(picture, name, self._folder))
+        except Exception as error:  # the result is there: the person is told what was not saved
+            problem = problem_of(error)
+            log.warning("auto-save failed: %s", error, exc_info=error if problem.code == "server.internal" else None)
+            return Saved(problem=problem)
+
+    def begin(self, image: StoredImage, picture: Picture) -> asyncio.Task[Saved]:
+        """Saves beside everything else. The photo is not evicted meanwhile."""
+        task = asyncio.get_running_loop().create_task(self._save_held(image, picture))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def room(self) -> None:
+        """Waits until few enough results are being saved for the next one."""
+        while len(self._running) >= SAVES_AT_ONCE:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _save_held(self, image: StoredImage, picture: Picture) -> Saved:
+        try:
+            with self._documents.hold(image):
+                return await self.save(picture, image.name)
+        except ImageNotFound as error:
+            return Saved(problem=problem_of(error))
+
+    async def finish(self, timeout_s: float) -> None:
+        """Waits for the saves that have begun, for a server that stops."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=timeout_s)

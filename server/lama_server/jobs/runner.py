@@ -1,0 +1,306 @@
+"""An edit from request to result: its place in the queue, its runs one after another, its record, its saved file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..imaging.pictures import Overlay, Picture
+from ..model_manager.manager import WEIGHTS_PROBLEMS, ModelManager, problem_reply
+from ..problems import Problem, ProblemError, problem_of
+from ..schemas.wire import (
+    SEED_LIMIT,
+    EditRequest,
+    ErrorEvent,
+    OneShotParams,
+    PatchReply,
+    PreviewEvent,
+    ProgressEvent,
+    QueuedEvent,
+    ResultEvent,
+    SavedEvent,
+    SavedReply,
+    wire_box,
+)
+from ..settings import Limits
+from ..store.documents import Documents, MadeBy, Workspace
+from ..store.image_store import StoredEdit, StoredImage
+from ..workers.messages import (
+    EngineChoice,
+    Filled,
+    FillHole,
+    JobEvent,
+    LoadedModelsReport,
+    PreviewReport,
+    ProgressReport,
+)
+from ..workers.supervisor import Listener, Supervisor
+from .autosave import AutoSave, Saved
+from .queue import JobQueue, Ticket, shutting_down
+
+Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent
+
+Events = asyncio.Queue[Event | None]
+
+PREVIEWS_KEPT = 32
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An edit request that passed every check: what to fill, and with which models."""
+
+    request: EditRequest
+    image: StoredImage
+    picture: Picture
+    choices: tuple[EngineChoice, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    image: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    """A finished one-shot request."""
+
+    model: str
+    seed: int
+    timing: Mapping[str, float]
+
+
+class JobRunner:
+    """Runs edits on the engine worker, one request at a time, in the order of their tickets."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        documents: Documents,
+        saves: AutoSave,
+        engine: Supervisor,
+        manager: ModelManager,
+        queue: JobQueue,
+    ) -> None:
+        self._limits, self._documents, self._saves = limits, documents, saves
+        self._engine, self._manager, self.queue = engine, manager, queue
+        self._previews: OrderedDict[str, Preview] = OrderedDict()
+
+    # edits
+
+    async def plan(self, request: EditRequest, request_id: str) -> Plan:
+        """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
+        image = self._documents.image(request.image)
+        picture = await self._documents.picture(image, request.parents)
+        choices = tuple(self._manager.choice(run.model) for run in request.runs)
+        for choice, run in zip(choices, request.runs, strict=True):
+            choice.entry.check_params(run.params)
+        return Plan(request, image, picture, choices, request_id)
+
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[Event]:
+        """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
+        events: Events = asyncio.Queue()
+        job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
+        ticket.owner = job
+        job.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            if job.cancelled():
+                yield _error(ticket, None, Problem("job.cancelled", "The job was cancelled."), plan.request_id)
+        finally:
+            job.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await job
+            ticket.release()
+
+    async def _work(self, ticket: Ticket, plan: Plan, events: Events) -> None:
+        saves: list[asyncio.Task[Saved]] = []
+        try:
+            async for position in ticket.positions():
+                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+            with self._documents.hold(plan.image):
+                for index in range(len(plan.choices)):
+                    await self._run_told(ticket, plan, index, events, saves)
+        except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
+            events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
+        finally:
+            ticket.release()
+        if saves:
+            await asyncio.wait(saves)
+
+    async def _run_told(
+        self, ticket: Ticket, plan: Plan, index: int, events: Events, saves: list[asyncio.Task[Saved]]
+    ) -> None:
+        """One run, ending in its result or its error; the runs after an error go on."""
+        if index and self.queue.closing:
+            raise shutting_down()
+        try:
+            result, shown = await self._run(ticket, plan, index, events)
+            events.put_nowait(result)
+            if self._saves.is_on:
+                saves.append(self._begin_save(plan, result, shown, events))
+                await self._saves.room()
+        except Exception as error:  # noqa: BLE001  told in the run's place
+            events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
+
+    def _begin_save(self, plan: Plan, result: ResultEvent, shown: Picture, events: Events) -> asyncio.Task[Saved]:
+        """Hands a result to auto-save, whose own line follows when it is done."""
+
+        def tell(task: asyncio.Task[Saved]) -> None:
+            if not task.cancelled():
+                events.put_nowait(_saved_event(result, task.result(), plan.request_id))
+
+        task = self._saves.begin(plan.image, shown)
+        task.add_done_callback(tell)
+        return task
+
+    async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
+        """(what to tell, the photo with the edit over it)."""
+        run, choice, mask = plan.request.runs[index], plan.choices[index], plan.request.mask
+        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
+        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
+        options = _options(plan.request, seed, grow_px, mask.feather_px, run.params)
+        hole = FillHole(choice, plan.picture, tuple(mask.shapes), None, options, preview=True)
+
+        def listen(event: JobEvent) -> None:
+            if isinstance(event, LoadedModelsReport):
+                self.note(event)
+            elif isinstance(event, PreviewReport):
+                events.put_nowait(self._keep_preview(ticket, index, event))
+            else:
+                events.put_nowait(_progress(ticket, index, event))
+
+        began = time.monotonic()
+        filled = await self._filled(hole, listen)
+        ms = round(1000 * (time.monotonic() - began))
+        made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
+        edit = await self._documents.add_edit(plan.image, plan.request, run, filled, made)
+        shown = plan.picture.with_overlay(Overlay(self._documents.patch_path(edit.id), edit.record.box))
+        result = ResultEvent(
+            type="result",
+            job=ticket.id,
+            run=index,
+            edit=edit.id,
+            model=made.model,
+            seed=seed,
+            ms=ms,
+            load_ms=min(ms, round(filled.load_ms)),
+            strategy=made.strategy,
+            patch=patch_reply(edit),
+        )
+        return result, shown
+
+    # one shot
+
+    async def one_shot(self, ticket: Ticket, work: Workspace, params: OneShotParams) -> OneShot:
+        """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
+        arrived = time.monotonic()
+        choice = self._manager.choice(params.model)
+        await ticket.wait()
+        began = time.monotonic()
+        options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
+        filled = await self._filled(FillHole(choice, work.picture, (), work.mask, options), self.note)
+        await work.apply(filled)
+        timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
+        return OneShot(choice.entry.name, params.seed, timing)
+
+    async def save_one_shot(self, work: Workspace, name: str) -> Saved:
+        """Auto-save of a one-shot result under the photo's name."""
+        return await self._saves.save(work.picture, name)
+
+    # common
+
+    def preview(self, name: str) -> Preview | None:
+        return self._previews.get(name)
+
+    def _keep_preview(self, ticket: Ticket, run: int, report: PreviewReport) -> PreviewEvent:
+        name = f"{ticket.id}-{run}-{secrets.token_hex(4)}"
+        self._previews[name] = Preview(report.image, report.media_type)
+        while len(self._previews) > PREVIEWS_KEPT:
+            self._previews.popitem(last=False)
+        return PreviewEvent(
+            type="preview",
+            job=ticket.id,
+            run=run,
+            url=f"/api/v1/previews/{name}",
+            **wire_box(report.box),
+        )
+
+    async def _filled(self, hole: FillHole, listener: Listener) -> Filled:
+        """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
+        try:
+            filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
+        except ProblemError as error:
+            if error.problem.code in WEIGHTS_PROBLEMS:
+                self._manager.reject(hole.choice.entry, error.problem)
+            raise
+        return filled
+
+    def note(self, event: JobEvent) -> None:
+        """Takes over what the worker says of the models it holds."""
+        if isinstance(event, LoadedModelsReport):
+            self._manager.loaded = frozenset(event.loaded)
+
+    def _deadline_s(self, choice: EngineChoice) -> float:
+        return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
+
+
+def patch_reply(edit: StoredEdit) -> PatchReply:
+    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
+
+
+def _options(
+    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Keyword arguments of `FillOptions`."""
+    return {
+        "seed": seed,
+        "strategy": request.strategy,
+        "grow_px": grow_px,
+        "feather_px": feather_px,
+        "margin_px": request.margin_px,
+        "max_side": request.max_side,
+        "crop_above": request.crop_above,
+        "params": dict(params),
+    }
+
+
+def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
+    return ProgressEvent(
+        type="progress", job=ticket.id, run=run, stage=report.stage, step=report.step, total=report.total
+    )
+
+
+def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEvent:
+    return SavedEvent(
+        type="saved",
+        job=result.job,
+        run=result.run,
+        edit=result.edit,
+        saved=SavedReply(name=saved.name) if saved.name else None,
+        save_error=problem_reply(saved.problem, request_id),
+    )
+
+
+def _told(error: Exception, request_id: str) -> Problem:
+    problem = problem_of(error)
+    if problem.code == "server.internal":
+        log.error("request %s failed", request_id, exc_info=error)
+    return problem
+
+
+def _error(ticket: Ticket, run: int | None, problem: Problem, request_id: str) -> ErrorEvent:
+    reply = problem_reply(problem, request_id)
+    assert reply is not None
+    return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)

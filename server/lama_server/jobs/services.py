@@ -1,0 +1,197 @@
+"""Everything that lives as long as the server does, put together once: settings, workers, queue, store, models."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from inpaint_models.catalog import list_models
+from inpaint_models.registry import ModelEntry
+
+from .. import __version__
+from ..model_manager.manager import LOAD_PROBLEMS, ModelManager, WeightsSource
+from ..model_manager.weights_source import LibraryWeights
+from ..problems import Problem, ProblemError
+from ..schemas.wire import CheckReply, ConfigReply, LimitsReply, ReadyReply
+from ..settings import Limits, Settings, public_settings
+from ..store.documents import Documents
+from ..workers.messages import LoadEngine
+from ..workers.supervisor import Supervisor
+from .autosave import AutoSave
+from .queue import JobQueue
+from .runner import JobRunner
+
+FREE_DISK_FLOOR = 200 * 2**20
+
+CODEC_HANDLER = "lama_server.workers.codec_worker:CodecHandler"
+ENGINE_HANDLER = "lama_server.workers.engine_worker:EngineHandler"
+"""Named and not imported: image libraries and networks belong into the workers alone."""
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """What routes work with; one per application."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        entries: Sequence[ModelEntry] | None = None,
+        weights: WeightsSource | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.settings, self.limits = settings, limits or Limits()
+        self.boot_id = uuid.uuid4().hex
+        self.manager = ModelManager(
+            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
+        )
+        grace = self.limits.cancel_grace_s
+        self.codec = Supervisor(
+            "codec", CODEC_HANDLER, (settings.max_megapixels,), cancel_grace_s=grace, backoff_s=self.limits.backoff_s
+        )
+        self.engine = Supervisor(
+            "engine",
+            ENGINE_HANDLER,
+            (settings.memory_budget * 2**20, settings.device),
+            cancel_grace_s=grace,
+            backoff_s=self.limits.backoff_s,
+        )
+        self.queue = JobQueue(self.limits.queue_waiting, self.limits.queue_wait_s)
+        self.documents = Documents(settings, self.limits, self.codec)
+        self.saves = AutoSave(settings, self.documents)
+        self.runner = JobRunner(self.limits, self.documents, self.saves, self.engine, self.manager, self.queue)
+        self.open_image: str | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._load_problem: Problem | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    # life
+
+    async def start(self) -> None:
+        """Starts the workers without waiting for them, and fetches the wanted model when its weights are missing."""
+        self.codec.start()
+        self.engine.start()
+        self.engine.on_exit = self._engine_ended
+        await self.manager.refresh()
+        self.manager.on_ready = lambda entry: self._load(entry) if entry is self.manager.wanted else None
+        wanted = self.manager.wanted
+        if self.manager.state(wanted) == "missing" and not self.settings.local_files_only:
+            self.manager.download(wanted.name)
+        self._load(self.manager.current)
+        if self.settings.input is not None:
+            self._opening = asyncio.create_task(self._open(self.settings.input))
+            await asyncio.wait({self._opening}, timeout=10)
+
+    async def stop(self) -> None:
+        self.begin_stop()
+        for task in (self._loading, self._opening):
+            if task is not None:
+                task.cancel()
+        await self.saves.finish(self.limits.drain_s)
+        await self.engine.close()
+        await self.codec.close()
+
+    def begin_stop(self) -> None:
+        """No new jobs; those that wait are sent away, the running one goes on. May be called from a signal handler."""
+        self.queue.close()
+        self.manager.close()
+
+    def end_now(self) -> None:
+        """Ends the workers without waiting for anything."""
+        self.engine.kill()
+        self.codec.kill()
+
+    def switch_model(self, name: str) -> str:
+        """Makes another model the current one and loads it; returns its name. Raises as `ModelManager.choice` does."""
+        entry = self.manager.prefer(name)
+        self._load(entry)
+        return entry.name
+
+    def _engine_ended(self) -> None:
+        self.manager.loaded = frozenset()
+        self._load(self.manager.current)
+
+    def _load(self, entry: ModelEntry) -> None:
+        """Loads and warms a model up, so that the first stroke does not wait for it.
+
+        One that does not load makes way for the best that is ready.
+        """
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = asyncio.get_running_loop().create_task(self._load_quietly(entry))
+
+    async def _load_quietly(self, entry: ModelEntry) -> None:
+        self._load_problem = None
+        try:
+            choice = self.manager.choice(entry.name)
+            held = await self.engine.run(
+                LoadEngine(choice), deadline_s=self.limits.network_deadline_s, listener=self.runner.note
+            )
+            self.manager.loaded = frozenset(held.loaded)
+        except ProblemError as error:
+            log.warning("%s was not loaded ahead: %s", entry.name, error)
+            self._load_problem = error.problem
+            if error.problem.code in LOAD_PROBLEMS and self.manager.reject(entry, error.problem):
+                await self._load_quietly(self.manager.current)
+
+    async def _open(self, path: Path) -> None:
+        """Takes in the photo that --input names."""
+        self.open_image = (await self.documents.add_file(path)).id
+
+    # describing
+
+    def config_reply(self) -> ConfigReply:
+        return ConfigReply(
+            version=__version__,
+            boot_id=self.boot_id,
+            model=self.manager.current.name,
+            device=self.engine.device or self.settings.device,
+            output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
+            open_image=self.open_image,
+            limits=LimitsReply(
+                max_megapixels=self.settings.max_megapixels,
+                max_side_px=self.documents.codec_limits.max_side,
+                upload_bytes=self.limits.upload_bytes,
+                runs=self.limits.runs,
+                shapes=self.limits.shapes,
+            ),
+            settings=public_settings(self.settings),
+        )
+
+    def readiness(self) -> ReadyReply:
+        checks = {
+            "accepting": _check(not self.queue.closing, "the server is stopping"),
+            "codec_worker": _check(self.codec.is_ready, "starting"),
+            "engine_worker": _check(self.engine.is_ready, "starting"),
+            "model": self._model_check(),
+            "queue": _check(not self.queue.is_full, "full"),
+            "disk": _check(self._free_bytes() > FREE_DISK_FLOOR, "less than 200 MiB are free"),
+        }
+        if self.settings.output_dir is not None:
+            checks["output_dir"] = _check(self.settings.output_dir.is_dir(), "the folder is gone")
+        return ReadyReply(ready=all(check.ok for check in checks.values()), checks=checks)
+
+    def _model_check(self) -> CheckReply:
+        """Whether the current model is loaded; and why it is not the wanted one, or why it is not loaded."""
+        current = self.manager.current
+        if current.name not in self.manager.loaded:
+            return CheckReply(ok=False, detail=self._load_problem.detail if self._load_problem else "loading")
+        wanted = self.manager.problem(self.manager.wanted)
+        return CheckReply(
+            ok=True, detail=f"{wanted.detail} Working with {current.title} meanwhile." if wanted else "ok"
+        )
+
+    def _free_bytes(self) -> int:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self.documents.root).free
+        return 0
+
+
+def _check(ok: bool, otherwise: str) -> CheckReply:
+    return CheckReply(ok=ok, detail="ok" if ok else otherwise)

@@ -1,0 +1,378 @@
+"""Which models can be used now: found, missing, on their way, loaded or failed; and the downloads that change it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from inpaint_models.registry import STRATEGIES, ModelEntry, listed
+from inpaint_models.weights import default_model_dir
+
+from ..problems import Problem, ProblemError, problem_of
+from ..schemas.wire import (
+    DownloadEvent,
+    DownloadProgress,
+    LicenceReply,
+    ModelReply,
+    ModelsReply,
+    ModelState,
+    ParameterReply,
+    ProblemReply,
+)
+from ..settings import Settings
+from ..workers.messages import EngineChoice
+from .download_log import DownloadLog
+
+AUTO_ORDER = ("lama", "patchmatch", "opencv")
+"""What --model auto takes, best first."""
+
+FALLBACK_ORDER = ("patchmatch", "opencv")
+"""What the page works with while the wanted model is not ready."""
+
+WEIGHTS_PROBLEMS = frozenset({"model.weights_corrupted", "model.unsafe_format", "model.not_downloaded"})
+"""Answers of an engine that could not read its files."""
+
+LOAD_PROBLEMS = WEIGHTS_PROBLEMS | {"model.unavailable", "engine.failed", "server.internal"}
+"""Answers to a load that the next try would get as well. Memory may be there next time, a crashed worker is."""
+
+DownloadReport = Callable[[int, int | None], None]
+"""Told (bytes done, bytes in total if known)."""
+
+
+class WeightsSource(Protocol):
+    """Where weights come from. Both methods block and are called in threads."""
+
+    def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
+        """A file for each name that the entry needs, or None when one is missing."""
+
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
+        """Fetches what is missing, until `cancelled` says otherwise. Raises `WeightsError`, `Cancelled`."""
+
+
+@dataclass(slots=True)
+class Download:
+    """One download, watched by any number of people."""
+
+    entry: ModelEntry
+    done_bytes: int = 0
+    total_bytes: int | None = None
+    finished: bool = False
+    problem: Problem | None = None
+    task: asyncio.Task[None] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def events(self) -> AsyncIterator[DownloadEvent]:
+        """Each state from now on; the last one is ready or failed."""
+        while True:
+            changed, is_last = self.changed, self.finished
+            yield self.event()
+            if is_last:
+                return
+            await changed.wait()
+
+    def event(self) -> DownloadEvent:
+        state: ModelState = "downloading"
+        if self.finished:
+            state = "failed" if self.problem else "ready"
+        return DownloadEvent(
+            state=state,
+            progress=DownloadProgress(done_bytes=self.done_bytes, total_bytes=self.total_bytes),
+            problem=problem_reply(self.problem),
+        )
+
+
+Stamp = tuple[tuple[str, int, int, int] | None, ...]
+"""(path, size, time of change, inode) of each file, None for one that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Weights that are there but do not load, as they were then."""
+
+    weights: Mapping[str, Path]
+    stamp: Stamp
+
+
+class ModelManager:
+    """The catalogue with each model's state on this machine."""
+
+    def __init__(self, entries: Sequence[ModelEntry], source: WeightsSource, settings: Settings) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+        self._names = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
+        self._source, self._settings = source, settings
+        self._weights: dict[str, Mapping[str, Path]] = {}
+        self._unavailable: dict[str, Problem] = {}
+        self._failed: dict[str, Problem] = {}
+        self._rejected: dict[str, Rejected] = {}
+        self._downloads: dict[str, Download] = {}
+        self._preferred: ModelEntry | None = None
+        self._closing = threading.Event()
+        self.loaded: frozenset[str] = frozenset()
+        self.on_ready: Callable[[ModelEntry], None] = lambda entry: None
+
+    # looking
+
+    def entry(self, name: str) -> ModelEntry:
+        """The entry of that name or alias. Raises model.unknown."""
+        if name not in self._names:
+            raise ProblemError(
+                "model.unknown", f"There is no model {name[:60]!r}. There are: {', '.join(self._entries)}."
+            )
+        return self._names[name]
+
+    @property
+    def wanted(self) -> ModelEntry:
+        """What was asked for, last by `prefer`, first by --model; with auto, the best that is ready."""
+        if self._preferred is not None:
+            return self._preferred
+        if self._settings.model != "auto":
+            return self.entry(self._settings.model)
+        return self._first_ready(AUTO_ORDER)
+
+    @property
+    def current(self) -> ModelEntry:
+        """What fills when nobody names a model: the wanted one, or the best that is ready meanwhile."""
+        wanted = self.wanted
+        return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
+
+    def ready_names(self) -> list[str]:
+        """Names of the models that can be used now."""
+        return [entry.name for entry in self._entries.values() if self.is_ready(entry)]
+
+    def prefer(self, name: str) -> ModelEntry:
+        """Makes a ready model the current one. Raises what `choice` raises."""
+        self._preferred = self.choice(name).entry
+        return self._preferred
+
+    def is_ready(self, entry: ModelEntry) -> bool:
+        return entry.name in self._weights and entry.name not in self._unavailable
+
+    def choice(self, name: str | None) -> EngineChoice:
+        """How to run the named model, or the current one. Never another than the one that was named.
+
+        Raises model.unknown, model.unavailable, model.loading, model.not_downloaded, or why its weights do not load.
+        """
+        entry = self.current if name is None else self.entry(name)
+        if entry.name in self._unavailable:
+            raise ProblemError.of(self._unavailable[entry.name])
+        if entry.name in self._weights:
+            settings = self._settings
+            home = settings.model_dir or default_model_dir()
+            return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name], home)
+        if entry.name in self._downloads:
+            raise ProblemError(
+                "model.loading", f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
+            )
+        if entry.name in self._rejected:
+            raise ProblemError.of(self._failed[entry.name])
+        raise ProblemError("model.not_downloaded", self._how_to_get(entry))
+
+    def state(self, entry: ModelEntry) -> ModelState:
+        if entry.name in self._unavailable:
+            return "unavailable"
+        if entry.name in self._weights:
+            return "loaded" if entry.name in self.loaded else "ready"
+        if entry.name in self._downloads:
+            return "downloading"
+        return "failed" if entry.name in self._failed else "missing"
+
+    def problem(self, entry: ModelEntry) -> Problem | None:
+        """Why the model cannot be used, where it is more than not being downloaded yet."""
+        return self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
+
+    def reply(self) -> ModelsReply:
+        return ModelsReply(
+            current=self.current.name,
+            wanted=self.wanted.name,
+            models=[self._model_reply(entry) for entry in self._entries.values()],
+        )
+
+    def _model_reply(self, entry: ModelEntry) -> ModelReply:
+        download = self._downloads.get(entry.name)
+        return ModelReply(
+            name=entry.name,
+            title=entry.title,
+            tagline=entry.tagline,
+            description=entry.description,
+            aliases=list(entry.aliases),
+            licence=LicenceReply(
+                name=entry.licence.name, url=entry.licence.url, commercial_use=entry.licence.commercial_use
+            ),
+            stochastic=entry.stochastic,
+            strategies=list(STRATEGIES),
+            strategy=entry.strategy.kind,
+            grow_px=entry.grow_px,
+            parameters=[
+                ParameterReply(
+                    name=parameter.name,
+                    kind=parameter.kind,
+                    default=parameter.default,
+                    minimum=parameter.minimum,
+                    maximum=parameter.maximum,
+                    choices=list(parameter.choices),
+                    help=parameter.help,
+                )
+                for parameter in entry.parameters
+            ],
+            download_bytes=entry.download_bytes,
+            download_is_estimate=not entry.sizes_are_known,
+            memory_bytes=entry.memory_bytes,
+            state=self.state(entry),
+            progress=download.event().progress if download else None,
+            problem=problem_reply(self.problem(entry)),
+        )
+
+    def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
+        preferred = [self._entries[name] for name in order if name in self._entries]
+        candidates = [*preferred, *self._entries.values()]
+        return next((entry for entry in candidates if self.is_ready(entry)), candidates[0])
+
+    def _how_to_get(self, entry: ModelEntry) -> str:
+        if self._settings.local_files_only:
+            are, them, comma = ("is", "it", "") if len(entry.weights) == 1 else ("are", "them", ",")
+            sources = [file.sources[0] for file in entry.weights if file.sources]
+            fetch = f"fetch {them} from {listed(sources)}{comma} and put" if sources else "put"
+            return (
+                f"{entry.title} needs {listed(entry.weights)}, which {are} not on this machine, and the server is "
+                f"offline: {fetch} {them} into the model folder (lama-server models says where that is), or start once "
+                "without --offline."
+            )
+        return (
+            f"The weights of {entry.title} are not on this machine. Download them on the page, with "
+            f"lama-server download {entry.name}, or with POST /api/v1/models/{entry.name}/download."
+        )
+
+    def _out_of_reach(self, entry: ModelEntry) -> Problem | None:
+        """Why a missing model cannot be downloaded; None where it can."""
+        if self._settings.local_files_only and self.state(entry) == "missing":
+            return Problem("model.not_downloaded", self._how_to_get(entry))
+        return None
+
+    # changing
+
+    async def refresh(self) -> None:
+        """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
+        waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
+        for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
+            if isinstance(found, Problem):
+                self._unavailable[entry.name] = found
+            elif isinstance(found, Mapping):
+                self._admit(entry, found)
+            elif found is None and entry.name in self._rejected:
+                del self._rejected[entry.name], self._failed[entry.name]
+
+    def reject(self, entry: ModelEntry, problem: Problem) -> bool:
+        """Notes that a model's weights do not load; whether that is news.
+
+        They no longer count as found until one of the files is another, or a download is asked for. Files that are
+        gone are missing, and nothing worse.
+        """
+        weights = self._weights.pop(entry.name, None)
+        if weights is None:
+            return False
+        self.loaded -= {entry.name}
+        stamp = stamp_of(weights)
+        if None in stamp:
+            return True
+        if entry.weights:
+            advice = "It is tried again once the file is replaced or taken away."
+            problem = replace(problem, detail=f"{problem.detail} {advice}")
+        self._rejected[entry.name], self._failed[entry.name] = Rejected(weights, stamp), problem
+        return True
+
+    def _admit(self, entry: ModelEntry, weights: Mapping[str, Path]) -> None:
+        self._weights[entry.name] = weights
+        self._failed.pop(entry.name, None)
+        self._unavailable.pop(entry.name, None)
+        self._rejected.pop(entry.name, None)
+        self.on_ready(entry)
+
+    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | Problem | Rejected | None]:
+        return [self._look_for(entry) for entry in entries]
+
+    def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | Problem | Rejected | None:
+        if missing := entry.missing_packages():
+            return Problem(
+                "model.unavailable", f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}"
+            )
+        found = self._source.find(entry) if entry.weights else {}
+        rejected = self._rejected.get(entry.name)
+        return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found
+
+    def download(self, name: str) -> Download:
+        """The running download of a model, started when there is none. Raises model.unknown, model.not_downloaded.
+
+        Weights that did not load are tried once more.
+        """
+        entry = self.entry(name)
+        if self._settings.local_files_only and entry.name in self._rejected:
+            self._admit(entry, self._rejected[entry.name].weights)
+        if self.is_ready(entry):
+            return Download(entry, entry.download_bytes, entry.download_bytes, finished=True)
+        if entry.name in self._downloads:
+            return self._downloads[entry.name]
+        if self._settings.local_files_only:
+            raise ProblemError("model.not_downloaded", self._how_to_get(entry))
+        download = self._downloads[entry.name] = Download(
+            entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
+        )
+        self._failed.pop(entry.name, None)
+        self._rejected.pop(entry.name, None)
+        download.task = asyncio.get_running_loop().create_task(self._fetch(download))
+        return download
+
+    async def _fetch(self, download: Download) -> None:
+        loop, entry = asyncio.get_running_loop(), download.entry
+        log = DownloadLog(entry)
+
+        def note(done: int, total: int | None) -> None:
+            download.done_bytes, download.total_bytes = done, total
+            log.arrived(done, total)
+            download.tell()
+
+        def report(done: int, total: int | None) -> None:
+            loop.call_soon_threadsafe(note, done, total)
+
+        try:
+            self._weights[entry.name] = await asyncio.to_thread(
+                self._source.download, entry, report, self._closing.is_set
+            )
+            log.ended(None)
+        except Exception as error:  # noqa: BLE001  whatever ended the download is shown where the model is listed
+            log.ended(error)
+            self._failed[entry.name] = download.problem = problem_of(error)
+        download.finished = True
+        del self._downloads[entry.name]
+        download.tell()
+        if download.problem is None:
+            self.on_ready(entry)
+
+    def close(self) -> None:
+        """Makes running downloads stop within a second; what they have is kept for a resume."""
+        self._closing.set()
+
+
+def stamp_of(weights: Mapping[str, Path]) -> Stamp:
+    """Changes when one of the files does."""
+    return tuple(_file_stamp(path) for _, path in sorted(weights.items()))
+
+
+def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def problem_reply(problem: Problem | None, request_id: str = "") -> ProblemReply | None:
+    """A problem as a part of another answer."""
+    return None if problem is None else ProblemReply.model_validate(problem.body(request_id))

@@ -1,0 +1,31 @@
+"""The library's weights, as the server asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from inpaint_models.registry import ModelEntry
+from inpaint_models.weights import DownloadProgress, Network, download, locate
+
+from ..settings import Settings
+from .manager import DownloadReport
+
+
+class LibraryWeights:
+    """`WeightsSource` over `inpaint_models.weights`."""
+
+    def __init__(self, settings: Settings, network: Network | None = None) -> None:
+        self._model_dir, self._network = settings.model_dir, network
+
+    def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
+        files = locate(entry, self._model_dir)
+        return files.paths if files.status == "ready" else None
+
+    def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
+        def listen(progress: DownloadProgress) -> None:
+            # Hashing counts from 0 again, and is too quick to be worth a second bar.
+            if progress.stage != "verifying":
+                report(progress.done_bytes, progress.total_bytes)
+
+        return download(entry, self._model_dir, progress=listen, cancelled=cancelled, network=self._network).paths

@@ -1,0 +1,1 @@
+"""Images and edits on disk, and results in the output folder."""

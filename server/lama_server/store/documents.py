@@ -1,0 +1,256 @@
+"""Photos and edits as routes see them: the store on disk and the codec worker behind one door.
+
+Pixels never pass through the web process: uploads are written to disk as they come, decoded by the codec worker into a
+raw array beside them, and read from there by whoever needs a part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import UploadFile
+
+from .. import codec
+from ..errors import ImageError
+from ..imaging.pictures import Overlay, Picture
+from ..problems import ProblemError
+from ..schemas.wire import EditRequest, RenderFormat, Run
+from ..settings import Limits, Settings
+from ..workers.messages import (
+    DecodeImage,
+    DecodeMask,
+    Filled,
+    ImageFacts,
+    MakePreview,
+    Rendered,
+    RenderImage,
+)
+from ..workers.supervisor import Supervisor
+from . import saving
+from .image_store import EditRecord, ImageStore, StoredEdit, StoredImage
+
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """How a fill came about."""
+
+    model: str
+    seed: int
+    ms: int
+    strategy: str
+
+
+class Documents:
+    """The photos and edits of one data folder."""
+
+    def __init__(self, settings: Settings, limits: Limits, worker: Supervisor) -> None:
+        self.root = settings.resolved_data_dir()
+        self.codec_limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
+        self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits)
+        self._settings, self._limits, self._worker = settings, limits, worker
+        self._pending = 0
+        self._decoding: dict[str, asyncio.Lock] = {}
+
+    # photos
+
+    async def add_image(self, chunks: AsyncIterator[bytes], name: str) -> StoredImage:
+        """Stores an upload as it comes and decodes it. Raises the image problems, server.temp_full, queue.full."""
+        self.check_room()
+        with self._store.receive() as upload:
+            async for chunk in chunks:
+                upload.write(chunk)
+            image = await asyncio.to_thread(upload.finish, name)
+        await self._decoded(image)
+        return image
+
+    async def add_file(self, path: Path) -> StoredImage:
+        """As `add_image`, for a file of this machine."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := file.read(COPY_BYTES):
+                    yield chunk
+
+        return await self.add_image(chunks(), path.name)
+
+    def image(self, image_id: str) -> StoredImage:
+        """Raises `ImageNotFound`."""
+        return self._store.get_image(image_id)
+
+    def original_bytes(self, image: StoredImage) -> int:
+        """Size of the uploaded file."""
+        return self._store.original_path(image.id).stat().st_size
+
+    def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
+        """Keeps a photo and its edits from being evicted."""
+        return self._store.hold(image.id)
+
+    async def picture(self, image: StoredImage, edits: Sequence[str]) -> Picture:
+        """The photo with edits over it, ready for a worker. Raises `EditNotFound`, and what decoding raises."""
+        pixels = await self._decoded(image)
+        overlays = tuple(Overlay(patch.path, patch.box) for patch in self._store.resolve(image.id, edits))
+        return Picture(self._store.original_path(image.id), pixels, image.info, overlays)
+
+    async def _decoded(self, image: StoredImage) -> Path:
+        """The decoded pixels, made again when they were dropped. An image that does not decode is removed."""
+        async with self._decoding.setdefault(image.id, asyncio.Lock()):
+            pixels = self._store.pixels_path(image.id)
+            if pixels is None:
+                pixels = self._store.pixels_target(image.id)
+                try:
+                    with self.hold(image):
+                        await self.in_codec(DecodeImage(self._store.original_path(image.id), pixels))
+                except ProblemError as error:
+                    if error.problem.code in _BAD_IMAGE:
+                        self._store.remove_image(image.id)
+                    raise
+                finally:
+                    self._decoding.pop(image.id, None)
+        return pixels
+
+    # edits
+
+    def edit(self, edit_id: str) -> StoredEdit:
+        """Raises `EditNotFound`."""
+        return self._store.get_edit(edit_id)
+
+    def patch_path(self, edit_id: str) -> Path:
+        """Raises `EditNotFound`."""
+        return self._store.patch_path(edit_id)
+
+    async def add_edit(
+        self, image: StoredImage, request: EditRequest, run: Run, filled: Filled, made: MadeBy
+    ) -> StoredEdit:
+        """Stores a finished edit. Raises `StoreFull`."""
+        asked = {
+            "mask": request.mask.model_dump(mode="json"),
+            "strategy": request.strategy,
+            "run": {"model": made.model, "params": dict(run.params), "seed": made.seed},
+            "made": {"ms": made.ms, "strategy": made.strategy},
+        }
+        record = EditRecord(image.id, tuple(request.parents), filled.box, asked)
+        return await asyncio.to_thread(self._store.add_edit, record, filled.png)
+
+    # pictures
+
+    async def render(
+        self, image: StoredImage, edits: Sequence[str], wanted: RenderFormat, quality: int | None
+    ) -> tuple[Path, Rendered]:
+        """(a temporary file, what it is). Raises queue.full."""
+        self.check_room()
+        with self.hold(image):
+            target = self.temporary()
+            return target, await self.render_to(target, await self.picture(image, edits), wanted, quality)
+
+    async def render_to(self, target: Path, picture: Picture, wanted: RenderFormat, quality: int | None) -> Rendered:
+        """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
+        if quality is None and wanted not in ("keep", picture.info.format):
+            quality = self._settings.quality
+        rendered: Rendered = await self.in_codec(
+            RenderImage(picture, wanted, quality, self._settings.strip_metadata, target)
+        )
+        return rendered
+
+    async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
+        """(a temporary file, what it is). Raises queue.full."""
+        self.check_room()
+        with self.hold(image):
+            target = self.temporary()
+            return target, await self.in_codec(MakePreview(await self.picture(image, ()), max_side, target))
+
+    async def save(self, picture: Picture, name: str, folder: Path) -> str:
+        """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
+        target = self.temporary()
+        try:
+            rendered = await self.render_to(target, picture, "keep", None)
+            data = await asyncio.to_thread(target.read_bytes)
+            return await asyncio.to_thread(saving.save_new, folder, Path(name).stem, rendered.suffix, data)
+        finally:
+            target.unlink(missing_ok=True)
+
+    def temporary(self) -> Path:
+        """A name for a temporary file on the store's disk; what a crash leaves there is swept by the store."""
+        return self.root / "tmp" / secrets.token_hex(16)
+
+    def workspace(self) -> Workspace:
+        """A private folder for a request that keeps nothing."""
+        folder = self.temporary()
+        folder.mkdir(mode=0o700)
+        return Workspace(self, folder)
+
+    async def in_codec(self, request: Any) -> Any:
+        """The codec worker's answer. Raises image problems."""
+        self._pending += 1
+        try:
+            return await self._worker.run(request, deadline_s=self._limits.codec_deadline_s)
+        finally:
+            self._pending -= 1
+
+    def check_room(self) -> None:
+        """Raises queue.full. Asked before work begins: what is under way, such as a save, is never turned away."""
+        if self._pending > self._limits.uploads_waiting:
+            raise ProblemError("queue.full", "Too many photos are being opened. Try again in a moment.", retry_after=2)
+
+
+class Workspace:
+    """A photo and a mask that are forgotten after one request."""
+
+    def __init__(self, documents: Documents, folder: Path) -> None:
+        self._documents, self._folder = documents, folder
+        self._source, self.pixels, self.mask = folder / "source", folder / "pixels.npy", folder / "mask.npy"
+        self._mask_source, self.target = folder / "mask", folder / "result"
+        self._picture: Picture | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """The photo as it is now; there is none before `put_image`."""
+        if self._picture is None:
+            raise RuntimeError("put_image comes first")
+        return self._picture
+
+    async def put_image(self, upload: UploadFile | bytes) -> None:
+        """Decodes the photo. Raises image problems, queue.full."""
+        self._documents.check_room()
+        await asyncio.to_thread(_write, upload, self._source)
+        facts: ImageFacts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        self._picture = Picture(self._source, self.pixels, facts.info)
+
+    async def put_mask(self, upload: UploadFile | bytes) -> None:
+        """Decodes the mask. Raises image problems, mask.size_mismatch."""
+        await asyncio.to_thread(_write, upload, self._mask_source)
+        info = self.picture.info
+        await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
+
+    async def apply(self, filled: Filled) -> None:
+        """Lays a patch over the photo."""
+        png = self._folder / "patch.png"
+        await asyncio.to_thread(png.write_bytes, filled.png)
+        self._picture = self.picture.with_overlay(Overlay(png, filled.box))
+
+    async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
+        """Encodes the picture to `target`."""
+        return await self._documents.render_to(self.target, self.picture, wanted, quality)
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_BAD_IMAGE = frozenset([ImageError.code, *(kind.code for kind in ImageError.__subclasses__())])
+
+
+def _write(upload: UploadFile | bytes, target: Path) -> None:
+    if isinstance(upload, bytes):
+        target.write_bytes(upload)
+        return
+    upload.file.seek(0)
+    with target.open("wb") as file:
+        shutil.copyfileobj(upload.file, file, COPY_BYTES)

@@ -1,0 +1,65 @@
+"""What the codec worker does: image files to arrays and back, at most one decoded photo at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import codec
+from ..codec.info import OUTPUTS
+from ..imaging.pictures import open_picture
+from ..imaging.pixel_files import write_pixels
+from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
+from .worker import JobContext
+
+
+class CodecHandler:
+    """Answers `DecodeImage`, `DecodeMask`, `RenderImage` and `MakePreview`."""
+
+    device = ""
+
+    def __init__(self, max_megapixels: int) -> None:
+        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000)
+
+    def handle(self, request: Any, context: JobContext) -> Any:
+        if isinstance(request, DecodeImage):
+            return self._decode(request)
+        if isinstance(request, DecodeMask):
+            return self._decode_mask(request)
+        if isinstance(request, RenderImage):
+            return self._render(request)
+        if isinstance(request, MakePreview):
+            return self._preview(request)
+        raise TypeError(f"The codec worker does not know {type(request).__name__}.")
+
+    def _decode(self, request: DecodeImage) -> ImageFacts:
+        decoded = codec.decode(request.source, self._limits)
+        write_pixels(request.pixels, decoded.pixels)
+        return ImageFacts(decoded.info)
+
+    def _decode_mask(self, request: DecodeMask) -> None:
+        mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height)
+        with request.mask.open("wb") as file:
+            np.save(file, mask, allow_pickle=False)
+
+    def _render(self, request: RenderImage) -> Rendered:
+        info = request.picture.info
+        data = codec.render(
+            request.picture.source,
+            open_picture(request.picture),
+            info,
+            format=request.format,
+            quality=request.quality,
+            strip_metadata=request.strip_metadata,
+        )
+        request.target.write_bytes(data)
+        target = codec.output_format(info, request.format)
+        return Rendered(target.media_type, target.suffix, len(data))
+
+    def _preview(self, request: MakePreview) -> Rendered:
+        metadata = codec.read_metadata(request.picture.source)
+        made = codec.preview(open_picture(request.picture), request.max_side, metadata)
+        request.target.write_bytes(made.data)
+        suffix = next(kind.suffix for kind in OUTPUTS.values() if kind.media_type == made.media_type)
+        return Rendered(made.media_type, suffix, len(made.data))

@@ -1,0 +1,214 @@
+"""What the engine worker does: keep models loaded within a budget, and fill holes with them.
+
+torch is imported by the models that need it, when they are loaded, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from inpaint_models import devices
+from inpaint_models.errors import OutOfMemory
+from inpaint_models.options import FillOptions
+from inpaint_models.pipeline.inpainter import Inpainter
+from inpaint_models.registry import LoadContext
+from inpaint_models.types import Box, Mask, Patch
+
+from .. import codec
+from ..imaging import masks
+from ..imaging.layers import LayeredPixels
+from ..imaging.pictures import open_picture
+from .messages import (
+    EngineChoice,
+    Filled,
+    FillHole,
+    LoadedModels,
+    LoadedModelsReport,
+    LoadEngine,
+    PreviewReport,
+    ProgressReport,
+)
+from .worker import JobContext
+
+PREVIEW_INTERVAL_S = 0.5
+PROGRESS_INTERVAL_S = 0.05
+WARM_UP_SIDE_PX = 64
+
+Result = TypeVar("Result")
+
+
+class ModelCache:
+    """Loaded models, least recently used first; together within the budget, unless one alone is larger."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._models: OrderedDict[tuple[str, str, str], Inpainter] = OrderedDict()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(key[0] for key in self._models)
+
+    def find(self, choice: EngineChoice) -> Inpainter | None:
+        """The model if it is loaded, which counts as a use of it."""
+        key = _key(choice)
+        if key in self._models:
+            self._models.move_to_end(key)
+        return self._models.get(key)
+
+    def add(self, choice: EngineChoice, load: Callable[[EngineChoice], Inpainter]) -> Inpainter:
+        """Loads the model; others make room before. Raises what `load` raises."""
+        self._make_room(choice.entry.memory_bytes)
+        model = self._models[_key(choice)] = load(choice)
+        return model
+
+    def discard(self, choice: EngineChoice) -> None:
+        """Forgets the model, if it is there."""
+        self._models.pop(_key(choice), None)
+
+    def drop_others(self, choice: EngineChoice) -> bool:
+        """Forgets every other model; whether there was one."""
+        others = [key for key in self._models if key != _key(choice)]
+        for key in others:
+            del self._models[key]
+        return bool(others)
+
+    def _make_room(self, needed_bytes: int) -> None:
+        while self._models and needed_bytes + self._held_bytes() > self._budget_bytes:
+            self._models.popitem(last=False)
+            devices.release_memory()
+
+    def _held_bytes(self) -> int:
+        return sum(model.entry.memory_bytes for model in self._models.values())
+
+
+def _key(choice: EngineChoice) -> tuple[str, str, str]:
+    return choice.entry.name, choice.device, choice.precision
+
+
+class EngineHandler:
+    """Answers `LoadEngine` and `FillHole`."""
+
+    def __init__(self, memory_budget_bytes: int, device: str) -> None:
+        self.device = device
+        self._cache = ModelCache(memory_budget_bytes)
+
+    def handle(self, request: Any, context: JobContext) -> Any:
+        if isinstance(request, LoadEngine):
+            self._model(request.choice, context)
+            return LoadedModels(self._cache.names)
+        if isinstance(request, FillHole):
+            return self._fill(request, context)
+        raise TypeError(f"The engine worker does not know {type(request).__name__}.")
+
+    def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
+        """The loaded model; while it is being loaded that is the stage, and afterwards the models it holds are told."""
+        if (loaded := self._cache.find(choice)) is not None:
+            return loaded
+        context.send(ProgressReport(context.number, "loading", 0, 1))
+
+        def load() -> Inpainter:
+            model = self._cache.add(choice, load_inpainter)
+            try:
+                warm_up(model, context)
+            except BaseException:
+                self._cache.discard(choice)  # a second try would build the model beside this one
+                raise
+            return model
+
+        try:
+            return self._with_room(choice, context, load)
+        finally:
+            context.send(LoadedModelsReport(context.number, self._cache.names))
+
+    def _with_room(self, choice: EngineChoice, context: JobContext, work: Callable[[], Result]) -> Result:
+        """Does the work; again without the other models where it ran out of memory beside them."""
+        try:
+            return work()
+        except OutOfMemory:
+            if not self._cache.drop_others(choice):
+                raise
+        # Outside of the except block, whose traceback holds on to what the first try had.
+        devices.release_memory()
+        context.send(LoadedModelsReport(context.number, self._cache.names))
+        return work()
+
+    def _fill(self, request: FillHole, context: JobContext) -> Filled:
+        began = time.monotonic()
+        source = open_picture(request.picture)
+        options = FillOptions(**request.options)
+        request.choice.entry.check_params(options.params)
+        mask = read_mask(request, source)
+        model = self._model(request.choice, context)
+        loaded = time.monotonic()
+        progress = Progress(context, wants_previews=request.preview)
+        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
+        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        return Filled(
+            png=png,
+            box=patch.box,
+            strategy=patch.strategy,
+            load_ms=1000 * (loaded - began),
+            fill_ms=1000 * (time.monotonic() - loaded),
+        )
+
+
+def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
+    """The mask of a request, from shapes or from a raster file."""
+    height, width = source.shape[:2]
+    if request.mask is None:
+        return masks.rasterise(request.shapes, width, height)
+    coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
+    return Mask(Box(0, 0, width, height), coverage)
+
+
+def load_inpainter(choice: EngineChoice) -> Inpainter:
+    context = LoadContext(
+        entry=choice.entry,
+        device=devices.device_for(choice.entry, choice.device),
+        precision=choice.precision,
+        weights=dict(choice.weights),
+        model_dir=choice.model_dir,
+    )
+    with devices.out_of_memory_errors(choice.entry.title):
+        return Inpainter(choice.entry, choice.entry.load(context), context.device)
+
+
+def warm_up(model: Inpainter, context: JobContext) -> None:
+    """One small fill, so that compiled code and kernels are there before somebody waits for them."""
+    side = WARM_UP_SIDE_PX
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    coverage = np.full((side // 4, side // 4), 255, np.uint8)
+    box = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
+
+    def progress(stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
+        context.check()
+
+    params: Mapping[str, Any] = {p.name: p.minimum for p in model.entry.parameters if p.name == "steps"}
+    model.patch(image, Mask(box, coverage), FillOptions(params=params), progress)
+
+
+class Progress:
+    """Hands an engine's progress on, not more often than anybody can see, and ends the fill when it is unwanted."""
+
+    def __init__(self, context: JobContext, *, wants_previews: bool) -> None:
+        self._context, self._wants_previews = context, wants_previews
+        self._stage, self._reported_s, self._previewed_s = "", 0.0, time.monotonic()
+
+    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
+        self._context.check()
+        now = time.monotonic()
+        if stage != self._stage or step >= total or now - self._reported_s >= PROGRESS_INTERVAL_S:
+            self._stage, self._reported_s = stage, now
+            self._context.send(ProgressReport(self._context.number, stage, step, total))
+        if self._wants_previews and preview is not None and now - self._previewed_s >= PREVIEW_INTERVAL_S:
+            self._send_preview(preview())
+            self._previewed_s = time.monotonic()
+
+    def _send_preview(self, patch: Patch) -> None:
+        made = codec.preview(patch.pixels, max(patch.box.width, patch.box.height))
+        self._context.send(PreviewReport(self._context.number, made.data, made.media_type, patch.box))

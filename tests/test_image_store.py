@@ -1,0 +1,337 @@
+"""The store of images and edits: nothing half, nothing lost, bounded."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_models.types import Box
+from lama_server import codec
+from lama_server.errors import EditNotFound, ImageError, ImageNotFound, StoreFull
+from lama_server.imaging.layers import LayeredPixels
+from lama_server.imaging.pixel_files import write_pixels
+from lama_server.store import image_store as documents
+from lama_server.store.image_store import EditRecord, ImageStore
+
+GENEROUS = 2**30
+
+
+def photo(seed: int = 0, side: int = 40) -> bytes:
+    out = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 4, 3), np.uint8)
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def record(image: str, *parents: str, box: Box = Box(2, 3, 7, 9)) -> EditRecord:  # noqa: B008
+    return EditRecord(image, parents, box, {"mask": {"shapes": []}, "run": {"model": "opencv", "seed": 1}})
+
+
+def patch(seed: int = 1, box: Box = Box(2, 3, 7, 9)) -> bytes:  # noqa: B008
+    return codec.encode_patch(np.random.default_rng(seed).integers(0, 256, (box.height, box.width, 3), np.uint8))
+
+
+def files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    return ImageStore(tmp_path / "store", GENEROUS)
+
+
+def decoded(store: ImageStore, image_id: str) -> Path:
+    """Does the codec worker's part."""
+    write_pixels(store.pixels_target(image_id), codec.decode(store.original_path(image_id)).pixels)
+    path = store.pixels_path(image_id)
+    assert path is not None
+    return path
+
+
+def test_an_image_is_named_by_its_bytes_and_kept_as_it_came(store: ImageStore) -> None:
+    data = photo()
+    image = store.add_image(data, "beach.png")
+    assert image.id == hashlib.sha256(data).hexdigest()
+    assert (image.name, image.info.width, image.info.height) == ("beach.png", 44, 40)
+    assert store.original_path(image.id).read_bytes() == data
+    assert store.get_image(image.id) == image
+
+
+def test_the_same_bytes_again_are_the_same_image_under_the_newest_name(store: ImageStore, tmp_path: Path) -> None:
+    first = store.add_image(photo(), "a.png")
+    before = files(tmp_path)
+    second = store.add_image([photo()[:100], photo()[100:]], "b.png")
+    assert (first.id, second.name) == (second.id, "b.png")
+    assert store.get_image(first.id).name == "b.png"
+    assert files(tmp_path) == before
+
+
+def test_a_refused_upload_leaves_nothing(store: ImageStore, tmp_path: Path) -> None:
+    before = files(tmp_path)
+    with pytest.raises(ImageError):
+        store.add_image(b"no picture", "x.png")
+    with store.receive() as upload:
+        upload.write(photo())
+    assert files(tmp_path) == before
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []
+
+
+def test_images_and_edits_survive_a_restart(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    first = store.add_edit(record(image.id), patch())
+    second = store.add_edit(record(image.id, first.id), patch(2))
+    again = ImageStore(tmp_path / "store", GENEROUS)
+    assert again.get_image(image.id) == image
+    assert again.get_edit(second.id) == second
+    assert again.get_edit(second.id).record.parents == (first.id,)
+    assert again.patch_path(first.id).read_bytes() == patch()
+
+
+def test_resolve_gives_exactly_the_asked_edits_in_the_asked_order(store: ImageStore) -> None:
+    image, other = store.add_image(photo(), "a.png"), store.add_image(photo(1), "b.png")
+    a, b = store.add_edit(record(image.id), patch()), store.add_edit(record(image.id), patch(2))
+    foreign = store.add_edit(record(other.id), patch())
+    assert [placed.path for placed in store.resolve(image.id, [b.id, a.id, b.id])] == [
+        store.patch_path(b.id),
+        store.patch_path(a.id),
+    ]
+    with pytest.raises(EditNotFound):
+        store.resolve(image.id, [a.id, foreign.id])
+    with pytest.raises(EditNotFound):
+        store.add_edit(record(image.id, foreign.id), patch())
+    with pytest.raises(ImageNotFound):
+        store.add_edit(record("0" * 64), patch())
+
+
+@pytest.mark.parametrize("bad", ["", "..", "../x", "A" * 64, "0" * 63, "0" * 64 + "\n", "0" * 32 + "/", "é" * 32])
+def test_an_id_that_is_not_hexadecimal_never_becomes_a_path(store: ImageStore, bad: str) -> None:
+    with pytest.raises(ImageNotFound):
+        store.get_image(bad)
+    for call in (store.get_edit, store.patch_path):
+        with pytest.raises(EditNotFound):
+            call(bad)
+
+
+def test_files_belong_to_the_owner_alone(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    store.add_edit(record(image.id), patch())
+    decoded(store, image.id)
+    for path in (tmp_path / "store").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_damaged_record_counts_as_absent_and_can_be_replaced(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    info = store.original_path(image.id).with_name("info.json")
+    for content in (b"", b"[]", b'{"name": "a.png"}', b'{"name": "a.png", "info": {}}', b"\xff"):
+        info.write_bytes(content)
+        with pytest.raises(ImageNotFound):
+            store.get_image(image.id)
+        assert store.add_image(photo(), "a.png") == image
+
+
+# --------------------------------------------------------------------------------------- the size cap
+
+
+def used_bytes(root: Path) -> int:
+    """What the store's cap counts."""
+    return sum(path.lstat().st_size for path in (root / "images").rglob("*") if path.is_file())
+
+
+def aged(path: Path, seconds: float) -> None:
+    stamp = time.time() - seconds
+    os.utime(path.with_name("info.json"), (stamp, stamp))
+
+
+def test_decoded_pixels_go_first_and_then_whole_images_that_were_used_longest_ago(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path, GENEROUS)
+    ids = [store.add_image(photo(seed), f"{seed}.png").id for seed in range(3)]
+    edits = [store.add_edit(record(image_id), patch()).id for image_id in ids]
+    for age, image_id in enumerate(ids):
+        decoded(store, image_id)
+        aged(store.original_path(image_id), 100 * (3 - age))
+    full, pixels = used_bytes(tmp_path), 40 * 44 * 3
+    roomy = ImageStore(tmp_path, full - pixels - 129)
+    assert [roomy.pixels_path(image_id) is None for image_id in ids] == [True, True, False]
+    for age, image_id in enumerate(ids):
+        aged(roomy.original_path(image_id), 100 * (3 - age))
+    tight = ImageStore(tmp_path, used_bytes(tmp_path) - pixels - 200)
+    with pytest.raises(ImageNotFound):
+        tight.get_image(ids[0])
+    with pytest.raises(EditNotFound):
+        tight.get_edit(edits[0])
+    assert tight.get_edit(edits[1]).record.image == ids[1]
+    assert tight.pixels_path(ids[2]) is None
+
+
+def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
+    store = ImageStore(tmp_path, 1)
+    image = store.add_image(photo(), "a.png")
+    decoded(store, image.id)
+    with store.hold(image.id):
+        store.add_edit(record(image.id), patch())
+        assert store.pixels_path(image.id) is not None
+    store.add_edit(record(image.id), patch())
+    assert store.pixels_path(image.id) is None, "pixels can be made again, so they may go"
+    assert store.get_image(image.id) == image
+    with pytest.raises(ImageNotFound):
+        ImageStore(tmp_path, 1).get_image(image.id)
+
+
+def test_an_image_that_does_not_decode_can_be_taken_away(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    edit = store.add_edit(record(image.id), patch())
+    store.remove_image(image.id)
+    with pytest.raises(ImageNotFound):
+        store.get_image(image.id)
+    with pytest.raises(EditNotFound):
+        store.get_edit(edit.id)
+    assert files(tmp_path) == set()
+
+
+# ------------------------------------------------------------------------------------ faults and races
+
+
+def test_leftovers_of_a_killed_process_are_swept_when_they_are_old(store: ImageStore, tmp_path: Path) -> None:
+    old, young = tmp_path / "store" / "tmp" / "old", tmp_path / "store" / "tmp" / "young"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "original").write_bytes(b"x")
+    os.utime(old, (1, 1))
+    ImageStore(tmp_path / "store", GENEROUS)
+    assert not old.exists()
+    assert young.exists()
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_disk_that_fills_up_is_reported_and_leaves_the_store_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    store = ImageStore(tmp_path, GENEROUS)
+    image = store.add_image(photo(), "a.png")
+    edit = store.add_edit(record(image.id), patch())
+    before = files(tmp_path)
+    fail_from(monkeypatch, call, number)
+    outcomes = []
+    for action in (lambda: store.add_image(photo(7), "b.png"), lambda: store.add_edit(record(image.id), patch(3))):
+        try:
+            action()
+            outcomes.append("done")
+        except StoreFull:
+            outcomes.append("full")
+    monkeypatch.undo()
+    again = ImageStore(tmp_path, GENEROUS)
+    assert again.get_edit(edit.id) == edit
+    if outcomes == ["full", "full"]:
+        assert files(tmp_path) == before
+    for path in tmp_path.glob("images/*/*"):
+        assert hashlib.sha256((path / "original").read_bytes()).hexdigest() == path.name
+        again.get_image(path.name)
+
+
+def fail_from(monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """From the n-th call on, `os.CALL` says that the disk is full."""
+    real, count = getattr(os, call), 0
+
+    def failing(*args: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count >= number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*args, **options)
+
+    monkeypatch.setattr(os, call, failing)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from lama_server.store.image_store import ImageStore
+sys.path.insert(0, sys.argv[2])
+from test_image_store import patch, photo, record
+store = ImageStore(Path(sys.argv[1]), 2**30)
+store.add_image(photo(10_000, 200), "first.png")
+print("ready", flush=True)
+for seed in range(10_000):
+    image = store.add_image(photo(seed, 200), "a.png")
+    store.add_edit(record(image.id), patch(seed))
+"""
+
+
+def test_killing_the_process_at_any_moment_leaves_only_whole_images_and_edits(tmp_path: Path) -> None:
+    paths = os.pathsep.join(path for path in sys.path if path)
+    for round_ in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        assert child.stdout is not None
+        with child.stdout:
+            assert child.stdout.readline() == b"ready\n"
+            time.sleep(0.01 + 0.03 * round_)
+            child.kill()
+            child.wait()
+    store = ImageStore(tmp_path, GENEROUS)
+    found = list(tmp_path.glob("images/*/*"))
+    assert found
+    for path in found:
+        assert hashlib.sha256((path / "original").read_bytes()).hexdigest() == path.name
+        assert codec.decode(path / "original").info == store.get_image(path.name).info
+        for edit in path.glob("edits/*"):
+            assert store.get_edit(edit.name).record.image == path.name
+            assert codec.decode_patch(store.patch_path(edit.name).read_bytes(), has_alpha=False).shape == (6, 5, 3)
+
+
+def test_many_threads_may_add_at_once(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
+    errors: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        try:
+            image = store.add_image(photo(seed % 3), f"{seed}.png")
+            store.add_edit(record(image.id), patch(seed))
+            write_pixels(store.pixels_target(image.id), codec.decode(store.original_path(image.id)).pixels)
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    for seed in range(3):
+        image = store.get_image(hashlib.sha256(photo(seed)).hexdigest())
+        assert store.pixels_path(image.id) is not None
+
+
+def test_from_upload_to_the_saved_file(store: ImageStore) -> None:
+    image = store.add_image(photo(), "a.png")
+    box = Box(2, 3, 7, 9)
+    edit = store.add_edit(record(image.id), patch(1, box))
+    source = codec.decode(store.original_path(image.id)).pixels
+    base = np.load(decoded(store, image.id), mmap_mode="r")
+    placed = store.resolve(image.id, [edit.id])
+    layers = [(p.box, lambda p=p: codec.decode_patch(p.path.read_bytes(), has_alpha=False)) for p in placed]
+    edited = LayeredPixels(base, layers)
+    result = codec.decode(codec.render(store.original_path(image.id), edited, image.info)).pixels
+    known = np.ones(source.shape[:2], bool)
+    known[box.slices] = False
+    assert np.array_equal(result[known], source[known])
+    assert np.array_equal(result[box.slices], codec.decode_patch(patch(1, box), has_alpha=False))
