@@ -119,11 +119,8 @@ def share_of_text(package: str) -> tuple[int, float]:
         source = path.read_text(encoding="utf-8")
         docs: set[int] = set()
         for node in ast.walk(ast.parse(source)):
-            if (
-                isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Constant)
-                and isinstance(node.value.value, str)
-            ):
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 docs |= set(range(value.lineno, (value.end_lineno or value.lineno) + 1))
         for number, line in enumerate(source.splitlines(), 1):
             total += bool(line.strip())
@@ -141,8 +138,10 @@ def main() -> None:
         height = max(floors(arrows).values()) + 1 if not cycles(arrows) else f"circle: {cycles(arrows)}"
         sys.stdout.write(
             f"{package}: {len(modules(package))} modules, {len(arrows)} rooms, "
-            f"{sum(map(len, arrows.values()))} arrows, {height} floors; fullest folder {fullest} with {folders[fullest]}; {len(long_functions(package))} long "
-            f"functions; {lines} lines, {100 * text:.0f} % of them comment or docstring\n"
+            f"{sum(map(len, arrows.values()))} arrows, "
+            f"{height} floors; fullest folder {fullest} with {folders[fullest]}; "
+            f"{len(long_functions(package))} long functions; "
+            f"{lines} lines, {100 * text:.0f} % of them comment or docstring\n"
         )
         for module in cycles(graph(package)):
             sys.stdout.write(f"  in a circle of imports: {module}\n")
