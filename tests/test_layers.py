@@ -21,7 +21,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("workers",),
         ("imaging",),
         ("codec",),
-        ("schemas", "problems"),
+        ("schemas",),
         ("errors", "exits", "settings", "lama_server"),
     ),
     "inpaint_models": (

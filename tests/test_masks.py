@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 
-from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeMismatch
+from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeWrong
 from lama_server.imaging.masks import box_of, from_raster, rasterise
 from lama_server.schemas.shapes import Shape
 
@@ -180,7 +180,7 @@ def test_a_bitmap_is_placed_and_thresholded() -> None:
     assert tuple(rasterise(shapes(item), 100, 80).box) == (12, 21, 15, 23)
     moved = {**item, "x": -3, "y": 77}
     assert tuple(rasterise(shapes(moved), 100, 80).box) == (0, 78, 2, 80)
-    with pytest.raises(MaskSizeMismatch):
+    with pytest.raises(MaskSizeWrong):
         rasterise(shapes({**item, "w": 9}), 100, 80)
     with pytest.raises(MaskBitmapInvalid):
         rasterise(shapes({**item, "png": "not base64!"}), 100, 80)
@@ -224,7 +224,7 @@ def test_a_raster_mask_is_trimmed_to_what_it_marks() -> None:
     Image.fromarray(picture).save(out, "PNG")
     mask = from_raster(out.getvalue(), 80, 60)
     assert tuple(mask.box) == (30, 10, 50, 20)
-    with pytest.raises(MaskSizeMismatch, match="Send a mask of the image's size"):
+    with pytest.raises(MaskSizeWrong, match="Send a mask of the image's size"):
         from_raster(out.getvalue(), 60, 80)
     out = io.BytesIO()
     Image.fromarray(picture * 0).save(out, "PNG")
