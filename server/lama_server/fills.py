@@ -27,6 +27,7 @@ from .engine.messages import (
 from .engine.queue import JobQueue, Ticket, shutting_down
 from .engine.supervisor import Listener, Supervisor
 from .library import Library, MadeBy, Workspace, overlay
+from .masks import check_bounds
 from .models_state import WEIGHTS_PROBLEMS, ModelShelf, problem_reply
 from .problems import Problem, ProblemError, problem_of
 from .schemas import (
@@ -100,6 +101,8 @@ class Fills:
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
         image = self._library.image(request.image)
+        shapes, info = request.mask.shapes, image.info
+        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._library.picture(image, request.parents)
         choices = tuple(self._shelf.choice(run.model) for run in request.runs)
         for choice, run in zip(choices, request.runs, strict=True):
