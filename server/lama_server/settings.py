@@ -330,6 +330,8 @@ class Limits:
     runs: int = 16
     parents: int = 1000
     shapes: int = 2000
+    bitmap_photos: int = 8
+    outline_rows: int = 64_000_000
     name_chars: int = 120
 
 
