@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lama_server.settings import Option, Settings, default_cache_dir, options, public_settings
+from lama_server.app import create_app
+from lama_server.exits import ExitCode, StartError
+from lama_server.http.access import TOKEN_VARIABLE, access_policy, with_token
+from lama_server.settings import Limits, Option, Settings, default_cache_dir, options, public_settings
+
+TOKEN = "the-right-token-of-this-file"
 
 
 def test_every_setting_has_its_option() -> None:
@@ -34,8 +39,10 @@ def test_defaults_keep_their_own_limits() -> None:
 
 
 def test_the_page_is_told_no_path_and_no_secret() -> None:
-    told = public_settings(Settings(token="secret", output_dir=Path("/private"), model_dir=Path("/models")))
-    assert not {"token", "output_dir", "model_dir", "data_dir", "input", "host", "allow_host"} & set(told)
+    settings = Settings(token=TOKEN, output_dir=Path("/private"), model_dir=Path("/models"))
+    told = public_settings(settings)
+    assert not {"token", "token_file", "output_dir", "model_dir", "data_dir", "input", "host", "allow_host"} & set(told)
+    assert TOKEN not in f"{settings}{access_policy(settings, Limits())}"
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,53 @@ def test_only_loopback_counts_as_this_machine(host: str, loopback: bool) -> None
 def test_the_cache_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     assert default_cache_dir({"XDG_CACHE_HOME": "/elsewhere"}.get) == Path("/elsewhere/lama-server")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "token", ["", " ", "auto", "short", "fifteen-letters", "x" * 513, "sixteen  letters", TOKEN + "\n"]
+)
+def test_p13_the_application_does_not_start_with_a_token_that_protects_nothing(host: str, token: str) -> None:
+    with pytest.raises(StartError, match=f"{len(token)} characters.*16 to 512 .*--token auto") as refused:
+        create_app(Settings(host=host, token=token, insecure_no_auth=True))
+    assert refused.value.code == ExitCode.USAGE
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("token", ["sixteen-letters!", "x" * 512, TOKEN])
+def test_p13_sixteen_characters_are_a_token(token: str) -> None:
+    assert access_policy(Settings(host="0.0.0.0", token=token), Limits()).token == token
+
+
+@pytest.mark.parametrize(
+    ("argument", "in_file", "variable", "found"),
+    [
+        (TOKEN, None, "of-the-environment", TOKEN),
+        (None, f"{TOKEN}\n", "of-the-environment", TOKEN),
+        (None, f"{TOKEN}\r\n", None, TOKEN),
+        (None, "", "of-the-environment", ""),
+        (None, None, "of-the-environment", "of-the-environment"),
+        (None, None, "", ""),
+        ("", None, "of-the-environment", ""),
+        (None, None, None, None),
+    ],
+)
+def test_p13_a_token_comes_from_the_option_the_file_or_the_environment_in_this_order(
+    tmp_path: Path, argument: str | None, in_file: str | None, variable: str | None, found: str | None
+) -> None:
+    file = None if in_file is None else tmp_path / "token"
+    if file is not None and in_file is not None:
+        file.write_bytes(in_file.encode())
+    environment = {"HOME": "/home"} if variable is None else {"HOME": "/home", TOKEN_VARIABLE: variable}
+    settings = with_token(Settings(token=argument, token_file=file), environment)
+    assert (settings.token, settings.token_file) == (found, None)
+    assert environment == {"HOME": "/home"}, "worker processes do not inherit it"
+
+
+def test_p13_an_application_made_with_a_token_file_is_not_open(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    assert access_policy(Settings(host="0.0.0.0", token_file=file), Limits()).token == TOKEN
+    file.write_text("\n")
+    with pytest.raises(StartError, match="0 characters"):
+        access_policy(Settings(token_file=file), Limits())

@@ -24,11 +24,22 @@ from lama_server.cli.main import COMMANDS
 from lama_server.cli.terminal import size_text
 from lama_server.errors import REGISTRY
 from lama_server.exits import ExitCode
+from lama_server.http.access import TOKEN_VARIABLE
+from lama_server.http.gate import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.common import EVERYWHERE
 from lama_server.settings import Limits, Option, Settings, options
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
+TOKEN_TEXT = f"""The token is that of `--token`, else the one in the file, else that of the environment variable
+`{TOKEN_VARIABLE}`; giving both options is an error. It has 16 to 512 ASCII characters without spaces. The address
+that is printed at start holds a token that `auto` made, never one that was given.
+
+After {WRONG_TOKENS_PER_MINUTE} wrong tokens from one address (IPv6: one /64 network) within a minute every token from
+there gets 429 `auth.rate_limited` with Retry-After, the right one too, so that a guess is not confirmed. Other
+addresses are not slowed down. Behind a reverse proxy all clients have the proxy's address. Browsers that are signed in
+go on: their cookie holds a random value that is good until the server stops."""
+
 NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
 
 
@@ -86,6 +97,8 @@ def configuration() -> str:
     lines = [NOTE, "", "# Configuration", "", "`lama-server` takes its settings from the command line.", ""]
     group = ""
     for _, option, default in options():
+        if option.group != group and group == "Access":
+            lines += [TOKEN_TEXT, ""]
         if option.group != group:
             group = option.group
             lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]

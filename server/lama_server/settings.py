@@ -154,12 +154,26 @@ class Settings:
     )
     token: str | None = field(
         default=None,
+        repr=False,
         metadata={
             "option": Option(
                 ("--token",),
                 "text",
-                "Require this token. auto makes one and prints it once.",
+                "Require this token of at least 16 characters. auto makes one and prints it once. Other users of this "
+                "computer see a VALUE in the list of processes; a file or the variable LAMA_SERVER_TOKEN hides it.",
                 "VALUE",
+                group="Access",
+            )
+        },
+    )
+    token_file: Path | None = field(
+        default=None,
+        metadata={
+            "option": Option(
+                ("--token-file",),
+                "path",
+                "Require the token in this file, which nobody else should be able to read (chmod 600).",
+                "FILE",
                 group="Access",
             )
         },
@@ -330,6 +344,8 @@ class Limits:
     runs: int = 16
     parents: int = 1000
     shapes: int = 2000
+    bitmap_photos: int = 8
+    outline_rows: int = 64_000_000
     name_chars: int = 120
 
 

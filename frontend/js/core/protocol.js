@@ -153,8 +153,7 @@ const HINTS = {
   "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
   "save.disk_full": "Free some space. Your result is still here: use Download.",
   "save.failed": "Your result is still here: use Download.",
-  "auth.required": "Open the link that the server printed when it started.",
-  "auth.invalid": "Open the link that the server printed when it started.",
+  "auth.required": "Reload the page and enter the server's token.",
 };
 
 /** @param {unknown} error @returns {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} */

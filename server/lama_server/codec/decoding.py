@@ -19,6 +19,9 @@ from .source import Bytes, opened
 HOLE_THRESHOLD = 128
 """Luminance of a mask, out of 255, from which a pixel counts as painted."""
 
+_BAND_PX = 1 << 18
+"""Pixels of a mask whose luminance is computed at a time."""
+
 
 def decode(source: bytes | Path, limits: Limits | None = None) -> Decoded:
     """The whole picture as a viewer shows it, checked byte by byte where the format allows it.
@@ -50,7 +53,12 @@ def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = No
         )
     pixels = decode(data, limits).pixels
     threshold = HOLE_THRESHOLD * 257 if pixels.dtype == np.uint16 else HOLE_THRESHOLD
-    return np.where(png.to_grey(pixels[..., :3])[..., 0] >= threshold, np.uint8(255), np.uint8(0))
+    mask = np.empty((height, width), np.uint8)
+    rows = max(1, _BAND_PX // width)
+    for y0 in range(0, height, rows):
+        grey = png.to_grey(pixels[y0 : y0 + rows, :, :3])[..., 0]
+        np.multiply(grey >= threshold, np.uint8(255), out=mask[y0 : y0 + rows])
+    return mask
 
 
 def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:

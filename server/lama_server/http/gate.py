@@ -13,13 +13,14 @@ import hmac
 import ipaddress
 import json
 import logging
+import math
 import re
+import secrets
 import time
 import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from .. import errors
@@ -49,6 +50,8 @@ OPEN_PATHS = frozenset({"/healthz", "/session.js", "/api/v1/session"})
 """What may be had without a token: how to hand one in, and whether the process is up."""
 
 WRONG_TOKENS_PER_MINUTE = 10
+LIMITED_ADDRESSES = 4096
+"""Client addresses whose wrong tokens are remembered; the one that failed longest ago is forgotten first."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::(?P<port>[0-9]{1,5}))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -65,13 +68,13 @@ class Policy:
     allow_hosts   further host names, lower case
     cors_origins  foreign origins that pass, as exact (scheme, host, port)
     token         asked of everybody when not None
-    cookie_name   cookie that carries the token; names the port, because cookies are shared between ports
+    cookie_name   cookie of a signed-in browser; names the port, because cookies are shared between ports
     """
 
     loopback: bool = True
     allow_hosts: frozenset[str] = frozenset()
     cors_origins: frozenset[tuple[str, str, int]] = frozenset()
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     cookie_name: str = "lama_session"
     limits: Limits = field(default_factory=Limits)
 
@@ -201,37 +204,61 @@ def default_port(scheme: str) -> int:
 
 
 class TokenGuard:
-    """Compares tokens in constant time and slows guessing down."""
+    """Compares tokens in constant time and slows guessing down.
+
+    From an address with too many wrong tokens the right one is refused as well until the minute has passed, so that a
+    guess is never confirmed faster than the limit says. Browsers that are signed in go on: their cookie holds
+    `session`, a random value of this start, which cannot be guessed and tells nothing about the token.
+    """
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
+        self.session = secrets.token_urlsafe(32)
         self._policy, self._clock = policy, clock
-        self._failures: deque[float] = deque(maxlen=WRONG_TOKENS_PER_MINUTE)
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def check(self, head: Head) -> None:
-        """Raises `AuthRequired`, `AuthInvalid`, `AuthRateLimited` unless the request carries the token."""
+    def check(self, head: Head, scope: Mapping[str, Any]) -> None:
+        """Raises `AuthRequired`, `AuthInvalid`, `AuthRateLimited` unless the head has the token or the cookie."""
         if self._policy.token is None or head.path in OPEN_PATHS:
             return
-        given = bearer_token(head) or cookie_value(head, self._policy.cookie_name)
-        if given is None:
+        if (given := bearer_token(head)) is not None:
+            self.compare(given, scope)
+        elif not hmac.compare_digest(cookie_value(head, self._policy.cookie_name).encode(), self.session.encode()):
             raise errors.AuthRequired(
-                "This server asks for its token: send Authorization: Bearer TOKEN, or open the address it printed.",
+                "This server asks for its token: send Authorization: Bearer TOKEN, or enter it on the page.",
                 headers=(("www-authenticate", "Bearer"),),
             )
-        self.compare(given)
 
-    def compare(self, given: str) -> None:
+    def compare(self, given: str, scope: Mapping[str, Any]) -> None:
         """Raises `AuthInvalid` or `AuthRateLimited` unless `given` is the token."""
-        token = self._policy.token
-        if token is None or hmac.compare_digest(given.encode(), token.encode()):
+        if self._policy.token is None:
             return
-        now = self._clock()
-        if len(self._failures) == WRONG_TOKENS_PER_MINUTE and now - self._failures[0] < 60:
+        address, now = client_address(scope), self._clock()
+        failures = self._failures.get(address, deque(maxlen=WRONG_TOKENS_PER_MINUTE))
+        if len(failures) == WRONG_TOKENS_PER_MINUTE and (wait_s := failures[0] + 60 - now) > 0:
             raise errors.AuthRateLimited(
-                "Too many wrong tokens came in the last minute.",
-                retry_after=max(1, int(60 - (now - self._failures[0]))),
+                "Too many wrong tokens came from this address in the last minute. Even the right one has to wait.",
+                retry_after=math.ceil(wait_s),
             )
-        self._failures.append(now)
+        if hmac.compare_digest(given.encode(), self._policy.token.encode()):
+            return
+        failures.append(now)
+        self._failures[address] = failures
+        self._failures.move_to_end(address)
+        if len(self._failures) > LIMITED_ADDRESSES:
+            self._failures.popitem(last=False)
         raise errors.AuthInvalid("The token is wrong.", headers=(("www-authenticate", "Bearer"),))
+
+
+def client_address(scope: Mapping[str, Any]) -> str:
+    """Whom wrong tokens are counted for: an IPv4 address, or the /64 network that an IPv6 host can move about in."""
+    client = str((scope.get("client") or ("",))[0])
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or int(address) >> 64)
 
 
 def bearer_token(head: Head) -> str | None:
@@ -239,14 +266,10 @@ def bearer_token(head: Head) -> str | None:
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 
-def cookie_value(head: Head, name: str) -> str | None:
-    jar: SimpleCookie = SimpleCookie()
-    for header in head.all(b"cookie"):
-        try:
-            jar.load(header)
-        except CookieError:
-            continue
-    return jar[name].value if name in jar else None
+def cookie_value(head: Head, name: str) -> str:
+    """The cookie's value, "" without it. Cookies of other programs on this host may have any form."""
+    pairs = (pair.strip().partition("=") for header in head.all(b"cookie") for pair in header.split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def body_limit(head: Head, limits: Limits) -> int:
@@ -353,7 +376,7 @@ class Gate:
         own = check_host(head, self.policy)
         foreign = check_origin(head, own, self.policy)
         if foreign is None or not is_preflight(head):
-            self.guard.check(head)
+            self.guard.check(head, scope)
         return foreign
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..imaging.masks import check_bounds
 from ..imaging.pictures import Overlay, Picture
 from ..model_manager.manager import ModelManager, problem_reply
 from ..schemas.wire import (
@@ -101,6 +102,8 @@ class JobRunner:
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
+        shapes, info = request.mask.shapes, image.info
+        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
         choices = tuple(self._manager.choice(run.model) for run in request.runs)
         for choice, run in zip(choices, request.runs, strict=True):

@@ -58,7 +58,7 @@ class Services:
         self.engine = Supervisor(
             "engine",
             ENGINE_HANDLER,
-            (settings.memory_budget * 2**20, settings.device),
+            (settings.memory_budget * 2**20, settings.device, settings.max_megapixels),
             cancel_grace_s=grace,
             backoff_s=self.limits.backoff_s,
         )

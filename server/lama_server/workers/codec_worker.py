@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class CodecHandler:
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
-        mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height)
+        limits = replace(self._limits, min_side=1)
+        mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height, limits)
         with request.mask.open("wb") as file:
             np.save(file, mask, allow_pickle=False)
 

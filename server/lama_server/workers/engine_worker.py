@@ -93,8 +93,9 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 class EngineHandler:
     """Answers `LoadEngine` and `FillHole`."""
 
-    def __init__(self, memory_budget_bytes: int, device: str) -> None:
+    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
+        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
     def handle(self, request: Any, context: JobContext) -> Any:
@@ -142,7 +143,7 @@ class EngineHandler:
         source = open_picture(request.picture)
         options = FillOptions(**request.options)
         request.choice.entry.check_params(options.params)
-        mask = read_mask(request, source)
+        mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
@@ -157,11 +158,11 @@ class EngineHandler:
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
-    """The mask of a request, from shapes or from a raster file."""
+def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None], limits: codec.Limits) -> Mask:
+    """The mask of a request, from shapes or from a raster file. Raises what `check` raises."""
     height, width = source.shape[:2]
     if request.mask is None:
-        return masks.rasterise(request.shapes, width, height)
+        return masks.rasterise(request.shapes, width, height, check, limits)
     coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
     return Mask(Box(0, 0, width, height), coverage)
 
