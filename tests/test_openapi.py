@@ -22,7 +22,7 @@ def document(server: RunningServer) -> dict[str, Any]:
     return dict(server.ask("GET", "/openapi.json").json)
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "api.md"])
+@pytest.mark.parametrize("name", pages())
 def test_the_reference_pages_are_current(name: str) -> None:
     """Run `make docs` when this fails."""
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]

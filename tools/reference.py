@@ -28,6 +28,7 @@ from lama_server.http.access import TOKEN_VARIABLE
 from lama_server.http.gate import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.common import EVERYWHERE
 from lama_server.settings import Limits, Option, Settings, options
+from tools import house
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
@@ -45,15 +46,19 @@ NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
 
 def pages() -> dict[str, str]:
     """File name -> content of every page that is made from the code."""
-    return {"configuration.md": configuration(), "api.md": api(), "models.md": models()}
+    return {
+        "configuration.md": configuration(),
+        "api.md": api(),
+        "models.md": _with_part("models.md", _models_table()),
+        "architecture.md": _with_part("architecture.md", house.tree()),
+    }
 
 
-def models() -> str:
-    """The page as it is, with a fresh table of all models between its marks."""
-    page = (DOCS / "models.md").read_text(encoding="utf-8")
-    before, rest = page.split(TABLE_BEGIN)
+def _with_part(name: str, part: str) -> str:
+    """The page as it is, with a fresh part between its marks."""
+    before, rest = (DOCS / name).read_text(encoding="utf-8").split(TABLE_BEGIN)
     _, after = rest.split(TABLE_END)
-    return f"{before}{TABLE_BEGIN}\n{_models_table()}\n{TABLE_END}{after}"
+    return f"{before}{TABLE_BEGIN}\n{part}\n{TABLE_END}{after}"
 
 
 def _models_table() -> str:
