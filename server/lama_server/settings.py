@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
+
+from inpaint_models.folders import default_cache_dir
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -357,13 +356,3 @@ def options() -> tuple[tuple[str, Option, Any], ...]:
 def public_settings(settings: Settings) -> dict[str, Any]:
     """What /api/v1/config may show: no path, no address, no secret."""
     return {name: getattr(settings, name) for name, option, _ in options() if option.public}
-
-
-def default_cache_dir(environment: Callable[[str], str | None] = os.environ.get) -> Path:
-    """The platform's per-user cache folder of this application."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "lama-server"
-    if sys.platform == "win32":
-        return Path(environment("LOCALAPPDATA") or home / "AppData" / "Local") / "lama-server" / "Cache"
-    return Path(environment("XDG_CACHE_HOME") or home / ".cache") / "lama-server"
