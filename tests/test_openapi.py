@@ -44,6 +44,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("post", "/api/v1/edits"),
         ("get", "/api/v1/edits/{edit}"),
         ("delete", "/api/v1/edits/{job}"),
+        ("get", "/api/v1/edits/{edit}/patches/{index}.png"),
         ("get", "/api/v1/edits/{edit}/patch.png"),
         ("get", "/api/v1/previews/{name}"),
         ("post", "/api/v1/inpaint"),

@@ -30,10 +30,8 @@ from .routes.common import request_id
 from .schemas import wire as schemas
 from .settings import Limits, Settings
 
-WIRE_TYPES: tuple[type[BaseModel], ...] = (
-    schemas.EditRequest,
-    schemas.OneShotParams,
-    schemas.SessionRequest,
+READ_TYPES: tuple[type[BaseModel], ...] = (schemas.EditRequest, schemas.OneShotParams, schemas.SessionRequest)
+WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     schemas.DownloadEvent,
     schemas.QueuedEvent,
     schemas.ProgressEvent,
@@ -139,7 +137,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         components: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
         _, generated = models_json_schema(
-            [(model, "validation") for model in WIRE_TYPES], ref_template="#/components/schemas/{model}"
+            [
+                *((model, "validation") for model in READ_TYPES),
+                *((model, "serialization") for model in WRITTEN_TYPES),
+            ],
+            ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
         components["EditEvent"] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
 from ..imaging.masks import check_bounds
-from ..imaging.pictures import Overlay, Picture
+from ..imaging.pictures import Picture
 from ..model_manager.manager import ModelManager, problem_reply
 from ..schemas.wire import (
     SEED_LIMIT,
@@ -189,7 +189,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, run, filled, made)
-        shown = plan.picture.with_overlay(Overlay(self._documents.patch_path(edit.id), edit.record.box))
+        shown = plan.picture.with_overlays(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -200,7 +200,7 @@ class JobRunner:
             ms=ms,
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
-            patch=patch_reply(edit),
+            patches=patch_replies(edit),
         )
         return result, shown
 
@@ -258,8 +258,11 @@ class JobRunner:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
-def patch_reply(edit: StoredEdit) -> PatchReply:
-    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
+def patch_replies(edit: StoredEdit) -> list[PatchReply]:
+    return [
+        PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
+        for index, box in enumerate(edit.record.boxes)
+    ]
 
 
 def _options(

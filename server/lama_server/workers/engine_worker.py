@@ -26,6 +26,7 @@ from ..imaging.pictures import open_picture
 from .messages import (
     EngineChoice,
     Filled,
+    FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
@@ -147,12 +148,11 @@ class EngineHandler:
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
-        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        patches = self._with_room(request.choice, context, lambda: [model.patch(source, mask, options, progress)])
+        metadata = codec.read_metadata(request.picture.source)
         return Filled(
-            png=png,
-            box=patch.box,
-            strategy=patch.strategy,
+            patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
+            strategy=patches[0].strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
