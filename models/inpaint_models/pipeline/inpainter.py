@@ -33,7 +33,7 @@ from . import plan as geometry
 class Inpainter:
     """A loaded model with everything around it. Holds no state: safe to use from one thread at a time.
 
-    device  "cpu", "cuda" or "mps": where the engine computes, whose memory a fill must fit into
+    device  "cpu", "cuda", "cuda:1" or "mps": where the engine computes, whose memory a fill must fit into
     """
 
     entry: ModelEntry
