@@ -159,7 +159,7 @@ class Strategy:
 class LoadContext:
     """What a loader gets.
 
-    device     "cpu", "cuda" or "mps"; already chosen
+    device     "cpu", "cuda", "cuda:1" or "mps"; already chosen
     precision  "auto", "float32", "bfloat16" or "float16"
     weights    a verified file for each `WeightsFile.name` of the entry, or of one of its alternative sets
     model_dir  keeps safetensors copies of checkpoints in other forms; None keeps none

@@ -14,7 +14,6 @@ from typing import Any, Literal, cast
 
 from inpaint_models.folders import default_cache_dir
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -58,14 +57,31 @@ class Settings:
             )
         },
     )
-    device: Device = field(
+    device: str = field(
         default="auto",
         metadata={
             "option": Option(
                 ("--device",),
                 "text",
-                "Where networks run. auto: a GPU when there is one.",
-                choices=("auto", "cpu", "cuda", "mps"),
+                "Where networks run: auto (a GPU when there is one), cpu, cuda, cuda:1, mps; or several, as in "
+                "cuda:0,cuda:1, with a worker process for each.",
+                "DEVICE",
+                public=True,
+                group="Model",
+            )
+        },
+    )
+    workers: int = field(
+        default=1,
+        metadata={
+            "option": Option(
+                ("--workers",),
+                "int",
+                "Worker processes for each device: so many fills run at once. They share the processors and the "
+                "memory budget.",
+                "N",
+                minimum=1,
+                maximum=64,
                 public=True,
                 group="Model",
             )
@@ -114,7 +130,7 @@ class Settings:
             "option": Option(
                 ("--memory-budget",),
                 "int",
-                "MiB that loaded models may take together; the least recently used one is dropped first.",
+                "MiB that loaded models may take on each device; the least recently used one is dropped first.",
                 "MIB",
                 minimum=64,
                 maximum=1_048_576,
@@ -301,6 +317,11 @@ class Settings:
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that --device names."""
+        return tuple(name.strip() for name in self.device.split(","))
 
     @property
     def is_loopback(self) -> bool:
