@@ -19,7 +19,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from lama_server import codec
 from lama_server.codec import exif, png
 from lama_server.codec.decoding import oriented
-from lama_server.errors import MaskSizeMismatch
+from lama_server.errors import MaskSizeWrong
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" note="caf\xc3\xa9"/></x:xmpmeta>'
@@ -519,7 +519,7 @@ def test_a_mask_is_decoded_in_memory_like_a_photo() -> None:
 
 def test_a_mask_of_another_size_is_refused_on_its_header() -> None:
     cut = saved(noise(40, 50), "PNG")[:60]
-    with pytest.raises(MaskSizeMismatch, match="50x40 but the image is 50x41"):
+    with pytest.raises(MaskSizeWrong, match="50x40 but the image is 50x41"):
         codec.decode_mask(cut, 50, 41)
 
 

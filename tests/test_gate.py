@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lama_server.errors import ApiError
 from lama_server.http.gate import LIMITED_ADDRESSES, Gate, Message, Policy, TokenGuard
-from lama_server.problems import ProblemError
 from lama_server.settings import Limits
 
 LOOPBACK = Policy()
@@ -335,7 +335,7 @@ def test_p13_the_memory_of_wrong_tokens_is_bounded() -> None:
     door.guess(10, "10.0.0.1")
     door.guess(10, "10.0.0.2")
     for number in range(LIMITED_ADDRESSES - 1):
-        with pytest.raises(ProblemError):
+        with pytest.raises(ApiError):
             door.guard.compare(
                 "wrong", {"client": (f"10.{1 + number // 65536}.{number // 256 % 256}.{number % 256}", 1)}
             )

@@ -17,10 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from inpaint_models.errors import Cancelled
 from lama_server import codec
-from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeMismatch, TooManyPixels
+from lama_server.errors import ApiError, ImageError, Limit, MaskBitmapInvalid, MaskEmpty, MaskSizeWrong, TooManyPixels
 from lama_server.imaging import masks
 from lama_server.imaging.masks import box_of, check_bounds, from_raster, rasterise
-from lama_server.problems import ProblemError
 from lama_server.schemas.shapes import Shape
 from lama_server.settings import Limits
 
@@ -191,7 +190,7 @@ def test_a_bitmap_is_placed_and_thresholded() -> None:
     assert tuple(rasterise(shapes(item), 100, 80).box) == (12, 21, 15, 23)
     moved = {**item, "x": -3, "y": 77}
     assert tuple(rasterise(shapes(moved), 100, 80).box) == (0, 78, 2, 80)
-    with pytest.raises(MaskSizeMismatch):
+    with pytest.raises(MaskSizeWrong):
         rasterise(shapes({**item, "w": 9}), 100, 80)
     with pytest.raises(MaskBitmapInvalid):
         rasterise(shapes({**item, "png": "not base64!"}), 100, 80)
@@ -328,10 +327,10 @@ def test_rasterising_ends_when_it_is_unwanted(items: list[dict[str, Any]]) -> No
 
 
 def refused(items: list[dict[str, Any]], width: int, height: int) -> Any:
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(ApiError) as caught:
         check_bounds(shapes(*items), width, height, Limits())
-    assert caught.value.problem.code == "param.out_of_range"
-    return caught.value.problem
+    assert caught.value.code == "param.out_of_range"
+    return caught.value
 
 
 def claimed(w: int, h: int, op: str = "add") -> dict[str, Any]:
@@ -355,7 +354,7 @@ def test_bitmaps_together_are_bounded_by_the_photo() -> None:
     check_bounds(shapes(*[claimed(64, 48)] * photos), 64, 48, Limits())
     problem = refused([*[claimed(64, 48)] * photos, claimed(32, 24, "sub")], 64, 48)
     assert problem.pointer == "/mask/shapes"
-    assert problem.limit == {"name": "bitmap_photos", "value": photos, "actual": photos + 0.2, "flag": None}
+    assert problem.limit == Limit("bitmap_photos", photos, photos + 0.2)
 
 
 def test_a_day_of_painting_is_within_the_bounds_and_a_scribble_made_to_take_long_is_not() -> None:
@@ -365,8 +364,8 @@ def test_a_day_of_painting_is_within_the_bounds_and_a_scribble_made_to_take_long
     zigzag = [(4.0 * (i % 1000), 6000.0 * (i % 2)) for i in range(12_000)]
     for item in (stroke(zigzag, 2), stroke(zigzag, 2, "sub"), poly(zigzag)):
         problem = refused([item], 8000, 6000)
-        assert problem.limit["name"] == "outline_rows"
-        assert problem.limit["actual"] >= 6000 * 11_999
+        assert problem.limit.name == "outline_rows"
+        assert problem.limit.actual >= 6000 * 11_999
     check_bounds(shapes(stroke([(x, y - 7000) for x, y in zigzag], 2)), 8000, 6000, Limits())
 
 
@@ -377,7 +376,7 @@ def test_a_raster_mask_is_trimmed_to_what_it_marks() -> None:
     Image.fromarray(picture).save(out, "PNG")
     mask = from_raster(out.getvalue(), 80, 60)
     assert tuple(mask.box) == (30, 10, 50, 20)
-    with pytest.raises(MaskSizeMismatch, match="Send a mask of the image's size"):
+    with pytest.raises(MaskSizeWrong, match="Send a mask of the image's size"):
         from_raster(out.getvalue(), 60, 80)
     out = io.BytesIO()
     Image.fromarray(picture * 0).save(out, "PNG")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tools.reference import DOCS, pages
 
 from fake_engines import photo
-from lama_server.problems import REGISTRY
+from lama_server.errors import REGISTRY
 from lama_server.schemas import wire as schemas
 from serving import RunningServer, edit_request, misbehaving
 

@@ -16,9 +16,9 @@ from fake_engines import ENTRIES, entry, photo
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
+from lama_server.errors import ApiError
 from lama_server.jobs.queue import JobQueue
 from lama_server.model_manager.manager import DownloadReport
-from lama_server.problems import ProblemError
 from lama_server.settings import Settings
 from serving import RunningServer, edit_request, encode
 
@@ -313,5 +313,5 @@ def test_a_ticket_that_is_still_uploading_holds_nobody_up() -> None:
     queue.line_up(uploading)
     assert queue.position(uploading) == 1
     queue.reserve()
-    with pytest.raises(ProblemError, match="waiting already"):
+    with pytest.raises(ApiError, match="waiting already"):
         queue.reserve()

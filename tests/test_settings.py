@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from inpaint_models.folders import default_model_dir
 from lama_server.app import create_app
 from lama_server.exits import ExitCode, StartError
 from lama_server.http.access import TOKEN_VARIABLE, access_policy, with_token
-from lama_server.settings import Limits, Settings, default_cache_dir, public_settings, table
+from lama_server.settings import Limits, Settings, public_settings, table
 
 TOKEN = "the-right-token-of-this-file"
 
@@ -62,9 +63,10 @@ def test_only_loopback_counts_as_this_machine(host: str, loopback: bool) -> None
     assert Settings(host=host).is_loopback is loopback
 
 
-def test_the_cache_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    assert default_cache_dir({"XDG_CACHE_HOME": "/elsewhere"}.get) == Path("/elsewhere/lama-server")
+def test_documents_and_weights_lie_in_one_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("inpaint_models.folders.user_cache_path", lambda name, **_: tmp_path / name)
+    assert Settings().resolved_data_dir() == tmp_path / "lama-server/documents"
+    assert default_model_dir() == tmp_path / "lama-server/models"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

@@ -23,10 +23,10 @@ from inpaint_models.registry import Strategy
 from lama_server.app import create_app
 from lama_server.cli.main import COMMANDS
 from lama_server.cli.terminal import size_text
+from lama_server.errors import REGISTRY
 from lama_server.exits import ExitCode
 from lama_server.http.access import TOKEN_VARIABLE
 from lama_server.http.gate import WRONG_TOKENS_PER_MINUTE
-from lama_server.problems import REGISTRY
 from lama_server.routes.common import EVERYWHERE
 from lama_server.settings import Limits, Setting, Settings, table
 
@@ -132,7 +132,7 @@ def api() -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             lines += _operation(path, method, operation)
-    lines += ["Any address may also answer with " + ", ".join(f"`{code}`" for code in EVERYWHERE) + ".", ""]
+    lines += ["Any address may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
     lines += ["## Types", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         lines += _type(name, schema)
@@ -161,7 +161,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
         yield f"- answer `{media}`: {_shape(content.get('schema', {}))}"
     yield from (f"- {status}: {text}" for status, text in _successes(operation))
     codes = [code for answer in operation["responses"].values() for code in _CODE.findall(answer["description"])]
-    yield f"- errors: {', '.join(f'`{code}`' for code in codes if code in REGISTRY and code not in EVERYWHERE)}"
+    known = REGISTRY.keys() - {kind.code for kind in EVERYWHERE}
+    yield f"- errors: {', '.join(f'`{code}`' for code in codes if code in known)}"
     yield ""
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import ipaddress
-import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from inpaint_models.folders import default_cache_dir
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -259,13 +258,3 @@ def _setting(name: str, hint: Any, default: Any) -> Setting:
 def public_settings(settings: Settings) -> dict[str, Any]:
     """What /api/v1/config may show: no path, no address, no secret."""
     return {row.name: getattr(settings, row.name) for row in table() if row.option.public}
-
-
-def default_cache_dir(environment: Callable[[str], str | None] = os.environ.get) -> Path:
-    """The platform's per-user cache folder of this application."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "lama-server"
-    if sys.platform == "win32":
-        return Path(environment("LOCALAPPDATA") or home / "AppData" / "Local") / "lama-server" / "Cache"
-    return Path(environment("XDG_CACHE_HOME") or home / ".cache") / "lama-server"

@@ -16,7 +16,7 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 
 from .. import codec
-from ..errors import BatchInvalid, LamaServerError, MaskEmpty, SaveError
+from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
 from ..imaging.layers import LayeredPixels
 from ..store import saving
@@ -158,7 +158,7 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
             outcome, result = _process(job, inpainter, options, writer)
         except (SaveError, Cancelled):
             raise
-        except (LamaServerError, ModelError) as error:
+        except (ApiError, ModelError) as error:
             outcome, message = "failed", str(error)
         except OSError as error:
             outcome, message = "failed", f"The picture or its mask cannot be read ({error.strerror})."

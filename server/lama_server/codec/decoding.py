@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from ..errors import ImageCorrupt, MaskSizeMismatch, UnsupportedFormat
+from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
 from . import exif, jpeg, png, tiff, webp
 from .info import Decoded, Header, Limits, Pixels, icc_colour_space
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
@@ -47,7 +47,7 @@ def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = No
     limits = limits or Limits(min_side=1)
     info = info_of(read_header(data, limits))
     if (info.width, info.height) != (width, height):
-        raise MaskSizeMismatch(
+        raise MaskSizeWrong(
             f"The mask is {info.width}x{info.height} but the image is {width}x{height} (width x height). "
             "Send a mask of the image's size."
         )

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from inpaint_models.types import Box, Mask
 
 from .. import codec
-from ..errors import MaskBitmapInvalid, MaskEmpty
-from ..problems import ProblemError
+from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange
 from ..schemas.shapes import QUARTERS, Bitmap, Polygon, Rectangle, Shape, Stroke
 from ..settings import Limits
 
@@ -35,7 +34,7 @@ def check_bounds(shapes: Sequence[Shape], width: int, height: int, limits: Limit
 
     A bitmap may be as large as the image, all together `limits.bitmap_photos` times as large; outlines may cross
     `limits.outline_rows` rows of the image, counted for each piece between two points. Rectangles cost next to nothing.
-    Raises `ProblemError` param.out_of_range.
+    Raises `ParamOutOfRange`.
     """
     bitmap_px = crossings = 0
     for index, shape in enumerate(shapes):
@@ -249,19 +248,17 @@ def _index(row: Indices, x: Floats, width: int) -> Indices:
 def _check_size(shape: Bitmap, width: int, height: int, pointer: str) -> None:
     for name, side, found, most in (("w", "wide", shape.w, width), ("h", "high", shape.h, height)):
         if found > most:
-            raise ProblemError(
-                "param.out_of_range",
+            raise ParamOutOfRange(
                 f"The bitmap is {found} pixels {side}, the photo {most}. Send the part that lies on the photo.",
                 pointer=f"{pointer}/{name}",
             )
 
 
-def _too_much(name: str, most: int, found: float, text: str) -> ProblemError:
-    return ProblemError(
-        "param.out_of_range",
+def _too_much(name: str, most: int, found: float, text: str) -> ApiError:
+    return ParamOutOfRange(
         f"{text}; the limit is {most}. Send them in several edits, or as one bitmap of the photo's size.",
         pointer="/mask/shapes",
-        limit={"name": name, "value": most, "actual": found, "flag": None},
+        limit=Limit(name, most, found),
     )
 
 

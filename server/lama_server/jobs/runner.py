@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Overlay, Picture
-from ..model_manager.manager import WEIGHTS_PROBLEMS, ModelManager, problem_reply
-from ..problems import Problem, ProblemError, problem_of
+from ..model_manager.manager import ModelManager, problem_reply
 from ..schemas.wire import (
     SEED_LIMIT,
     EditRequest,
@@ -100,7 +100,7 @@ class JobRunner:
     # edits
 
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
-        """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
+        """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
         shapes, info = request.mask.shapes, image.info
         await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
@@ -120,7 +120,7 @@ class JobRunner:
             while (event := await events.get()) is not None:
                 yield event
             if job.cancelled():
-                yield _error(ticket, None, Problem("job.cancelled", "The job was cancelled."), plan.request_id)
+                yield _error(ticket, None, JobCancelled("The job was cancelled."), plan.request_id)
         finally:
             job.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -244,9 +244,8 @@ class JobRunner:
         """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
         try:
             filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
-        except ProblemError as error:
-            if error.problem.code in WEIGHTS_PROBLEMS:
-                self._manager.reject(hole.choice.entry, error.problem)
+        except ModelFilesError as error:
+            self._manager.reject(hole.choice.entry, error)
             raise
         return filled
 
@@ -296,14 +295,14 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
     )
 
 
-def _told(error: Exception, request_id: str) -> Problem:
-    problem = problem_of(error)
-    if problem.code == "server.internal":
+def _told(error: Exception, request_id: str) -> ApiError:
+    problem = api_error_of(error)
+    if isinstance(problem, InternalError):
         log.error("request %s failed", request_id, exc_info=error)
     return problem
 
 
-def _error(ticket: Ticket, run: int | None, problem: Problem, request_id: str) -> ErrorEvent:
+def _error(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
     reply = problem_reply(problem, request_id)
     assert reply is not None
     return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)

@@ -18,9 +18,8 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from .. import codec
-from ..errors import ImageError
+from ..errors import ImageError, QueueFull
 from ..imaging.pictures import Overlay, Picture
-from ..problems import ProblemError
 from ..schemas.wire import EditRequest, RenderFormat, Run
 from ..settings import Limits, Settings
 from ..workers.messages import (
@@ -63,7 +62,7 @@ class Documents:
     # photos
 
     async def add_image(self, chunks: AsyncIterator[bytes], name: str) -> StoredImage:
-        """Stores an upload as it comes and decodes it. Raises the image problems, server.temp_full, queue.full."""
+        """Stores an upload as it comes and decodes it. Raises the image problems, `StoreFull`, `QueueFull`."""
         self.check_room()
         with self._store.receive() as upload:
             async for chunk in chunks:
@@ -109,9 +108,8 @@ class Documents:
                 try:
                     with self.hold(image):
                         await self.in_codec(DecodeImage(self._store.original_path(image.id), pixels))
-                except ProblemError as error:
-                    if error.problem.code in _BAD_IMAGE:
-                        self._store.remove_image(image.id)
+                except ImageError:
+                    self._store.remove_image(image.id)
                     raise
                 finally:
                     self._decoding.pop(image.id, None)
@@ -145,7 +143,7 @@ class Documents:
     async def render(
         self, image: StoredImage, edits: Sequence[str], wanted: RenderFormat, quality: int | None
     ) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises queue.full."""
+        """(a temporary file, what it is). Raises `QueueFull`."""
         self.check_room()
         with self.hold(image):
             target = self.temporary()
@@ -161,7 +159,7 @@ class Documents:
         return rendered
 
     async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises queue.full."""
+        """(a temporary file, what it is). Raises `QueueFull`."""
         self.check_room()
         with self.hold(image):
             target = self.temporary()
@@ -196,9 +194,9 @@ class Documents:
             self._pending -= 1
 
     def check_room(self) -> None:
-        """Raises queue.full. Asked before work begins: what is under way, such as a save, is never turned away."""
+        """Raises `QueueFull`. Asked before work begins: what is under way, such as a save, is never turned away."""
         if self._pending > self._limits.uploads_waiting:
-            raise ProblemError("queue.full", "Too many photos are being opened. Try again in a moment.", retry_after=2)
+            raise QueueFull("Too many photos are being opened. Try again in a moment.", retry_after=2)
 
 
 class Workspace:
@@ -218,14 +216,14 @@ class Workspace:
         return self._picture
 
     async def put_image(self, upload: UploadFile | bytes) -> None:
-        """Decodes the photo. Raises image problems, queue.full."""
+        """Decodes the photo. Raises image problems, `QueueFull`."""
         self._documents.check_room()
         await asyncio.to_thread(_write, upload, self._source)
         facts: ImageFacts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:
-        """Decodes the mask. Raises image problems, mask.size_mismatch."""
+        """Decodes the mask. Raises image problems, `MaskSizeWrong`."""
         await asyncio.to_thread(_write, upload, self._mask_source)
         info = self.picture.info
         await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
@@ -242,9 +240,6 @@ class Workspace:
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-_BAD_IMAGE = frozenset([ImageError.code, *(kind.code for kind in ImageError.__subclasses__())])
 
 
 def _write(upload: UploadFile | bytes, target: Path) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory
+from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.registry import LoadContext
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
@@ -168,15 +168,13 @@ def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    context = LoadContext(
-        entry=choice.entry,
-        device=devices.device_for(choice.entry, choice.device),
+    return build(
+        choice.entry,
+        dict(choice.weights),
+        device=choice.device,
         precision=choice.precision,
-        weights=dict(choice.weights),
         model_dir=choice.model_dir,
     )
-    with devices.out_of_memory_errors(choice.entry.title):
-        return Inpainter(choice.entry, choice.entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

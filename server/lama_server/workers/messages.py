@@ -15,8 +15,8 @@ from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 
 from ..codec import ImageInfo
+from ..errors import ApiError
 from ..imaging.pictures import Picture
-from ..problems import Problem
 from ..schemas.shapes import Shape
 
 # Requests to the codec worker
@@ -206,7 +206,7 @@ class Failed:
     """Why a job has no answer. `trace` is for the log only."""
 
     number: int
-    problem: Problem
+    error: ApiError
     trace: str = ""
 
 
