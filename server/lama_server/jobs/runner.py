@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..imaging.pictures import Overlay, Picture
-from ..model_manager.manager import WEIGHTS_PROBLEMS, ModelManager, problem_reply
-from ..problems import Problem, ProblemError, problem_of
+from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..imaging.masks import check_bounds
+from ..imaging.pictures import Picture
+from ..model_manager.manager import ModelManager, problem_reply
 from ..schemas.wire import (
     SEED_LIMIT,
     EditRequest,
@@ -99,8 +100,10 @@ class JobRunner:
     # edits
 
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
-        """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
+        """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
+        shapes, info = request.mask.shapes, image.info
+        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
         choices = tuple(self._manager.choice(run.model) for run in request.runs)
         for choice, run in zip(choices, request.runs, strict=True):
@@ -117,7 +120,7 @@ class JobRunner:
             while (event := await events.get()) is not None:
                 yield event
             if job.cancelled():
-                yield _error(ticket, None, Problem("job.cancelled", "The job was cancelled."), plan.request_id)
+                yield _error(ticket, None, JobCancelled("The job was cancelled."), plan.request_id)
         finally:
             job.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -186,7 +189,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, run, filled, made)
-        shown = plan.picture.with_overlay(Overlay(self._documents.patch_path(edit.id), edit.record.box))
+        shown = plan.picture.with_overlays(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -197,7 +200,7 @@ class JobRunner:
             ms=ms,
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
-            patch=patch_reply(edit),
+            patches=patch_replies(edit),
         )
         return result, shown
 
@@ -241,9 +244,8 @@ class JobRunner:
         """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
         try:
             filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
-        except ProblemError as error:
-            if error.problem.code in WEIGHTS_PROBLEMS:
-                self._manager.reject(hole.choice.entry, error.problem)
+        except ModelFilesError as error:
+            self._manager.reject(hole.choice.entry, error)
             raise
         return filled
 
@@ -256,8 +258,11 @@ class JobRunner:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
-def patch_reply(edit: StoredEdit) -> PatchReply:
-    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
+def patch_replies(edit: StoredEdit) -> list[PatchReply]:
+    return [
+        PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
+        for index, box in enumerate(edit.record.boxes)
+    ]
 
 
 def _options(
@@ -293,14 +298,14 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
     )
 
 
-def _told(error: Exception, request_id: str) -> Problem:
-    problem = problem_of(error)
-    if problem.code == "server.internal":
+def _told(error: Exception, request_id: str) -> ApiError:
+    problem = api_error_of(error)
+    if isinstance(problem, InternalError):
         log.error("request %s failed", request_id, exc_info=error)
     return problem
 
 
-def _error(ticket: Ticket, run: int | None, problem: Problem, request_id: str) -> ErrorEvent:
+def _error(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
     reply = problem_reply(problem, request_id)
     assert reply is not None
     return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)

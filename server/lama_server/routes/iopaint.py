@@ -15,9 +15,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from ..errors import FieldMissing, ParamInvalid
 from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
-from ..problems import ProblemError
 from ..schemas.wire import SEED_LIMIT, OneShotParams
 from .common import check_json, services
 
@@ -55,13 +55,13 @@ def picture(body: dict[str, Any], name: str) -> bytes:
     """The bytes of a base64 field. Raises field.missing, param.invalid."""
     text = body.get(name)
     if not isinstance(text, str):
-        raise ProblemError("field.missing", f"The field {name!r} must be a picture in base64.", pointer=f"/{name}")
+        raise FieldMissing(f"The field {name!r} must be a picture in base64.", pointer=f"/{name}")
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ProblemError("param.invalid", f"The field {name!r} is not valid base64.", pointer=f"/{name}") from None
+        raise ParamInvalid(f"The field {name!r} is not valid base64.", pointer=f"/{name}") from None
 
 
 def one_shot_params(body: dict[str, Any], model: str) -> OneShotParams:
@@ -131,7 +131,7 @@ async def switch_model(request: Request) -> dict[str, Any]:
     body = parse_object(await request.body(), max_depth=found.limits.json_depth)
     name = body.get("name")
     if not isinstance(name, str):
-        raise ProblemError("field.missing", "The field 'name' must name a model.", pointer="/name")
+        raise FieldMissing("The field 'name' must name a model.", pointer="/name")
     return model_info(found.switch_model(name))
 
 

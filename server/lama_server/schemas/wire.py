@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, computed_field
@@ -129,7 +130,7 @@ class ImageReply(_Out):
 
 
 class PatchReply(_Out):
-    """Where an edit's pixels are, and where they belong in the image."""
+    """Where pixels of an edit are, and where they belong in the image."""
 
     url: str
     x: int
@@ -141,6 +142,20 @@ class PatchReply(_Out):
 def wire_box(box: Box) -> dict[str, int]:
     """A box as the wire's x, y, w and h: the one place where a box changes its form on the way out."""
     return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
+
+
+class _Patches(_Out):
+    """An edit's patches: their boxes do not overlap, one for each connected region of the mask."""
+
+    patches: list[PatchReply]
+
+    @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
+    @property
+    def patch(self) -> PatchReply:
+        """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
+        around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
+        edit, _, _ = self.patches[0].url.partition("/patches/")
+        return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
 
 
 class SavedReply(_Out):
@@ -206,7 +221,7 @@ class PreviewEvent(_Out):
     h: int
 
 
-class ResultEvent(_Out):
+class ResultEvent(_Patches):
     """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model."""
 
     type: Literal["result"]
@@ -218,7 +233,6 @@ class ResultEvent(_Out):
     ms: int
     load_ms: int
     strategy: str
-    patch: PatchReply
 
 
 class SavedEvent(_Out):
@@ -246,7 +260,7 @@ EditEvent = Annotated[
 ]
 
 
-class EditReply(_Out):
+class EditReply(_Patches):
     """A finished edit, with all that is needed to run it again."""
 
     id: str
@@ -258,7 +272,6 @@ class EditReply(_Out):
     seed: int
     strategy: str
     ms: int
-    patch: PatchReply
 
 
 class LicenceReply(_Out):

@@ -15,8 +15,8 @@ from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 
 from ..codec import ImageInfo
+from ..errors import ApiError
 from ..imaging.pictures import Picture
-from ..problems import Problem
 from ..schemas.shapes import Shape
 
 # Requests to the codec worker
@@ -64,6 +64,15 @@ class MakePreview:
 
     picture: Picture
     max_side: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CropPicture:
+    """A part of the composed picture as a patch: a lossless PNG in the file `target`. Answer: None."""
+
+    picture: Picture
+    box: Box
     target: Path
 
 
@@ -129,11 +138,18 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledPatch:
     """A finished patch, already blended; `png` is lossless and at the image's own depth."""
 
     png: bytes
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a fill changed: patches whose boxes do not overlap, one for each connected region of the mask."""
+
+    patches: tuple[FilledPatch, ...]
     strategy: str
     load_ms: float
     fill_ms: float
@@ -206,7 +222,7 @@ class Failed:
     """Why a job has no answer. `trace` is for the log only."""
 
     number: int
-    problem: Problem
+    error: ApiError
     trace: str = ""
 
 
