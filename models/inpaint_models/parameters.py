@@ -28,7 +28,7 @@ class Parameter:
     """One knob of a model.
 
     kind         "text" is words; "picture" is an (H, W, 3 or 4) array of uint8 or uint16
-    default      None only for a picture: the model does without one
+    default      None for a picture: the model does without one
     max_length   of a text, in characters
     placeholder  shown in an empty text field
     max_pixels   of a picture
@@ -36,7 +36,7 @@ class Parameter:
 
     name: str
     kind: ParameterKind
-    default: ParamValue | None
+    default: int | float | bool | str | None
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
@@ -105,7 +105,12 @@ class Parameter:
     def _checked_picture(self, value: object) -> AnyImage:
         if not isinstance(value, np.ndarray):
             raise ParameterType(self.name, f"{self.name} must be a picture, not {quoted(value)}.")
-        if value.ndim != 3 or value.shape[2] not in (3, 4) or value.dtype not in (np.uint8, np.uint16) or not value.size:
+        if (
+            value.ndim != 3
+            or value.shape[2] not in (3, 4)
+            or value.dtype not in (np.uint8, np.uint16)
+            or not value.size
+        ):
             raise ParameterType(
                 self.name,
                 f"{self.name} is an array of shape {value.shape} and type {value.dtype}. "

@@ -49,6 +49,14 @@ class ImageTooComplex(ImageError, code="image.too_complex"):
     """The image is too costly to decode"""
 
 
+class ImageUnsuitable(ApiError, code="image.unsuitable"):
+    """The model can do nothing with this image"""
+
+
+class PromptsInvalid(ApiError, code="prompts.invalid"):
+    """The points, boxes and strokes select nothing"""
+
+
 class StoreError(ApiError):
     """The store of images and edits cannot do what was asked."""
 
@@ -103,6 +111,10 @@ class StoreFull(StoreError, code="server.temp_full", status=507, retryable=True)
 
 class ModelUnknown(ApiError, code="model.unknown", status=404):
     """There is no such model"""
+
+
+class ModelWrongTask(ApiError, code="model.wrong_task"):
+    """The model does something else"""
 
 
 class ModelFilesError(ApiError):

@@ -214,6 +214,8 @@ class ModelManager:
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
                     help=parameter.help,
+                    max_length=parameter.max_length if parameter.kind == "text" else None,
+                    placeholder=parameter.placeholder,
                 )
                 for parameter in entry.parameters
             ],
@@ -294,8 +296,8 @@ class ModelManager:
         return [self._look_for(entry) for entry in entries]
 
     def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
-        if missing := entry.missing_packages():
-            return errors.ModelUnavailable(f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        if hindrance := entry.hindrance:
+            return errors.ModelUnavailable(hindrance)
         found = self._source.find(entry) if entry.weights else {}
         rejected = self._rejected.get(entry.name)
         return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found

@@ -281,13 +281,17 @@ class LicenceReply(_Out):
 
 
 class ParameterReply(_Out):
+    """`max_length` and `placeholder` are of a text; a picture has no default: the model does without one."""
+
     name: str
-    kind: Literal["int", "float", "bool", "choice"]
-    default: ParamValue
+    kind: Literal["int", "float", "bool", "choice", "text", "picture"]
+    default: ParamValue | None
     minimum: float | None
     maximum: float | None
     choices: list[str]
     help: str
+    max_length: int | None
+    placeholder: str
 
 
 class DownloadProgress(_Out):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from inpaint_models import devices
-from inpaint_models.errors import OutOfMemory
+from inpaint_models.errors import OutOfMemory, WrongTask
 from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
@@ -168,13 +168,16 @@ def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    return build(
+    model = build(
         choice.entry,
         dict(choice.weights),
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
     )
+    if not isinstance(model, Inpainter):
+        raise WrongTask(f"{choice.entry.title} fills no holes: its task is {choice.entry.task}.")
+    return model
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:
