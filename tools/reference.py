@@ -64,7 +64,7 @@ def _with_part(name: str, part: str) -> str:
 
 def _models_table() -> str:
     measured = json.loads((DOCS / "measured.json").read_text(encoding="utf-8"))
-    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Answers"]
+    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Results"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for entry in list_models():
         size = size_text(entry.download_bytes) if entry.weights else "nothing"
@@ -137,7 +137,7 @@ def api() -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             lines += _operation(path, method, operation)
-    lines += ["Any address may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
+    lines += ["Any endpoint may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
     lines += ["## Types", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         lines += _type(name, schema)
