@@ -17,10 +17,13 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
+from inpaint_models.options import FillOptions
+
 from .. import codec
 from ..errors import ImageError, QueueFull
 from ..imaging.pictures import Overlay, Picture
-from ..schemas.wire import EditRequest, RenderFormat, Run
+from ..schemas.base import RenderFormat
+from ..schemas.requests import EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
     DecodeImage,
@@ -43,7 +46,7 @@ class MadeBy:
     """How a fill came about."""
 
     model: str
-    seed: int
+    options: FillOptions
     ms: int
     strategy: str
 
@@ -125,14 +128,12 @@ class Documents:
         """Raises `EditNotFound`."""
         return self._store.patch_path(edit_id)
 
-    async def add_edit(
-        self, image: StoredImage, request: EditRequest, run: Run, filled: Filled, made: MadeBy
-    ) -> StoredEdit:
+    async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
         """Stores a finished edit. Raises `StoreFull`."""
         asked = {
             "mask": request.mask.model_dump(mode="json"),
             "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(run.params), "seed": made.seed},
+            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
             "made": {"ms": made.ms, "strategy": made.strategy},
         }
         record = EditRecord(image.id, tuple(request.parents), filled.box, asked)

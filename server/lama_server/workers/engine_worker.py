@@ -141,13 +141,11 @@ class EngineHandler:
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
         source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
         mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
+        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, request.options, progress))
         png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
         return Filled(
             png=png,
