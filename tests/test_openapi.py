@@ -26,7 +26,7 @@ def document(server: RunningServer) -> dict[str, Any]:
     return dict(server.ask("GET", "/openapi.json").json)
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "api.md"])
+@pytest.mark.parametrize("name", pages())
 def test_the_reference_pages_are_current(name: str) -> None:
     """Run `make docs` when this fails."""
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]
@@ -48,6 +48,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("post", "/api/v1/edits"),
         ("get", "/api/v1/edits/{edit}"),
         ("delete", "/api/v1/edits/{job}"),
+        ("get", "/api/v1/edits/{edit}/patches/{index}.png"),
         ("get", "/api/v1/edits/{edit}/patch.png"),
         ("get", "/api/v1/previews/{name}"),
         ("post", "/api/v1/inpaint"),

@@ -74,8 +74,13 @@ def test_an_edit_brings_a_patch_that_changes_the_hole_only(server: RunningServer
     (result,) = results(reply.lines)
     assert result["model"] == "painter"
     assert result["seed"] == 200
-    assert result["patch"] == {"url": f"/api/v1/edits/{result['edit']}/patch.png", "x": 20, "y": 16, "w": 24, "h": 20}
-    patch = server.ask("GET", f"/api/v1/edits/{result['edit']}/patch.png")
+    place, edit = {"x": 20, "y": 16, "w": 24, "h": 20}, f"/api/v1/edits/{result['edit']}"
+    assert result["patches"] == [{"url": f"{edit}/patches/0.png", **place}]
+    assert result["patch"] == {"url": f"{edit}/patch.png", **place}
+    patch = server.ask("GET", f"{edit}/patches/0.png")
+    assert server.ask("GET", f"{edit}/patch.png").body == patch.body
+    for absent in ("1", "-1", "x", "0" * 20):
+        assert server.ask("GET", f"{edit}/patches/{absent}.png").code == "edit.not_found"
     assert "immutable" in patch.headers["cache-control"]
     assert (decode(patch.body) == (200, 0, 0)).all()
     shown = server.ask("GET", f"/api/v1/images/{image}/render?edits={result['edit']}&format=png")

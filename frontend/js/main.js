@@ -64,7 +64,7 @@ const jobs = createJobs({
   record: step,
   imageId: () => session.imageId(),
   imageLost: () => session.imageLost(),
-  keepPatch: (edit, png) => session.keepPatch(edit, png),
+  keepPatch: (name, png) => session.keepPatch(name, png),
   previewUrl: (blob, name) => bitmaps.url(blob, name),
   say: messages.say,
   complain: messages.complain,

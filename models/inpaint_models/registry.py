@@ -57,6 +57,10 @@ class WeightsFile:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
 
 
+Families = Mapping[str, tuple[str, ...]]
+"""Name of a family of networks -> parts of tensor names by which its files are known, the likeliest family first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Tensors by which a file is known to be a model's.
@@ -155,10 +159,11 @@ class Strategy:
 class LoadContext:
     """What a loader gets.
 
-    device     "cpu", "cuda" or "mps"; already chosen
+    device     "cpu", "cuda", "cuda:1" or "mps"; already chosen
     precision  "auto", "float32", "bfloat16" or "float16"
     weights    a verified file for each `WeightsFile.name` of the entry, or of one of its alternative sets
     model_dir  keeps safetensors copies of checkpoints in other forms; None keeps none
+    families   what a file of another model may be, for the message that refuses it
     """
 
     entry: ModelEntry
@@ -166,6 +171,7 @@ class LoadContext:
     precision: str = "auto"
     weights: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path | None = None
+    families: Families = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +181,7 @@ class ModelEntry:
     loader        "module:function" of a `Callable[[LoadContext], Engine]`; imported only when the model is loaded
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry with weights has one
+    telltales     parts of tensor names by which files of this network are known, whatever their size or version
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
     stochastic    whether another seed gives another answer
@@ -191,6 +198,7 @@ class ModelEntry:
     licence: Licence
     loader: str
     layouts: str = ""
+    telltales: tuple[str, ...] = ()
     weights: tuple[WeightsFile, ...] = ()
     alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
     requires: tuple[str, ...] = ()
@@ -213,6 +221,12 @@ class ModelEntry:
     def sizes_are_known(self) -> bool:
         """Whether `download_bytes` is more than an estimate."""
         return all(file.size_bytes is not None for file in self.weights)
+
+    @property
+    def published_sums(self) -> frozenset[str]:
+        """Hashes of the files that were published: SHA-256, or MD5 where nothing better is known."""
+        files = [file for files in (self.weights, *self.alternatives) for file in files]
+        return frozenset(published for file in files if (published := file.sha256 or file.md5))
 
     def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
         """All parameters with their values, defaults filled in. Raises `InvalidParameter`."""

@@ -33,10 +33,8 @@ from .schemas.problems import ProblemReply
 from .schemas.requests import EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
 
-WIRE_TYPES: tuple[type[BaseModel], ...] = (
-    EditRequest,
-    OneShotParams,
-    SessionRequest,
+READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, OneShotParams, SessionRequest)
+WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,
     ProblemReply,
@@ -137,7 +135,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         components: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
         _, generated = models_json_schema(
-            [(model, "validation") for model in WIRE_TYPES], ref_template="#/components/schemas/{model}"
+            [
+                *((model, "validation") for model in READ_TYPES),
+                *((model, "serialization") for model in WRITTEN_TYPES),
+            ],
+            ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
         components["EditEvent"] = {

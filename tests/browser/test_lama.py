@@ -58,7 +58,7 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
     photo = photos / "astronaut.png"
     app.open(photo)
     patches: list[str] = []
-    app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("patch.png") else None)
+    app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("/patches/0.png") else None)
     app.paint(STROKE)
     stages: set[str] = set()
     for _ in range(int(PATIENCE_S * 50)):
@@ -74,8 +74,8 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
 
     before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (photo, app.download(tmp_path / "a.png")))
     changed = (before != after).any(axis=2)
-    patch = result["patch"]
     inside = np.zeros_like(changed)
-    inside[patch["y"] : patch["y"] + patch["h"], patch["x"] : patch["x"] + patch["w"]] = True
+    for patch in result["patches"]:
+        inside[patch["y"] : patch["y"] + patch["h"], patch["x"] : patch["x"] + patch["w"]] = True
     assert changed.any()
     assert not (changed & ~inside).any()

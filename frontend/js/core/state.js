@@ -27,7 +27,7 @@
  * @property {number} ms
  * @property {string} strategy
  * @property {Readonly<Record<string, ParamValue>>} params
- * @property {PatchRef} patch
+ * @property {readonly PatchRef[]} patches  their boxes do not overlap
  *
  * @typedef {object} JobRun
  * @property {string} model
@@ -186,6 +186,17 @@ export const brushDiameter = (state) =>
 /** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Answer | null} */
 export const shownAnswer = (state, edit) =>
   state.results[edit.key]?.find((answer) => answer.edit === edit.chosen) ?? null;
+
+/**
+ * An answer's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
+ * @param {Answer} answer
+ */
+export const patchesOf = ({ edit, patches }) =>
+  patches.map(({ url, x, y, w, h }, i) => ({
+    name: i === 0 ? edit : `${edit}-${i}`,
+    url,
+    box: { x, y, width: w, height: h },
+  }));
 
 /** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
 export function chosenParams(state, model) {

@@ -28,7 +28,7 @@
  * @property {() => Promise<string>} imageId      brings the photo to the server if need be
  * @property {() => void} imageLost               the server does not have it after all
  * @property {(label: string, change: (doc: import("../core/document.js").Doc) => import("../core/document.js").Doc) => void} record
- * @property {(edit: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
+ * @property {(name: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
  * @property {(blob: Blob, name: string) => string} previewUrl
  * @property {(words: string) => void} say
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
@@ -38,7 +38,7 @@ import { chooseAnswer, commitEdit, parentsOf, shownEdits } from "../core/documen
 import { endOfStage, estimate, marked, remember } from "../core/eta.js";
 import { editRequest, readLine, Trouble } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
-import { chosenParams, documentOf, findModel, workingModel } from "../core/state.js";
+import { chosenParams, documentOf, findModel, patchesOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
 import { API } from "./api.js";
 import { readLines } from "./ndjson.js";
@@ -231,11 +231,14 @@ export function createJobs(ports) {
 
   /** @param {ResultLine} line @param {Wanted} wanted @param {AbortSignal} signal */
   const receive = async (line, wanted, signal) => {
-    await ports.keepPatch(line.edit, await ports.api.blob(line.patch.url, { signal }));
-    if (signal.aborted) return;
-    const { model, seed, ms, load_ms, strategy, patch, edit } = line;
+    const { model, seed, ms, load_ms, strategy, patches, edit } = line;
     /** @type {Answer} */
-    const answer = { edit, model, seed, ms, strategy, patch, params: wanted.runs[line.run].params ?? {} };
+    const answer = { edit, model, seed, ms, strategy, patches, params: wanted.runs[line.run].params ?? {} };
+    const kept = patchesOf(answer).map(async ({ name, url }) =>
+      ports.keepPatch(name, await ports.api.blob(url, { signal })),
+    );
+    await Promise.all(kept);
+    if (signal.aborted) return;
     addAnswer(wanted, answer);
     learn(wanted, answer, ms - load_ms);
     show(wanted, edit);

@@ -20,6 +20,7 @@
 import { EMPTY } from "../core/document.js";
 import { begin, current } from "../core/history.js";
 import { Trouble } from "../core/protocol.js";
+import { patchesOf } from "../core/state.js";
 import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
 
@@ -191,14 +192,16 @@ export function createSession(ports) {
   /** @param {Session} session */
   const restorePatches = async (session) => {
     const shown = new Set(current(session.timeline).edits.map((edit) => edit.chosen));
-    const answers = Object.values(session.results).flat();
-    await Promise.all(
-      answers.map(async ({ edit, patch }) => {
-        const blob = (await persistence.loadBlob(session.image.key, edit)) ?? (await api.blob(patch.url));
-        const ready = bitmaps.addPatch(edit, blob);
-        if (shown.has(edit)) await ready;
-      }),
-    );
+    const restored = Object.values(session.results)
+      .flat()
+      .flatMap((answer) =>
+        patchesOf(answer).map(async ({ name, url }) => {
+          const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
+          const ready = bitmaps.addPatch(name, blob);
+          if (shown.has(answer.edit)) await ready;
+        }),
+      );
+    await Promise.all(restored);
   };
 
   return {
@@ -275,11 +278,11 @@ export function createSession(ports) {
     /** @param {Session} session */
     continue: async (session) => reopen(session, await persistence.loadBlob(session.key, "original")),
 
-    /** @param {string} edit @param {Blob} png */
-    async keepPatch(edit, png) {
-      await bitmaps.addPatch(edit, png);
+    /** @param {string} name @param {Blob} png */
+    async keepPatch(name, png) {
+      await bitmaps.addPatch(name, png);
       const { image } = store.get();
-      if (image) void written(persistence.saveBlob(image.key, edit, png));
+      if (image) void written(persistence.saveBlob(image.key, name, png));
     },
 
     /** Everything is kept in this browser, for tests. */

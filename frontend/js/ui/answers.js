@@ -6,8 +6,8 @@
  */
 
 import { drawImageLayer } from "../canvas/image-layer.js";
-import { documentOf, findModel, shownAnswer, usable, workingModel } from "../core/state.js";
-import { around } from "../core/view.js";
+import { documentOf, findModel, patchesOf, shownAnswer, usable, workingModel } from "../core/state.js";
+import { around, union } from "../core/view.js";
 import { find, findButton, make, roving, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -52,7 +52,7 @@ export function createAnswers(store, bitmaps, acts) {
         "aria-label": t("Fill {n}, {model}: show its answers", { n: i + 1, model }),
         onclick: () => store.update({ selected: store.get().selected === edit.key ? null : edit.key }),
       },
-      picture(answer?.edit),
+      picture(answer),
       make("span", { class: "tag", text: several > 1 ? `${model} · ${several}` : model }),
     );
     return make("li", {}, button);
@@ -155,11 +155,11 @@ export function createAnswers(store, bitmaps, acts) {
     const canvas = make("canvas", { width: TILE.width * dpr, height: TILE.height * dpr });
     const { edits } = documentOf(state);
     const before = edits.slice(0, edits.indexOf(edit)).map((each) => shownAnswer(state, each));
-    const shown = [...before, answer].filter((each) => each !== null);
-    Promise.all(shown.map((each) => bitmaps.ready(each.edit))).then(() => {
+    const shown = [...before, answer].flatMap((each) => (each ? patchesOf(each) : []));
+    Promise.all(shown.map(({ name }) => bitmaps.ready(name))).then(() => {
       const context = canvas.getContext("2d");
       if (!context || !state.image) return;
-      const view = around(boxOf(answer), state.image, TILE);
+      const view = around(union(patchesOf(answer).map(({ box }) => box)), state.image, TILE);
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
@@ -167,7 +167,7 @@ export function createAnswers(store, bitmaps, acts) {
         {
           image: state.image,
           pyramid: bitmaps.pyramid(),
-          patches: shown.map((each) => ({ box: boxOf(each), pixels: bitmaps.patch(each.edit) })),
+          patches: shown.map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })),
           split: null,
           surround: "transparent",
           fadeMs: 0,
@@ -177,11 +177,12 @@ export function createAnswers(store, bitmaps, acts) {
     return canvas;
   };
 
-  /** @param {string | undefined} edit */
-  const picture = (edit) => {
+  /** The largest patch, small. @param {Answer | null} answer */
+  const picture = (answer) => {
     const image = make("img", { alt: "" });
-    if (edit) {
-      bitmaps.thumbnail(edit).then((url) => {
+    if (answer) {
+      const [largest] = patchesOf(answer).sort((a, b) => area(b) - area(a));
+      bitmaps.thumbnail(largest.name).then((url) => {
         if (url) image.src = url;
       });
     }
@@ -210,8 +211,8 @@ const resultsOf = (state) => state.results;
 /** @param {State} state */
 const selectedOf = (state) => state.selected;
 
-/** @param {Answer} answer */
-const boxOf = ({ patch: { x, y, w, h } }) => ({ x, y, width: w, height: h });
+/** @param {{box: import("../core/view.js").Box}} patch */
+const area = ({ box }) => box.width * box.height;
 
 /** @param {State} state @param {string} name */
 export const modelTitle = (state, name) => findModel(state, name)?.title ?? name;

@@ -14,7 +14,7 @@ from .. import devices
 from ..errors import EngineFailed, OutOfMemory
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
-from ..weights import read_state_dict
+from ..weights import reader_for
 from .inference import FoldedGenerator
 from .network import FFCResNetGenerator, masked_input
 from .refine import Settings, at_size_of, refine, working_sizes
@@ -38,7 +38,7 @@ def _read(context: LoadContext) -> dict[str, Tensor]:
     (path,) = context.weights.values()
     with torch.device("meta"):
         expected = {key: tuple(value.shape) for key, value in FFCResNetGenerator().state_dict().items()}
-    return read_state_dict(path, expected, copies_in=context.model_dir)
+    return reader_for(context)(path, expected)
 
 
 class LamaEngine:

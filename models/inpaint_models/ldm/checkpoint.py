@@ -7,8 +7,7 @@ of the rest of the key left out. TorchScript: one file for the U-Net, and one ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,14 +15,13 @@ from torch import Tensor, nn
 
 from ..errors import WeightsCorrupted
 from ..registry import Layout
-from ..weights import read_state_dict
+from ..weights import Reader, read_state_dict
 from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from .autoencoder import Autoencoder
 from .unet import UNetModel
 
 Shapes = dict[str, tuple[int, ...]]
 State = dict[str, Tensor]
-Reader = Callable[[Path, Shapes], State]
 
 AUTOENCODER_PREFIX = "first_stage_model."
 ENCODING_PARTS = ("encoder.", "quant_conv.")
@@ -39,14 +37,12 @@ def shapes(network: nn.Module) -> Shapes:
 
 
 def load_weights(
-    unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], *, copies_in: Path | None = None
+    unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], read: Reader = read_state_dict
 ) -> None:
     """Fills both networks from either complete set of files: the three TorchScript files or the checkpoint.
 
-    The networks may be on the meta device: their parameters are replaced, not copied into. `copies_in` is the model
-    folder that keeps safetensors copies for the next time. Raises `WeightsError`.
+    The networks may be on the meta device: their parameters are replaced, not copied into. Raises `WeightsError`.
     """
-    read = partial(read_state_dict, copies_in=copies_in)
     if CHECKPOINT_FILE in files:
         unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(unet))
         autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(autoencoder))

@@ -21,6 +21,7 @@ from .. import devices
 from ..errors import EngineFailed
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
+from ..weights import reader_for
 from .autoencoder import LATENT_CHANNELS, LATENT_FACTOR, Autoencoder, ResnetBlock
 from .checkpoint import load_weights
 from .inference import to_inference_form
@@ -48,7 +49,7 @@ def load(context: LoadContext) -> LdmEngine:
     """Reads the weights straight into the networks. Raises `WeightsError`, `Unavailable`."""
     with torch.device("meta"):
         unet, autoencoder = UNetModel(), Autoencoder()
-    load_weights(unet, autoencoder, context.weights, copies_in=context.model_dir)
+    load_weights(unet, autoencoder, context.weights, reader_for(context))
     dtype = devices.choose_precision(context.precision, context.device)
     return LdmEngine(unet, autoencoder, device=context.device, dtype=dtype)
 

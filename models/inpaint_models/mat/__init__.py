@@ -26,6 +26,7 @@ ENTRY = ModelEntry(
     licence=Licence("CC BY-NC 4.0", "https://creativecommons.org/licenses/by-nc/4.0/", commercial_use=False),
     loader="inpaint_models.mat.engine:load",
     layouts="inpaint_models.mat.engine:layouts",
+    telltales=("synthesis.first_stage.", "synthesis.enc."),
     weights=(_HALF,),
     alternatives=((_SINGLE,),),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),

@@ -21,7 +21,7 @@ from .. import devices
 from ..errors import EngineFailed
 from ..registry import Layout, LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
-from ..weights import read_state_dict
+from ..weights import reader_for
 from .checkpoint import blank_network, load_published, published_shapes
 from .inference import InferenceMAT
 from .network import STAGES, KeepMaps, MATConfig
@@ -132,7 +132,7 @@ def load(context: LoadContext) -> MATEngine:
     """The engine of a published file in any form."""
     (path,) = context.weights.values()
     network = blank_network(PUBLISHED)
-    load_published(network, read_state_dict(path, published_shapes(network), copies_in=context.model_dir))
+    load_published(network, reader_for(context)(path, published_shapes(network)))
     inference = InferenceMAT(network).to(context.device)
     return MATEngine(inference, context.device, bfloat16=wants_bfloat16(context.precision, context.device))
 

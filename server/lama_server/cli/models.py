@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from inpaint_models import weights
-from inpaint_models.catalog import get_model, list_models
+from inpaint_models.catalog import families, get_model, list_models
 from inpaint_models.errors import (
     DownloadFailed,
     ModelError,
@@ -116,6 +116,7 @@ def run_convert(arguments: Sequence[str]) -> int:
             given.output,
             model_dir=home,
             allow_torchscript=given.allow_torchscript,
+            families=families(),
         )
     except ModelError as error:
         raise StartError(exit_code(error), str(error)) from None

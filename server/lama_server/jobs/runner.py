@@ -17,7 +17,7 @@ from inpaint_models.types import ParamValue
 
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
 from ..imaging.masks import check_bounds
-from ..imaging.pictures import Overlay, Picture
+from ..imaging.pictures import Picture
 from ..model_manager.manager import ModelManager
 from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
@@ -190,7 +190,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_overlay(Overlay(self._documents.patch_path(edit.id), edit.record.box))
+        shown = plan.picture.with_overlays(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -201,7 +201,7 @@ class JobRunner:
             ms=ms,
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
-            patch=patch_reply(edit),
+            patches=patch_replies(edit),
         )
         return result, shown
 
@@ -272,8 +272,11 @@ class JobRunner:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
-def patch_reply(edit: StoredEdit) -> PatchReply:
-    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
+def patch_replies(edit: StoredEdit) -> list[PatchReply]:
+    return [
+        PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
+        for index, box in enumerate(edit.record.boxes)
+    ]
 
 
 def _options(

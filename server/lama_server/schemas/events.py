@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import PatchReply, SavedReply
+from .replies import Patches, SavedReply
 
 
 class QueuedEvent(ReplyType):
@@ -39,7 +39,7 @@ class PreviewEvent(ReplyType):
     h: int
 
 
-class ResultEvent(ReplyType):
+class ResultEvent(Patches):
     """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model."""
 
     type: Literal["result"]
@@ -51,7 +51,6 @@ class ResultEvent(ReplyType):
     ms: int
     load_ms: int
     strategy: str
-    patch: PatchReply
 
 
 class SavedEvent(ReplyType):

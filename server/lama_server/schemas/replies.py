@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from inpaint_models.types import Box, ParamValue
 
@@ -30,7 +31,7 @@ class ImageReply(ReplyType):
 
 
 class PatchReply(ReplyType):
-    """Where an edit's pixels are, and where they belong in the image."""
+    """Where pixels of an edit are, and where they belong in the image."""
 
     url: str
     x: int
@@ -44,13 +45,27 @@ def wire_box(box: Box) -> dict[str, int]:
     return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
 
 
+class Patches(ReplyType):
+    """An edit's patches: their boxes do not overlap, one for each connected region of the mask."""
+
+    patches: list[PatchReply]
+
+    @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
+    @property
+    def patch(self) -> PatchReply:
+        """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
+        around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
+        edit, _, _ = self.patches[0].url.partition("/patches/")
+        return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
+
+
 class SavedReply(ReplyType):
     """The file that auto-save wrote into the output folder."""
 
     name: str
 
 
-class EditReply(ReplyType):
+class EditReply(Patches):
     """A finished edit, with all that is needed to run it again."""
 
     id: str
@@ -62,7 +77,6 @@ class EditReply(ReplyType):
     seed: int
     strategy: str
     ms: int
-    patch: PatchReply
 
 
 class LimitsReply(ReplyType):

@@ -14,9 +14,9 @@ import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory
+from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.registry import LoadContext
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
@@ -26,6 +26,7 @@ from ..imaging.pictures import open_picture
 from .messages import (
     EngineChoice,
     Filled,
+    FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
@@ -145,12 +146,13 @@ class EngineHandler:
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, request.options, progress))
-        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        patches = self._with_room(
+            request.choice, context, lambda: [model.patch(source, mask, request.options, progress)]
+        )
+        metadata = codec.read_metadata(request.picture.source)
         return Filled(
-            png=png,
-            box=patch.box,
-            strategy=patch.strategy,
+            patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
+            strategy=patches[0].strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
@@ -166,15 +168,13 @@ def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    context = LoadContext(
-        entry=choice.entry,
-        device=devices.device_for(choice.entry, choice.device),
+    return build(
+        choice.entry,
+        dict(choice.weights),
+        device=choice.device,
         precision=choice.precision,
-        weights=dict(choice.weights),
         model_dir=choice.model_dir,
     )
-    with devices.out_of_memory_errors(choice.entry.title):
-        return Inpainter(choice.entry, choice.entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

@@ -68,6 +68,15 @@ class MakePreview:
     target: Path
 
 
+@dataclass(frozen=True, slots=True)
+class CropPicture:
+    """A part of the composed picture as a patch: a lossless PNG in the file `target`. Answer: None."""
+
+    picture: Picture
+    box: Box
+    target: Path
+
+
 # Requests to the engine worker
 
 
@@ -129,11 +138,18 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledPatch:
     """A finished patch, already blended; `png` is lossless and at the image's own depth."""
 
     png: bytes
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a fill changed: patches whose boxes do not overlap, one for each connected region of the mask."""
+
+    patches: tuple[FilledPatch, ...]
     strategy: str
     load_ms: float
     fill_ms: float
