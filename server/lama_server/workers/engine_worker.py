@@ -142,13 +142,13 @@ class EngineHandler:
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
         source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
         mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patches = self._with_room(request.choice, context, lambda: [model.patch(source, mask, options, progress)])
+        patches = self._with_room(
+            request.choice, context, lambda: [model.patch(source, mask, request.options, progress)]
+        )
         metadata = codec.read_metadata(request.picture.source)
         return Filled(
             patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
