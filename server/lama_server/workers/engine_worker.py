@@ -148,7 +148,7 @@ class EngineHandler:
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patches = self._with_room(request.choice, context, lambda: [model.patch(source, mask, options, progress)])
+        patches = self._with_room(request.choice, context, lambda: list(model.patches(source, mask, options, progress)))
         metadata = codec.read_metadata(request.picture.source)
         return Filled(
             patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
