@@ -105,7 +105,12 @@ class Parameter:
     def _checked_picture(self, value: object) -> AnyImage:
         if not isinstance(value, np.ndarray):
             raise ParameterType(self.name, f"{self.name} must be a picture, not {quoted(value)}.")
-        if value.ndim != 3 or value.shape[2] not in (3, 4) or value.dtype not in (np.uint8, np.uint16) or not value.size:
+        if (
+            value.ndim != 3
+            or value.shape[2] not in (3, 4)
+            or value.dtype not in (np.uint8, np.uint16)
+            or not value.size
+        ):
             raise ParameterType(
                 self.name,
                 f"{self.name} is an array of shape {value.shape} and type {value.dtype}. "

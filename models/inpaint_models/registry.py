@@ -222,4 +222,3 @@ def _imported(target: str) -> Any:
     """What "module:name" stands for."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
-

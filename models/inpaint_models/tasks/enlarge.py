@@ -47,9 +47,7 @@ class Enlarger:
             out[_times(box, factor).slices] = large[inner.slices]
         return out
 
-    def _enlarged(
-        self, tile: AnyImage, factor: int, params: Mapping[str, ParamValue], progress: Progress
-    ) -> AnyImage:
+    def _enlarged(self, tile: AnyImage, factor: int, params: Mapping[str, ParamValue], progress: Progress) -> AnyImage:
         """The whole tile, at its depth; alpha is enlarged for itself."""
         height, width = tile.shape[:2]
         padded = pad(to_float(tile), *self.entry.size.padded(height, width))
