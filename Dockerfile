@@ -2,7 +2,8 @@
 #
 #   docker run --rm --publish 127.0.0.1:8080:8080 --volume "$PWD/photos:/output" lama-server --token auto
 #
-# Inside a container the server listens on all of the container's addresses, so it asks for a token.
+# Inside a container the server listens on all of the container's addresses, so it asks for a token. One of your own
+# comes in a mounted file: --token-file /run/secrets/token in place of --token auto.
 
 FROM python:3.13-slim-bookworm AS build
 ARG TORCH=cpu

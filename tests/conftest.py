@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,9 +17,19 @@ settings.register_profile("suite", deadline=None)  # how fast a machine is decid
 settings.load_profile("suite")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests go last: Playwright keeps an event loop running, beside which no other can be started."""
+HAS_CUDA = shutil.which("nvidia-smi") is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Browser tests go last: Playwright keeps an event loop running, beside which no other can be started.
+
+    Tests marked `gpu` run where there is a CUDA device; elsewhere the report counts them as deselected.
+    """
     items.sort(key=lambda item: "browser" in item.path.parts)
+    if not HAS_CUDA:
+        left_out = [item for item in items if item.get_closest_marker("gpu")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

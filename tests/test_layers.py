@@ -21,7 +21,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("workers",),
         ("imaging",),
         ("codec",),
-        ("schemas", "problems"),
+        ("schemas",),
         ("errors", "exits", "settings", "lama_server"),
     ),
     "inpaint_models": (
@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("catalog", "pipeline"),
         ("lama", "mat", "ldm", "patchmatch", "opencv"),
         ("weights", "nn", "devices", "options"),
-        ("registry", "memory", "processors"),
+        ("registry", "memory", "processors", "folders"),
         ("types",),
         ("errors",),
     ),

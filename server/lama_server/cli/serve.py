@@ -13,6 +13,7 @@ import tempfile
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from .. import __version__
 from ..exits import ExitCode, StartError
@@ -40,22 +41,26 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     """Serves until a signal comes. Raises `StartError`."""
-    settings = read_settings(parser().parse_args(arguments))
-    if settings.token == "auto":
+    given = read_settings(parser().parse_args(arguments))
+    from ..http.access import with_token  # imported late: --help must not wait for the web framework
+    from ..http.server import listen
+
+    settings = with_token(given)
+    token_is_made = settings.token == "auto"
+    if token_is_made:
         settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
     check(settings)
-    from ..http.server import listen  # imported late: --help must not wait for the web framework
-
     bound = listen(settings.host, settings.port)
     settings = dataclasses.replace(settings, port=bound.getsockname()[1])
     with bound:
-        _serve(settings, bound)
+        _serve(settings, bound, print_token=token_is_made)
     return ExitCode.OK
 
 
 def check(settings: Settings) -> None:
     """Everything that can be wrong with the settings, in words. Raises `StartError`."""
     check_model(settings.model)
+    check_devices(settings.devices)
     check_access(settings)
     if settings.input is not None and not settings.input.is_file():
         raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
@@ -74,6 +79,29 @@ def check_model(name: str) -> None:
     try:
         get_model(name)
     except UnknownModel as error:
+        raise StartError(ExitCode.USAGE, str(error)) from None
+
+
+def check_devices(names: Sequence[str]) -> None:
+    """Raises `StartError` unless each device is there, and named once.
+
+    A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from inpaint_models import devices
+    from inpaint_models.errors import Unavailable
+
+    try:
+        for name in names:
+            devices.check_name(name)
+        if len(set(names)) < len(names):
+            raise Unavailable("--device names a device twice. For several worker processes on one use --workers.")
+        if gpus := [name for name in names if name not in ("auto", "cpu")]:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                list(pool.map(devices.choose_device, gpus))
+    except Unavailable as error:
         raise StartError(ExitCode.USAGE, str(error)) from None
 
 
@@ -107,7 +135,7 @@ def check_folder(folder: Path, flag: str, *, parents: bool = False) -> None:
         raise StartError(ExitCode.DISK_FULL, f"The disk of {folder} is full: free some space.")
 
 
-def _serve(settings: Settings, bound: socket.socket) -> None:
+def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> None:
     from ..app import create_app
     from ..http.server import serve
     from . import logs
@@ -116,9 +144,10 @@ def _serve(settings: Settings, bound: socket.socket) -> None:
     limits = Limits()
     app = create_app(settings, limits=limits)
     address = page_address(settings)
+    shown = address if print_token else address.partition("#")[0]
 
     def announce() -> None:
-        sys.stdout.write(f"lama-server {__version__} is at {address}\n")
+        sys.stdout.write(f"lama-server {__version__} is at {shown}\n")
         sys.stdout.flush()
         if settings.inbrowser and _has_display():
             webbrowser.open(address)
@@ -131,7 +160,7 @@ def page_address(settings: Settings) -> str:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost") else settings.host.strip("[]")
     host = "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
     address = f"http://{host}:{settings.port}/"
-    return f"{address}#token={settings.token}" if settings.token else address
+    return f"{address}#token={quote(settings.token, safe='')}" if settings.token else address
 
 
 def _has_display() -> bool:

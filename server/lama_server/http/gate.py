@@ -13,16 +13,17 @@ import hmac
 import ipaddress
 import json
 import logging
+import math
 import re
+import secrets
 import time
 import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from ..problems import Problem, ProblemError, problem_of
+from .. import errors
 from ..settings import Limits
 from . import signin
 
@@ -49,6 +50,8 @@ OPEN_PATHS = frozenset({"/healthz", "/session.js", "/api/v1/session"})
 """What may be had without a token: how to hand one in, and whether the process is up."""
 
 WRONG_TOKENS_PER_MINUTE = 10
+LIMITED_ADDRESSES = 4096
+"""Client addresses whose wrong tokens are remembered; the one that failed longest ago is forgotten first."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::(?P<port>[0-9]{1,5}))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -65,13 +68,13 @@ class Policy:
     allow_hosts   further host names, lower case
     cors_origins  foreign origins that pass, as exact (scheme, host, port)
     token         asked of everybody when not None
-    cookie_name   cookie that carries the token; names the port, because cookies are shared between ports
+    cookie_name   cookie of a signed-in browser; names the port, because cookies are shared between ports
     """
 
     loopback: bool = True
     allow_hosts: frozenset[str] = frozenset()
     cors_origins: frozenset[tuple[str, str, int]] = frozenset()
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     cookie_name: str = "lama_session"
     limits: Limits = field(default_factory=Limits)
 
@@ -96,13 +99,12 @@ def check_target(scope: Scope, limits: Limits) -> None:
     """Raises unless the request target is a path of bearable length."""
     target: bytes = scope.get("raw_path") or b""
     if not target.startswith(b"/"):
-        raise ProblemError("request.bad_target", "The request target must be a path that begins with a slash.")
+        raise errors.BadTarget("The request target must be a path that begins with a slash.")
     length = len(target) + len(scope.get("query_string", b""))
     if length > limits.target_bytes:
-        raise ProblemError(
-            "request.uri_too_long",
+        raise errors.UriTooLong(
             f"The request target has {length} bytes; the limit is {limits.target_bytes}.",
-            limit={"name": "target_bytes", "value": limits.target_bytes, "actual": length, "flag": None},
+            limit=errors.Limit("target_bytes", limits.target_bytes, length),
         )
 
 
@@ -110,27 +112,25 @@ def check_header_size(head: Head, limits: Limits) -> None:
     """Raises when there are too many headers or too many bytes in them."""
     size = sum(len(name) + len(value) for name, value in head.headers)
     if len(head.headers) > limits.header_count or size > limits.header_bytes:
-        raise ProblemError(
-            "request.headers_too_large",
+        raise errors.HeadersTooLarge(
             f"The request has {len(head.headers)} headers of {size} bytes together; "
             f"the limits are {limits.header_count} and {limits.header_bytes}.",
         )
 
 
 def check_host(head: Head, policy: Policy) -> tuple[str, int]:
-    """(host name, port) under which the server was called. Raises host.invalid, host.not_allowed.
+    """(host name, port) under which the server was called. Raises `HostInvalid`, `HostNotAllowed`.
 
     No name is looked up: a name that resolves to this machine is as foreign as any other.
     """
     hosts = head.all(b"host")
     match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
     if match is None:
-        raise ProblemError("host.invalid", "The request needs exactly one Host header of the form name:port.")
+        raise errors.HostInvalid("The request needs exactly one Host header of the form name:port.")
     name = match["name"].lower()
     port = int(match["port"]) if match["port"] else default_port(head.scheme)
     if not _host_is_allowed(name, policy):
-        raise ProblemError(
-            "host.not_allowed",
+        raise errors.HostNotAllowed(
             f"The server does not answer as {shown(name)}. Use localhost, or start it with --allow-host {shown(name)}.",
         )
     return name, port
@@ -158,7 +158,7 @@ def ip_literal(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 def check_origin(head: Head, own: tuple[str, int], policy: Policy) -> tuple[str, str, int] | None:
     """The foreign origin that is allowed to read the answer, None for our own page and for programs.
 
-    Raises origin.forbidden for everything that another site's page makes a browser send, except that a link may lead
+    Raises `OriginForbidden` for everything that another site's page makes a browser send, except that a link may lead
     to the page itself.
     """
     origin_text = head.first(b"origin")
@@ -171,8 +171,7 @@ def check_origin(head: Head, own: tuple[str, int], policy: Policy) -> tuple[str,
             return None
     elif origin_text is None or origin == (head.scheme, *own):
         return None
-    raise ProblemError(
-        "origin.forbidden",
+    raise errors.OriginForbidden(
         f"A page of {shown(origin_text or 'another site')} tried to use this server. "
         "If that is wanted, start the server with --cors-origin.",
     )
@@ -205,39 +204,61 @@ def default_port(scheme: str) -> int:
 
 
 class TokenGuard:
-    """Compares tokens in constant time and slows guessing down."""
+    """Compares tokens in constant time and slows guessing down.
+
+    From an address with too many wrong tokens the right one is refused as well until the minute has passed, so that a
+    guess is never confirmed faster than the limit says. Browsers that are signed in go on: their cookie holds
+    `session`, a random value of this start, which cannot be guessed and tells nothing about the token.
+    """
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
+        self.session = secrets.token_urlsafe(32)
         self._policy, self._clock = policy, clock
-        self._failures: deque[float] = deque(maxlen=WRONG_TOKENS_PER_MINUTE)
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def check(self, head: Head) -> None:
-        """Raises auth.required, auth.invalid, auth.rate_limited unless the request carries the token."""
+    def check(self, head: Head, scope: Mapping[str, Any]) -> None:
+        """Raises `AuthRequired`, `AuthInvalid`, `AuthRateLimited` unless the head has the token or the cookie."""
         if self._policy.token is None or head.path in OPEN_PATHS:
             return
-        given = bearer_token(head) or cookie_value(head, self._policy.cookie_name)
-        if given is None:
-            raise ProblemError(
-                "auth.required",
-                "This server asks for its token: send Authorization: Bearer TOKEN, or open the address it printed.",
+        if (given := bearer_token(head)) is not None:
+            self.compare(given, scope)
+        elif not hmac.compare_digest(cookie_value(head, self._policy.cookie_name).encode(), self.session.encode()):
+            raise errors.AuthRequired(
+                "This server asks for its token: send Authorization: Bearer TOKEN, or enter it on the page.",
                 headers=(("www-authenticate", "Bearer"),),
             )
-        self.compare(given)
 
-    def compare(self, given: str) -> None:
-        """Raises auth.invalid or auth.rate_limited unless `given` is the token."""
-        token = self._policy.token
-        if token is None or hmac.compare_digest(given.encode(), token.encode()):
+    def compare(self, given: str, scope: Mapping[str, Any]) -> None:
+        """Raises `AuthInvalid` or `AuthRateLimited` unless `given` is the token."""
+        if self._policy.token is None:
             return
-        now = self._clock()
-        if len(self._failures) == WRONG_TOKENS_PER_MINUTE and now - self._failures[0] < 60:
-            raise ProblemError(
-                "auth.rate_limited",
-                "Too many wrong tokens came in the last minute.",
-                retry_after=max(1, int(60 - (now - self._failures[0]))),
+        address, now = client_address(scope), self._clock()
+        failures = self._failures.get(address, deque(maxlen=WRONG_TOKENS_PER_MINUTE))
+        if len(failures) == WRONG_TOKENS_PER_MINUTE and (wait_s := failures[0] + 60 - now) > 0:
+            raise errors.AuthRateLimited(
+                "Too many wrong tokens came from this address in the last minute. Even the right one has to wait.",
+                retry_after=math.ceil(wait_s),
             )
-        self._failures.append(now)
-        raise ProblemError("auth.invalid", "The token is wrong.", headers=(("www-authenticate", "Bearer"),))
+        if hmac.compare_digest(given.encode(), self._policy.token.encode()):
+            return
+        failures.append(now)
+        self._failures[address] = failures
+        self._failures.move_to_end(address)
+        if len(self._failures) > LIMITED_ADDRESSES:
+            self._failures.popitem(last=False)
+        raise errors.AuthInvalid("The token is wrong.", headers=(("www-authenticate", "Bearer"),))
+
+
+def client_address(scope: Mapping[str, Any]) -> str:
+    """Whom wrong tokens are counted for: an IPv4 address, or the /64 network that an IPv6 host can move about in."""
+    client = str((scope.get("client") or ("",))[0])
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or int(address) >> 64)
 
 
 def bearer_token(head: Head) -> str | None:
@@ -245,14 +266,10 @@ def bearer_token(head: Head) -> str | None:
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 
-def cookie_value(head: Head, name: str) -> str | None:
-    jar: SimpleCookie = SimpleCookie()
-    for header in head.all(b"cookie"):
-        try:
-            jar.load(header)
-        except CookieError:
-            continue
-    return jar[name].value if name in jar else None
+def cookie_value(head: Head, name: str) -> str:
+    """The cookie's value, "" without it. Cookies of other programs on this host may have any form."""
+    pairs = (pair.strip().partition("=") for header in head.all(b"cookie") for pair in header.split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def body_limit(head: Head, limits: Limits) -> int:
@@ -267,21 +284,18 @@ def body_limit(head: Head, limits: Limits) -> int:
 def check_body_head(head: Head, limit: int) -> None:
     """Raises when the headers already tell that the body is too large, compressed or of two lengths."""
     if (encoding := head.first(b"content-encoding")) not in (None, "identity"):
-        raise ProblemError(
-            "body.unsupported_encoding", f"The body is compressed ({shown(encoding or '')}). Send it as it is."
-        )
+        raise errors.BodyUnsupportedEncoding(f"The body is compressed ({shown(encoding or '')}). Send it as it is.")
     declared = head.first(b"content-length")
     if declared is not None and head.first(b"transfer-encoding") is not None:
-        raise ProblemError("request.malformed", "The request has both Content-Length and Transfer-Encoding.")
+        raise errors.RequestMalformed("The request has both Content-Length and Transfer-Encoding.")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise too_large(int(declared), limit)
 
 
-def too_large(actual: int, limit: int) -> ProblemError:
-    return ProblemError(
-        "body.too_large",
+def too_large(actual: int, limit: int) -> errors.ApiError:
+    return errors.BodyTooLarge(
         f"The body has {actual} bytes or more; the limit here is {limit} bytes.",
-        limit={"name": "body_bytes", "value": limit, "actual": actual, "flag": None},
+        limit=errors.Limit("body_bytes", limit, actual),
     )
 
 
@@ -293,7 +307,7 @@ class GuardedBody:
         self._read, self._complete, self._began = 0, False, time.monotonic()
 
     async def __call__(self) -> Message:
-        """The next ASGI message. Raises body.too_large, upload.timeout."""
+        """The next ASGI message. Raises `BodyTooLarge`, `UploadTimeout`."""
         if self._complete:
             return await self._receive()
         try:
@@ -313,9 +327,9 @@ class GuardedBody:
             raise self._too_slow(f"{self._read} bytes came in {elapsed:.0f} seconds")
         return message
 
-    def _too_slow(self, found: str) -> ProblemError:
+    def _too_slow(self, found: str) -> errors.ApiError:
         self._complete = True
-        return ProblemError("upload.timeout", f"{found}: the upload was given up. Send it again.")
+        return errors.UploadTimeout(f"{found}: the upload was given up. Send it again.")
 
 
 class Gate:
@@ -346,13 +360,13 @@ class Gate:
             limit = body_limit(head, self.policy.limits)
             check_body_head(head, limit)
             await self.app(scope, GuardedBody(receive, limit, self.policy.limits), answer)
-        except ProblemError as error:
-            await answer.problem(error.problem)
+        except errors.ApiError as error:
+            await answer.problem(error)
         except Exception as error:  # the last resort of P9: an unexpected error is logged and answered with its id only
             log.exception("request %s failed", request_id)
             if answer.started:
                 raise
-            await answer.problem(problem_of(error))
+            await answer.problem(errors.api_error_of(error))
         finally:
             _log_access(scope, head, answer, request_id, began)
 
@@ -362,7 +376,7 @@ class Gate:
         own = check_host(head, self.policy)
         foreign = check_origin(head, own, self.policy)
         if foreign is None or not is_preflight(head):
-            self.guard.check(head)
+            self.guard.check(head, scope)
         return foreign
 
 
@@ -405,11 +419,11 @@ class _Answer:
         await self({"type": "http.response.start", "status": 204, "headers": headers})
         await self({"type": "http.response.body", "body": b""})
 
-    async def problem(self, problem: Problem) -> None:
+    async def problem(self, problem: errors.ApiError) -> None:
         if self.started:
             return
         status, headers, body = encode_problem(problem, self._request_id)
-        if problem.code == "auth.required" and self._head.path == "/" and self._head.method in ("GET", "HEAD"):
+        if isinstance(problem, errors.AuthRequired) and self._head.path == "/" and self._head.method in ("GET", "HEAD"):
             body = signin.PAGE.encode()
             headers = [(b"content-type", b"text/html; charset=utf-8"), (b"www-authenticate", b"Bearer")]
         if self._head.method == "HEAD":
@@ -418,14 +432,14 @@ class _Answer:
         await self({"type": "http.response.body", "body": body})
 
 
-def encode_problem(problem: Problem, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def encode_problem(problem: errors.ApiError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """(status, headers, body) of a problem response."""
     body = json.dumps(problem.body(request_id), ensure_ascii=True).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in problem.headers]
     if problem.retry_after is not None:
         headers.append((b"retry-after", str(problem.retry_after).encode()))
-    return problem.type.status, headers, body
+    return problem.status, headers, body
 
 
 def shown(text: str, limit: int = 80) -> str:

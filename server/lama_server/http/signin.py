@@ -1,7 +1,7 @@
 """The page that asks for the token: all that somebody without it gets to see.
 
-The address that is printed at start carries the token behind a #, which browsers never send; the script swaps it for a
-cookie that scripts cannot read.
+The address that is printed at start carries a token that was made there behind a #, which browsers never send; the
+script swaps it for a cookie that scripts cannot read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ PAGE = """<!doctype html>
 <title>lama-server</title>
 <script src="/session.js" defer></script>
 <main><h1>lama-server</h1>
-<p id="hint" role="status">This server asks for its token. Open the address that it printed when it started.</p>
+<p id="hint" role="status">This server asks for its token. Enter it, or open the address that the server printed.</p>
 <form id="form"><label>Token <input id="token" type="password" autocomplete="off" required></label>
 <button>Open</button></form></main></html>
 """

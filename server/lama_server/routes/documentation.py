@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from ..problems import REGISTRY
+from ..errors import REGISTRY
 
 router = APIRouter(include_in_schema=False)
 
