@@ -66,7 +66,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--model", "nothing"], ExitCode.USAGE, "no model 'nothing'"),
         (["--port", "70000"], ExitCode.USAGE, "70000 is not from 0 to 65535"),
         (["--port", "x"], ExitCode.USAGE, "not a whole number"),
-        (["--device", "abacus"], ExitCode.USAGE, "invalid choice"),
+        (["--device", "abacus"], ExitCode.USAGE, "'abacus' is not one of auto, cpu, cuda, mps"),
         (["--nonsense"], ExitCode.USAGE, "--nonsense"),
         (["frobnicate"], ExitCode.USAGE, "no command 'frobnicate'. There are: serve, inpaint, models"),
         (["--memory-budget", "1"], ExitCode.USAGE, "1 is not from 64 to 1048576"),
