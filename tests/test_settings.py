@@ -11,32 +11,30 @@ from inpaint_models.folders import default_model_dir
 from lama_server.app import create_app
 from lama_server.exits import ExitCode, StartError
 from lama_server.http.access import TOKEN_VARIABLE, access_policy, with_token
-from lama_server.settings import Limits, Option, Settings, options, public_settings
+from lama_server.settings import Limits, Settings, public_settings, table
 
 TOKEN = "the-right-token-of-this-file"
 
 
-def test_every_setting_has_its_option() -> None:
-    for field in dataclasses.fields(Settings):
-        assert isinstance(field.metadata["option"], Option), field.name
+def test_every_setting_is_a_row_of_the_table() -> None:
+    assert [row.name for row in table()] == [field.name for field in dataclasses.fields(Settings)]
+    assert all(row.option.help.endswith(".") for row in table())
+    assert all(row.option.metavar for row in table() if row.kind != "flag" and not row.choices)
 
 
 def test_no_two_settings_share_a_flag() -> None:
-    flags = [flag for _, option, _ in options() for flag in option.flags]
+    flags = [flag for row in table() for flag in row.flags]
     assert len(flags) == len(set(flags))
     assert all(flag.startswith("--") for flag in flags)
 
 
-def test_every_help_text_is_a_sentence() -> None:
-    assert all(option.help.endswith(".") for _, option, _ in options())
-
-
 def test_defaults_keep_their_own_limits() -> None:
-    for _, option, default in options():
-        if option.choices:
-            assert default in option.choices
-        if option.minimum is not None:
-            assert option.minimum <= default <= (option.maximum or default)
+    for row in table():
+        if row.choices:
+            assert row.default in row.choices
+        if row.kind == "int":
+            low, high = row.option.bounds or (0, 0)
+            assert low <= row.default <= high
 
 
 def test_the_page_is_told_no_path_and_no_secret() -> None:
@@ -44,6 +42,11 @@ def test_the_page_is_told_no_path_and_no_secret() -> None:
     told = public_settings(settings)
     assert not {"token", "token_file", "output_dir", "model_dir", "data_dir", "input", "host", "allow_host"} & set(told)
     assert TOKEN not in f"{settings}{access_policy(settings, Limits())}"
+
+
+def test_several_devices_are_named_with_commas() -> None:
+    assert Settings().devices == ("auto",)
+    assert Settings(device="cuda:0, cuda:1").devices == ("cuda:0", "cuda:1")
 
 
 @pytest.mark.parametrize(

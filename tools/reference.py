@@ -7,6 +7,7 @@ A test holds that what is committed is what this would write.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -27,7 +28,8 @@ from lama_server.exits import ExitCode
 from lama_server.http.access import TOKEN_VARIABLE
 from lama_server.http.gate import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.common import EVERYWHERE
-from lama_server.settings import Limits, Option, Settings, options
+from lama_server.settings import Limits, Setting, Settings, table
+from tools import house
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
@@ -45,20 +47,24 @@ NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
 
 def pages() -> dict[str, str]:
     """File name -> content of every page that is made from the code."""
-    return {"configuration.md": configuration(), "api.md": api(), "models.md": models()}
+    return {
+        "configuration.md": configuration(),
+        "api.md": api(),
+        "models.md": _with_part("models.md", _models_table()),
+        "architecture.md": _with_part("architecture.md", house.tree()),
+    }
 
 
-def models() -> str:
-    """The page as it is, with a fresh table of all models between its marks."""
-    page = (DOCS / "models.md").read_text(encoding="utf-8")
-    before, rest = page.split(TABLE_BEGIN)
+def _with_part(name: str, part: str) -> str:
+    """The page as it is, with a fresh part between its marks."""
+    before, rest = (DOCS / name).read_text(encoding="utf-8").split(TABLE_BEGIN)
     _, after = rest.split(TABLE_END)
-    return f"{before}{TABLE_BEGIN}\n{_models_table()}\n{TABLE_END}{after}"
+    return f"{before}{TABLE_BEGIN}\n{part}\n{TABLE_END}{after}"
 
 
 def _models_table() -> str:
     measured = json.loads((DOCS / "measured.json").read_text(encoding="utf-8"))
-    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Answers"]
+    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Results"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for entry in list_models():
         size = size_text(entry.download_bytes) if entry.weights else "nothing"
@@ -95,16 +101,10 @@ def _seconds(ms: float) -> str:
 def configuration() -> str:
     """The command line: options, commands, exit codes, fixed limits."""
     lines = [NOTE, "", "# Configuration", "", "`lama-server` takes its settings from the command line.", ""]
-    group = ""
-    for _, option, default in options():
-        if option.group != group and group == "Access":
-            lines += [TOKEN_TEXT, ""]
-        if option.group != group:
-            group = option.group
-            lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]
-        lines.append(f"| {_flags(option)} | {_default(option, default)} | {_cell(option.help)} |")
-        if _is_last_of_group(option):
-            lines.append("")
+    for group, rows in itertools.groupby(table(), lambda setting: setting.option.group):
+        lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]
+        lines += [f"| {_flags(row)} | {_default(row)} | {_cell(row.option.help)} |" for row in rows]
+        lines += ["", TOKEN_TEXT, ""] if group == "Access" else [""]
     lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]
     lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
@@ -114,21 +114,15 @@ def configuration() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_last_of_group(option: Option) -> bool:
-    table = [other for _, other, _ in options()]
-    position = table.index(option)
-    return position + 1 == len(table) or table[position + 1].group != option.group
+def _flags(setting: Setting) -> str:
+    value = "\\|".join(setting.choices) or setting.option.metavar
+    return ", ".join(f"`{flag} {value}`".replace(" `", "`") for flag in setting.flags)
 
 
-def _flags(option: Option) -> str:
-    value = "\\|".join(option.choices) or option.metavar
-    return ", ".join(f"`{flag} {value}`".replace(" `", "`") if value else f"`{flag}`" for flag in option.flags)
-
-
-def _default(option: Option, default: Any) -> str:
-    if option.kind == "flag":
+def _default(setting: Setting) -> str:
+    if setting.kind == "flag":
         return "off"
-    return "" if default in (None, ()) else f"`{default}`"
+    return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 
 def _value(value: Any) -> str:
@@ -143,7 +137,7 @@ def api() -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             lines += _operation(path, method, operation)
-    lines += ["Any address may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
+    lines += ["Any endpoint may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
     lines += ["## Types", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         lines += _type(name, schema)

@@ -27,19 +27,17 @@ from .jobs.services import Services
 from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
 from .routes.common import request_id
-from .schemas import wire as schemas
+from .schemas.events import EVENT_TYPES
+from .schemas.models import DownloadEvent
+from .schemas.problems import ProblemReply
+from .schemas.requests import EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
 
-READ_TYPES: tuple[type[BaseModel], ...] = (schemas.EditRequest, schemas.OneShotParams, schemas.SessionRequest)
+READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, OneShotParams, SessionRequest)
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
-    schemas.DownloadEvent,
-    schemas.QueuedEvent,
-    schemas.ProgressEvent,
-    schemas.PreviewEvent,
-    schemas.ResultEvent,
-    schemas.SavedEvent,
-    schemas.ErrorEvent,
-    schemas.ProblemReply,
+    DownloadEvent,
+    *EVENT_TYPES,
+    ProblemReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""
 
@@ -145,7 +143,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         components.update(generated.get("$defs", {}))
         components["EditEvent"] = {
-            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in EVENT_NAMES],
+            "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in EVENT_TYPES],
             "discriminator": {"propertyName": "type"},
         }
         components.pop("HTTPValidationError", None)
@@ -155,9 +153,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 _drop_framework_errors(operation)
         app.openapi_schema = document
     return app.openapi_schema
-
-
-EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "SavedEvent", "ErrorEvent")
 
 
 def _drop_framework_errors(operation: dict[str, Any]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..settings import Option, Settings, options
+from ..settings import Setting, Settings, table
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,60 +29,62 @@ def add_settings(
     texts = texts or {}
     wanted = None if names is None else frozenset(names)
     groups: dict[str, argparse._ArgumentGroup] = {}
-    for name, option, default in options():
-        if wanted is not None and name not in wanted:
+    for setting in table():
+        if wanted is not None and setting.name not in wanted:
             continue
-        if option.group not in groups:
-            groups[option.group] = parser.add_argument_group(option.group)
-        if name in texts:
-            option, default = dataclasses.replace(option, help=texts[name]), None
-        _add(groups[option.group], name, option, default)
+        group = setting.option.group
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        if setting.name in texts:
+            option = dataclasses.replace(setting.option, help=texts[setting.name])
+            setting = dataclasses.replace(setting, option=option, default=None)
+        _add(groups[group], setting)
 
 
-def _add(group: argparse._ArgumentGroup, name: str, option: Option, default: Any) -> None:
+def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    option, kind, default = setting.option, setting.kind, setting.default
     text = option.help.replace("%", "%%")
-    if option.kind == "flag":
-        group.add_argument(*option.flags, dest=name, action="store_true", help=text)
+    if kind == "flag":
+        group.add_argument(*setting.flags, dest=setting.name, action="store_true", help=text)
         return
     if default not in (None, ()):
         text += f" Default: {default}."
-    if option.kind == "list":
-        group.add_argument(*option.flags, dest=name, action="append", default=[], metavar=option.metavar, help=text)
-    elif option.choices:
-        group.add_argument(*option.flags, dest=name, choices=option.choices, default=default, help=text)
+    common: dict[str, Any] = {"dest": setting.name, "help": text}
+    if kind == "list":
+        group.add_argument(*setting.flags, action="append", default=[], metavar=option.metavar, **common)
+    elif setting.choices:
+        group.add_argument(*setting.flags, choices=setting.choices, default=default, **common)
     else:
-        group.add_argument(
-            *option.flags, dest=name, type=_converter(option), default=default, metavar=option.metavar, help=text
-        )
+        group.add_argument(*setting.flags, type=_converter(setting), default=default, metavar=option.metavar, **common)
 
 
-def _converter(option: Option) -> Any:
-    if option.kind == "int":
-        return lambda text: _whole_number(text, option)
-    return Path if option.kind == "path" else str
+def _converter(setting: Setting) -> Any:
+    if setting.option.bounds is not None:
+        return functools.partial(_whole_number, bounds=setting.option.bounds)
+    return Path if setting.kind == "path" else str
 
 
-def _whole_number(text: str, option: Option) -> int:
-    low, high = option.minimum, option.maximum
+def _whole_number(text: str, bounds: tuple[int, int]) -> int:
+    low, high = bounds
     try:
         value = int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise argparse.ArgumentTypeError(f"{value} is not from {low:.0f} to {high:.0f}")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{value} is not from {low} to {high}")
     return value
 
 
 def read_settings(namespace: argparse.Namespace) -> Settings:
     """The settings that were given, defaults for the rest. Paths lose their ~."""
     values: dict[str, Any] = {}
-    for name, option, default in options():
-        value = getattr(namespace, name, None)
+    for setting in table():
+        value = getattr(namespace, setting.name, None)
         if value is None:
-            value = default
-        if option.kind == "list":
+            value = setting.default
+        if setting.kind == "list":
             value = tuple(value)
-        elif option.kind == "path" and value is not None:
+        elif setting.kind == "path" and value is not None:
             value = value.expanduser()
-        values[name] = value
+        values[setting.name] = value
     return Settings(**values)

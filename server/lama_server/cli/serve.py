@@ -60,6 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 def check(settings: Settings) -> None:
     """Everything that can be wrong with the settings, in words. Raises `StartError`."""
     check_model(settings.model)
+    check_devices(settings.devices)
     check_access(settings)
     if settings.input is not None and not settings.input.is_file():
         raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
@@ -78,6 +79,29 @@ def check_model(name: str) -> None:
     try:
         get_model(name)
     except UnknownModel as error:
+        raise StartError(ExitCode.USAGE, str(error)) from None
+
+
+def check_devices(names: Sequence[str]) -> None:
+    """Raises `StartError` unless each device is there, and named once.
+
+    A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from inpaint_models import devices
+    from inpaint_models.errors import Unavailable
+
+    try:
+        for name in names:
+            devices.check_name(name)
+        if len(set(names)) < len(names):
+            raise Unavailable("--device names a device twice. For several worker processes on one use --workers.")
+        if gpus := [name for name in names if name not in ("auto", "cpu")]:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                list(pool.map(devices.choose_device, gpus))
+    except Unavailable as error:
         raise StartError(ExitCode.USAGE, str(error)) from None
 
 

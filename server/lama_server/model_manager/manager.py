@@ -13,7 +13,7 @@ from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
 from .. import errors
-from ..schemas.wire import (
+from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
     LicenceReply,
@@ -21,8 +21,8 @@ from ..schemas.wire import (
     ModelsReply,
     ModelState,
     ParameterReply,
-    ProblemReply,
 )
+from ..schemas.problems import ProblemReply
 from ..settings import Settings
 from ..workers.messages import EngineChoice
 from .download_log import DownloadLog
@@ -82,7 +82,7 @@ class Download:
         return DownloadEvent(
             state=state,
             progress=DownloadProgress(done_bytes=self.done_bytes, total_bytes=self.total_bytes),
-            problem=problem_reply(self.problem),
+            problem=ProblemReply.of(self.problem) if self.problem else None,
         )
 
 
@@ -191,7 +191,7 @@ class ModelManager:
         )
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
-        download = self._downloads.get(entry.name)
+        download, problem = self._downloads.get(entry.name), self.problem(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -222,7 +222,7 @@ class ModelManager:
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
-            problem=problem_reply(self.problem(entry)),
+            problem=ProblemReply.of(problem) if problem else None,
         )
 
     def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
@@ -364,8 +364,3 @@ def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     return str(path), found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def problem_reply(problem: errors.ApiError | None, request_id: str = "") -> ProblemReply | None:
-    """A problem as a part of another answer."""
-    return None if problem is None else ProblemReply.model_validate(problem.body(request_id))

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from ..errors import EditNotFound, ImageNotFound, JobNotFound, RouteNotFound
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..jobs.runner import patch_replies
-from ..schemas.wire import EditReply, EditRequest
+from ..schemas.replies import EditReply
+from ..schemas.requests import EditRequest
 from .common import BODY, FIELDS, JOB, MODEL, json_body, json_request, problems, request_id, schema, services
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from ..http import signin
-from ..schemas.wire import SessionRequest
+from ..schemas.requests import SessionRequest
 from .common import BODY, FIELDS, json_body, json_request, problems
 
 router = APIRouter(tags=["server"])

@@ -18,12 +18,14 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
+from inpaint_models.options import FillOptions
 from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import ImageError, QueueFull
 from ..imaging.pictures import Overlay, Picture
-from ..schemas.wire import EditRequest, RenderFormat, Run
+from ..schemas.base import RenderFormat
+from ..schemas.requests import EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
     CropPicture,
@@ -47,7 +49,7 @@ class MadeBy:
     """How a fill came about."""
 
     model: str
-    seed: int
+    options: FillOptions
     ms: int
     strategy: str
 
@@ -129,7 +131,7 @@ class Documents:
         return self._store.patches(edit)
 
     async def joined_patch(self, edit: StoredEdit) -> Path:
-        """A temporary file: all of an edit's patches as one, with what lies between them. Raises queue.full."""
+        """A temporary file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`."""
         self.check_room()
         target, image = self.temporary(), self.image(edit.record.image)
         with self.hold(image):
@@ -137,14 +139,12 @@ class Documents:
             await self.in_codec(CropPicture(picture, functools.reduce(Box.union, edit.record.boxes), target))
         return target
 
-    async def add_edit(
-        self, image: StoredImage, request: EditRequest, run: Run, filled: Filled, made: MadeBy
-    ) -> StoredEdit:
+    async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
         """Stores a finished edit. Raises `StoreFull`."""
         asked = {
             "mask": request.mask.model_dump(mode="json"),
             "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(run.params), "seed": made.seed},
+            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
             "made": {"ms": made.ms, "strategy": made.strategy},
         }
         record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)

@@ -143,8 +143,6 @@ class EngineHandler:
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
         source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
         mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
@@ -152,7 +150,7 @@ class EngineHandler:
         metadata = codec.read_metadata(request.picture.source)
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(source, mask, options, progress), metadata)
+            return encoded(model.patches(source, mask, request.options, progress), metadata)
 
         strategy, patches = self._with_room(request.choice, context, fill)
         return Filled(

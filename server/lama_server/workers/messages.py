@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from inpaint_models.options import FillOptions
 from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 
@@ -106,7 +107,6 @@ class FillHole:
 
     shapes    the mask as drawn; empty when `mask` names a raster
     mask      .npy file, (H, W) uint8 0|255
-    options   keyword arguments of `FillOptions`, unchecked
     preview   whether estimates are wanted while the job runs
     """
 
@@ -114,7 +114,7 @@ class FillHole:
     picture: Picture
     shapes: tuple[Shape, ...]
     mask: Path | None
-    options: Mapping[str, Any]
+    options: FillOptions
     preview: bool = False
 
 
