@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..exits import ExitCode, StartError
 from ..settings import Limits, Settings
-from .gate import Policy, parse_origin
+from .middleware.origin import parse_origin
+from .middleware.policy import Policy
 
 TOKEN_VARIABLE = "LAMA_SERVER_TOKEN"
 
