@@ -162,7 +162,7 @@ def test_a_failed_fill_keeps_what_was_painted_and_offers_to_try_again(
 
 def test_cancel_keeps_what_was_painted(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
-    app.page.route("**/api/v1/edits", lambda route: None)  # never answered
+    app.page.route("**/api/v1/edits", lambda route: None)  # never resulted
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.wait("state.job !== null")
     app.page.keyboard.press("Escape")

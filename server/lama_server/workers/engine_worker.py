@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -146,13 +147,15 @@ class EngineHandler:
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patches = self._with_room(
-            request.choice, context, lambda: [model.patch(source, mask, request.options, progress)]
-        )
         metadata = codec.read_metadata(request.picture.source)
+
+        def fill() -> tuple[str, tuple[FilledPatch, ...]]:
+            return encoded(model.patches(source, mask, request.options, progress), metadata)
+
+        strategy, patches = self._with_room(request.choice, context, fill)
         return Filled(
-            patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
-            strategy=patches[0].strategy,
+            patches=patches,
+            strategy=strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
@@ -165,6 +168,13 @@ def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None
         return masks.rasterise(request.shapes, width, height, check, limits)
     coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
     return Mask(Box(0, 0, width, height), coverage)
+
+
+def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled."""
+    with ThreadPoolExecutor(1) as encoder:
+        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
+        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
