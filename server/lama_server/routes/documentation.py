@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of an endpoint. Bodies and answers are (media type, shape), `errors` codes that not every endpoint has."""
+    """A method of an endpoint. Bodies and answers are (media type, shape); `errors`: codes that few endpoints have."""
 
     method: str
     path: str
