@@ -30,7 +30,7 @@ EVERYWHERE: Kinds = (
     errors.BodyUnsupportedEncoding,
     errors.InternalError,
 )
-"""What may be answered at any address, mostly by the middleware."""
+"""What may be answered at any endpoint, mostly by the middleware."""
 
 BODY: Kinds = (errors.UploadTimeout, errors.BodyUnsupportedType, errors.ParamsMalformed)
 """What reading a JSON body may end in."""
@@ -119,7 +119,7 @@ def schema(model: type[BaseModel] | str) -> dict[str, str]:
 
 
 def problems(*kinds: type[errors.ApiError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI of the errors that an address answers with, those of the middleware included."""
+    """OpenAPI of the errors that an endpoint answers with, those of the middleware included."""
     by_status: dict[int, dict[str, str]] = {}
     for kind in (*kinds, *EVERYWHERE):
         by_status.setdefault(kind.status, {})[kind.code] = kind.title
