@@ -114,7 +114,7 @@ def test_bad_transport_is_refused(server: RunningServer, request_bytes: bytes, s
         expect(Reply(status, headers, body), code)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/edits/{edit}/patch.png", "/api/v1/images/{image}/render"])
+@pytest.mark.parametrize("path", ["/api/v1/edits/{edit}/patches/0.png", "/api/v1/images/{image}/render"])
 @pytest.mark.parametrize(
     "asked",
     ["bytes=0-9", "bytes=0-1,2-3", "bytes=-0", "bytes=9-1", "bytes=x", "lines=1-2", "bytes=99999999-", "b" * 15_000],
@@ -473,6 +473,7 @@ def test_more_work_than_any_painting_takes_is_refused(
         ("GET", "/api/v1/edits/" + "0" * 32, "edit.not_found"),
         ("GET", "/api/v1/edits/..%2f..%2fx/patch.png", "route.not_found"),
         ("GET", "/api/v1/edits/%00/patch.png", "edit.not_found"),
+        ("GET", "/api/v1/edits/%00/patches/0.png", "edit.not_found"),
         ("DELETE", "/api/v1/edits/" + "0" * 32, "job.not_found"),
         ("DELETE", "/api/v1/edits/%ff", "job.not_found"),
         ("GET", "/api/v1/previews/x", "route.not_found"),

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from fake_engines import entry
 from inpaint_models import Inpainter
 from inpaint_models.errors import Cancelled, OutOfMemory
+from inpaint_models.options import FillOptions
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
 from lama_server import codec
 from lama_server.errors import TooManyPixels
@@ -172,7 +173,7 @@ def test_a_cancelled_fill_ends_in_the_rasteriser(monkeypatch: pytest.MonkeyPatch
             {"kind": "stroke", "op": op, "d": 30, "p": [0, 0, *[380, 250, -380, -250] * 3000]},
         ]
     )
-    job = FillHole(choice("a"), picture(tmp_path, 96, 64), tuple(shapes), None, {"seed": 1})
+    job = FillHole(choice("a"), picture(tmp_path, 96, 64), tuple(shapes), None, FillOptions(seed=1))
     with pytest.raises(Cancelled):
         EngineHandler(1000 * MIB, "cpu", 128).handle(job, Listener(cancelled_after=4))
 
@@ -182,7 +183,7 @@ def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
     photo = picture(tmp_path, 1200, 1000)
     png = base64.b64encode(photo.source.read_bytes()).decode()
     shape = Bitmap(kind="bitmap", x=0, y=0, w=1200, h=1000, png=png)
-    job = FillHole(choice("a"), photo, (shape,), None, {"seed": 1})
+    job = FillHole(choice("a"), photo, (shape,), None, FillOptions(seed=1))
     with pytest.raises(TooManyPixels, match="the limit is 1"):
         EngineHandler(1000 * MIB, "cpu", 1).handle(job, Listener())
 

@@ -44,6 +44,11 @@ def test_the_page_is_told_no_path_and_no_secret() -> None:
     assert TOKEN not in f"{settings}{access_policy(settings, Limits())}"
 
 
+def test_several_devices_are_named_with_commas() -> None:
+    assert Settings().devices == ("auto",)
+    assert Settings(device="cuda:0, cuda:1").devices == ("cuda:0", "cuda:1")
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

@@ -24,7 +24,7 @@ def load_model(
 
     Whose weights they are and under which licence: `get_model(name).licence`.
 
-    device            "auto", "cpu", "cuda" or "mps"
+    device            "auto", "cpu", "cuda", "mps", or "cuda:1" for the second of several GPUs
     precision         "auto", "float32", "bfloat16" or "float16"
     model_dir         where weights are looked for and kept; None = the user's cache
     local_files_only  raise `WeightsMissing` rather than open a socket

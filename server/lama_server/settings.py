@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from inpaint_models.folders import default_cache_dir
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -90,8 +89,26 @@ class Settings:
         ),
     ] = "auto"
     device: Annotated[
-        Device, Option("Where networks run. auto: a GPU when there is one.", group="Model", public=True)
+        str,
+        Option(
+            "Where networks run: auto (a GPU when there is one), cpu, cuda, cuda:1, mps; or several, as in "
+            "cuda:0,cuda:1, with a worker process for each.",
+            "DEVICE",
+            "Model",
+            public=True,
+        ),
     ] = "auto"
+    workers: Annotated[
+        int,
+        Option(
+            "Worker processes for each device: so many fills run at once. They share the processors and the memory "
+            "budget.",
+            "N",
+            "Model",
+            bounds=(1, 64),
+            public=True,
+        ),
+    ] = 1
     precision: Annotated[
         Precision,
         Option("Numbers that networks compute with. auto: what this processor does well.", group="Model", public=True),
@@ -111,7 +128,7 @@ class Settings:
     memory_budget: Annotated[
         int,
         Option(
-            "MiB that loaded models may take together; the least recently used one is dropped first.",
+            "MiB that loaded models may take on each device; the least recently used one is dropped first.",
             "MIB",
             "Model",
             bounds=(64, 1_048_576),
@@ -216,6 +233,11 @@ class Settings:
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that --device names."""
+        return tuple(name.strip() for name in self.device.split(","))
 
     @property
     def is_loopback(self) -> bool:

@@ -176,8 +176,9 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     outcome: Outcome = "filled"
     try:
         mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
-        patch = inpainter.patch(source.pixels, mask, options)
-        data = _rendered(job, LayeredPixels(source.pixels, [(patch.box, lambda: patch.pixels)]), source.info, writer)
+        patches = list(inpainter.patches(source.pixels, mask, options))
+        layers = [(patch.box, lambda pixels=patch.pixels: pixels) for patch in patches]
+        data = _rendered(job, LayeredPixels(source.pixels, layers), source.info, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)

@@ -66,6 +66,7 @@ def run(arguments: Sequence[str]) -> int:
 def check(settings: Settings) -> None:
     """Everything that can be wrong with the settings, in words. Raises `StartError`."""
     check_model(settings)
+    check_devices(settings)
     check_access(settings)
     if settings.input is not None and not settings.input.is_file():
         source = settings.named("input")
@@ -86,6 +87,30 @@ def check_model(settings: Settings) -> None:
         get_model(settings.model)
     except UnknownModel as error:
         raise StartError(ExitCode.USAGE, f"{settings.named('model')}: {error}") from None
+
+
+def check_devices(settings: Settings) -> None:
+    """Raises `StartError` unless each device is there, and named once.
+
+    A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from inpaint_models import devices
+    from inpaint_models.errors import Unavailable
+
+    names = settings.devices
+    try:
+        for name in names:
+            devices.check_name(name)
+        if len(set(names)) < len(names):
+            raise Unavailable("A device is named twice. For several worker processes on one use --workers.")
+        if gpus := [name for name in names if name not in ("auto", "cpu")]:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                list(pool.map(devices.choose_device, gpus))
+    except Unavailable as error:
+        raise StartError(ExitCode.USAGE, f"{settings.named('device')}: {error}") from None
 
 
 def check_access(settings: Settings) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..exits import ExitCode, StartError
 from ..settings import Limits, Settings
-from .gate import Policy, parse_origin
+from .middleware.origin import parse_origin
+from .middleware.policy import Policy
 
 _TOKEN = re.compile(r"[!-~]{16,512}")
 

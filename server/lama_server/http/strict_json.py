@@ -51,15 +51,11 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
 def wire_error(error: ValidationError, where: str = "") -> errors.ApiError:
     """What pydantic found, in our codes; never with the values that came in."""
     found = [
-        _kind(item["type"])(str(item["msg"]), pointer=where + _pointer(item["loc"]))
+        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"]))
         for item in error.errors(include_input=False, include_context=False, include_url=False)[:20]
     ]
     first = found[0]
     return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join("/" + str(part)[:40].replace("~", "~0").replace("/", "~1") for part in location)
 
 
 _KINDS: dict[str, type[errors.ApiError]] = {

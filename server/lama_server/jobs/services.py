@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import ApiError
 from ..model_manager.manager import LOAD_ERRORS, ModelManager, WeightsSource
 from ..model_manager.weights_source import LibraryWeights
-from ..schemas.wire import CheckReply, ConfigReply, LimitsReply, ReadyReply
+from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
 from ..workers.messages import LoadEngine

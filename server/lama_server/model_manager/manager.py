@@ -7,13 +7,14 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
 from .. import errors
-from ..schemas.wire import (
+from ..schemas.base import WireValue
+from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
     LicenceReply,
@@ -21,8 +22,8 @@ from ..schemas.wire import (
     ModelsReply,
     ModelState,
     ParameterReply,
-    ProblemReply,
 )
+from ..schemas.problems import ProblemReply
 from ..settings import Settings
 from ..workers.messages import EngineChoice
 from .download_log import DownloadLog
@@ -82,7 +83,7 @@ class Download:
         return DownloadEvent(
             state=state,
             progress=DownloadProgress(done_bytes=self.done_bytes, total_bytes=self.total_bytes),
-            problem=problem_reply(self.problem),
+            problem=ProblemReply.of(self.problem) if self.problem else None,
         )
 
 
@@ -191,7 +192,7 @@ class ModelManager:
         )
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
-        download = self._downloads.get(entry.name)
+        download, problem = self._downloads.get(entry.name), self.problem(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -209,10 +210,12 @@ class ModelManager:
                 ParameterReply(
                     name=parameter.name,
                     kind=parameter.kind,
-                    default=parameter.default,
+                    default=None if parameter.kind == "picture" else cast(WireValue, parameter.default),
                     minimum=parameter.minimum,
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
+                    max_length=parameter.max_length,
+                    placeholder=parameter.placeholder,
                     help=parameter.help,
                 )
                 for parameter in entry.parameters
@@ -222,7 +225,7 @@ class ModelManager:
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
-            problem=problem_reply(self.problem(entry)),
+            problem=ProblemReply.of(problem) if problem else None,
         )
 
     def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
@@ -364,8 +367,3 @@ def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     return str(path), found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def problem_reply(problem: errors.ApiError | None, request_id: str = "") -> ProblemReply | None:
-    """A problem as a part of another answer."""
-    return None if problem is None else ProblemReply.model_validate(problem.body(request_id))

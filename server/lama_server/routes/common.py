@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from .. import errors
 from ..http.strict_json import parse_object, validated
 from ..jobs.services import Services
-from ..schemas.wire import RENDER_FORMATS, RenderFormat
+from ..schemas.base import RENDER_FORMATS, RenderFormat
 
 Wire = TypeVar("Wire", bound=BaseModel)
 Kinds = tuple[type[errors.ApiError], ...]
@@ -30,7 +30,7 @@ EVERYWHERE: Kinds = (
     errors.BodyUnsupportedEncoding,
     errors.InternalError,
 )
-"""What may be answered at any address, mostly by the gate."""
+"""What may be answered at any address, mostly by the middleware."""
 
 BODY: Kinds = (errors.UploadTimeout, errors.BodyUnsupportedType, errors.ParamsMalformed)
 """What reading a JSON body may end in."""

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import EditNotFound, ImageNotFound, JobNotFound, RouteNotFound
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
-from ..jobs.runner import patch_reply
-from ..schemas.wire import EditReply, EditRequest
+from ..jobs.runner import patch_replies
+from ..schemas.replies import EditReply
+from ..schemas.requests import EditRequest
 from .common import BODY, FIELDS, JOB, MODEL, json_body, json_request, problems, request_id, schema, services
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
@@ -55,7 +56,7 @@ async def describe(request: Request, edit: str) -> EditReply:
         seed=run["seed"],
         strategy=made["strategy"],
         ms=made["ms"],
-        patch=patch_reply(stored),
+        patches=patch_replies(stored),
     )
 
 
@@ -70,17 +71,41 @@ async def cancel(request: Request, job: str) -> Response:
 
 
 @router.get(
-    "/edits/{edit}/patch.png",
+    "/edits/{edit}/patches/{index}.png",
     response_class=Response,
     responses={
         200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
         **problems(EditNotFound),
     },
 )
-async def patch(request: Request, edit: str) -> Response:
-    """The pixels that an edit changed. Never changes."""
-    path = services(request).documents.patch_path(edit)
-    return WholeFile(path, "image/png", {"cache-control": FOR_EVER})
+async def patch(request: Request, edit: str, index: str) -> Response:
+    """Pixels that an edit changed: one of its patches, counted from 0. Never changes."""
+    documents = services(request).documents
+    found = dict(enumerate(documents.patches(documents.edit(edit))))
+    at = int(index) if index.isascii() and index.isdigit() and len(index) < 9 else -1
+    if at not in found:
+        raise EditNotFound(f"The edit has {len(found)} patches, counted from 0.")
+    return WholeFile(found[at].png, "image/png", {"cache-control": FOR_EVER})
+
+
+@router.get(
+    "/edits/{edit}/patch.png",
+    response_class=Response,
+    deprecated=True,
+    responses={
+        200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
+        **problems(ImageNotFound, EditNotFound, *JOB),
+    },
+)
+async def joined_patch(request: Request, edit: str) -> Response:
+    """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
+    documents = services(request).documents
+    stored = documents.edit(edit)
+    patches = documents.patches(stored)
+    if len(patches) == 1:
+        return WholeFile(patches[0].png, "image/png", {"cache-control": FOR_EVER})
+    file = await documents.joined_patch(stored)
+    return WholeFile(file, "image/png", {"cache-control": FOR_EVER}, lambda: file.unlink(missing_ok=True))
 
 
 @router.get(

@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from .. import errors
 from ..http.streams import WholeFile
 from ..jobs.services import Services
-from ..schemas.wire import RENDER_FORMATS, ImageReply
+from ..schemas.base import RENDER_FORMATS
+from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
 from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services

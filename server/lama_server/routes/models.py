@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import ModelNotDownloaded, ModelUnknown
 from ..http.streams import NDJSON, NdjsonResponse
-from ..schemas.wire import DownloadEvent, ModelsReply
+from ..schemas.models import DownloadEvent, ModelsReply
 from .common import problems, schema, services
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])

@@ -13,7 +13,8 @@ from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
-from ..schemas.wire import RENDER_FORMATS, OneShotParams
+from ..schemas.base import RENDER_FORMATS
+from ..schemas.requests import OneShotParams
 from . import iopaint
 from .common import (
     BODY,
@@ -98,10 +99,11 @@ async def inpaint(request: Request) -> Response:
                 params = validated(
                     OneShotParams, parse_object(text or "{}", max_depth=depth, where="/params"), "/params"
                 )
+                run = found.runner.plan_one_shot(params, "/params")
                 await work.put_image(image)
                 await work.put_mask(mask)
                 name = image.filename or ""
-            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, params))
+            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
             ticket.release()
             rendered = await work.render(wanted, quality)
             saved = await found.runner.save_one_shot(work, name)

@@ -7,6 +7,7 @@ raw array beside them, and read from there by whoever needs a part.
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -17,12 +18,17 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
+from inpaint_models.options import FillOptions
+from inpaint_models.types import Box
+
 from .. import codec
 from ..errors import ImageError, QueueFull
 from ..imaging.pictures import Overlay, Picture
-from ..schemas.wire import EditRequest, RenderFormat, Run
+from ..schemas.base import RenderFormat
+from ..schemas.requests import EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    CropPicture,
     DecodeImage,
     DecodeMask,
     Filled,
@@ -43,7 +49,7 @@ class MadeBy:
     """How a fill came about."""
 
     model: str
-    seed: int
+    options: FillOptions
     ms: int
     strategy: str
 
@@ -96,8 +102,7 @@ class Documents:
     async def picture(self, image: StoredImage, edits: Sequence[str]) -> Picture:
         """The photo with edits over it, ready for a worker. Raises `EditNotFound`, and what decoding raises."""
         pixels = await self._decoded(image)
-        overlays = tuple(Overlay(patch.path, patch.box) for patch in self._store.resolve(image.id, edits))
-        return Picture(self._store.original_path(image.id), pixels, image.info, overlays)
+        return Picture(self._store.original_path(image.id), pixels, image.info, self._store.resolve(image.id, edits))
 
     async def _decoded(self, image: StoredImage) -> Path:
         """The decoded pixels, made again when they were dropped. An image that does not decode is removed."""
@@ -121,22 +126,29 @@ class Documents:
         """Raises `EditNotFound`."""
         return self._store.get_edit(edit_id)
 
-    def patch_path(self, edit_id: str) -> Path:
-        """Raises `EditNotFound`."""
-        return self._store.patch_path(edit_id)
+    def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
+        """The files of an edit's patches. Raises `EditNotFound`."""
+        return self._store.patches(edit)
 
-    async def add_edit(
-        self, image: StoredImage, request: EditRequest, run: Run, filled: Filled, made: MadeBy
-    ) -> StoredEdit:
+    async def joined_patch(self, edit: StoredEdit) -> Path:
+        """A temporary file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`."""
+        self.check_room()
+        target, image = self.temporary(), self.image(edit.record.image)
+        with self.hold(image):
+            picture = await self.picture(image, (*edit.record.parents, edit.id))
+            await self.in_codec(CropPicture(picture, functools.reduce(Box.union, edit.record.boxes), target))
+        return target
+
+    async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
         """Stores a finished edit. Raises `StoreFull`."""
         asked = {
             "mask": request.mask.model_dump(mode="json"),
             "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(run.params), "seed": made.seed},
+            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
             "made": {"ms": made.ms, "strategy": made.strategy},
         }
-        record = EditRecord(image.id, tuple(request.parents), filled.box, asked)
-        return await asyncio.to_thread(self._store.add_edit, record, filled.png)
+        record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
+        return await asyncio.to_thread(self._store.add_edit, record, [patch.png for patch in filled.patches])
 
     # pictures
 
@@ -229,10 +241,13 @@ class Workspace:
         await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
-        """Lays a patch over the photo."""
-        png = self._folder / "patch.png"
-        await asyncio.to_thread(png.write_bytes, filled.png)
-        self._picture = self.picture.with_overlay(Overlay(png, filled.box))
+        """Lays patches over the photo."""
+        overlays = []
+        for index, patch in enumerate(filled.patches):
+            png = self._folder / f"patch-{index}.png"
+            await asyncio.to_thread(png.write_bytes, patch.png)
+            overlays.append(Overlay(png, patch.box))
+        self._picture = self.picture.with_overlays(overlays)
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""

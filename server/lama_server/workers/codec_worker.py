@@ -11,12 +11,12 @@ from .. import codec
 from ..codec.info import OUTPUTS
 from ..imaging.pictures import open_picture
 from ..imaging.pixel_files import write_pixels
-from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
+from .messages import CropPicture, DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
 from .worker import JobContext
 
 
 class CodecHandler:
-    """Answers `DecodeImage`, `DecodeMask`, `RenderImage` and `MakePreview`."""
+    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture` and `MakePreview`."""
 
     device = ""
 
@@ -30,6 +30,8 @@ class CodecHandler:
             return self._decode_mask(request)
         if isinstance(request, RenderImage):
             return self._render(request)
+        if isinstance(request, CropPicture):
+            return self._crop(request)
         if isinstance(request, MakePreview):
             return self._preview(request)
         raise TypeError(f"The codec worker does not know {type(request).__name__}.")
@@ -58,6 +60,10 @@ class CodecHandler:
         request.target.write_bytes(data)
         target = codec.output_format(info, request.format)
         return Rendered(target.media_type, target.suffix, len(data))
+
+    def _crop(self, request: CropPicture) -> None:
+        pixels = open_picture(request.picture)[request.box.slices]
+        request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
 
     def _preview(self, request: MakePreview) -> Rendered:
         metadata = codec.read_metadata(request.picture.source)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from ..imaging.pictures import open_picture
 from .messages import (
     EngineChoice,
     Filled,
+    FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
@@ -141,18 +143,19 @@ class EngineHandler:
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
         source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
         mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
-        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        metadata = codec.read_metadata(request.picture.source)
+
+        def fill() -> tuple[str, tuple[FilledPatch, ...]]:
+            return encoded(model.patches(source, mask, request.options, progress), metadata)
+
+        strategy, patches = self._with_room(request.choice, context, fill)
         return Filled(
-            png=png,
-            box=patch.box,
-            strategy=patch.strategy,
+            patches=patches,
+            strategy=strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
@@ -165,6 +168,13 @@ def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None
         return masks.rasterise(request.shapes, width, height, check, limits)
     coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
     return Mask(Box(0, 0, width, height), coverage)
+
+
+def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled."""
+    with ThreadPoolExecutor(1) as encoder:
+        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
+        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
