@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of an endpoint. Bodies and results are (media type, shape); `errors` are codes not all endpoints have."""
+    """A method of an endpoint. Bodies and results are (media type, shape); `errors`: codes that few endpoints have."""
 
     method: str
     path: str
