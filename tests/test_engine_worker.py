@@ -14,7 +14,14 @@ from inpaint_models.errors import Cancelled, OutOfMemory
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
 from lama_server.workers import engine_worker
 from lama_server.workers.engine_worker import EngineHandler, ModelCache
-from lama_server.workers.messages import EngineChoice, LoadedModels, LoadedModelsReport, LoadEngine
+from lama_server.workers.messages import (
+    EngineChoice,
+    LoadedModels,
+    LoadedModelsReport,
+    LoadModel,
+    ModelChoice,
+    RunJob,
+)
 
 MIB = 2**20
 
@@ -69,6 +76,10 @@ def choice(name: str, memory_mib: int = 100) -> EngineChoice:
     return EngineChoice(replace(entry(name), memory_bytes=memory_mib * MIB), "cpu", "auto", {}, None)
 
 
+def loading(wanted: EngineChoice) -> RunJob[LoadedModels]:
+    return RunJob(LoadModel(ModelChoice(wanted.entry)), wanted)
+
+
 def load(wanted: EngineChoice) -> Inpainter:
     return Inpainter(wanted.entry, Greedy(99))
 
@@ -117,8 +128,8 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
     monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
     handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener()
     for name in ("a", "b"):
-        handler.handle(LoadEngine(choice(name)), listener)
-    assert handler.handle(LoadEngine(choice("needy")), listener) == LoadedModels(("needy",))
+        handler.handle(loading(choice(name)), listener)
+    assert handler.handle(loading(choice("needy")), listener) == LoadedModels(("needy",))
     assert beside == [0, 1, 2, 0], "nor beside what the first try had built"
     assert listener.held_models()[-1] == ("needy",)
 
@@ -126,7 +137,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
-        EngineHandler(1000 * MIB, "cpu").handle(LoadEngine(choice("huge")), Listener())
+        EngineHandler(1000 * MIB, "cpu").handle(loading(choice("huge")), Listener())
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -136,9 +147,9 @@ def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPa
         engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
     )
     handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener(cancelled=cancelled)
-    handler.handle(LoadEngine(choice("a")), Listener())
+    handler.handle(loading(choice("a")), Listener())
     with pytest.raises(Cancelled if cancelled else OutOfMemory):
-        handler.handle(LoadEngine(choice("huge")), listener)
+        handler.handle(loading(choice("huge")), listener)
     assert "huge" not in listener.held_models()[-1]
     assert len(Greedy.alive) == len(listener.held_models()[-1])
 

@@ -131,7 +131,8 @@ class Settings:
             "option": Option(
                 ("--memory-budget",),
                 "int",
-                "MiB that loaded models may take together, on each device; the least recently used one is dropped first.",
+                "MiB that the models loaded on a device may take together; the least recently used one is dropped "
+                "first.",
                 "MIB",
                 minimum=64,
                 maximum=1_048_576,

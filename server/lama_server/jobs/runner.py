@@ -10,11 +10,18 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from inpaint_models.options import FillOptions
+from inpaint_models.types import PixelSource
+
+from .. import codec
 from ..imaging.pictures import Overlay, Picture
+from ..imaging.sources import stored_array, stored_picture
 from ..model_manager.manager import WEIGHTS_PROBLEMS, ModelManager, problem_reply
 from ..problems import Problem, ProblemError, problem_of
+from ..schemas.shapes import Shape
 from ..schemas.wire import (
     SEED_LIMIT,
     EditRequest,
@@ -32,16 +39,8 @@ from ..schemas.wire import (
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
-from ..workers.messages import (
-    EngineChoice,
-    Filled,
-    FillHole,
-    JobEvent,
-    LoadedModelsReport,
-    PreviewReport,
-    ProgressReport,
-)
-from ..workers.supervisor import Listener, Supervisor
+from ..workers.executor import Executor, Listener
+from ..workers.messages import Filled, FillHole, JobEvent, ModelChoice, PreviewReport, ProgressReport
 from .autosave import AutoSave, Saved
 from .queue import JobQueue, Ticket, shutting_down
 
@@ -61,7 +60,7 @@ class Plan:
     request: EditRequest
     image: StoredImage
     picture: Picture
-    choices: tuple[EngineChoice, ...]
+    choices: tuple[ModelChoice, ...]
     request_id: str
 
 
@@ -81,19 +80,19 @@ class OneShot:
 
 
 class JobRunner:
-    """Runs edits on the engine worker, one request at a time, in the order of their tickets."""
+    """Runs edits on an executor, when it is their tickets' turn."""
 
     def __init__(
         self,
         limits: Limits,
         documents: Documents,
         saves: AutoSave,
-        engine: Supervisor,
+        executor: Executor,
         manager: ModelManager,
         queue: JobQueue,
     ) -> None:
         self._limits, self._documents, self._saves = limits, documents, saves
-        self._engine, self._manager, self.queue = engine, manager, queue
+        self._executor, self._manager, self.queue = executor, manager, queue
         self._previews: OrderedDict[str, Preview] = OrderedDict()
 
     # edits
@@ -171,12 +170,10 @@ class JobRunner:
         seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
         options = _options(plan.request, seed, grow_px, mask.feather_px, run.params)
-        hole = FillHole(choice, plan.picture, tuple(mask.shapes), None, options, preview=True)
+        hole = _hole(choice, plan.picture, tuple(mask.shapes), options, preview=True)
 
         def listen(event: JobEvent) -> None:
-            if isinstance(event, LoadedModelsReport):
-                self.note(event)
-            elif isinstance(event, PreviewReport):
+            if isinstance(event, PreviewReport):
                 events.put_nowait(self._keep_preview(ticket, index, event))
             else:
                 events.put_nowait(_progress(ticket, index, event))
@@ -210,7 +207,7 @@ class JobRunner:
         await ticket.wait()
         began = time.monotonic()
         options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
-        filled = await self._filled(FillHole(choice, work.picture, (), work.mask, options), self.note)
+        filled = await self._filled(_hole(choice, work.picture, stored_array(work.mask), options))
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
         return OneShot(choice.entry.name, params.seed, timing)
@@ -237,22 +234,17 @@ class JobRunner:
             **wire_box(report.box),
         )
 
-    async def _filled(self, hole: FillHole, listener: Listener) -> Filled:
-        """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
+    async def _filled(self, hole: FillHole, listener: Listener | None = None) -> Filled:
+        """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
+        job = self._executor.submit(hole, deadline_s=self._deadline_s(hole.model), listener=listener)
         try:
-            filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
+            return await job.result()
         except ProblemError as error:
             if error.problem.code in WEIGHTS_PROBLEMS:
-                self._manager.reject(hole.choice.entry, error.problem)
+                self._manager.reject(hole.model.entry, error.problem)
             raise
-        return filled
 
-    def note(self, event: JobEvent) -> None:
-        """Takes over what the worker says of the models it holds."""
-        if isinstance(event, LoadedModelsReport):
-            self._manager.loaded = frozenset(event.loaded)
-
-    def _deadline_s(self, choice: EngineChoice) -> float:
+    def _deadline_s(self, choice: ModelChoice) -> float:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
@@ -260,20 +252,32 @@ def patch_reply(edit: StoredEdit) -> PatchReply:
     return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
 
 
+def _hole(
+    choice: ModelChoice,
+    picture: Picture,
+    mask: tuple[Shape, ...] | PixelSource,
+    options: FillOptions,
+    *,
+    preview: bool = False,
+) -> FillHole:
+    """The job of filling a hole in a stored photo."""
+    metadata = partial(codec.read_metadata, picture.source)
+    return FillHole(choice, stored_picture(picture), mask, options, metadata, preview)
+
+
 def _options(
     request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Keyword arguments of `FillOptions`."""
-    return {
-        "seed": seed,
-        "strategy": request.strategy,
-        "grow_px": grow_px,
-        "feather_px": feather_px,
-        "margin_px": request.margin_px,
-        "max_side": request.max_side,
-        "crop_above": request.crop_above,
-        "params": dict(params),
-    }
+) -> FillOptions:
+    return FillOptions(
+        seed=seed,
+        strategy=request.strategy,
+        grow_px=grow_px,
+        feather_px=feather_px,
+        margin_px=request.margin_px,
+        max_side=request.max_side,
+        crop_above=request.crop_above,
+        params=dict(params),
+    )
 
 
 def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import numpy as np
 
@@ -21,17 +21,17 @@ from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
 from ..imaging import masks
-from ..imaging.layers import LayeredPixels
-from ..imaging.pictures import open_picture
 from .messages import (
+    AnswerT,
     EngineChoice,
     Filled,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
-    LoadEngine,
+    LoadModel,
     PreviewReport,
     ProgressReport,
+    RunJob,
 )
 from .worker import JobContext
 
@@ -91,19 +91,22 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 
 
 class EngineHandler:
-    """Answers `LoadEngine` and `FillHole`."""
+    """Does jobs."""
 
     def __init__(self, memory_budget_bytes: int, device: str) -> None:
         self.device = device
         self._cache = ModelCache(memory_budget_bytes)
 
-    def handle(self, request: Any, context: JobContext) -> Any:
-        if isinstance(request, LoadEngine):
-            self._model(request.choice, context)
-            return LoadedModels(self._cache.names)
-        if isinstance(request, FillHole):
-            return self._fill(request, context)
-        raise TypeError(f"The engine worker does not know {type(request).__name__}.")
+    def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
+        job, choice = request.job, request.choice
+        match job:
+            case LoadModel():
+                self._model(choice, context)
+                return LoadedModels(self._cache.names)
+            case FillHole():
+                return self._fill(job, choice, context)
+            case _:
+                assert_never(job)
 
     def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
         """The loaded model; while it is being loaded that is the stage, and afterwards the models it holds are told."""
@@ -137,17 +140,15 @@ class EngineHandler:
         context.send(LoadedModelsReport(context.number, self._cache.names))
         return work()
 
-    def _fill(self, request: FillHole, context: JobContext) -> Filled:
+    def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
-        source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
-        mask = read_mask(request, source)
-        model = self._model(request.choice, context)
+        choice.entry.check_params(job.options.params)
+        mask = read_mask(job)
+        model = self._model(choice, context)
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
-        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        progress = Progress(context, wants_previews=job.preview)
+        patch = self._with_room(choice, context, lambda: model.patch(job.image, mask, job.options, progress))
+        png = codec.encode_patch(patch.pixels, job.metadata() if job.metadata else None)
         return Filled(
             png=png,
             box=patch.box,
@@ -157,13 +158,12 @@ class EngineHandler:
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
-    """The mask of a request, from shapes or from a raster file."""
-    height, width = source.shape[:2]
-    if request.mask is None:
-        return masks.rasterise(request.shapes, width, height)
-    coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
-    return Mask(Box(0, 0, width, height), coverage)
+def read_mask(job: FillHole) -> Mask:
+    """The mask of a job, drawn or given as pixels."""
+    height, width = job.image.shape[:2]
+    if isinstance(job.mask, tuple):
+        return masks.rasterise(job.mask, width, height)
+    return Mask(Box(0, 0, width, height), np.asarray(job.mask[0:height, 0:width]))
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
