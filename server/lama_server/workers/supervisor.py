@@ -55,7 +55,7 @@ class Supervisor(Generic[KindT]):
         self.restarts = 0
         self.on_exit: Callable[[], None] = lambda: None
         self.on_idle: Callable[[], None] = lambda: None
-        self._factory, self._arguments, self._threads = factory, arguments, threads
+        self._factory, self._arguments, self.threads = factory, arguments, threads
         self._cancel_grace_s, self._backoff_s = cancel_grace_s, backoff_s
         self._spawn = multiprocessing.get_context("spawn")
         self._cancelled = self._spawn.RawValue("Q", 0)
@@ -201,7 +201,7 @@ class Supervisor(Generic[KindT]):
         ours, theirs = self._spawn.Pipe(duplex=True)
         process = self._spawn.Process(
             target=worker.main,
-            args=(theirs, self._cancelled, self._factory, self._arguments, self._threads),
+            args=(theirs, self._cancelled, self._factory, self._arguments, self.threads),
             name=f"lama-{self.name}",
             daemon=True,
         )

@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
@@ -81,22 +82,27 @@ def main(
     threading.Thread(target=_read, args=(connection, requests), daemon=True, name="pipe").start()
     module, name = factory.split(":")
     handler: Handler[Any] = getattr(importlib.import_module(module), name)(*arguments)
-    _send(connection, Started(os.getpid(), handler.device))
+    send = partial(_send, connection)
+    send(Started(os.getpid(), handler.device))
     while True:
-        _serve_one(handler, requests.get(), connection, cancelled)
+        serve_one(handler, requests.get(), send, cancelled)
         gc.collect(0)
 
 
-def _serve_one(
-    handler: Handler[HandledT], submitted: Submit[HandledT], connection: Connection, cancelled: CancelCell
+def serve_one(
+    handler: Handler[HandledT],
+    submitted: Submit[HandledT],
+    send: Callable[[FromWorker], None],
+    cancelled: CancelCell,
 ) -> None:
-    context = JobContext(submitted.number, lambda message: _send(connection, message), cancelled)
+    """Does what was asked for; the last message is its `Done` or `Failed`."""
+    context = JobContext(submitted.number, send, cancelled)
     try:
         context.check()
         answer: FromWorker = Done(submitted.number, handler.handle(submitted.request, context))
     except Exception as error:  # noqa: BLE001  every failure of a job is an answer; the process goes on
         answer = Failed(submitted.number, problem_of(error), _trace_for_log(error))
-    _send(connection, answer)
+    send(answer)
 
 
 def _trace_for_log(error: Exception) -> str:
