@@ -16,7 +16,7 @@ import fake_engines
 from fake_engines import photo
 from inline_executor import InlineExecutor
 from inpaint_models.options import FillOptions
-from inpaint_models.registry import ModelEntry, WeightsFile
+from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 from lama_server import codec
 from lama_server.imaging.pictures import Overlay, Picture
@@ -272,7 +272,7 @@ def test_what_goes_wrong_in_a_job_is_named_and_changes_nothing_for_the_next(make
 def test_the_executor_finds_the_models_files_and_not_the_job(make: Make, tmp_path: Path) -> None:
     file = tmp_path / "weights.bin"
     file.write_bytes(b"good weights")
-    choice = ModelChoice(fake_engines.entry("heavy", "fake_engines:load_checked", (WeightsFile("weights.bin", ()),)))
+    choice = ModelChoice(fake_engines.entry("checked", "fake_engines:load_checked"))
     asked: list[str] = []
 
     def files(entry: ModelEntry) -> Mapping[str, Path]:
@@ -284,7 +284,7 @@ def test_the_executor_finds_the_models_files_and_not_the_job(make: Make, tmp_pat
     async def scenario(executor: Executor) -> None:
         assert is_of(await fill(executor, hole(1, model=choice)), 1)
         assert await code_of(hand_in(executor, hole(2, model=choice))) == "model.not_downloaded"
-        assert asked == ["heavy", "heavy"]
+        assert asked == ["checked", "checked"]
 
     run(lambda: make(1, files), scenario)
 

@@ -36,16 +36,18 @@ class Ticket:
         client.
         Raises job.queue_timeout, and server.shutting_down when the server stops before the turn comes.
         """
-        deadline = time.monotonic() + self._queue.wait_s
+        deadline, told = time.monotonic() + self._queue.wait_s, -1
         self._queue.line_up(self)
         while True:
             self._changed.clear()
             position = self._queue.position(self)
             if self._queue.closing and position > 0:
                 raise shutting_down()
-            yield position
+            if position != told:
+                yield position
             if position == 0:
                 return
+            told = position
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._changed.wait()
