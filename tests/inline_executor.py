@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from lama_server.problems import ProblemError
+from lama_server.errors import JobDeadlineExceeded, ShuttingDown
 from lama_server.workers.engine_worker import EngineHandler
 from lama_server.workers.executor import Executor, Handle, Listener, WorkerState
 from lama_server.workers.local import FindFiles
@@ -34,7 +34,7 @@ class InlineExecutor(Executor):
         self.on_change: Callable[[], None] = lambda: None
         self.on_exit: Callable[[], None] = lambda: None
         self._files = files
-        self._handlers = [EngineHandler(2**30, "cpu") for _ in range(slots)]
+        self._handlers = [EngineHandler(2**30, "cpu", 128) for _ in range(slots)]
         self._loaded: dict[EngineHandler, tuple[str, ...]] = {}
         self._free: asyncio.Queue[EngineHandler] = asyncio.Queue()
         self._jobs: set[asyncio.Task[Any]] = set()
@@ -76,7 +76,7 @@ class InlineExecutor(Executor):
             return await self._run_on(handler, pickle.loads(pickled), deadline_s, listener)  # noqa: S301
         except asyncio.CancelledError:
             if self._is_closing:
-                raise ProblemError("server.shutting_down", "The executor is closed.") from None
+                raise ShuttingDown("The executor is closed.") from None
             raise
 
     async def _run_on(self, handler: EngineHandler, job: Job[Any], deadline_s: float, listener: Listener | None) -> Any:
@@ -98,7 +98,7 @@ class InlineExecutor(Executor):
                 if isinstance(message, Done):
                     answer.set_result(message.value)
                 else:
-                    answer.set_exception(ProblemError.of(message.problem))
+                    answer.set_exception(message.error)
 
         choice = EngineChoice(entry, "cpu", job.model.precision, self._files(entry))
         loop.run_in_executor(
@@ -108,6 +108,6 @@ class InlineExecutor(Executor):
         try:
             return await asyncio.wait_for(answer, deadline_s)
         except TimeoutError:
-            raise ProblemError("job.deadline_exceeded", "The job was stopped.") from None
+            raise JobDeadlineExceeded("The job was stopped.") from None
         finally:
             cell.value = 1

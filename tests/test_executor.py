@@ -19,9 +19,9 @@ from inpaint_models.options import FillOptions
 from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 from lama_server import codec
+from lama_server.errors import ApiError, ModelNotDownloaded
+from lama_server.imaging.lazy_pixels import stored_array, stored_picture
 from lama_server.imaging.pictures import Overlay, Picture
-from lama_server.imaging.sources import stored_array, stored_picture
-from lama_server.problems import ProblemError
 from lama_server.workers import messages
 from lama_server.workers.executor import Executor, Handle, WorkerState
 from lama_server.workers.local import FindFiles, LocalExecutor
@@ -51,7 +51,8 @@ def no_files(entry: ModelEntry) -> Mapping[str, Path]:
 
 
 def local(slots: int, files: FindFiles = no_files, **more: Any) -> LocalExecutor:
-    options = {"model_dir": None, "memory_budget_bytes": 1000 * MIB, "cancel_grace_s": 0.3, "backoff_s": (0.0,), **more}
+    options = {"model_dir": None, "memory_budget_bytes": 1000 * MIB, "max_megapixels": 128}
+    options = {**options, "cancel_grace_s": 0.3, "backoff_s": (0.0,), **more}
     return LocalExecutor(["cpu"], slots, files, **options)
 
 
@@ -99,8 +100,8 @@ async def fill(executor: Executor, job: FillHole) -> Filled:
 async def code_of(handle: Handle[Filled]) -> str:
     try:
         await handle.result()
-    except ProblemError as error:
-        return error.problem.code
+    except ApiError as error:
+        return error.code
     return "ok"
 
 
@@ -109,13 +110,10 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def pixels(filled: Filled) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(filled.png)))
-
-
 def is_of(filled: Filled, seed: int) -> bool:
     """Whether the patch is the one that the seed asks for."""
-    return filled.box == BOX and (pixels(filled) == (seed & 255, 0, 0)).all()
+    (patch,) = filled.patches
+    return patch.box == BOX and (np.asarray(Image.open(io.BytesIO(patch.png))) == (seed & 255, 0, 0)).all()
 
 
 # what every executor promises
@@ -144,7 +142,7 @@ def test_a_stored_photo_is_filled_as_its_pixels_are(make: Make, tmp_path: Path) 
     async def scenario(executor: Executor) -> None:
         plain = await fill(executor, hole(image=shown, options=blending))
         stored = await fill(executor, hole(image=picture, mask=stored_array(tmp_path / "mask.npy"), options=blending))
-        assert (stored.box, stored.png) == (plain.box, plain.png)
+        assert stored.patches == plain.patches
 
     run(lambda: make(1, no_files), scenario)
 
@@ -278,7 +276,7 @@ def test_the_executor_finds_the_models_files_and_not_the_job(make: Make, tmp_pat
     def files(entry: ModelEntry) -> Mapping[str, Path]:
         asked.append(entry.name)
         if len(asked) > 1:
-            raise ProblemError("model.not_downloaded", "It has gone.")
+            raise ModelNotDownloaded("It has gone.")
         return {"weights.bin": file}
 
     async def scenario(executor: Executor) -> None:
@@ -306,9 +304,9 @@ def test_what_is_loaded_is_told(make: Make) -> None:
 
 def test_a_model_that_cannot_be_loaded_ahead_says_why(make: Make) -> None:
     async def scenario(executor: Executor) -> None:
-        with pytest.raises(ProblemError) as caught:
+        with pytest.raises(ApiError) as caught:
             await executor.load(ModelChoice(fake_engines.ENTRIES[2]), deadline_s=30)
-        assert caught.value.problem.code == "engine.failed"
+        assert caught.value.code == "engine.failed"
         assert executor.loaded == frozenset()
 
     run(lambda: make(1, no_files), scenario)
@@ -395,7 +393,7 @@ def test_only_the_first_process_of_a_device_loads_ahead() -> None:
         held = [(worker.device, worker.loaded) for worker in executor.workers]
         assert held == [("cpu", ("painter",)), ("cpu", ()), ("auto", ("painter",)), ("auto", ())]
 
-    options: dict[str, Any] = {"model_dir": None, "memory_budget_bytes": 1000 * MIB}
+    options: dict[str, Any] = {"model_dir": None, "memory_budget_bytes": 1000 * MIB, "max_megapixels": 128}
     run(lambda: LocalExecutor(["cpu", "auto"], 2, no_files, **options), scenario)
 
 

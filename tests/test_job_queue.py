@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lama_server.errors import ApiError
 from lama_server.jobs.queue import JobQueue, Ticket
-from lama_server.problems import ProblemError
 
 
 def queue(slots: int, waiting: int = 8, wait_s: float = 60) -> JobQueue:
@@ -32,9 +32,9 @@ def positions(tickets: list[Ticket], line: JobQueue) -> list[int]:
 
 
 def code_of(work: Coroutine[Any, Any, Any]) -> str:
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(ApiError) as caught:
         asyncio.run(work)
-    return caught.value.problem.code
+    return caught.value.code
 
 
 def test_as_many_have_their_turn_as_there_are_slots() -> None:
@@ -55,6 +55,14 @@ def test_a_clients_next_job_waits_for_its_earlier_one_and_is_passed_by_others() 
     assert line.position(second) == 0
 
 
+def test_a_ticket_that_is_still_uploading_holds_no_other_client_up() -> None:
+    line = queue(slots=1)
+    uploading = line.reserve("a")
+    (ready,) = lined_up(line, "b")
+    line.line_up(uploading)
+    assert positions([ready, uploading], line) == [0, 1]
+
+
 def test_a_job_waits_for_an_earlier_one_of_its_client_that_is_still_being_uploaded() -> None:
     line = queue(slots=2)
     uploading = line.reserve("a")
@@ -73,9 +81,9 @@ def test_requests_without_a_client_have_nothing_to_do_with_each_other() -> None:
 def test_the_queue_is_full_when_all_slots_and_all_places_are_taken() -> None:
     line = queue(slots=2, waiting=1)
     tickets = lined_up(line, None, None, None)
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(ApiError) as caught:
         line.reserve()
-    assert caught.value.problem.code == "queue.full"
+    assert caught.value.code == "queue.full"
     tickets[2].release()
     assert line.reserve() is not None
 

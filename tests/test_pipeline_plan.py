@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint_models.pipeline.plan import crop_boxes, hole_boxes, network_size, plan, with_context
+from inpaint_models.pipeline.plan import network_size, plan, with_context
 from inpaint_models.registry import SizeRequirement, Strategy
 from inpaint_models.types import Box, Mask
 
@@ -22,14 +22,9 @@ def mask_with(*holes: Box, box: Box = WHOLE) -> Mask:
     return Mask(box, coverage)
 
 
-def test_separate_holes_get_separate_boxes() -> None:
-    holes = [Box(5, 5, 9, 20), Box(100, 100, 140, 101)]
-    assert sorted(hole_boxes(mask_with(*holes))) == holes
-
-
 def test_boxes_are_in_the_frame_of_the_image() -> None:
     mask = mask_with(Box(210, 120, 215, 130), box=Box(200, 100, 300, 150))
-    assert hole_boxes(mask) == [Box(210, 120, 215, 130)]
+    assert plan(mask, 200, 300, CROP, ANY_SIZE).crops[0].patches == (Box(210, 120, 215, 130),)
 
 
 def test_context_is_kept_at_the_edges_by_moving_inwards() -> None:
@@ -45,7 +40,7 @@ def test_a_network_that_wants_more_gets_picture_not_padding() -> None:
 def test_an_image_under_the_trigger_goes_in_whole() -> None:
     planned = plan(mask_with(Box(5, 5, 9, 9)), 200, 300, Strategy("crop", crop_above=800), ANY_SIZE)
     assert planned.strategy == "original"
-    assert planned.crops == (Box(0, 0, 300, 200),)
+    assert [crop.box for crop in planned.crops] == [Box(0, 0, 300, 200)]
 
 
 def test_the_side_the_network_sees_is_capped() -> None:
@@ -60,12 +55,13 @@ boxes = st.builds(
 
 
 @given(st.lists(boxes, min_size=1, max_size=8))
-def test_crops_are_disjoint_inside_the_image_and_hold_every_hole(holes: list[Box]) -> None:
+def test_patches_are_disjoint_and_hold_every_hole(holes: list[Box]) -> None:
     mask = mask_with(*holes)
-    crops = crop_boxes(hole_boxes(mask), 200, 300, CROP, ANY_SIZE)
     inside = np.zeros((200, 300), int)
-    for crop in crops:
-        assert crop == crop.clipped(200, 300)
-        inside[crop.slices] += 1
+    for crop in plan(mask, 200, 300, CROP, ANY_SIZE).crops:
+        assert crop.box == crop.box.clipped(200, 300)
+        for patch in crop.patches:
+            assert patch.intersection(crop.box) == patch
+            inside[patch.slices] += 1
     assert inside.max() == 1
     assert (inside[mask.coverage > 0] == 1).all()

@@ -1,16 +1,18 @@
-"""The words every engine shares: boxes, masks, patches and the two protocols an engine lives between.
+"""The words every engine shares: boxes, masks, patches and the protocols an engine lives between.
 
 Sizes are (height, width), points (x, y), boxes (x0, y0, x1, y1) and half-open. Images are RGB everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .errors import EmptyMask
 
 FloatImage = NDArray[np.float32]
 """(H, W, 3) RGB in [0, 1]."""
@@ -21,7 +23,13 @@ HoleMask = NDArray[np.bool_]
 AnyImage = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA at its native depth."""
 
-ParamValue = int | float | bool | str
+ParamValue = int | float | bool | str | AnyImage
+"""Of a model's parameter; an array for a picture."""
+
+EMPTY_MASK = "The mask is empty: nothing in it is white. Paint over what should go."
+
+HOLE_THRESHOLD = 128
+"""A mask value from here on means hole; below it, known."""
 
 
 class Box(NamedTuple):
@@ -69,21 +77,48 @@ class Box(NamedTuple):
         return self.intersection(other).width > 0 and self.intersection(other).height > 0
 
 
+def tight_box(hole: HoleMask) -> Box | None:
+    """The smallest box around the True pixels, in the array's frame; None where there are none."""
+    rows = np.flatnonzero(hole.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(hole[rows[0] : rows[-1] + 1].any(axis=0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """A mask known only inside its box, so that a small edit on a large photo stays small.
 
-    box       where it lies in the image
-    coverage  (box.height, box.width) uint8; 255 = hole, 0 = known
+    box       where it lies in the image; everything outside is known
+    coverage  (box.height, box.width) uint8; `HOLE_THRESHOLD` and more = hole, less = known
     """
 
     box: Box
     coverage: NDArray[np.uint8]
 
+    @classmethod
+    def around(cls, hole: HoleMask, box: Box) -> Mask:
+        """The mask in the smallest box around the True pixels of `hole`, which covers `box`. Raises `EmptyMask`."""
+        inner = tight_box(hole)
+        if inner is None:
+            raise EmptyMask(EMPTY_MASK)
+        coverage = hole[inner.slices].astype(np.uint8) * np.uint8(255)
+        return cls(inner.shifted(box.x0, box.y0), coverage)
+
+    def hole_in(self, box: Box) -> HoleMask:
+        """(box.height, box.width): which pixels of a part of the image are hole."""
+        hole = np.zeros((box.height, box.width), bool)
+        shared = box.intersection(self.box)
+        if shared.area:
+            part = self.coverage[shared.shifted(-self.box.x0, -self.box.y0).slices]
+            np.greater_equal(part, HOLE_THRESHOLD, out=hole[shared.shifted(-box.x0, -box.y0).slices])
+        return hole
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What an edit changed: finished pixels, already blended, to be laid over the image.
+    """One region of what an edit changed: finished pixels, already blended, to be laid over the image.
 
     box       where it lies in the image
     pixels    (box.height, box.width, C) at the image's own depth and channel count
@@ -108,7 +143,7 @@ class PixelSource(Protocol):
 
 
 class Progress(Protocol):
-    """Told where a fill stands; raises `Cancelled` when nobody wants the answer any more.
+    """Told where a fill stands; raises `Cancelled` when the result is no longer wanted.
 
     Engines call it between steps, at least every quarter of a second where they can. `preview` makes the
     current estimate of the crop on demand, for those who show one.
@@ -124,7 +159,7 @@ class PatchProgress(Protocol):
 
 
 def no_progress(stage: str, step: int, total: int, preview: Callable[[], Any] | None = None) -> None:
-    """A progress that nobody listens to."""
+    """A progress without a listener."""
 
 
 class Engine(Protocol):
@@ -143,3 +178,21 @@ class Engine(Protocol):
         seed: int,
         progress: Progress,
     ) -> FloatImage: ...
+
+
+@runtime_checkable
+class BatchEngine(Engine, Protocol):
+    """An engine that fills several crops of one size in one call, each as `fill` would alone, within rounding.
+
+    `progress` counts the steps of the whole batch; a batch has no previews.
+    """
+
+    def fill_batch(
+        self,
+        images: Sequence[FloatImage],
+        holes: Sequence[HoleMask],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> list[FloatImage]: ...

@@ -1,85 +1,123 @@
-"""Which parts of an image a network gets to see. Pure: boxes and masks in, boxes out."""
+"""Which parts of an image the engine gets to see, and in which order. Pure: boxes and masks in, boxes out.
+
+What a crop costs is counted in pixels of the image: those that the engine sees, had the crop not been shrunk to its
+largest size (what shrinking saves in time it takes from the detail), and a fixed sum for the call. Two holes get
+crops of their own where that is cheaper than one crop around both; a thin stroke is tiled along its length.
+
+A crop may see holes that other crops fill. Those of its own wave and of later ones are hole to it, so that no pixel of
+what is to go is ever taken for known. Those of earlier waves are filled by then, and known: crops that share a seam are
+in different waves, and so the second continues what the first began. A stroke's tiles alternate between two waves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, groupby
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..registry import SizeRequirement, Strategy
 from ..types import Box, Mask
+from .regions import Cells, Lengths, Price, cells_of, in_pixels, split
 
-_CELL = 16
-"""Holes nearer than this many pixels count as one: keeps the number of components of a scribble small."""
+CALL_PX = 4_096
+"""What a call of the engine costs beside its pixels, counted in pixels."""
+
+PATCH_PX = 65_536
+"""What a patch costs beside its pixels: a file, a message and a download, counted in pixels that are encoded."""
+
+BATCH_STEP_PX = 64
+"""Sides of crops are multiples of this where that makes crops of equal sizes for an engine that takes batches."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Crop:
+    """What is shown to the engine at once.
+
+    box           in the image, with the context
+    patches       the smallest boxes around the parts of the hole that are filled from it; disjoint among all crops
+    network_size  (height, width) at which the engine sees the box
+    padded_size   (height, width) after padding to what the engine accepts
+    wave          it reads what the crops of earlier waves filled
+    """
+
+    box: Box
+    patches: tuple[Box, ...]
+    network_size: tuple[int, int]
+    padded_size: tuple[int, int]
+    wave: int = 0
+
+    @property
+    def padded_px(self) -> int:
+        return self.padded_size[0] * self.padded_size[1]
+
+
+@dataclass(frozen=True, slots=True)
+class FillPlan:
     """How a mask will be filled.
 
     strategy  what `auto` became
-    crops     boxes in the image, disjoint, each with all of its holes inside
-    max_side    a crop whose longer side exceeds this is shrunk to it for the network; None = never
+    crops     in the order in which they are filled: by wave, then by size
     """
 
     strategy: Literal["crop", "resize", "original"]
-    crops: tuple[Box, ...]
-    max_side: int | None
+    crops: tuple[Crop, ...]
+
+    def batches(self, most_px: float) -> Iterator[Sequence[Crop]]:
+        """The crops in turn: as many of one wave and one size at once as hold no more than `most_px` pixels."""
+        for (_, size), group in groupby(self.crops, lambda crop: (crop.wave, crop.padded_size)):
+            alike = list(group)
+            at_once = max(1, int(most_px // (size[0] * size[1])))
+            yield from (alike[start : start + at_once] for start in range(0, len(alike), at_once))
 
 
-def plan(mask: Mask, height: int, width: int, strategy: Strategy, size: SizeRequirement) -> Plan:
-    """Crops for a mask on an image of (height, width)."""
-    whole = Box(0, 0, width, height)
-    if strategy.kind == "original" or (strategy.kind == "crop" and max(height, width) <= strategy.crop_above):
-        return Plan("original", (whole,), None)
-    if strategy.kind == "resize":
-        return Plan("resize", (whole,), strategy.max_side)
-    return Plan("crop", crop_boxes(hole_boxes(mask), height, width, strategy, size), strategy.max_side)
+def plan(
+    mask: Mask, height: int, width: int, strategy: Strategy, size: SizeRequirement, *, in_batches: bool = False
+) -> FillPlan:
+    """Crops for a mask on an image of (height, width). Raises `EmptyMask`.
+
+    in_batches  the engine fills crops of equal sizes together, so crops of similar sizes are made equal
+    """
+    cells = cells_of(mask)
+    everything = Box(0, 0, cells.occupied.shape[1], cells.occupied.shape[0])
+    kind = strategy.kind
+    if kind == "crop" and max(height, width) <= strategy.crop_above:
+        kind = "original"
+    if kind != "crop":
+        max_side = strategy.max_side if kind == "resize" else None
+        patches = _patches(mask, cells, everything)
+        return FillPlan(kind, (_crop(Box(0, 0, width, height), patches, max_side, size),))
+    groups = [
+        _patches(mask, cells, part) for part in split(cells, everything, _crop_price(height, width, strategy, size))
+    ]
+    groups.sort()
+    holes = [around(patches) for patches in groups]
+    step_px = BATCH_STEP_PX if in_batches and len(groups) > 1 else 1
+    crops = [
+        _crop(_seeing(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
+        for hole, patches, wave in zip(holes, groups, _waves(holes), strict=True)
+    ]
+    return FillPlan("crop", tuple(sorted(crops, key=lambda crop: (crop.wave, crop.padded_size, crop.box))))
 
 
-def hole_boxes(mask: Mask) -> list[Box]:
-    """Boxes, in the image, around the connected groups of hole pixels."""
-    cells = _any_in_cells(mask.coverage > 0)
-    count, _, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
-    boxes = []
-    for x, y, w, h, _ in stats[1:count].tolist():
-        rows, columns = slice(y * _CELL, (y + h) * _CELL), slice(x * _CELL, (x + w) * _CELL)
-        tight = _tight_box(mask.coverage[rows, columns] > 0)
-        boxes.append(tight.shifted(mask.box.x0 + columns.start, mask.box.y0 + rows.start))
-    return boxes
+def around(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds all."""
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return Box(min(x0), min(y0), max(x1), max(y1))
 
 
-def crop_boxes(
-    holes: Iterable[Box], height: int, width: int, strategy: Strategy, size: SizeRequirement
-) -> tuple[Box, ...]:
-    """Holes with their context. Overlapping crops are merged: no crop sees a piece of somebody else's hole."""
-    done: list[Box] = []
-    waiting = list(holes)
-    while waiting:
-        hole = waiting.pop()
-        crop = with_context(hole, height, width, strategy, size)
-        near = [other for other in done if crop.overlaps(with_context(other, height, width, strategy, size))]
-        if not near:
-            done.append(hole)
-            continue
-        done = [other for other in done if other not in near]
-        for other in near:
-            hole = hole.union(other)
-        waiting.append(hole)
-    return tuple(sorted(with_context(hole, height, width, strategy, size) for hole in done))
-
-
-def with_context(hole: Box, height: int, width: int, strategy: Strategy, size: SizeRequirement) -> Box:
+def with_context(
+    hole: Box, height: int, width: int, strategy: Strategy, size: SizeRequirement, step_px: int = 1
+) -> Box:
     """The hole and its surroundings, moved inwards at the image's edges so that no context is lost.
 
     Where the network wants a larger or square crop, that is real picture rather than padding if there is any.
     """
     margin = max(strategy.margin_px, round(strategy.context * max(hole.width, hole.height)))
-    wanted_h, wanted_w = hole.height + 2 * margin, hole.width + 2 * margin
+    wanted_h, wanted_w = (-(-(side + 2 * margin) // step_px) * step_px for side in (hole.height, hole.width))
     if max(wanted_h, wanted_w) <= strategy.max_side:
         wanted_h, wanted_w = size.padded(wanted_h, wanted_w)
     elif size.square:
@@ -98,14 +136,54 @@ def network_size(crop: Box, max_side: int | None) -> tuple[int, int]:
     return max(1, round(crop.height * max_side / longer)), max(1, round(crop.width * max_side / longer))
 
 
-def _any_in_cells(hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(ceil(H / cell), ceil(W / cell)): whether a cell holds any hole pixel."""
-    height, width = hole.shape
-    rows = np.logical_or.reduceat(hole, np.arange(0, height, _CELL), axis=0)
-    return np.logical_or.reduceat(rows, np.arange(0, width, _CELL), axis=1)
+def patch_price(heights: Lengths, widths: Lengths) -> NDArray[np.float64]:
+    """What patches of these sizes cost, in pixels."""
+    return heights * widths + float(PATCH_PX)
 
 
-def _tight_box(hole: NDArray[np.bool_]) -> Box:
-    """The smallest box around the True pixels; there must be one."""
-    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+def _patches(mask: Mask, cells: Cells, part: Box) -> tuple[Box, ...]:
+    return tuple(sorted(in_pixels(mask, cells, box) for box in split(cells, part, patch_price)))
+
+
+def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequirement) -> Price:
+    """`with_context` for many holes at once: what their crops cost."""
+
+    def padded(sides: NDArray[np.float64], limit: int) -> NDArray[np.float64]:
+        seen = np.maximum(np.minimum(sides, limit), size.minimum)
+        return np.ceil(seen / size.multiple_of) * size.multiple_of
+
+    def price(heights: Lengths, widths: Lengths) -> NDArray[np.float64]:
+        margin = np.maximum(strategy.margin_px, strategy.context * np.maximum(heights, widths))
+        tall, wide = heights + 2 * margin, widths + 2 * margin
+        if size.square:
+            tall = wide = np.maximum(tall, wide)
+        return padded(tall, height) * padded(wide, width) + CALL_PX
+
+    return price
+
+
+def _seeing(
+    mask: Mask, hole: Box, height: int, width: int, strategy: Strategy, size: SizeRequirement, step_px: int
+) -> Box:
+    """The hole with its context; a wider one where all of it is hole, so that there is something to fill from."""
+    crop = with_context(hole, height, width, strategy, size, step_px)
+    while crop.area < height * width and mask.hole_in(crop).all():
+        crop = crop.grown(max(crop.height, crop.width)).clipped(height, width)
+    return crop
+
+
+def _crop(box: Box, patches: tuple[Box, ...], max_side: int | None, size: SizeRequirement, wave: int = 0) -> Crop:
+    shown = network_size(box, max_side)
+    return Crop(box, patches, shown, size.padded(*shown), wave)
+
+
+def _waves(holes: Sequence[Box]) -> list[int]:
+    """The first wave for each hole in which none that it touches is filled."""
+    edges = np.array(holes)
+    touching = (edges[:, None, :2] <= edges[None, :, 2:]).all(axis=2)
+    touching &= touching.T
+    waves: list[int] = []
+    for index in range(len(holes)):
+        taken = {waves[other] for other in np.flatnonzero(touching[index, :index])}
+        waves.append(next(wave for wave in count() if wave not in taken))
+    return waves

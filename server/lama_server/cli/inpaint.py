@@ -17,7 +17,7 @@ from .. import codec
 from ..errors import BatchInvalid, DiskFull, SaveError
 from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
-from ..schemas.wire import RENDER_FORMATS
+from ..schemas.base import RENDER_FORMATS
 from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings

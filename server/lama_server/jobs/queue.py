@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..problems import ProblemError
+from ..errors import ApiError, Limit, QueueFull, QueueTimeout, ShuttingDown
 from ..workers.executor import Executor
 
 
@@ -34,7 +34,7 @@ class Ticket:
 
         A ticket lines up with its first call: one whose request is still being uploaded holds up nobody but its own
         client.
-        Raises job.queue_timeout, and server.shutting_down when the server stops before the turn comes.
+        Raises `QueueTimeout`, and `ShuttingDown` when the server stops before the turn comes.
         """
         deadline, told = time.monotonic() + self._queue.wait_s, -1
         self._queue.line_up(self)
@@ -52,8 +52,7 @@ class Ticket:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
-                raise ProblemError(
-                    "job.queue_timeout",
+                raise QueueTimeout(
                     f"The job waited {self._queue.wait_s:.0f} seconds and did not get its turn.",
                     retry_after=self._queue.retry_after(),
                 ) from None
@@ -101,14 +100,13 @@ class JobQueue:
         self._seconds = 1.0
 
     def reserve(self, client: str | None = None) -> Ticket:
-        """A place; without a client it is nobody else's concern. Raises queue.full, server.shutting_down."""
+        """A place; a request without a client waits for no earlier one. Raises `QueueFull`, `ShuttingDown`."""
         if self.closing:
             raise shutting_down()
         if self.is_full:
-            raise ProblemError(
-                "queue.full",
+            raise QueueFull(
                 f"{self.waiting} jobs are waiting already. Try again in a moment.",
-                limit={"name": "queue", "value": self.waiting, "actual": len(self._tickets), "flag": None},
+                limit=Limit("queue", self.waiting, len(self._tickets)),
                 retry_after=self.retry_after(),
             )
         ticket = Ticket(self, client)
@@ -160,11 +158,11 @@ class JobQueue:
         return len(self._tickets) >= self.waiting + self._executor.slots
 
     def close(self) -> None:
-        """No new jobs; those that wait end with server.shutting_down, those that run go on."""
+        """No new jobs; those that wait end with `ShuttingDown`, those that run go on."""
         self.closing = True
         for ticket in self._line:
             ticket.notify()
 
 
-def shutting_down() -> ProblemError:
-    return ProblemError("server.shutting_down", "The server is stopping. Try again when it is back.", retry_after=5)
+def shutting_down() -> ApiError:
+    return ShuttingDown("The server is stopping. Try again when it is back.", retry_after=5)

@@ -15,10 +15,10 @@ from inpaint_models.registry import ModelEntry
 from inpaint_models.weights import default_model_dir
 
 from .. import __version__
-from ..model_manager.manager import LOAD_PROBLEMS, ModelManager, WeightsSource
+from ..errors import ApiError
+from ..model_manager.manager import LOAD_ERRORS, ModelManager, WeightsSource
 from ..model_manager.weights_source import LibraryWeights
-from ..problems import Problem, ProblemError
-from ..schemas.wire import CheckReply, ConfigReply, LimitsReply, ReadyReply, WorkerReply
+from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply, WorkerReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
 from ..workers.executor import Executor
@@ -63,6 +63,7 @@ class Services:
             self.manager.files,
             model_dir=settings.model_dir or default_model_dir(),
             memory_budget_bytes=settings.memory_budget * 2**20,
+            max_megapixels=settings.max_megapixels,
             cancel_grace_s=grace,
             backoff_s=self.limits.backoff_s,
         )
@@ -72,7 +73,7 @@ class Services:
         self.runner = JobRunner(self.limits, self.documents, self.saves, self.executor, self.manager, self.queue)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._load_problem: Problem | None = None
+        self._load_problem: ApiError | None = None
         self._opening: asyncio.Task[None] | None = None
 
     # life
@@ -134,10 +135,10 @@ class Services:
         self._load_problem = None
         try:
             await self.executor.load(self.manager.choice(entry.name), deadline_s=self.limits.network_deadline_s)
-        except ProblemError as error:
+        except ApiError as error:
             log.warning("%s was not loaded ahead: %s", entry.name, error)
-            self._load_problem = error.problem
-            if error.problem.code in LOAD_PROBLEMS and self.manager.reject(entry, error.problem):
+            self._load_problem = error.fresh()
+            if isinstance(error, LOAD_ERRORS) and self.manager.reject(entry, error):
                 await self._load_quietly(self.manager.current)
 
     async def _open(self, path: Path) -> None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, assert_never
 
 import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory
+from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.registry import LoadContext
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
@@ -25,6 +26,7 @@ from .messages import (
     AnswerT,
     EngineChoice,
     Filled,
+    FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
@@ -93,8 +95,9 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 class EngineHandler:
     """Does jobs."""
 
-    def __init__(self, memory_budget_bytes: int, device: str) -> None:
+    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
+        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
     def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
@@ -142,40 +145,47 @@ class EngineHandler:
 
     def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
-        choice.entry.check_params(job.options.params)
-        mask = read_mask(job)
+        mask = read_mask(job, context.check, self._limits)
         model = self._model(choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=job.preview)
-        patch = self._with_room(choice, context, lambda: model.patch(job.image, mask, job.options, progress))
-        png = codec.encode_patch(patch.pixels, job.metadata() if job.metadata else None)
+        metadata = job.metadata() if job.metadata else codec.Metadata()
+
+        def fill() -> tuple[str, tuple[FilledPatch, ...]]:
+            return encoded(model.patches(job.image, mask, job.options, progress), metadata)
+
+        strategy, patches = self._with_room(choice, context, fill)
         return Filled(
-            png=png,
-            box=patch.box,
-            strategy=patch.strategy,
+            patches=patches,
+            strategy=strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
 
 
-def read_mask(job: FillHole) -> Mask:
-    """The mask of a job, drawn or given as pixels."""
+def read_mask(job: FillHole, check: Callable[[], None], limits: codec.Limits) -> Mask:
+    """The mask of a job, drawn or given as pixels. Raises what `check` raises."""
     height, width = job.image.shape[:2]
     if isinstance(job.mask, tuple):
-        return masks.rasterise(job.mask, width, height)
+        return masks.rasterise(job.mask, width, height, check, limits)
     return Mask(Box(0, 0, width, height), np.asarray(job.mask[0:height, 0:width]))
 
 
+def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled."""
+    with ThreadPoolExecutor(1) as encoder:
+        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
+        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
+
+
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    context = LoadContext(
-        entry=choice.entry,
-        device=devices.device_for(choice.entry, choice.device),
+    return build(
+        choice.entry,
+        dict(choice.weights),
+        device=choice.device,
         precision=choice.precision,
-        weights=dict(choice.weights),
         model_dir=choice.model_dir,
     )
-    with devices.out_of_memory_errors(choice.entry.title):
-        return Inpainter(choice.entry, choice.entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol
 
-from ..problems import ProblemError
+from ..errors import JobCancelled
 from .messages import AnswerT, Job, JobEvent, ModelChoice
 
 Listener = Callable[[JobEvent], None]
@@ -44,13 +44,13 @@ class Handle(Generic[AnswerT]):
         self._cancelled = False
 
     async def result(self) -> AnswerT:
-        """The answer. Raises `ProblemError`; job.cancelled after `cancel`. Cancelling the caller cancels the job."""
+        """The answer. Raises `ApiError`; `JobCancelled` after `cancel`. Cancelling the caller cancels the job."""
         try:
             return await self._task
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            raise ProblemError("job.cancelled", "The job was cancelled.") from None
+            raise JobCancelled("The job was cancelled.") from None
 
     def cancel(self) -> None:
         """Takes a job that waits out of the line; tells one that runs, and no answer comes any more."""
@@ -79,7 +79,7 @@ class Executor(Protocol):
         """
 
     async def load(self, model: ModelChoice, *, deadline_s: float) -> None:
-        """Loads a model ahead where the executor thinks that it should be. Raises `ProblemError`."""
+        """Loads a model ahead where the executor thinks that it should be. Raises `ApiError`."""
 
     def start(self) -> None:
         """Begins to get ready, and returns at once."""

@@ -35,7 +35,7 @@ ENGINE_HANDLER = "lama_server.workers.engine_worker:EngineHandler"
 """Named and not imported: networks belong into the workers alone."""
 
 FindFiles = Callable[[ModelEntry], Mapping[str, Path]]
-"""A file for each name that the entry needs. Raises `ProblemError`."""
+"""A file for each name that the entry needs. Raises `ApiError`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -83,6 +83,7 @@ class LocalExecutor(Executor):
         *,
         model_dir: Path | None,
         memory_budget_bytes: int,
+        max_megapixels: int,
         cancel_grace_s: float = 10.0,
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
@@ -98,7 +99,7 @@ class LocalExecutor(Executor):
                 Supervisor(
                     "engine" if total == 1 else f"engine {1 + index}",
                     ENGINE_HANDLER,
-                    (memory_budget_bytes // workers, devices[index // workers]),
+                    (memory_budget_bytes // workers, devices[index // workers], max_megapixels),
                     threads=threads,
                     cancel_grace_s=cancel_grace_s,
                     backoff_s=backoff_s,

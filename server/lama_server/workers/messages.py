@@ -19,8 +19,8 @@ from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box, PixelSource
 
 from ..codec import ImageInfo, Metadata
+from ..errors import ApiError
 from ..imaging.pictures import Picture
-from ..problems import Problem
 from ..schemas.shapes import Shape
 
 KindT = TypeVar("KindT")
@@ -90,7 +90,16 @@ class MakePreview(Request[Codec, "Rendered"]):
     target: Path
 
 
-CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview
+@dataclass(frozen=True, slots=True)
+class CropPicture(Request[Codec, None]):
+    """A part of the composed picture as a patch: a lossless PNG in the file `target`. Answer: None."""
+
+    picture: Picture
+    box: Box
+    target: Path
+
+
+CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture
 
 # Jobs: what an executor can be asked to do with a model. No local path, no device: they could run on another machine.
 
@@ -121,7 +130,7 @@ class FillHole(Job["Filled"]):
 
     image     (H, W, 3|4) uint8 or uint16: anything that can be pickled and slices like an array
     mask      the mask as drawn, or (H, W) uint8 0|255
-    metadata  reads what the patch is to carry of the photo's file, where the job runs
+    metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
     """
 
@@ -179,11 +188,18 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledPatch:
     """A finished patch, already blended; `png` is lossless and at the image's own depth."""
 
     png: bytes
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a fill changed: patches whose boxes do not overlap, one for each connected region of the mask."""
+
+    patches: tuple[FilledPatch, ...]
     strategy: str
     load_ms: float
     fill_ms: float
@@ -256,7 +272,7 @@ class Failed:
     """Why a job has no answer. `trace` is for the log only."""
 
     number: int
-    problem: Problem
+    error: ApiError
     trace: str = ""
 
 

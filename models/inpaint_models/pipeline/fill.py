@@ -1,0 +1,72 @@
+"""A planned fill, step by step: read a batch of crops, run the engine, compose the patches, tell how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..types import Box, Engine, FloatImage, Mask, ParamValue, Patch, PatchProgress, PixelSource
+from .compose import composite, opacity
+from .crops import CropPixels, read, within
+from .plan import FillPlan, around
+from .run import run
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What a fill needs to know; holds nothing that changes."""
+
+    engine: Engine
+    source: PixelSource
+    mask: Mask
+    plan: FillPlan
+    params: Mapping[str, ParamValue]
+    seed: int
+    feather_px: int
+    progress: PatchProgress
+
+    def patches(self, most_px: float) -> Iterator[Patch]:
+        """Finished patches, as soon as there are any. A batch of crops has no more than `most_px` pixels."""
+        filled: list[Patch] = []
+        last_wave, done = self.plan.crops[-1].wave, 0
+        for batch in self.plan.batches(most_px):
+            progress = _BatchProgress(self.progress, done, len(batch), len(self.plan.crops))
+            progress("preparing", 0, 1)
+            crops = [read(self.source, self.mask, crop, filled) for crop in batch]
+            progress("preparing", 0, 1)
+            for crop, fill in zip(crops, self._run(crops, progress), strict=True):
+                restored = crop.restored(fill)
+                for box in crop.crop.patches:
+                    patch = self._patch(crop, restored, box)
+                    if crop.crop.wave < last_wave:
+                        filled.append(patch)
+                    yield patch
+            done += len(batch)
+
+    def _run(self, crops: list[CropPixels], progress: _BatchProgress) -> list[FloatImage]:
+        def report(stage: str, step: int, total: int, preview: Callable[[], FloatImage] | None = None) -> None:
+            progress(stage, step, total, None if preview is None else lambda: self._preview(crops[0], preview()))
+
+        images, holes = [crop.image for crop in crops], [crop.hole for crop in crops]
+        return run(self.engine, images, holes, params=self.params, seed=self.seed, progress=report)
+
+    def _preview(self, crop: CropPixels, fill: FloatImage) -> Patch:
+        return self._patch(crop, crop.restored(fill), around(crop.crop.patches))
+
+    def _patch(self, crop: CropPixels, restored: FloatImage, box: Box) -> Patch:
+        part = within(box, crop.crop.box)
+        shown = opacity(self.mask, box, self.feather_px, *self.source.shape[:2])
+        return Patch(box, composite(crop.pixels[part], restored[part], shown), self.plan.strategy)
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchProgress:
+    """The share of `size` crops, after `done`, in the progress of all."""
+
+    listener: PatchProgress
+    done: int
+    size: int
+    crops: int
+
+    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
+        self.listener(stage, self.done * total + self.size * step, self.crops * total, preview)
