@@ -7,12 +7,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
 from .. import errors
+from ..schemas.base import WireValue
 from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
@@ -209,10 +210,12 @@ class ModelManager:
                 ParameterReply(
                     name=parameter.name,
                     kind=parameter.kind,
-                    default=parameter.default,
+                    default=None if parameter.kind == "picture" else cast(WireValue, parameter.default),
                     minimum=parameter.minimum,
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
+                    max_length=parameter.max_length,
+                    placeholder=parameter.placeholder,
                     help=parameter.help,
                 )
                 for parameter in entry.parameters

@@ -30,7 +30,7 @@ EVERYWHERE: Kinds = (
     errors.BodyUnsupportedEncoding,
     errors.InternalError,
 )
-"""What may be answered at any address, mostly by the gate."""
+"""What may be answered at any address, mostly by the middleware."""
 
 BODY: Kinds = (errors.UploadTimeout, errors.BodyUnsupportedType, errors.ParamsMalformed)
 """What reading a JSON body may end in."""

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, computed_field
 
-from inpaint_models.types import Box, ParamValue
+from inpaint_models.types import Box
 
-from .base import ReplyType
+from .base import ReplyType, WireValue
 from .requests import MaskShapes
 
 
@@ -73,7 +73,7 @@ class EditReply(Patches):
     parents: list[str]
     mask: MaskShapes
     model: str
-    params: dict[str, ParamValue]
+    params: dict[str, WireValue]
     seed: int
     strategy: str
     ms: int
