@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, assert_never
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory
-from inpaint_models.loading import build
-from inpaint_models.options import FillOptions
+from inpaint_models.loading import build, warm_up
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.types import Box, Mask, Patch
 
@@ -39,7 +38,6 @@ from .worker import JobContext
 
 PREVIEW_INTERVAL_S = 0.5
 PROGRESS_INTERVAL_S = 0.05
-WARM_UP_SIDE_PX = 64
 
 Result = TypeVar("Result")
 
@@ -117,10 +115,13 @@ class EngineHandler:
             return loaded
         context.send(ProgressReport(context.number, "loading", 0, 1))
 
+        def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
+            context.check()
+
         def load() -> Inpainter:
             model = self._cache.add(choice, load_inpainter)
             try:
-                warm_up(model, context)
+                warm_up(model, still_wanted)
             except BaseException:
                 self._cache.discard(choice)  # a second try would build the model beside this one
                 raise
@@ -186,20 +187,6 @@ def load_inpainter(choice: EngineChoice) -> Inpainter:
         precision=choice.precision,
         model_dir=choice.model_dir,
     )
-
-
-def warm_up(model: Inpainter, context: JobContext) -> None:
-    """One small fill, so that compiled code and kernels are there before somebody waits for them."""
-    side = WARM_UP_SIDE_PX
-    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    coverage = np.full((side // 4, side // 4), 255, np.uint8)
-    box = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
-
-    def progress(stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
-        context.check()
-
-    params: Mapping[str, Any] = {p.name: p.minimum for p in model.entry.parameters if p.name == "steps"}
-    model.patch(image, Mask(box, coverage), FillOptions(params=params), progress)
 
 
 class Progress:
