@@ -94,12 +94,13 @@ def measure(engine: str, megapixels: int, jpeg: bytes, base_ms: float | None) ->
 
 
 def edit(client: Client, image: str, engine: str, x: int, y: int) -> None:
-    """A short stroke; reads the stream to its end and fetches the patch."""
+    """A short stroke; reads the stream to its end and fetches the patches."""
     stroke = {"op": "add", "kind": "stroke", "d": STROKE_PX, "p": [4 * x, 4 * y, 240, 160]}
     request = {"image": image, "mask": {"shapes": [stroke]}, "runs": [{"model": engine, "seed": 1}]}
     lines = client.send("POST", "/api/v1/edits", json.dumps(request).encode()).splitlines()
     result = next(message for message in map(json.loads, lines) if message["type"] == "result")
-    client.send("GET", result["patch"]["url"])
+    for patch in result["patches"]:
+        client.send("GET", patch["url"])
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def serving(engine: str, data: Path) -> Iterator[tuple[int, int]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "LAMA_SERVER_CONFIG": os.devnull},
     ) as server:
         try:
             assert server.stdout is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,15 +12,30 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from lama_server.cli.sources import CONFIG_VARIABLE
+from lama_server.settings import VARIABLE_PREFIX
 from serving import RunningServer
 
 settings.register_profile("suite", deadline=None)  # how fast a machine is decides no test
 settings.load_profile("suite")
 
+for variable in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
+    del os.environ[variable]  # settings of whoever runs the tests
+os.environ[CONFIG_VARIABLE] = os.devnull
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests go last: Playwright keeps an event loop running, beside which no other can be started."""
+HAS_CUDA = shutil.which("nvidia-smi") is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Browser tests go last: Playwright keeps an event loop running, beside which no other can be started.
+
+    Tests marked `gpu` run where there is a CUDA device; elsewhere the report counts them as deselected.
+    """
     items.sort(key=lambda item: "browser" in item.path.parts)
+    if not HAS_CUDA:
+        left_out = [item for item in items if item.get_closest_marker("gpu")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from fake_engines import photo
-from serving import Reply, RunningServer, decode, encode, rect_mask, within
+from serving import RECT, Reply, RunningServer, decode, encode, rect_mask, within
 
 GOOD, MASK = encode(photo()), encode(rect_mask())
 TELLTALE = (b"Traceback", b"Error(", b"Exception", b"lama_server", b"site-packages", b".py", b"/tmp", b"/home", b"0x7f")
@@ -114,7 +114,7 @@ def test_bad_transport_is_refused(server: RunningServer, request_bytes: bytes, s
         expect(Reply(status, headers, body), code)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/edits/{edit}/patch.png", "/api/v1/images/{image}/render"])
+@pytest.mark.parametrize("path", ["/api/v1/edits/{edit}/patches/0.png", "/api/v1/images/{image}/render"])
 @pytest.mark.parametrize(
     "asked",
     ["bytes=0-9", "bytes=0-1,2-3", "bytes=-0", "bytes=9-1", "bytes=x", "lines=1-2", "bytes=99999999-", "b" * 15_000],
@@ -419,12 +419,61 @@ def test_shapes_that_mean_nothing_are_refused(server: RunningServer, edited: tup
     assert problem["status"] < 500
 
 
+def peak_bytes(process: int) -> int:
+    """The most memory that any process started by this one has held."""
+    peaks = []
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in children.read_text().split():
+            status = Path(f"/proc/{child}/status").read_text()
+            peaks += [1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
+    return max(peaks)
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+@pytest.mark.parametrize("count", [1, 30])
+def test_bitmaps_larger_than_the_photo_cost_nothing(server: RunningServer, op: str, count: int) -> None:
+    """P5, P6: 11000 x 11000 in 20 KB made the engine grow to 2.7 GB, and thirty of them held it for minutes."""
+    out = io.BytesIO()
+    Image.new("1", (11_000, 11_000)).save(out, "PNG")
+    assert len(out.getvalue()) < 20_000
+    huge = {"kind": "bitmap", "op": op, "x": 0, "y": 0, "w": 11_000, "h": 11_000}
+    shapes = [RECT, *[{**huge, "png": base64.b64encode(out.getvalue()).decode()}] * count]
+    image = server.upload(photo(64, 48)).json["id"]
+    assert server.process is not None
+    before = peak_bytes(server.process.pid)
+    reply = server.edit(image, {"model": "opencv"}, mask={"shapes": shapes})
+    expect(reply, "param.out_of_range")
+    assert reply.status == 422
+    assert reply.json["errors"][0]["pointer"] == "/mask/shapes/1/w"
+    assert peak_bytes(server.process.pid) < before + 2**24
+    assert "result" in [line["type"] for line in server.edit(image, {"model": "opencv"}).lines]
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [{"kind": "bitmap", "x": 0, "y": 0, "w": 96, "h": 64, "png": base64.b64encode(MASK).decode()}] * 9,
+        [{"kind": "stroke", "d": 8000, "p": [0, 0, *[4, 4, -4, -4] * 49_999]}] * 15,
+    ],
+    ids=["bitmaps", "strokes"],
+)
+def test_more_work_than_any_painting_takes_is_refused(
+    server: RunningServer, edited: tuple[str, str], shapes: list[dict[str, Any]]
+) -> None:
+    """P6: before the stream begins, with the limit that was passed."""
+    reply = server.edit(edited[0], {"model": "opencv"}, mask={"shapes": shapes})
+    expect(reply, "param.out_of_range")
+    assert reply.json["errors"][0]["pointer"] == "/mask/shapes"
+    assert reply.json["limit"]["actual"] > reply.json["limit"]["value"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [
         ("GET", "/api/v1/edits/" + "0" * 32, "edit.not_found"),
         ("GET", "/api/v1/edits/..%2f..%2fx/patch.png", "route.not_found"),
         ("GET", "/api/v1/edits/%00/patch.png", "edit.not_found"),
+        ("GET", "/api/v1/edits/%00/patches/0.png", "edit.not_found"),
         ("DELETE", "/api/v1/edits/" + "0" * 32, "job.not_found"),
         ("DELETE", "/api/v1/edits/%ff", "job.not_found"),
         ("GET", "/api/v1/previews/x", "route.not_found"),

@@ -77,6 +77,19 @@ def test_one_picture_one_mask_one_result(folders: tuple[Path, Path, Path], inpai
     assert not np.array_equal(after, before)
 
 
+def test_all_parts_of_a_mask_are_filled(folders: tuple[Path, Path, Path], inpainter: Inpainter) -> None:
+    pictures, masks, out = folders
+    source, hole = picture(pictures / "a.png", size=(640, 480)), masks / "m.png"
+    marked = np.zeros((480, 640), bool)
+    marked[5:25, 10:40] = marked[440:470, 600:630] = True
+    Image.fromarray(marked).save(hole)
+    run_batch(source, hole, out / "result.png", inpainter, FillOptions())
+    before, after = codec.decode(source).pixels, codec.decode(out / "result.png").pixels
+    assert np.array_equal(after[~marked], before[~marked])
+    for part in ((slice(5, 25), slice(10, 40)), (slice(440, 470), slice(600, 630))):
+        assert not np.array_equal(after[part], before[part])
+
+
 def test_the_suffix_of_one_result_chooses_its_format(folders: tuple[Path, Path, Path], inpainter: Inpainter) -> None:
     pictures, masks, out = folders
     source, hole = picture(pictures / "a.png"), mask(masks / "m.png")

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_help_names_every_command_and_option(capsys: pytest.CaptureFixture[str])
     code, text, _ = outcome(["--help"], capsys)
     assert code == 0
     assert all(name in text for name in COMMANDS)
-    assert all(flag in text for flag in ("--model", "--offline", "--output-dir", "--token", "--memory-budget"))
+    assert all(flag in text for flag in ("--model", "--offline", "--output-dir", "--token-file", "--memory-budget"))
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
@@ -65,11 +66,27 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--model", "nothing"], ExitCode.USAGE, "no model 'nothing'"),
         (["--port", "70000"], ExitCode.USAGE, "70000 is not from 0 to 65535"),
         (["--port", "x"], ExitCode.USAGE, "not a whole number"),
-        (["--device", "abacus"], ExitCode.USAGE, "invalid choice"),
+        (["--device", "abacus"], ExitCode.USAGE, "no kind of device 'abacus'. Use one of: auto, cpu, cuda, mps"),
+        (["--device", "cpu,"], ExitCode.USAGE, "no kind of device ''"),
+        (["--device", "cuda:0,cuda:0"], ExitCode.USAGE, "A device is named twice"),
+        (["--device", "cpu,cuda:99"], ExitCode.USAGE, "The device cuda:99 cannot be used here"),
+        (["--workers", "0"], ExitCode.USAGE, "0 is not from 1 to 64"),
         (["--nonsense"], ExitCode.USAGE, "--nonsense"),
         (["frobnicate"], ExitCode.USAGE, "no command 'frobnicate'. There are: serve, inpaint, models"),
         (["--memory-budget", "1"], ExitCode.USAGE, "1 is not from 64 to 1048576"),
         (["--host", "0.0.0.0", "--port", "0"], ExitCode.USAGE, "--token auto"),
+        (["--host", "0.0.0.0", "--port", "0", "--token", ""], ExitCode.USAGE, "--token auto"),
+        (["--host", "0.0.0.0", "--port", "0", "--insecure-no-auth", "--token", ""], ExitCode.USAGE, "--token auto"),
+        (["--port", "0", "--token", ""], ExitCode.USAGE, "16 to 512"),
+        (["--port", "0", "--token", "fifteen-letters"], ExitCode.USAGE, "15 characters"),
+        (["--port", "0", "--token", "x" * 513], ExitCode.USAGE, "513 characters"),
+        (["--port", "0", "--token", "with a space in between"], ExitCode.USAGE, "without spaces"),
+        (["--port", "0", "--token", "schlüssel-mit-umlaut"], ExitCode.USAGE, "ASCII"),
+        (["--port", "0", "--token-file", "/no/such/file"], ExitCode.FOLDER, "/no/such/file cannot be read"),
+        (["--port", "0", "--token-file", "/"], ExitCode.FOLDER, "Is a directory"),
+        (["--port", "0", "--token-file", "/dev/null"], ExitCode.USAGE, "0 characters"),
+        (["--port", "0", "--token-file", "/dev/zero"], ExitCode.USAGE, "without spaces"),
+        (["--port", "0", "--token", "auto", "--token-file", "/dev/null"], ExitCode.USAGE, "not both"),
         (["--cors-origin", "example.org", "--port", "0"], ExitCode.USAGE, "https://example.org"),
         (["--host", "no.such.host.invalid", "--token", "auto"], ExitCode.USAGE, "cannot be resolved"),
         (["--output-dir", "/no/such/folder"], ExitCode.FOLDER, "--output-dir"),
@@ -116,7 +133,7 @@ def test_settings_come_from_the_table() -> None:
     ("settings", "address"),
     [
         (Settings(), "http://127.0.0.1:8080/"),
-        (Settings(host="0.0.0.0", port=9, token="t"), "http://127.0.0.1:9/#token=t"),
+        (Settings(host="0.0.0.0", port=9, token="a+b/c&d%e=#f"), "http://127.0.0.1:9/#token=a%2Bb%2Fc%26d%25e%3D%23f"),
         (Settings(host="::1"), "http://[::1]:8080/"),
         (Settings(host="lan.test"), "http://lan.test:8080/"),
     ],
@@ -125,28 +142,30 @@ def test_the_address_that_is_printed_can_be_opened(settings: Settings, address: 
     assert page_address(settings) == address
 
 
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    arguments = [
-        "--port",
-        "0",
-        "--data-dir",
-        str(tmp_path),
-        "--model",
-        "opencv",
-        "--token",
-        "auto",
-        "--host",
-        "0.0.0.0",
-    ]
+@pytest.mark.parametrize("made", [True, False])
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool) -> None:
+    """With a token that it makes and prints, and with one that it is given and keeps to itself."""
+    token = "auto" if made else "given-in-the-environment"
+    arguments = ["--port", "0", "--data-dir", str(tmp_path), "--model", "opencv", "--host", "0.0.0.0"]
     with subprocess.Popen(
-        [sys.executable, "-m", "lama_server", *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        [sys.executable, "-m", "lama_server", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**ENVIRONMENT, "LAMA_SERVER_TOKEN": token},
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
+        address, _, printed = line.split()[-1].partition("#token=")
         assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
-        assert "#token=" in line
+        assert bool(printed) is made
+        bearer = {"Authorization": f"Bearer {printed or token}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
+            assert token.encode() not in answer.read() or made
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        rest = "".join(process.communicate(timeout=30))
+        assert process.returncode == 0
+        assert (printed or token) not in rest
 
 
 def test_a_photo_is_filled_without_a_server(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

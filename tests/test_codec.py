@@ -19,7 +19,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from lama_server import codec
 from lama_server.codec import exif, png
 from lama_server.codec.decoding import oriented
-from lama_server.errors import MaskSizeMismatch
+from lama_server.errors import MaskSizeWrong
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" note="caf\xc3\xa9"/></x:xmpmeta>'
@@ -502,9 +502,24 @@ def test_the_noise_of_a_jpeg_mask_is_cut_off() -> None:
     assert np.array_equal(mask, wanted)
 
 
+def test_a_mask_is_decoded_in_memory_like_a_photo() -> None:
+    """P5: 16 bit takes 6 bytes a pixel for its colours alone."""
+    import tracemalloc
+
+    for data, px_bytes in (
+        (saved(np.zeros((1500, 2000), bool), "PNG"), 10),
+        (deep_png(noise(1000, 1500, depth=16)), 16),
+    ):
+        info = codec.probe(data)
+        tracemalloc.start()
+        codec.decode_mask(data, info.width, info.height)
+        assert tracemalloc.get_traced_memory()[1] < px_bytes * info.width * info.height
+        tracemalloc.stop()
+
+
 def test_a_mask_of_another_size_is_refused_on_its_header() -> None:
     cut = saved(noise(40, 50), "PNG")[:60]
-    with pytest.raises(MaskSizeMismatch, match="50x40 but the image is 50x41"):
+    with pytest.raises(MaskSizeWrong, match="50x40 but the image is 50x41"):
         codec.decode_mask(cut, 50, 41)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -37,9 +39,34 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_is(gpus: pytest.MonkeyPatc
         devices.choose_device(wanted)
 
 
-def test_an_unknown_kind_of_device_is_refused_with_those_that_exist() -> None:
+@pytest.mark.parametrize("wanted", ["tpu", "", "cpu:0", "mps:1", "cuda:", "cuda:x", "cuda:-1", "cuda:0,cuda:1"])
+def test_an_unknown_kind_of_device_is_refused_with_those_that_exist(wanted: str) -> None:
     with pytest.raises(Unavailable, match="auto, cpu, cuda, mps"):
-        devices.choose_device("tpu")
+        devices.choose_device(wanted)
+
+
+def test_one_of_several_gpus_is_taken_by_its_number(gpus: pytest.MonkeyPatch) -> None:
+    gpus.setattr(torch.cuda, "is_available", lambda: True)
+    gpus.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [devices.choose_device(wanted) for wanted in ("cuda", "cuda:0", "cuda:1")] == ["cuda", "cuda:0", "cuda:1"]
+    with pytest.raises(Unavailable, match="the last of 2 GPUs is cuda:1"):
+        devices.choose_device("cuda:2")
+
+
+def test_what_torch_says_of_one_of_several_gpus_is_about_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def as_current(device: str) -> Iterator[None]:
+        asked.append(device)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device", as_current)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3_000, 80_000))
+    assert devices.choose_precision("auto", "cuda:1") is torch.bfloat16
+    assert devices.free_bytes("cuda:1") == 3_000
+    assert asked == ["cuda:1", "cuda:1"]
 
 
 def test_an_engine_without_weights_runs_on_the_processor(gpus: pytest.MonkeyPatch) -> None:
@@ -118,12 +145,17 @@ def test_memory_that_torch_holds_ready_on_a_gpu_counts_as_free(monkeypatch: pyte
 
 
 def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3, 5, 7}, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     assert processors.available_processors() == 3
     assert PatchMatchEngine().threads == 3
     monkeypatch.setattr(sys, "platform", "darwin")
+    assert processors.available_processors() == 64
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert processors.available_processors() == PatchMatchEngine().threads == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "100")
     assert processors.available_processors() == 64
 
 

@@ -111,7 +111,7 @@ def test_a_kill_of_the_server_takes_its_workers_along_and_loses_nothing(start_se
     assert within(5, lambda: not any(is_alive(pid) for pid in workers))
     server.start()
     assert server.ask("GET", f"/api/v1/images/{image}").status == 200
-    assert server.ask("GET", f"/api/v1/edits/{edit}/patch.png").status == 200
+    assert server.ask("GET", f"/api/v1/edits/{edit}/patches/0.png").status == 200
     assert server.edit(image, parents=[edit]).lines[-1]["type"] == "result"
     assert server.ask("GET", "/healthz").headers["x-boot-id"] != boot
 

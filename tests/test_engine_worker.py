@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+from PIL import Image
+from pydantic import TypeAdapter
 
 from fake_engines import entry
 from inpaint_models import Inpainter
 from inpaint_models.errors import Cancelled, OutOfMemory
+from inpaint_models.options import FillOptions
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from lama_server import codec
+from lama_server.errors import TooManyPixels
+from lama_server.imaging.pictures import Picture
+from lama_server.schemas.shapes import Bitmap, Shape
 from lama_server.workers import engine_worker
 from lama_server.workers.engine_worker import EngineHandler, ModelCache
-from lama_server.workers.messages import EngineChoice, LoadedModels, LoadedModelsReport, LoadEngine
+from lama_server.workers.messages import EngineChoice, FillHole, LoadedModels, LoadedModelsReport, LoadEngine
 
 MIB = 2**20
 
@@ -50,13 +60,15 @@ class Listener:
 
     number = 1
 
-    def __init__(self, *, cancelled: bool = False) -> None:
+    def __init__(self, *, cancelled: bool = False, cancelled_after: int | None = None) -> None:
         self.sent: list[Any] = []
-        self._cancelled = cancelled
+        self._checks_left = 0 if cancelled else cancelled_after
 
     def check(self) -> None:
-        if self._cancelled:
+        if self._checks_left == 0:
             raise Cancelled
+        if self._checks_left is not None:
+            self._checks_left -= 1
 
     def send(self, event: Any) -> None:
         self.sent.append(event)
@@ -115,7 +127,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
         return Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
 
     monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
-    handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener()
+    handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener()
     for name in ("a", "b"):
         handler.handle(LoadEngine(choice(name)), listener)
     assert handler.handle(LoadEngine(choice("needy")), listener) == LoadedModels(("needy",))
@@ -126,7 +138,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
-        EngineHandler(1000 * MIB, "cpu").handle(LoadEngine(choice("huge")), Listener())
+        EngineHandler(1000 * MIB, "cpu", 128).handle(LoadEngine(choice("huge")), Listener())
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -135,12 +147,45 @@ def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
     )
-    handler, listener = EngineHandler(1000 * MIB, "cpu"), Listener(cancelled=cancelled)
+    handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener(cancelled=cancelled)
     handler.handle(LoadEngine(choice("a")), Listener())
     with pytest.raises(Cancelled if cancelled else OutOfMemory):
         handler.handle(LoadEngine(choice("huge")), listener)
     assert "huge" not in listener.held_models()[-1]
     assert len(Greedy.alive) == len(listener.held_models()[-1])
+
+
+def picture(folder: Path, width: int, height: int) -> Picture:
+    """A black photo, decoded."""
+    source, pixels = folder / "photo.png", folder / "pixels.npy"
+    Image.new("RGB", (width, height)).save(source)
+    np.save(pixels, np.zeros((height, width, 3), np.uint8))
+    return Picture(source, pixels, codec.probe(source))
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_a_cancelled_fill_ends_in_the_rasteriser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op: str) -> None:
+    """P6: before a model is loaded, and within one shape."""
+    monkeypatch.setattr(engine_worker, "load_inpainter", None)
+    shapes = TypeAdapter(list[Shape]).validate_python(
+        [
+            {"kind": "rect", "x": 0, "y": 0, "w": 96, "h": 64},
+            {"kind": "stroke", "op": op, "d": 30, "p": [0, 0, *[380, 250, -380, -250] * 3000]},
+        ]
+    )
+    job = FillHole(choice("a"), picture(tmp_path, 96, 64), tuple(shapes), None, FillOptions(seed=1))
+    with pytest.raises(Cancelled):
+        EngineHandler(1000 * MIB, "cpu", 128).handle(job, Listener(cancelled_after=4))
+
+
+def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
+    """P5: also where the photo came in under a higher limit."""
+    photo = picture(tmp_path, 1200, 1000)
+    png = base64.b64encode(photo.source.read_bytes()).decode()
+    shape = Bitmap(kind="bitmap", x=0, y=0, w=1200, h=1000, png=png)
+    job = FillHole(choice("a"), photo, (shape,), None, FillOptions(seed=1))
+    with pytest.raises(TooManyPixels, match="the limit is 1"):
+        EngineHandler(1000 * MIB, "cpu", 1).handle(job, Listener())
 
 
 def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
 import os
 import stat
 import subprocess
@@ -37,11 +38,15 @@ def photo(seed: int = 0, side: int = 40) -> bytes:
 
 
 def record(image: str, *parents: str, box: Box = Box(2, 3, 7, 9)) -> EditRecord:  # noqa: B008
-    return EditRecord(image, parents, box, {"mask": {"shapes": []}, "run": {"model": "opencv", "seed": 1}})
+    return EditRecord(image, parents, (box,), {"mask": {"shapes": []}, "run": {"model": "opencv", "seed": 1}})
 
 
 def patch(seed: int = 1, box: Box = Box(2, 3, 7, 9)) -> bytes:  # noqa: B008
     return codec.encode_patch(np.random.default_rng(seed).integers(0, 256, (box.height, box.width, 3), np.uint8))
+
+
+def pngs(store: ImageStore, edit_id: str) -> list[Path]:
+    return [overlay.png for overlay in store.patches(store.get_edit(edit_id))]
 
 
 def files(root: Path) -> set[str]:
@@ -91,43 +96,66 @@ def test_a_refused_upload_leaves_nothing(store: ImageStore, tmp_path: Path) -> N
 
 def test_images_and_edits_survive_a_restart(store: ImageStore, tmp_path: Path) -> None:
     image = store.add_image(photo(), "a.png")
-    first = store.add_edit(record(image.id), patch())
-    second = store.add_edit(record(image.id, first.id), patch(2))
+    first = store.add_edit(record(image.id), [patch()])
+    second = store.add_edit(record(image.id, first.id), [patch(2)])
     again = ImageStore(tmp_path / "store", GENEROUS)
     assert again.get_image(image.id) == image
     assert again.get_edit(second.id) == second
     assert again.get_edit(second.id).record.parents == (first.id,)
-    assert again.patch_path(first.id).read_bytes() == patch()
+    assert [png.read_bytes() for png in pngs(again, first.id)] == [patch()]
+
+
+def test_an_edit_keeps_all_its_patches(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    boxes = (Box(2, 3, 7, 9), Box(20, 10, 22, 12), Box(30, 0, 44, 1))
+    several = EditRecord(image.id, (), boxes, {"mask": {"shapes": []}})
+    edit = store.add_edit(several, [patch(seed, box) for seed, box in enumerate(boxes)])
+    again = ImageStore(tmp_path / "store", GENEROUS)
+    placed = again.resolve(image.id, [edit.id])
+    assert again.get_edit(edit.id) == edit
+    assert [overlay.box for overlay in placed] == list(boxes)
+    assert [overlay.png.read_bytes() for overlay in placed] == [patch(seed, box) for seed, box in enumerate(boxes)]
+
+
+def test_an_edit_of_version_0_1_is_read_as_it_was_stored(store: ImageStore, tmp_path: Path) -> None:
+    image = store.add_image(photo(), "a.png")
+    folder = tmp_path / "store" / "images" / image.id[:2] / image.id / "edits" / ("ab" * 16)
+    folder.mkdir(parents=True)
+    (folder / "patch.png").write_bytes(patch())
+    content = {"image": image.id, "parents": [], "box": [2, 3, 7, 9], "request": {"mask": {"shapes": []}}}
+    (folder / "edit.json").write_text(json.dumps(content))
+    again = ImageStore(tmp_path / "store", GENEROUS)
+    (placed,) = again.resolve(image.id, [folder.name])
+    assert (placed.box, placed.png.read_bytes()) == (Box(2, 3, 7, 9), patch())
+    newer = again.add_edit(record(image.id, folder.name), [patch(2)])
+    assert len(again.resolve(image.id, [folder.name, newer.id])) == 2
 
 
 def test_resolve_gives_exactly_the_asked_edits_in_the_asked_order(store: ImageStore) -> None:
     image, other = store.add_image(photo(), "a.png"), store.add_image(photo(1), "b.png")
-    a, b = store.add_edit(record(image.id), patch()), store.add_edit(record(image.id), patch(2))
-    foreign = store.add_edit(record(other.id), patch())
-    assert [placed.path for placed in store.resolve(image.id, [b.id, a.id, b.id])] == [
-        store.patch_path(b.id),
-        store.patch_path(a.id),
-    ]
+    a, b = store.add_edit(record(image.id), [patch()]), store.add_edit(record(image.id), [patch(2)])
+    foreign = store.add_edit(record(other.id), [patch()])
+    shown = [overlay.png for overlay in store.resolve(image.id, [b.id, a.id, b.id])]
+    assert shown == [*pngs(store, b.id), *pngs(store, a.id)]
     with pytest.raises(EditNotFound):
         store.resolve(image.id, [a.id, foreign.id])
     with pytest.raises(EditNotFound):
-        store.add_edit(record(image.id, foreign.id), patch())
+        store.add_edit(record(image.id, foreign.id), [patch()])
     with pytest.raises(ImageNotFound):
-        store.add_edit(record("0" * 64), patch())
+        store.add_edit(record("0" * 64), [patch()])
 
 
 @pytest.mark.parametrize("bad", ["", "..", "../x", "A" * 64, "0" * 63, "0" * 64 + "\n", "0" * 32 + "/", "é" * 32])
 def test_an_id_that_is_not_hexadecimal_never_becomes_a_path(store: ImageStore, bad: str) -> None:
     with pytest.raises(ImageNotFound):
         store.get_image(bad)
-    for call in (store.get_edit, store.patch_path):
-        with pytest.raises(EditNotFound):
-            call(bad)
+    with pytest.raises(EditNotFound):
+        store.get_edit(bad)
 
 
 def test_files_belong_to_the_owner_alone(store: ImageStore, tmp_path: Path) -> None:
     image = store.add_image(photo(), "a.png")
-    store.add_edit(record(image.id), patch())
+    store.add_edit(record(image.id), [patch()])
     decoded(store, image.id)
     for path in (tmp_path / "store").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
@@ -159,7 +187,7 @@ def aged(path: Path, seconds: float) -> None:
 def test_decoded_pixels_go_first_and_then_whole_images_that_were_used_longest_ago(tmp_path: Path) -> None:
     store = ImageStore(tmp_path, GENEROUS)
     ids = [store.add_image(photo(seed), f"{seed}.png").id for seed in range(3)]
-    edits = [store.add_edit(record(image_id), patch()).id for image_id in ids]
+    edits = [store.add_edit(record(image_id), [patch()]).id for image_id in ids]
     for age, image_id in enumerate(ids):
         decoded(store, image_id)
         aged(store.original_path(image_id), 100 * (3 - age))
@@ -183,9 +211,9 @@ def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path, monkeypa
     image = store.add_image(photo(), "a.png")
     decoded(store, image.id)
     with store.hold(image.id):
-        store.add_edit(record(image.id), patch())
+        store.add_edit(record(image.id), [patch()])
         assert store.pixels_path(image.id) is not None
-    store.add_edit(record(image.id), patch())
+    store.add_edit(record(image.id), [patch()])
     assert store.pixels_path(image.id) is None, "pixels can be made again, so they may go"
     assert store.get_image(image.id) == image
     with pytest.raises(ImageNotFound):
@@ -194,7 +222,7 @@ def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path, monkeypa
 
 def test_an_image_that_does_not_decode_can_be_taken_away(store: ImageStore, tmp_path: Path) -> None:
     image = store.add_image(photo(), "a.png")
-    edit = store.add_edit(record(image.id), patch())
+    edit = store.add_edit(record(image.id), [patch()])
     store.remove_image(image.id)
     with pytest.raises(ImageNotFound):
         store.get_image(image.id)
@@ -224,11 +252,11 @@ def test_a_disk_that_fills_up_is_reported_and_leaves_the_store_whole(
 ) -> None:
     store = ImageStore(tmp_path, GENEROUS)
     image = store.add_image(photo(), "a.png")
-    edit = store.add_edit(record(image.id), patch())
+    edit = store.add_edit(record(image.id), [patch()])
     before = files(tmp_path)
     fail_from(monkeypatch, call, number)
     outcomes = []
-    for action in (lambda: store.add_image(photo(7), "b.png"), lambda: store.add_edit(record(image.id), patch(3))):
+    for action in (lambda: store.add_image(photo(7), "b.png"), lambda: store.add_edit(record(image.id), [patch(3)])):
         try:
             action()
             outcomes.append("done")
@@ -269,7 +297,7 @@ store.add_image(photo(10_000, 200), "first.png")
 print("ready", flush=True)
 for seed in range(10_000):
     image = store.add_image(photo(seed, 200), "a.png")
-    store.add_edit(record(image.id), patch(seed))
+    store.add_edit(record(image.id), [patch(seed)])
 """
 
 
@@ -295,7 +323,8 @@ def test_killing_the_process_at_any_moment_leaves_only_whole_images_and_edits(tm
         assert codec.decode(path / "original").info == store.get_image(path.name).info
         for edit in path.glob("edits/*"):
             assert store.get_edit(edit.name).record.image == path.name
-            assert codec.decode_patch(store.patch_path(edit.name).read_bytes(), has_alpha=False).shape == (6, 5, 3)
+            for png in pngs(store, edit.name):
+                assert codec.decode_patch(png.read_bytes(), has_alpha=False).shape == (6, 5, 3)
 
 
 def test_many_threads_may_add_at_once(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +334,7 @@ def test_many_threads_may_add_at_once(store: ImageStore, monkeypatch: pytest.Mon
     def work(seed: int) -> None:
         try:
             image = store.add_image(photo(seed % 3), f"{seed}.png")
-            store.add_edit(record(image.id), patch(seed))
+            store.add_edit(record(image.id), [patch(seed)])
             write_pixels(store.pixels_target(image.id), codec.decode(store.original_path(image.id)).pixels)
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
@@ -324,11 +353,11 @@ def test_many_threads_may_add_at_once(store: ImageStore, monkeypatch: pytest.Mon
 def test_from_upload_to_the_saved_file(store: ImageStore) -> None:
     image = store.add_image(photo(), "a.png")
     box = Box(2, 3, 7, 9)
-    edit = store.add_edit(record(image.id), patch(1, box))
+    edit = store.add_edit(record(image.id), [patch(1, box)])
     source = codec.decode(store.original_path(image.id)).pixels
     base = np.load(decoded(store, image.id), mmap_mode="r")
     placed = store.resolve(image.id, [edit.id])
-    layers = [(p.box, lambda p=p: codec.decode_patch(p.path.read_bytes(), has_alpha=False)) for p in placed]
+    layers = [(p.box, lambda p=p: codec.decode_patch(p.png.read_bytes(), has_alpha=False)) for p in placed]
     edited = LayeredPixels(base, layers)
     result = codec.decode(codec.render(store.original_path(image.id), edited, image.info)).pixels
     known = np.ones(source.shape[:2], bool)

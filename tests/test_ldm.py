@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole
 from inpaint_models.ldm.inference import GatheredConv3x3, TiledConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
+from inpaint_models.nn import torch_engine
 from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, HoleMask, no_progress
-from inpaint_models.weights import reading
+from inpaint_models.weights import read_state_dict
 
 PARAMS = {"steps": 3, "sampler": "ddim"}
 
@@ -181,7 +183,7 @@ def test_a_scratch_between_the_mask_s_samples_is_seen() -> None:
 
 
 def test_progress_rises_to_its_end_and_shows_previews(ldm: LdmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(torch_engine, "QUIET_SECONDS", 3600.0)
     told: list[tuple[str, int, int]] = []
     shown: list[FloatImage] = []
 
@@ -214,7 +216,7 @@ def test_a_fill_is_cancelled_between_steps(ldm: LdmEngine) -> None:
 
 
 def test_a_fill_is_cancelled_inside_a_network(ldm: LdmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(torch_engine, "QUIET_SECONDS", 0.0)
     asked: list[str] = []
 
     def progress(stage: str, step: int, total: int, preview: object = None) -> None:
@@ -324,10 +326,10 @@ def write_torchscript_files(networks: Networks, folder: Path, *, whole: bool) ->
     return {name: forms.write_torchscript(folder / name, tensors) for name, tensors in files.items()}
 
 
-def assert_loads(files: dict[str, Path], networks: Networks) -> None:
+def assert_loads(files: dict[str, Path], networks: Networks, known: Collection[str] = ()) -> None:
     with torch.device("meta"):
         unet, autoencoder = small_unet(), small_autoencoder()
-    load_weights(unet, autoencoder, files)
+    load_weights(unet, autoencoder, files, partial(read_state_dict, known_hashes=known))
     for ours, theirs in zip((unet, autoencoder), networks, strict=True):
         for key, value in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[key], value), key
@@ -345,17 +347,14 @@ def test_a_safetensors_conversion_of_the_checkpoint_is_read(networks: Networks, 
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_the_three_torchscript_files_are_read(
-    networks: Networks, tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_three_torchscript_files_are_read(networks: Networks, tmp_path: Path, whole: bool) -> None:
     files = write_torchscript_files(networks, tmp_path, whole=whole)
     known = frozenset(hashlib.md5(path.read_bytes()).hexdigest() for path in files.values())
-    monkeypatch.setattr(reading, "catalogue_hashes", lambda: known)
-    assert_loads(files, networks)
+    assert_loads(files, networks, known)
 
 
 def test_the_published_torchscript_files_are_known_by_their_hashes() -> None:
-    assert {file.md5 for file in ENTRY.weights} <= reading.catalogue_hashes()
+    assert {file.md5 for file in ENTRY.weights} <= ENTRY.published_sums
 
 
 def test_a_checkpoint_without_a_tensor_is_refused_by_its_name(networks: Networks, tmp_path: Path) -> None:

@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 
-from lama_server.errors import ImageError, MaskBitmapInvalid, MaskEmpty, MaskSizeMismatch
-from lama_server.imaging.masks import box_of, from_raster, rasterise
+from inpaint_models.errors import Cancelled
+from lama_server import codec
+from lama_server.errors import ApiError, ImageError, Limit, MaskBitmapInvalid, MaskEmpty, MaskSizeWrong, TooManyPixels
+from lama_server.imaging import masks
+from lama_server.imaging.masks import box_of, check_bounds, from_raster, rasterise
 from lama_server.schemas.shapes import Shape
+from lama_server.settings import Limits
 
 SHAPES: TypeAdapter[list[Shape]] = TypeAdapter(list[Shape])
 
@@ -45,6 +49,14 @@ def poly(points: list[tuple[float, float]], op: str = "add") -> dict[str, Any]:
 
 def rect(x: int, y: int, w: int, h: int, op: str = "add") -> dict[str, Any]:
     return {"kind": "rect", "op": op, "x": x, "y": y, "w": w, "h": h}
+
+
+def bitmap(picture: Any, x: int, y: int, op: str = "add") -> dict[str, Any]:
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    height, width = picture.shape
+    png = base64.b64encode(out.getvalue()).decode()
+    return {"kind": "bitmap", "op": op, "x": x, "y": y, "w": width, "h": height, "png": png}
 
 
 def whole(mask: Any, width: int, height: int) -> Any:
@@ -174,13 +186,11 @@ def test_a_mask_that_marks_nothing_is_an_error(items: list[dict[str, Any]]) -> N
 def test_a_bitmap_is_placed_and_thresholded() -> None:
     picture = np.zeros((6, 8), np.uint8)
     picture[1:3, 2:5] = 200
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG")
-    item = {"kind": "bitmap", "x": 10, "y": 20, "w": 8, "h": 6, "png": base64.b64encode(out.getvalue()).decode()}
+    item = bitmap(picture, 10, 20)
     assert tuple(rasterise(shapes(item), 100, 80).box) == (12, 21, 15, 23)
     moved = {**item, "x": -3, "y": 77}
     assert tuple(rasterise(shapes(moved), 100, 80).box) == (0, 78, 2, 80)
-    with pytest.raises(MaskSizeMismatch):
+    with pytest.raises(MaskSizeWrong):
         rasterise(shapes({**item, "w": 9}), 100, 80)
     with pytest.raises(MaskBitmapInvalid):
         rasterise(shapes({**item, "png": "not base64!"}), 100, 80)
@@ -217,6 +227,148 @@ def test_a_line_across_a_huge_image_is_counted_in_bands() -> None:
     assert all(mask.coverage[y, y * 3 // 2] for y in range(3990))
 
 
+@settings(max_examples=60, deadline=None)
+@given(points=PATHS, d=st.floats(1, 60), crossings=st.integers(1, 60))
+def test_bands_of_rows_change_nothing(points: list[tuple[float, float]], d: float, crossings: int) -> None:
+    items = shapes(rect(0, 0, 120, 100), stroke(points, d, "sub"), poly(points))
+    expected = rasterise(items, 120, 100)
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(masks, "_BAND_CROSSINGS", crossings)
+        banded = rasterise(items, 120, 100)
+    assert banded.box == expected.box
+    assert np.array_equal(banded.coverage, expected.coverage)
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_a_stroke_touches_each_of_its_pixels_once_and_no_others(monkeypatch: pytest.MonkeyPatch, op: str) -> None:
+    """P6: a thin line across 24 megapixels costs its own pixels, erased as well as painted."""
+    touched, paint = 0, masks._paint
+
+    def counting(canvas: Any, begins: Any, ends: Any, value: bool) -> None:
+        nonlocal touched
+        touched += int((ends - begins).sum())
+        paint(canvas, begins, ends, value)
+
+    monkeypatch.setattr(masks, "_paint", counting)
+    line = stroke([(0, 0), (3000, 3990), (5990, 10), (10, 20)], 12, op)
+    mask = rasterise(shapes(rect(0, 0, 6000, 4000), line) if op == "sub" else shapes(line), 6000, 4000)
+    marked = int((mask.coverage > 0).sum())
+    assert touched == (6000 * 4000 - marked if op == "sub" else marked)
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_a_bitmap_is_decoded_once_in_memory_that_the_photo_bounds(monkeypatch: pytest.MonkeyPatch, op: str) -> None:
+    """P5: about what decoding the photo takes; a picture of many bands is still decoded once."""
+    import tracemalloc
+
+    width, height, decoded = 3000, 2000, 0
+    decode = codec.decode_mask
+
+    def counting(*args: Any) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return decode(*args)
+
+    monkeypatch.setattr(codec, "decode_mask", counting)
+    picture = np.zeros((height, width), bool)
+    picture[5:, 7:] = True
+    items = shapes(rect(0, 0, width, height), bitmap(picture, 0, 0, op))
+    tracemalloc.start()
+    mask = rasterise(items, width, height)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert decoded == 1
+    assert peak_bytes < 10 * width * height
+    assert (mask.coverage > 0).sum() == (width * height if op == "add" else width * height - picture.sum())
+
+
+def test_a_bitmap_beside_the_photo_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "decode_mask", None)
+    rasterise(shapes(rect(0, 0, 9, 9), bitmap(np.ones((6, 8), bool), 100, 0)), 100, 80)
+
+
+def test_the_pixel_limit_holds_for_bitmaps() -> None:
+    """P5: on the header, before anything is decoded."""
+    limits = codec.Limits(max_pixels=1000, min_side=1)
+    with pytest.raises(TooManyPixels):
+        rasterise(shapes(bitmap(np.ones((40, 50), bool), 0, 0)), 100, 80, limits=limits)
+
+
+LONG = [(50 + 40 * math.cos(i), 50 + 40 * math.sin(i)) for i in range(9000)]
+SHORT_BITMAP = bitmap(np.ones((6, 8), bool), 10, 10)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [stroke(LONG, 30)],
+        [poly(LONG)],
+        [rect(0, 0, 100, 100), stroke(LONG, 30, "sub")],
+        [rect(0, 0, 100, 100), poly(LONG, "sub")],
+        [rect(0, 0, 9, 9)] * 10,
+        [SHORT_BITMAP] * 10,
+        [rect(0, 0, 100, 100), *[{**SHORT_BITMAP, "op": "sub"}] * 9],
+    ],
+    ids=["stroke", "lasso", "erased stroke", "erased lasso", "rectangles", "bitmaps", "erased bitmaps"],
+)
+def test_rasterising_ends_when_it_is_unwanted(items: list[dict[str, Any]]) -> None:
+    """P6: between shapes, and within a long one."""
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            raise Cancelled("unwanted")
+
+    with pytest.raises(Cancelled):
+        rasterise(shapes(*items), 100, 100, check)
+    assert asked == 4
+
+
+def refused(items: list[dict[str, Any]], width: int, height: int) -> Any:
+    with pytest.raises(ApiError) as caught:
+        check_bounds(shapes(*items), width, height, Limits())
+    assert caught.value.code == "param.out_of_range"
+    return caught.value
+
+
+def claimed(w: int, h: int, op: str = "add") -> dict[str, Any]:
+    """A bitmap that says it is of that size."""
+    return {"kind": "bitmap", "op": op, "x": 0, "y": 0, "w": w, "h": h, "png": "AAAA"}
+
+
+@pytest.mark.parametrize("op", ["add", "sub"])
+def test_a_bitmap_larger_than_the_photo_is_refused_by_name(op: str) -> None:
+    """P5."""
+    check_bounds(shapes(claimed(64, 48, op)), 64, 48, Limits())
+    assert refused([rect(0, 0, 5, 5), claimed(65, 48, op)], 64, 48).pointer == "/mask/shapes/1/w"
+    problem = refused([claimed(64, 11_000, op)], 64, 48)
+    assert problem.pointer == "/mask/shapes/0/h"
+    assert "11000 pixels high, the photo 48" in problem.detail
+
+
+def test_bitmaps_together_are_bounded_by_the_photo() -> None:
+    """P6."""
+    photos = Limits().bitmap_photos
+    check_bounds(shapes(*[claimed(64, 48)] * photos), 64, 48, Limits())
+    problem = refused([*[claimed(64, 48)] * photos, claimed(32, 24, "sub")], 64, 48)
+    assert problem.pointer == "/mask/shapes"
+    assert problem.limit == Limit("bitmap_photos", photos, photos + 0.2)
+
+
+def test_a_day_of_painting_is_within_the_bounds_and_a_scribble_made_to_take_long_is_not() -> None:
+    """P6: 2,000 broad strokes of 60 points on 48 megapixels are fine."""
+    path = [(3000 + 40.0 * i, 2000 + 300 * math.sin(i / 5)) for i in range(60)]
+    check_bounds(shapes(*[stroke(path, 200)] * 2000), 8000, 6000, Limits())
+    zigzag = [(4.0 * (i % 1000), 6000.0 * (i % 2)) for i in range(12_000)]
+    for item in (stroke(zigzag, 2), stroke(zigzag, 2, "sub"), poly(zigzag)):
+        problem = refused([item], 8000, 6000)
+        assert problem.limit.name == "outline_rows"
+        assert problem.limit.actual >= 6000 * 11_999
+    check_bounds(shapes(stroke([(x, y - 7000) for x, y in zigzag], 2)), 8000, 6000, Limits())
+
+
 def test_a_raster_mask_is_trimmed_to_what_it_marks() -> None:
     picture = np.zeros((60, 80), np.uint8)
     picture[10:20, 30:50] = 255
@@ -224,7 +376,7 @@ def test_a_raster_mask_is_trimmed_to_what_it_marks() -> None:
     Image.fromarray(picture).save(out, "PNG")
     mask = from_raster(out.getvalue(), 80, 60)
     assert tuple(mask.box) == (30, 10, 50, 20)
-    with pytest.raises(MaskSizeMismatch, match="Send a mask of the image's size"):
+    with pytest.raises(MaskSizeWrong, match="Send a mask of the image's size"):
         from_raster(out.getvalue(), 60, 80)
     out = io.BytesIO()
     Image.fromarray(picture * 0).save(out, "PNG")

@@ -133,9 +133,9 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     ask("GET", "/api/v1/images/{image}/preview", filled=f"/api/v1/images/{image}/preview?max=77")
     for query in ("edits=x", "format=exe", "quality=0", "quality=x", "edits=" + "a," * 1001):
         ask("GET", "/api/v1/images/{image}/render", filled=f"/api/v1/images/{image}/render?{query}")
-    for path in ("/api/v1/edits/{edit}", "/api/v1/edits/{edit}/patch.png"):
-        ask("GET", path, filled=path.format(edit=edit))
-        ask("GET", path, filled=path.format(edit="0" * 32))
+    for path in ("/api/v1/edits/{edit}", "/api/v1/edits/{edit}/patch.png", "/api/v1/edits/{edit}/patches/{index}.png"):
+        ask("GET", path, filled=path.format(edit=edit, index=0))
+        ask("GET", path, filled=path.format(edit="0" * 32, index=0))
     ask("DELETE", "/api/v1/edits/{job}", filled="/api/v1/edits/nothing")
     ask("GET", "/api/v1/previews/{name}", filled="/api/v1/previews/nothing")
     ask("POST", "/api/v1/inpaint", body=body, head={"content-type": kind})

@@ -16,9 +16,9 @@ from fake_engines import ENTRIES, entry, photo
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
+from lama_server.errors import ApiError
 from lama_server.jobs.queue import JobQueue
 from lama_server.model_manager.manager import DownloadReport
-from lama_server.problems import ProblemError
 from lama_server.settings import Settings
 from serving import RunningServer, edit_request, encode
 
@@ -251,17 +251,36 @@ def test_why_a_model_is_not_loaded_is_said_where_trying_again_may_help(
         assert state(client, "painter")["state"] == "ready"
 
 
-@pytest.mark.parametrize("client", [{"token": "right", "port": 8080}], indirect=True)
+TOKEN = "the-right-token-of-this-file"
+SECURED = pytest.mark.parametrize("client", [{"token": TOKEN, "port": 8080}], indirect=True)
+
+
+@SECURED
 def test_a_token_is_swapped_for_a_cookie(client: TestClient) -> None:
     assert client.get("/api/v1/config").json()["code"] == "auth.required"
     assert "session.js" in client.get("/").text
     assert client.get("/session.js").status_code == 200
     assert client.post("/api/v1/session", json={"token": "wrong"}).json()["code"] == "auth.invalid"
-    reply = client.post("/api/v1/session", json={"token": "right"})
+    assert client.post("/api/v1/session", json={"token": ""}).status_code == 422
+    reply = client.post("/api/v1/session", json={"token": TOKEN})
     assert reply.status_code == 204
+    assert TOKEN not in reply.headers["set-cookie"]
     assert "HttpOnly" in reply.headers["set-cookie"]
     assert "SameSite=strict" in reply.headers["set-cookie"]
     assert client.get("/api/v1/config").status_code == 200
+    assert TOKEN not in client.get("/api/v1/config").text
+
+
+@SECURED
+def test_p13_tokens_cannot_be_guessed_by_signing_in(client: TestClient) -> None:
+    codes = [client.post("/api/v1/session", json={"token": f"wrong{n}"}).json()["code"] for n in range(10)]
+    assert codes == ["auth.invalid"] * 10
+    reply = client.post("/api/v1/session", json={"token": TOKEN})
+    assert reply.json()["code"] == "auth.rate_limited"
+    assert 0 < int(reply.headers["retry-after"]) <= 60
+    assert "set-cookie" not in reply.headers
+    bearer = {"authorization": f"Bearer {TOKEN}"}
+    assert client.get("/api/v1/config", headers=bearer).json()["code"] == "auth.rate_limited"
 
 
 def test_the_page_is_served_with_its_files_under_their_hash(client: TestClient) -> None:
@@ -294,5 +313,5 @@ def test_a_ticket_that_is_still_uploading_holds_nobody_up() -> None:
     queue.line_up(uploading)
     assert queue.position(uploading) == 1
     queue.reserve()
-    with pytest.raises(ProblemError, match="waiting already"):
+    with pytest.raises(ApiError, match="waiting already"):
         queue.reserve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 import checkpoint_forms as forms
-from inpaint_models.catalog import get_model, list_models
+from inpaint_models.catalog import families, get_model, list_models
 from inpaint_models.errors import InvalidInput, UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.ldm import DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from inpaint_models.registry import Layout, Licence, ModelEntry, WeightsFile
@@ -107,7 +108,7 @@ def test_a_file_of_another_model_is_refused_and_nothing_is_written(tmp_path: Pat
     home = tmp_path / "models"
     mat = forms.write_pth(tmp_path / "mat.pth", {"G_ema.synthesis.first_stage.conv_first.weight": torch.ones(3)})
     with pytest.raises(WeightsCorrupted, match=r"no file of LaMa: mat\.pth looks like MAT, but LaMa was expected"):
-        convert(mat, get_model("lama"), model_dir=home)
+        convert(mat, get_model("lama"), model_dir=home, families=families())
     with pytest.raises(WeightsCorrupted, match=r"a\.weight is \(9, 9\), expected \(2, 3\)"):
         convert(
             forms.write_pth(tmp_path / "b.pth", tensors() | {"generator.a.weight": torch.ones(9, 9)}),
@@ -115,6 +116,15 @@ def test_a_file_of_another_model_is_refused_and_nothing_is_written(tmp_path: Pat
             model_dir=home,
         )
     assert not home.exists()
+
+
+def test_a_published_program_is_opened_for_its_own_model_alone(tmp_path: Path) -> None:
+    path = forms.write_torchscript(tmp_path / "a.pt", tensors())
+    sum_ = hashlib.sha256(path.read_bytes()).hexdigest()
+    own = replace(ENTRY, alternatives=((WeightsFile("other.pt", (), sha256=sum_),),))
+    assert convert(path, own, model_dir=tmp_path / "models").exists()
+    with pytest.raises(UnsafeWeights, match=sum_):
+        convert(path, ENTRY, tmp_path / "out.safetensors", model_dir=tmp_path)
 
 
 def test_a_model_without_weights_has_nothing_to_convert(tmp_path: Path) -> None:

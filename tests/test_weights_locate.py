@@ -7,13 +7,15 @@ import json
 import os
 import time
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
+from platformdirs.windows import Windows
 
 from inpaint_models.errors import WeightsCorrupted, WeightsMissing
+from inpaint_models.folders import default_cache_dir, hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile, listed
 from inpaint_models.weights import accept, default_model_dir, download, hash_cache, locate
-from inpaint_models.weights.folders import hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.weights.locate import Check
 
 CONTENT = b"PK published weights"
@@ -82,15 +84,25 @@ def test_a_model_without_weights_is_ready(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_model_folder_is_in_the_cache_of_the_platform(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    assert default_model_dir() == home / ".cache/lama-server/models"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert default_model_dir() == home / "Library/Caches/lama-server/models"
-    assert default_model_dir({"XDG_CACHE_HOME": "/x"}) == Path("/x/lama-server/models")
-    monkeypatch.setattr("sys.platform", "win32")
-    assert default_model_dir({"LOCALAPPDATA": "/local"}) == Path("/local/lama-server/models")
-    assert default_model_dir({"LAMA_SERVER_MODEL_DIR": "/here"}) == Path("/here")
+@pytest.mark.parametrize(
+    ("platform", "folder"), [("unix.Unix", ".cache/lama-server"), ("macos.MacOS", "Library/Caches/lama-server")]
+)
+def test_the_model_folder_is_in_the_cache_of_the_platform(
+    home: Path, monkeypatch: pytest.MonkeyPatch, platform: str, folder: str
+) -> None:
+    monkeypatch.setattr("platformdirs.PlatformDirs", resolve_name(f"platformdirs.{platform}"))
+    assert default_cache_dir() == home / folder
+    assert default_model_dir() == home / folder / "models"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "x"))
+    assert default_model_dir() == home / "x/lama-server/models"
+    monkeypatch.setenv("LAMA_SERVER_MODEL_DIR", "~/here")
+    assert default_model_dir() == home / "here"
+
+
+def test_on_windows_downloads_stay_where_they_have_always_been(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.PlatformDirs", Windows)
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda _name: "/local")
+    assert default_model_dir() == Path("/local/lama-server/models")
 
 
 @pytest.mark.parametrize(
@@ -304,10 +316,11 @@ def test_hugging_face_addresses_are_understood(source: str, address: tuple[str, 
     assert hub_address(source) == address
 
 
-def test_every_folder_is_named_once(home: Path) -> None:
-    environment = {"XDG_CACHE_HOME": str(home / ".cache"), "TORCH_HOME": str(home / ".cache/torch")}
-    assert torch_hub_dirs(environment) == (home / ".cache/torch/hub/checkpoints",)
-    assert hub_cache_dirs(environment) == (home / ".cache/huggingface/hub",)
+def test_every_folder_is_named_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("TORCH_HOME", str(home / ".cache/torch"))
+    assert torch_hub_dirs() == (home / ".cache/torch/hub/checkpoints",)
+    assert hub_cache_dirs() == (home / ".cache/huggingface/hub",)
 
 
 def test_several_missing_files_are_asked_for_in_one_sentence(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import checkpoint_forms as forms
+from inpaint_models import catalog
 from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.weights import read_state_dict
 from inpaint_models.weights.formats import MAX_HEADER_BYTES
@@ -155,7 +156,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     ("other", "said"),
     [
         ({"synthesis.first_stage.conv_first.conv.weight": (2,)}, "looks like MAT, but LaMa was expected"),
-        ({"model.diffusion_model.input_blocks.0.weight": (2,)}, "looks like latent diffusion, but LaMa"),
+        ({"model.diffusion_model.input_blocks.0.weight": (2,)}, "looks like Latent diffusion, but LaMa"),
         ({"layer1.0.conv1.weight": (2,)}, "looks like an image classifier"),
         ({"a.b": (2,)}, "1 tensors, but not all of the 4 expected"),
         ({**KEYS, "model.34.bias": (5,)}, r"model of another size: model.34.bias is \(5,\), expected \(3,\)"),
@@ -164,7 +165,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
 def test_a_file_of_another_model_is_called_what_it_is(tmp_path: Path, other: dict[str, tuple[int]], said: str) -> None:
     path = forms.write_pth(tmp_path / "a.pth", {key: torch.zeros(shape) for key, shape in other.items()})
     with pytest.raises(WeightsCorrupted, match=said):
-        read_state_dict(path, KEYS)
+        read_state_dict(path, KEYS, families=catalog.families())
 
 
 def safetensors_bytes(header: object, data: bytes = b"", length: int | None = None) -> bytes:

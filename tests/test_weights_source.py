@@ -15,9 +15,9 @@ import pytest
 from fake_hub import FakeHub, Fault
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import Network
+from lama_server.errors import ApiError
 from lama_server.model_manager.manager import ModelManager
 from lama_server.model_manager.weights_source import LibraryWeights
-from lama_server.problems import ProblemError
 from lama_server.settings import Settings
 
 CONTENT = b"PK weights" * 30_000
@@ -61,9 +61,9 @@ def test_offline_one_sentence_says_where_all_files_come_from(tmp_path: Path) -> 
         settings = Settings(model_dir=tmp_path, local_files_only=True)
         models = ModelManager([model("three", *files)], LibraryWeights(settings), settings)
         await models.refresh()
-        with pytest.raises(ProblemError) as refused:
+        with pytest.raises(ApiError) as refused:
             models.download("three")
-        assert refused.value.problem.detail == (
+        assert refused.value.detail == (
             "Three needs a, b and c, which are not on this machine, and the server is offline: fetch them from "
             "https://example.org/a, https://example.org/b and https://example.org/c, and put them into the model "
             "folder (lama-server models says where that is), or start once without --offline."

@@ -128,6 +128,28 @@ def share_of_text(package: str) -> tuple[int, float]:
     return total, text / max(total, 1)
 
 
+def tree() -> str:
+    """Every folder and module of both packages with the first sentence of its text, as a Markdown list."""
+    lines: list[str] = []
+    for package, root in PACKAGES.items():
+        folder: Path | None = None
+        paths = modules(package).values()
+        for path in sorted(paths, key=lambda path: (str(path.parent), path.name != "__init__.py", path.name)):
+            if path.parent != folder:
+                folder = path.parent
+                about = f": {first_sentence(path)}" if path.name == "__init__.py" else ""
+                lines += ["", f"**`{folder.relative_to(root.parent).as_posix()}/`**{about}", ""]
+            if path.name != "__init__.py":
+                lines.append(f"- `{path.name}`: {first_sentence(path)}")
+    return "\n".join(lines[1:])
+
+
+def first_sentence(path: Path) -> str:
+    """Of a module's text, without the full stop."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split()).removesuffix(".")
+
+
 def main() -> None:
     """Prints both packages' figures."""
     for package in PACKAGES:

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,answers,phone}.png.
+"""Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,results,phone}.png.
 
 Run as `make screenshots`. Drives the real server with a real photograph (scikit-image's rocket) and an engine that
 needs no weights, so that the pictures can be taken on any machine, offline.
@@ -65,7 +65,7 @@ def take_desktop(app: App, photo: Path) -> None:
     app.page.keyboard.press("0")
     app.page.keyboard.press("m")
     app.wait("state.job === null && Object.values(state.results)[0].length === 5")
-    keep(app.page, "answers")
+    keep(app.page, "results")
 
 
 def take_phone(app: App, photo: Path) -> None:

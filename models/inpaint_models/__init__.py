@@ -3,22 +3,22 @@
     from inpaint_models import load_model
     result = load_model("opencv")(image, mask)      # image (H, W, 3) uint8, mask (H, W) with 255 = fill
 
-What reads the catalogue alone pays for no image library: the rest is imported on first use.
+Every name is imported on first use: what needs one part alone pays for no other.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from .catalog import get_model, list_models
-from .errors import ModelError
-from .options import FillOptions
-from .registry import ModelEntry
-from .types import Box, Mask, Patch
-
 if TYPE_CHECKING:
+    from .catalog import get_model, list_models
+    from .errors import ModelError
     from .loading import load_model
+    from .options import FillOptions
     from .pipeline.inpainter import Inpainter
+    from .registry import ModelEntry
+    from .types import Box, Mask, Patch
 
 __all__ = [
     "Box",
@@ -33,14 +33,21 @@ __all__ = [
     "load_model",
 ]
 
+_HOME = {
+    "Box": "types",
+    "FillOptions": "options",
+    "Inpainter": "pipeline.inpainter",
+    "Mask": "types",
+    "ModelEntry": "registry",
+    "ModelError": "errors",
+    "Patch": "types",
+    "get_model": "catalog",
+    "list_models": "catalog",
+    "load_model": "loading",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "load_model":
-        from .loading import load_model
-
-        return load_model
-    if name == "Inpainter":
-        from .pipeline.inpainter import Inpainter
-
-        return Inpainter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from . import lama, ldm, mat, opencv, patchmatch
 from .errors import UnknownModel
-from .registry import ModelEntry
+from .registry import Families, ModelEntry
 
 ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, lama.LAMA, lama.ANIME_LAMA, mat.ENTRY, ldm.ENTRY)
+
+_OTHER_FAMILIES: Families = {
+    "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
+    "a diffusers UNet": ("down_blocks.", "mid_block."),
+    "FcF": ("synthesis.b4.", "encoder.b4."),
+    "MI-GAN": ("synthesis.b512.", "separable"),
+    "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
+    "an image classifier": ("layer1.0.conv1.", "fc.weight"),
+}
+"""Networks that are no model of ours, and whose files people mistake for one."""
 
 
 def list_models() -> tuple[ModelEntry, ...]:
@@ -20,3 +30,8 @@ def get_model(name: str) -> ModelEntry:
         if name == entry.name or name in entry.aliases:
             return entry
     raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in ENTRIES)}.")
+
+
+def families() -> Families:
+    """What a file of weights may be, by parts of its tensors' names: our models first, then what it may be besides."""
+    return {entry.title: entry.telltales for entry in list_models() if entry.telltales} | dict(_OTHER_FAMILIES)

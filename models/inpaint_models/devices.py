@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .errors import OutOfMemory, Unavailable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+_KNOWN = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?", re.ASCII)
 _FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 """Processor features with which a bfloat16 convolution takes half the time of a float32 one. Without them oneDNN
 converts on the way, and bfloat16 is ten times slower."""
@@ -25,20 +27,34 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 """How torch's allocators begin to complain: processor (Linux, macOS), MPS, processor (Windows)."""
 
 
+def check_name(wanted: str) -> None:
+    """Raises `Unavailable` unless that is how a device is called; whether it is there needs torch to find out."""
+    if not _KNOWN.fullmatch(wanted):
+        raise Unavailable(
+            f"There is no kind of device {wanted!r}. Use one of: {', '.join(DEVICES)}; cuda:1 is the second of several "
+            "GPUs."
+        )
+
+
 def choose_device(wanted: str = "auto") -> str:
-    """ "cpu", "cuda" or "mps". "auto" takes a GPU where torch can use one. Raises `Unavailable`."""
+    """ "cpu", "cuda", "cuda:N" or "mps". "auto" takes a GPU where torch can use one. Raises `Unavailable`."""
+    check_name(wanted)
     import torch
 
     usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if usable[name])
-    if wanted not in usable:
-        raise Unavailable(f"There is no kind of device {wanted!r}. Use one of: {', '.join(DEVICES)}.")
-    if not usable[wanted]:
-        here = ", ".join(name for name, is_usable in usable.items() if is_usable)
+    kind, _, number = wanted.partition(":")
+    here = ", ".join(name for name, is_usable in usable.items() if is_usable)
+    if not usable[kind]:
         raise Unavailable(
             f"The device {wanted} cannot be used here: torch {torch.__version__} finds no such GPU. Use one of: "
             f"auto, {here}; or install a build of torch for your GPU."
+        )
+    if number and int(number) >= torch.cuda.device_count():
+        raise Unavailable(
+            f"The device {wanted} cannot be used here: the last of {torch.cuda.device_count()} GPUs is "
+            f"cuda:{torch.cuda.device_count() - 1}. Use one of: auto, {here}, or a lower number."
         )
     return wanted
 
@@ -59,8 +75,8 @@ def choose_precision(wanted: str, device: str) -> torch.dtype:
 
     if wanted != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
-    if device == "cuda":
-        return _cuda_precision()
+    if device.startswith("cuda"):
+        return _cuda_precision(device)
     if device == "cpu" and any(processor_features().get(feature) for feature in _FAST_BFLOAT16):
         return torch.bfloat16
     return torch.float32
@@ -102,10 +118,11 @@ def free_bytes(device: str) -> int | None:
 
     On CUDA with what torch holds ready for its next tensors, which the driver counts as taken.
     """
-    if device == "cuda":
+    if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        with _asked_about(device):
+            return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return available_bytes()
 
 
@@ -133,11 +150,19 @@ def out_of_memory_errors(what: str) -> Iterator[None]:
         raise OutOfMemory(f"{what} does not fit into memory. Use the strategy crop or a smaller max_side.") from error
 
 
-def _cuda_precision() -> torch.dtype:
+def _cuda_precision(device: str) -> torch.dtype:
     import torch
 
-    if torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.bfloat16
-    if torch.cuda.get_device_capability() >= _FIRST_TENSOR_CORES:
-        return torch.float16
+    with _asked_about(device):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16
+        if torch.cuda.get_device_capability() >= _FIRST_TENSOR_CORES:
+            return torch.float16
     return torch.float32
+
+
+def _asked_about(device: str) -> AbstractContextManager[object]:
+    """Within it, torch's answers are about that GPU; those about "cuda" are about the current one anyway."""
+    import torch
+
+    return torch.cuda.device(device) if ":" in device else nullcontext()

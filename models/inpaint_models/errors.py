@@ -2,8 +2,11 @@
 
 ModelError
     UnknownModel            no entry of that name
+    WrongTask               the model is there, but for another task
     InvalidInput            the caller's image, mask or parameter cannot be used
         InvalidImage
+        UnsuitableImage     a proper image with which this model can do nothing
+        InvalidPrompts      nothing to select by, or not in the image
         InvalidMask
             EmptyMask       nothing to fill
             MaskCoversImage nothing known is left to fill from
@@ -35,12 +38,24 @@ class UnknownModel(ModelError):
     """No entry of that name."""
 
 
+class WrongTask(ModelError):
+    """The model is there, but for another task."""
+
+
 class InvalidInput(ModelError):
     """The caller's image, mask or parameter cannot be used."""
 
 
 class InvalidImage(InvalidInput):
     """Not an (H, W, 3) or (H, W, 4) array of uint8 or uint16."""
+
+
+class UnsuitableImage(InvalidInput):
+    """A proper image with which this model can do nothing; the message says what it would need."""
+
+
+class InvalidPrompts(InvalidInput):
+    """Points, boxes and strokes that say nothing, or lie outside the image."""
 
 
 class InvalidMask(InvalidInput):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import devices, weights
-from .catalog import get_model
+from .catalog import families, get_model
 from .pipeline.inpainter import Inpainter
-from .registry import LoadContext
+from .registry import LoadContext, ModelEntry
 
 
 def load_model(
@@ -23,21 +24,30 @@ def load_model(
 
     Whose weights they are and under which licence: `get_model(name).licence`.
 
-    device            "auto", "cpu", "cuda" or "mps"
+    device            "auto", "cpu", "cuda", "mps", or "cuda:1" for the second of several GPUs
     precision         "auto", "float32", "bfloat16" or "float16"
     model_dir         where weights are looked for and kept; None = the user's cache
     local_files_only  raise `WeightsMissing` rather than open a socket
     progress          told of every piece of a download; may raise to stop it
 
-    Raises `UnknownModel`, `WeightsError`, `Unavailable`.
+    Raises `UnknownModel`, `WeightsError`, `Unavailable`, `OutOfMemory`.
     """
     entry = get_model(name)
     files = weights.download(entry, model_dir, progress=progress, local_files_only=local_files_only)
+    return build(entry, files.paths, device=device, precision=precision, model_dir=files.model_dir)
+
+
+def build(
+    entry: ModelEntry, files: Mapping[str, Path], *, device: str, precision: str, model_dir: Path | None
+) -> Inpainter:
+    """The loaded model from its verified files. Raises `WeightsError`, `Unavailable`, `OutOfMemory`."""
     context = LoadContext(
         entry=entry,
         device=devices.device_for(entry, device),
         precision=precision,
-        weights=files.paths,
-        model_dir=files.model_dir,
+        weights=files,
+        model_dir=model_dir,
+        families=families(),
     )
-    return Inpainter(entry, entry.load(context), context.device)
+    with devices.out_of_memory_errors(entry.title):
+        return Inpainter(entry, entry.load(context), context.device)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import ParameterChoice, ParameterRange, ParameterType, Unavailable, UnknownParameter
-from .types import Engine, ParamValue
+from .errors import Unavailable, UnknownParameter
+from .parameters import Parameter as Parameter
+from .parameters import PictureReader, quoted
+from .types import ParamValue
+
+Task = Literal["fill", "select", "matte", "enlarge"]
+"""What a model does: fills a hole, selects a thing, tells subject from background, makes an image larger."""
+TASKS: tuple[Task, ...] = ("fill", "select", "matte", "enlarge")
 
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
-
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class WeightsFile:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
 
 
+Families = Mapping[str, tuple[str, ...]]
+"""Name of a family of networks -> parts of tensor names by which its files are known, the likeliest family first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Tensors by which a file is known to be a model's.
@@ -83,59 +89,10 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """One knob of an engine, with its limits; page, API, CLI and docs are made from it."""
-
-    name: str
-    kind: Literal["int", "float", "bool", "choice"]
-    default: ParamValue
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    help: str = ""
-
-    def checked(self, value: object) -> ParamValue:
-        """The value, when it is of the right type and within limits; an int is taken for a float."""
-        if self.kind == "bool":
-            if isinstance(value, bool):
-                return value
-            raise ParameterType(self.name, f"{self.name} must be true or false, not {_quoted(value)}.")
-        if self.kind == "choice":
-            if not isinstance(value, str):
-                raise ParameterType(self.name, f"{self.name} must be a text, not {_quoted(value)}.")
-            if value not in self.choices:
-                raise ParameterChoice(
-                    self.name, f"{self.name} cannot be {_quoted(value)}. Use one of: {', '.join(self.choices)}."
-                )
-            return value
-        return self._checked_number(value)
-
-    def from_text(self, text: str) -> ParamValue:
-        """The value as a command line spells it: true or false, a number, or one of the choices; checked."""
-        if self.kind == "bool":
-            return self.checked({"true": True, "false": False}.get(text, text))
-        if self.kind == "int" and _WHOLE_NUMBER.fullmatch(text):
-            return self.checked(int(text))
-        if self.kind == "float" and _NUMBER.fullmatch(text):
-            return self.checked(float(text))
-        return self.checked(text)
-
-    def _checked_number(self, value: object) -> ParamValue:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or (self.kind == "int" and not isinstance(value, int)):
-            wanted = "a whole number" if self.kind == "int" else "a number"
-            raise ParameterType(self.name, f"{self.name} must be {wanted}, not {_quoted(value)}.")
-        assert isinstance(value, int | float)
-        low = -math.inf if self.minimum is None else self.minimum
-        high = math.inf if self.maximum is None else self.maximum
-        if not (low <= value <= high):
-            raise ParameterRange(self.name, f"{self.name} is {value}; it must be from {_plain(low)} to {_plain(high)}.")
-        return float(value) if self.kind == "float" else value
-
-
-@dataclass(frozen=True, slots=True)
 class Strategy:
     """How a model meets images larger than it likes. Lengths are in image pixels.
+
+    A model that enlarges works in tiles of `max_side`, with `margin_px` of context; the rest is for those that fill.
 
     crop      boxes around the holes with `margin_px` of context; a box longer than `max_side` is shrunk to it.
               Images with no side over `crop_above` go in whole.
@@ -155,10 +112,11 @@ class Strategy:
 class LoadContext:
     """What a loader gets.
 
-    device     "cpu", "cuda" or "mps"; already chosen
+    device     "cpu", "cuda", "cuda:1" or "mps"; already chosen
     precision  "auto", "float32", "bfloat16" or "float16"
     weights    a verified file for each `WeightsFile.name` of the entry, or of one of its alternative sets
     model_dir  keeps safetensors copies of checkpoints in other forms; None keeps none
+    families   what a file of another model may be, for the message that refuses it
     """
 
     entry: ModelEntry
@@ -166,22 +124,25 @@ class LoadContext:
     precision: str = "auto"
     weights: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path | None = None
+    families: Families = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
     """A row of the catalogue.
 
-    loader        "module:function" of a `Callable[[LoadContext], Engine]`; imported only when the model is loaded
+    loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
+    task          which of the protocols of protocols.py the engine has
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry with weights has one
+    telltales     parts of tensor names by which files of this network are known, whatever their size or version
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
     stochastic    whether another seed gives another answer
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
-    bytes_per_px  what a fill occupies at its peak for each pixel that the network sees; 0 = not worth counting
+    bytes_per_px  what the work occupies at its peak for each pixel that the network sees; 0 = not worth counting
     """
 
     name: str
@@ -190,7 +151,9 @@ class ModelEntry:
     description: str
     licence: Licence
     loader: str
+    task: Task = "fill"
     layouts: str = ""
+    telltales: tuple[str, ...] = ()
     weights: tuple[WeightsFile, ...] = ()
     alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
     requires: tuple[str, ...] = ()
@@ -214,17 +177,23 @@ class ModelEntry:
         """Whether `download_bytes` is more than an estimate."""
         return all(file.size_bytes is not None for file in self.weights)
 
-    def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
-        """All parameters with their values, defaults filled in. Raises `InvalidParameter`."""
-        checked = {name: self._parameter(name).checked(value) for name, value in (given or {}).items()}
-        return {
-            parameter.name: checked.get(parameter.name, parameter.checked(parameter.default))
-            for parameter in self.parameters
-        }
+    @property
+    def published_sums(self) -> frozenset[str]:
+        """Hashes of the files that were published: SHA-256, or MD5 where nothing better is known."""
+        files = [file for files in (self.weights, *self.alternatives) for file in files]
+        return frozenset(published for file in files if (published := file.sha256 or file.md5))
 
-    def params_from_text(self, given: Mapping[str, str]) -> dict[str, ParamValue]:
+    def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
+        """All parameters with their values, defaults filled in; pictures only where given. Raises `InvalidParameter`."""
+        checked = {name: self._parameter(name).checked(value) for name, value in (given or {}).items()}
+        defaults = {p.name: p.checked(p.default) for p in self.parameters if p.default is not None}
+        return defaults | checked
+
+    def params_from_text(
+        self, given: Mapping[str, str], open_picture: PictureReader | None = None
+    ) -> dict[str, ParamValue]:
         """The values of what a command line gives, see `Parameter.from_text`. Raises `InvalidParameter`."""
-        return {name: self._parameter(name).from_text(text) for name, text in given.items()}
+        return {name: self._parameter(name).from_text(text, open_picture) for name, text in given.items()}
 
     def _parameter(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -232,17 +201,16 @@ class ModelEntry:
                 return parameter
         names = ", ".join(parameter.name for parameter in self.parameters)
         choices = f"It has: {names}." if names else "It has none."
-        raise UnknownParameter(name, f"{self.name} has no parameter {_quoted(name)}. {choices}")
+        raise UnknownParameter(name, f"{self.name} has no parameter {quoted(name)}. {choices}")
 
     def missing_packages(self) -> tuple[str, ...]:
         return tuple(package for package in self.requires if importlib.util.find_spec(package) is None)
 
-    def load(self, context: LoadContext) -> Engine:
-        """Imports the network's code and builds the engine."""
+    def load(self, context: LoadContext) -> Any:
+        """Imports the network's code and builds the engine, one of the task's protocol."""
         if missing := self.missing_packages():
             raise Unavailable(f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}")
-        load: Callable[[LoadContext], Engine] = _imported(self.loader)
-        return load(context)
+        return _imported(self.loader)(context)
 
     def known_layouts(self) -> tuple[Layout, ...]:
         """What the model's files may hold, the best first; imports the network's code."""
@@ -254,14 +222,3 @@ def _imported(target: str) -> Any:
     """What "module:name" stands for."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
-
-
-def _plain(number: float) -> str:
-    """Whole numbers with all their digits, others as short as they can be."""
-    return str(int(number)) if float(number).is_integer() else f"{number:g}"
-
-
-def _quoted(value: object) -> str:
-    """A caller's value, short enough to be shown back to them."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

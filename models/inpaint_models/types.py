@@ -23,7 +23,8 @@ HoleMask = NDArray[np.bool_]
 AnyImage = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA at its native depth."""
 
-ParamValue = int | float | bool | str
+ParamValue = int | float | bool | str | AnyImage
+"""Of a model's parameter; an array for a picture."""
 
 EMPTY_MASK = "The mask is empty: nothing in it is white. Paint over what should go."
 

@@ -1,4 +1,4 @@
-"""The application: routes, errors and description put together, with the gate around everything."""
+"""The application: routes, errors and description put together, with the middleware around everything."""
 
 from __future__ import annotations
 
@@ -19,30 +19,27 @@ from inpaint_models.errors import ModelError
 from inpaint_models.registry import ModelEntry
 
 from . import __version__
-from .errors import LamaServerError
+from .errors import ApiError, MethodNotAllowed, RequestMalformed, RouteNotFound, api_error_of
 from .http.access import access_policy
-from .http.gate import Gate, TokenGuard, encode_problem
+from .http.middleware.answer import encode_error
+from .http.middleware.asgi import AccessMiddleware
+from .http.middleware.token import TokenGuard
 from .http.static_files import Frontend, find_frontend
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
-from .problems import Problem, ProblemError, problem_of
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
 from .routes.common import request_id
-from .schemas import wire as schemas
+from .schemas.events import EVENT_TYPES
+from .schemas.models import DownloadEvent
+from .schemas.problems import ProblemReply
+from .schemas.requests import EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
 
-WIRE_TYPES: tuple[type[BaseModel], ...] = (
-    schemas.EditRequest,
-    schemas.OneShotParams,
-    schemas.SessionRequest,
-    schemas.DownloadEvent,
-    schemas.QueuedEvent,
-    schemas.ProgressEvent,
-    schemas.PreviewEvent,
-    schemas.ResultEvent,
-    schemas.SavedEvent,
-    schemas.ErrorEvent,
-    schemas.ProblemReply,
+READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, OneShotParams, SessionRequest)
+WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
+    DownloadEvent,
+    *EVENT_TYPES,
+    ProblemReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""
 
@@ -89,41 +86,47 @@ def create_app(
         app.include_router(routes.router)
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, policy=policy, guard=app.state.guard, boot_id=services.boot_id)
+    app.add_middleware(
+        AccessMiddleware,
+        policy=policy,
+        guard=app.state.guard,
+        boot_id=services.boot_id,
+        sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
+    )
     return app
 
 
 def _answer_errors(app: FastAPI) -> None:
     async def on_known(request: Request, error: Exception) -> Response:
-        return problem_response(request, problem_of(error))
+        return error_response(request, api_error_of(error))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(request, _http_problem(request, error))
+        return error_response(request, _http_error(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
-        return problem_response(request, Problem("request.malformed", "The request cannot be read."))
+        return error_response(request, RequestMalformed("The request cannot be read."))
 
-    for known in (ProblemError, LamaServerError, ModelError):
-        app.add_exception_handler(known, on_known)
+    app.add_exception_handler(ApiError, on_known)
+    app.add_exception_handler(ModelError, on_known)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
 
 
-def problem_response(request: Request, problem: Problem) -> Response:
-    status, headers, body = encode_problem(problem, request_id(request))
+def error_response(request: Request, error: ApiError) -> Response:
+    status, headers, body = encode_error(error, request_id(request))
     plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
 
 
-def _http_problem(request: Request, error: HTTPException) -> Problem:
+def _http_error(request: Request, error: HTTPException) -> ApiError:
     """What the framework refuses by itself, in our codes."""
     if error.status_code == 405:
         allowed = (("allow", ", ".join(_methods(request))),)
-        return Problem("route.method_not_allowed", "This address does not know this method.", headers=allowed)
+        return MethodNotAllowed("This address does not know this method.", headers=allowed)
     if error.status_code == 404:
-        return Problem("route.not_found", "There is nothing at this address.")
-    return Problem("request.malformed", "The request cannot be read.")
+        return RouteNotFound("There is nothing at this address.")
+    return RequestMalformed("The request cannot be read.")
 
 
 def _methods(request: Request) -> list[str]:
@@ -140,11 +143,15 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         components: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
         _, generated = models_json_schema(
-            [(model, "validation") for model in WIRE_TYPES], ref_template="#/components/schemas/{model}"
+            [
+                *((model, "validation") for model in READ_TYPES),
+                *((model, "serialization") for model in WRITTEN_TYPES),
+            ],
+            ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
         components["EditEvent"] = {
-            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in EVENT_NAMES],
+            "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in EVENT_TYPES],
             "discriminator": {"propertyName": "type"},
         }
         components.pop("HTTPValidationError", None)
@@ -154,9 +161,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 _drop_framework_errors(operation)
         app.openapi_schema = document
     return app.openapi_schema
-
-
-EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "SavedEvent", "ErrorEvent")
 
 
 def _drop_framework_errors(operation: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ _MEANINGS = {
     ExitCode.UNEXPECTED: "An unexpected error; the log has the details.",
     ExitCode.USAGE: "A wrong option or command, an unknown model, or an exposure that needs a token.",
     ExitCode.PORT_IN_USE: "The port is in use.",
-    ExitCode.FOLDER: "A folder or file is missing or cannot be written.",
+    ExitCode.FOLDER: "A folder or file is missing, or cannot be read or written.",
     ExitCode.WEIGHTS_CORRUPTED: "Weights are damaged, or those of another model.",
     ExitCode.NETWORK_NEEDED: "Weights are missing and could not be fetched.",
     ExitCode.DISK_FULL: "The disk is full.",

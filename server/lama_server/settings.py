@@ -1,293 +1,243 @@
-"""Every knob of the server in one frozen table: command line, documentation and /api/v1/config are made from it.
+"""Every knob of the server in one frozen table: command line, variables, file, documentation and /api/v1/config.
 
-A field's metadata says how it looks on the command line; the field's annotation says what the code gets. A test holds
-that no field is without its `Option` and that docs/configuration.md lists every one.
+A field's `Option` says how it looks from outside; its names, kind, choices and default follow from the field itself.
+Tests hold that no field is without one and that docs/configuration.md lists every one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from inpaint_models.folders import default_cache_dir
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-Kind = Literal["text", "int", "float", "flag", "path", "list"]
+Kind = Literal["text", "int", "flag", "path", "list"]
+
+VARIABLE_PREFIX = "LAMA_SERVER_"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How one setting looks from outside.
+    """What a setting's annotation adds to its name, type and default.
 
-    flags    command line spellings, the documented one first
     metavar  what stands for the value in help
+    bounds   least and greatest value
+    also     further spellings of the flag
     public   whether /api/v1/config shows the value (never for paths and secrets)
     """
 
-    flags: tuple[str, ...]
-    kind: Kind
     help: str
     metavar: str = ""
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    public: bool = False
     group: str = "Server"
+    bounds: tuple[int, int] | None = None
+    also: tuple[str, ...] = ()
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: a field of `Settings` and everything that follows from it.
+
+    secret  its value is never shown
+    """
+
+    name: str
+    kind: Kind
+    choices: tuple[str, ...]
+    default: Any
+    secret: bool
+    option: Option
+
+    @property
+    def key(self) -> str:
+        """Its name in the file, and that of its flag without the dashes."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Command line spellings, the documented one first."""
+        return (f"--{self.key}", *self.option.also)
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return VARIABLE_PREFIX + self.name.upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The server's settings. Memory and disk sizes are in MiB, image sizes in megapixels."""
+    """The server's settings. Memory and disk sizes are in MiB, image sizes in megapixels.
 
-    model: str = field(
-        default="auto",
-        metadata={
-            "option": Option(
-                ("--model",),
-                "text",
-                "Model that the page starts with. auto: the best one that is ready without a download.",
-                "NAME",
-                public=True,
-                group="Model",
-            )
-        },
-    )
-    device: Device = field(
-        default="auto",
-        metadata={
-            "option": Option(
-                ("--device",),
-                "text",
-                "Where networks run. auto: a GPU when there is one.",
-                choices=("auto", "cpu", "cuda", "mps"),
-                public=True,
-                group="Model",
-            )
-        },
-    )
-    precision: Precision = field(
-        default="auto",
-        metadata={
-            "option": Option(
-                ("--precision",),
-                "text",
-                "Numbers that networks compute with. auto: what this processor does well.",
-                choices=("auto", "float32", "bfloat16", "float16"),
-                public=True,
-                group="Model",
-            )
-        },
-    )
-    model_dir: Path | None = field(
-        default=None,
-        metadata={
-            "option": Option(
-                ("--model-dir",),
-                "path",
-                "Folder for weights. Default: the platform's cache folder.",
-                "DIR",
-                group="Model",
-            )
-        },
-    )
-    local_files_only: bool = field(
-        default=False,
-        metadata={
-            "option": Option(
-                ("--local-files-only", "--offline"),
-                "flag",
-                "Never open a connection: use only weights that are on this machine.",
-                public=True,
-                group="Model",
-            )
-        },
-    )
-    memory_budget: int = field(
-        default=4096,
-        metadata={
-            "option": Option(
-                ("--memory-budget",),
-                "int",
-                "MiB that loaded models may take together; the least recently used one is dropped first.",
-                "MIB",
-                minimum=64,
-                maximum=1_048_576,
-                public=True,
-                group="Model",
-            )
-        },
-    )
-    host: str = field(
-        default="127.0.0.1",
-        metadata={
-            "option": Option(
-                ("--host",), "text", "Address to listen on. Anything but loopback needs a token.", "ADDRESS"
-            )
-        },
-    )
-    port: int = field(
-        default=8080,
-        metadata={
-            "option": Option(
-                ("--port",), "int", "Port to listen on; 0 takes a free one.", "PORT", minimum=0, maximum=65535
-            )
-        },
-    )
-    inbrowser: bool = field(
-        default=False,
-        metadata={"option": Option(("--inbrowser",), "flag", "Open the page in the browser once it is up.")},
-    )
-    log_level: LogLevel = field(
-        default="info",
-        metadata={
-            "option": Option(
-                ("--log-level",), "text", "How much is logged.", choices=("debug", "info", "warning", "error")
-            )
-        },
-    )
-    token: str | None = field(
-        default=None,
-        metadata={
-            "option": Option(
-                ("--token",),
-                "text",
-                "Require this token. auto makes one and prints it once.",
-                "VALUE",
-                group="Access",
-            )
-        },
-    )
-    insecure_no_auth: bool = field(
-        default=False,
-        metadata={
-            "option": Option(
-                ("--insecure-no-auth",),
-                "flag",
-                "Listen beyond loopback without a token. Everybody on the network can then use the server.",
-                group="Access",
-            )
-        },
-    )
-    allow_host: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "option": Option(
-                ("--allow-host",),
-                "list",
-                "Further host name under which the server may be reached. May be repeated.",
-                "NAME",
-                group="Access",
-            )
-        },
-    )
-    cors_origin: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "option": Option(
-                ("--cors-origin",),
-                "list",
-                "Origin, such as https://example.org, whose pages may call the API. May be repeated.",
-                "ORIGIN",
-                group="Access",
-            )
-        },
-    )
-    input: Path | None = field(
-        default=None,
-        metadata={"option": Option(("--input",), "path", "Photo that the page opens at start.", "FILE", group="Files")},
-    )
-    output_dir: Path | None = field(
-        default=None,
-        metadata={
-            "option": Option(
-                ("--output-dir",),
-                "path",
-                "Folder into which every finished result is saved. Existing files are never replaced.",
-                "DIR",
-                group="Files",
-            )
-        },
-    )
-    quality: int = field(
-        default=95,
-        metadata={
-            "option": Option(
-                ("--quality",),
-                "int",
-                "JPEG and WebP quality where the original's own cannot be kept.",
-                "1-100",
-                minimum=1,
-                maximum=100,
-                public=True,
-                group="Files",
-            )
-        },
-    )
-    strip_metadata: bool = field(
-        default=False,
-        metadata={
-            "option": Option(
-                ("--strip-metadata",),
-                "flag",
-                "Leave EXIF, XMP and text out of results. Colour profile and resolution stay.",
-                public=True,
-                group="Files",
-            )
-        },
-    )
-    max_megapixels: int = field(
-        default=128,
-        metadata={
-            "option": Option(
-                ("--max-megapixels",),
-                "int",
-                "Largest photo that is accepted. Decoding takes about 10 bytes of memory per pixel.",
-                "MP",
-                minimum=1,
-                maximum=1000,
-                public=True,
-                group="Files",
-            )
-        },
-    )
-    data_dir: Path | None = field(
-        default=None,
-        metadata={
-            "option": Option(
-                ("--data-dir",),
-                "path",
-                "Folder for opened photos and edits, which survive a restart. Default: the platform's cache folder.",
-                "DIR",
-                group="Files",
-            )
-        },
-    )
-    data_cap: int = field(
-        default=4096,
-        metadata={
-            "option": Option(
-                ("--data-cap",),
-                "int",
-                "MiB that opened photos and edits may take on disk; the least recently used go first.",
-                "MIB",
-                minimum=64,
-                maximum=1_048_576,
-                public=True,
-                group="Files",
-            )
-        },
-    )
+    sources  where each value that is no default came from, such as "LAMA_SERVER_PORT"
+    """
+
+    model: Annotated[
+        str,
+        Option(
+            "Model that the page starts with. auto: the best one that is ready without a download.",
+            "NAME",
+            "Model",
+            public=True,
+        ),
+    ] = "auto"
+    device: Annotated[
+        str,
+        Option(
+            "Where networks run: auto (a GPU when there is one), cpu, cuda, cuda:1, mps; or several, as in "
+            "cuda:0,cuda:1, with a worker process for each.",
+            "DEVICE",
+            "Model",
+            public=True,
+        ),
+    ] = "auto"
+    workers: Annotated[
+        int,
+        Option(
+            "Worker processes for each device: so many fills run at once. They share the processors and the memory "
+            "budget.",
+            "N",
+            "Model",
+            bounds=(1, 64),
+            public=True,
+        ),
+    ] = 1
+    precision: Annotated[
+        Precision,
+        Option("Numbers that networks compute with. auto: what this processor does well.", group="Model", public=True),
+    ] = "auto"
+    model_dir: Annotated[
+        Path | None, Option("Folder for weights. Default: the platform's cache folder.", "DIR", "Model")
+    ] = None
+    local_files_only: Annotated[
+        bool,
+        Option(
+            "Never open a connection: use only weights that are on this machine.",
+            group="Model",
+            also=("--offline",),
+            public=True,
+        ),
+    ] = False
+    memory_budget: Annotated[
+        int,
+        Option(
+            "MiB that loaded models may take on each device; the least recently used one is dropped first.",
+            "MIB",
+            "Model",
+            bounds=(64, 1_048_576),
+            public=True,
+        ),
+    ] = 4096
+
+    host: Annotated[str, Option("Address to listen on. Anything but loopback needs a token.", "ADDRESS")] = "127.0.0.1"
+    port: Annotated[int, Option("Port to listen on; 0 takes a free one.", "PORT", bounds=(0, 65535))] = 8080
+    inbrowser: Annotated[bool, Option("Open the page in the browser once it is up.")] = False
+    log_level: Annotated[LogLevel, Option("How much is logged.")] = "info"
+
+    token: Annotated[
+        str | None,
+        Option(
+            "Require this token of at least 16 characters. auto makes one and prints it once. Other users of this "
+            "computer see a VALUE in the list of processes; a file or the variable LAMA_SERVER_TOKEN hides it.",
+            "VALUE",
+            "Access",
+        ),
+    ] = field(default=None, repr=False)
+    token_file: Annotated[
+        Path | None,
+        Option(
+            "Require the token in this file, which nobody else should be able to read (chmod 600).", "FILE", "Access"
+        ),
+    ] = None
+    insecure_no_auth: Annotated[
+        bool,
+        Option(
+            "Listen beyond loopback without a token. Everybody on the network can then use the server.",
+            group="Access",
+        ),
+    ] = False
+    allow_host: Annotated[
+        tuple[str, ...],
+        Option("Further host name under which the server may be reached. May be repeated.", "NAME", "Access"),
+    ] = ()
+    cors_origin: Annotated[
+        tuple[str, ...],
+        Option(
+            "Origin, such as https://example.org, whose pages may call the API. May be repeated.", "ORIGIN", "Access"
+        ),
+    ] = ()
+
+    input: Annotated[Path | None, Option("Photo that the page opens at start.", "FILE", "Files")] = None
+    output_dir: Annotated[
+        Path | None,
+        Option("Folder into which every finished result is saved. Existing files are never replaced.", "DIR", "Files"),
+    ] = None
+    quality: Annotated[
+        int,
+        Option(
+            "JPEG and WebP quality where the original's own cannot be kept.",
+            "1-100",
+            "Files",
+            bounds=(1, 100),
+            public=True,
+        ),
+    ] = 95
+    strip_metadata: Annotated[
+        bool,
+        Option(
+            "Leave EXIF, XMP and text out of results. Colour profile and resolution stay.", group="Files", public=True
+        ),
+    ] = False
+    max_megapixels: Annotated[
+        int,
+        Option(
+            "Largest photo that is accepted. Decoding takes about 10 bytes of memory per pixel.",
+            "MP",
+            "Files",
+            bounds=(1, 1000),
+            public=True,
+        ),
+    ] = 128
+    data_dir: Annotated[
+        Path | None,
+        Option(
+            "Folder for opened photos and edits, which survive a restart. Default: the platform's cache folder.",
+            "DIR",
+            "Files",
+        ),
+    ] = None
+    data_cap: Annotated[
+        int,
+        Option(
+            "MiB that opened photos and edits may take on disk; the least recently used go first.",
+            "MIB",
+            "Files",
+            bounds=(64, 1_048_576),
+            public=True,
+        ),
+    ] = 4096
+
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def named(self, name: str) -> str:
+        """A setting as whoever gave it spelled it, for messages; its flag for a default."""
+        return self.sources.get(name, f"--{name.replace('_', '-')}")
 
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that --device names."""
+        return tuple(name.strip() for name in self.device.split(","))
 
     @property
     def is_loopback(self) -> bool:
@@ -330,24 +280,27 @@ class Limits:
     runs: int = 16
     parents: int = 1000
     shapes: int = 2000
+    bitmap_photos: int = 8
+    outline_rows: int = 64_000_000
     name_chars: int = 120
 
 
-def options() -> tuple[tuple[str, Option, Any], ...]:
-    """(field name, option, default) of every setting, in the order of the table."""
-    return tuple((f.name, cast(Option, f.metadata["option"]), f.default) for f in dataclasses.fields(Settings))
+@functools.cache
+def table() -> tuple[Setting, ...]:
+    """Every setting, in the order of the fields."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return tuple(_setting(f, hints[f.name]) for f in dataclasses.fields(Settings) if f.name != "sources")
+
+
+def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
+    annotation, option = get_args(hint)
+    origin, (plain, *_) = get_origin(annotation), get_args(annotation) or (annotation,)
+    kinds: dict[Any, Kind] = {str: "text", int: "int", bool: "flag", Path: "path"}
+    kind: Kind = "list" if origin is tuple else "text" if origin is Literal else kinds[plain]
+    choices = get_args(annotation) if origin is Literal else ()
+    return Setting(field.name, kind, choices, field.default, secret=not field.repr, option=option)
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
     """What /api/v1/config may show: no path, no address, no secret."""
-    return {name: getattr(settings, name) for name, option, _ in options() if option.public}
-
-
-def default_cache_dir(environment: Callable[[str], str | None] = os.environ.get) -> Path:
-    """The platform's per-user cache folder of this application."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "lama-server"
-    if sys.platform == "win32":
-        return Path(environment("LOCALAPPDATA") or home / "AppData" / "Local") / "lama-server" / "Cache"
-    return Path(environment("XDG_CACHE_HOME") or home / ".cache") / "lama-server"
+    return {row.name: getattr(settings, row.name) for row in table() if row.option.public}

@@ -35,7 +35,7 @@ def lama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def answer(server: Server, path: str) -> dict[str, Any]:
+def ask(server: Server, path: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(server.url + path, timeout=30) as reply:
             return dict(json.load(reply))
@@ -48,17 +48,17 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
 ) -> None:
     app: App = open_app(lama_server.url)
     for _ in range(int(PATIENCE_S * 10)):
-        if answer(lama_server, "readyz")["ready"]:
+        if ask(lama_server, "readyz")["ready"]:
             break
         app.page.wait_for_timeout(100)
-    listed = answer(lama_server, "api/v1/models")
+    listed = ask(lama_server, "api/v1/models")
     assert listed["current"] == "lama"
     assert {model["name"]: model["state"] for model in listed["models"]}["lama"] == "loaded"
 
     photo = photos / "astronaut.png"
     app.open(photo)
     patches: list[str] = []
-    app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("patch.png") else None)
+    app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("/patches/0.png") else None)
     app.paint(STROKE)
     stages: set[str] = set()
     for _ in range(int(PATIENCE_S * 50)):
@@ -74,8 +74,8 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
 
     before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (photo, app.download(tmp_path / "a.png")))
     changed = (before != after).any(axis=2)
-    patch = result["patch"]
     inside = np.zeros_like(changed)
-    inside[patch["y"] : patch["y"] + patch["h"], patch["x"] : patch["x"] + patch["w"]] = True
+    for patch in result["patches"]:
+        inside[patch["y"] : patch["y"] + patch["h"], patch["x"] : patch["x"] + patch["w"]] = True
     assert changed.any()
     assert not (changed & ~inside).any()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
-from driver import Server, running_server
+from driver import App, Server, running_server
+from playwright.sync_api import Browser
 
 from conftest import OpenApp
 
@@ -47,6 +49,38 @@ def test_a_killed_server_comes_back_and_the_page_goes_on(
     app.page.keyboard.press("Enter")
     app.wait_for_edits(3)
     assert app.download(tmp_path / "after.png").stat().st_size > 0
+
+
+def test_a_restarted_server_asks_for_its_token_again_and_the_work_is_there(
+    browser: Browser, photos: Path, tmp_path: Path
+) -> None:
+    token = "given/with+signs&letters"
+    with running_server(tmp_path / "data", "--model", "opencv", "--token", token) as server:
+        page = browser.new_page()
+        app = App(page)
+        page.goto(f"{server.url}#token={quote(token, safe='')}")
+        page.locator("#stage").wait_for()
+        page.wait_for_load_state()
+        app.settle()
+        assert "token" not in page.url
+        app.open(photos / "astronaut.png")
+        app.paint([(60.0, 60.0), (90.0, 60.0)])
+        app.wait_for_edits(1)
+        app.settle()
+
+        server.kill()
+        app.paint([(60.0, 160.0), (90.0, 160.0)])
+        page.locator("#unreachable").wait_for()
+        server.start()
+        page.locator("#token").fill("wrong")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_text("The token is wrong.").wait_for()
+        page.locator("#token").fill(token)
+        page.get_by_role("button", name="Open").click()
+        page.locator("#stage").wait_for()
+        page.wait_for_load_state()
+        app.wait("doc.edits.length === 1 && doc.draft.length === 1")
+        page.close()
 
 
 def test_an_emptied_store_gets_the_photo_again_without_a_word(

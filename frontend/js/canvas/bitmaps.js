@@ -19,7 +19,7 @@ export function createBitmaps(changed) {
   const ask = workerClient();
   /** @type {Pyramid | null} */
   let pyramid = null;
-  /** @type {Map<string, Patch>} by the server's edit id, least recently drawn first */
+  /** @type {Map<string, Patch>} by name, least recently drawn first */
   const patches = new Map();
   /** @type {Map<string, string>} */
   const urls = new Map();
@@ -62,34 +62,31 @@ export function createBitmaps(changed) {
       return opened;
     },
 
-    /** @param {string} edit @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
-    addPatch(edit, encoded) {
-      const known = patches.get(edit);
+    /** @param {string} name @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
+    addPatch(name, encoded) {
+      const known = patches.get(name);
       if (known) return known.decoding ?? Promise.resolve();
       /** @type {Patch} */
       const patch = { encoded, bitmap: null, decoding: null, since: 0 };
-      patches.set(edit, patch);
+      patches.set(name, patch);
       patch.decoding = decode(patch);
       return patch.decoding;
     },
 
-    /** @param {string} edit */
-    hasPatch: (edit) => patches.has(edit),
-
-    /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} edit */
-    async ready(edit) {
-      const patch = patches.get(edit);
+    /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} name */
+    async ready(name) {
+      const patch = patches.get(name);
       if (!patch || patch.bitmap) return;
       patch.decoding ??= decode(patch);
       await patch.decoding;
     },
 
-    /** What to draw, or null while it is being decoded. @param {string} edit @returns {{bitmap: ImageBitmap, since: number} | null} */
-    patch(edit) {
-      const patch = patches.get(edit);
+    /** What to draw, or null while it is being decoded. @param {string} name @returns {{bitmap: ImageBitmap, since: number} | null} */
+    patch(name) {
+      const patch = patches.get(name);
       if (!patch) return null;
-      patches.delete(edit);
-      patches.set(edit, patch);
+      patches.delete(name);
+      patches.set(name, patch);
       if (!patch.bitmap) {
         patch.decoding ??= decode(patch);
         return null;

@@ -18,7 +18,7 @@
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
- * @property {boolean} stochastic   another seed gives another answer
+ * @property {boolean} stochastic   another seed gives another result
  * @property {readonly string[]} strategies
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
@@ -71,7 +71,7 @@
  * @typedef {{type: "progress", job: string, run: number, stage: string, step: number, total: number}} ProgressLine
  * @typedef {{type: "preview", job: string, run: number, url: string, x: number, y: number, w: number, h: number}} PreviewLine
  * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, load_ms: number,
- *   strategy: string, patch: PatchRef}} ResultLine
+ *   strategy: string, patches: readonly PatchRef[]}} ResultLine
  * @typedef {{type: "saved", job: string, run: number, edit: string, saved: {name: string} | null,
  *   save_error: Problem | null}} SavedLine  follows its result when the server has an output folder
  * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
@@ -122,11 +122,11 @@ export function licenceFacts({ licence, download_bytes, download_is_estimate }, 
 }
 
 /** Something the person should know about, with what to do about it. */
-export class Trouble extends Error {
+export class ApiError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
     super(problem.title || "Something went wrong");
-    this.name = "Trouble";
+    this.name = "ApiError";
     this.problem = problem;
     this.code = problem.code;
     this.retryable = problem.retryable ?? false;
@@ -153,13 +153,12 @@ const HINTS = {
   "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
   "save.disk_full": "Free some space. Your result is still here: use Download.",
   "save.failed": "Your result is still here: use Download.",
-  "auth.required": "Open the link that the server printed when it started.",
-  "auth.invalid": "Open the link that the server printed when it started.",
+  "auth.required": "Reload the page and enter the server's token.",
 };
 
 /** @param {unknown} error @returns {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} */
 export function explain(error) {
-  if (!(error instanceof Trouble)) {
+  if (!(error instanceof ApiError)) {
     const cause = error instanceof Error ? error.message : String(error);
     return {
       title: "Something went wrong in the page",

@@ -13,6 +13,8 @@
  * @typedef {Stroke | Rect | Poly} Shape
  */
 
+import { union } from "./view.js";
+
 const QUARTER = 4;
 
 /** @param {readonly ImagePoint[]} points @returns {number[]} x0, y0, dx, dy, ... in quarter pixels; repeated points are dropped */
@@ -148,10 +150,5 @@ function pointBounds(shape) {
 /** @param {readonly Shape[]} shapes @returns {Box | null} of what is added; null when nothing is */
 export function unionBounds(shapes) {
   const boxes = shapes.filter((shape) => shape.op === "add").map(bounds);
-  if (boxes.length === 0) return null;
-  const x = Math.min(...boxes.map((box) => box.x));
-  const y = Math.min(...boxes.map((box) => box.y));
-  const right = Math.max(...boxes.map((box) => box.x + box.width));
-  const bottom = Math.max(...boxes.map((box) => box.y + box.height));
-  return { x, y, width: right - x, height: bottom - y };
+  return boxes.length === 0 ? null : union(boxes);
 }

@@ -121,6 +121,15 @@ export function visibleBox(view, image, viewport) {
   };
 }
 
+/** Around all of at least one box. @param {readonly Box[]} boxes @returns {Box} */
+export function union(boxes) {
+  const x = Math.min(...boxes.map((box) => box.x));
+  const y = Math.min(...boxes.map((box) => box.y));
+  const right = Math.max(...boxes.map((box) => box.x + box.width));
+  const bottom = Math.max(...boxes.map((box) => box.y + box.height));
+  return { x, y, width: right - x, height: bottom - y };
+}
+
 /** @param {Box} a @param {Box} b */
 export const overlaps = (a, b) =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;

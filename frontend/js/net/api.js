@@ -1,6 +1,6 @@
-/** The one place that calls fetch: answers are checked here, and every failure becomes a `Trouble` with a code. */
+/** The one place that calls fetch: answers are checked here, and every failure becomes a `ApiError` with a code. */
 
-import { Trouble } from "../core/protocol.js";
+import { ApiError } from "../core/protocol.js";
 
 export const API = "/api/v1";
 
@@ -10,7 +10,7 @@ export const API = "/api/v1";
 export function createApi(unreachable) {
   /**
    * @param {string} path @param {RequestInit} [options]
-   * @returns {Promise<Response>} with a good status; rejects with `Trouble`, or AbortError when aborted
+   * @returns {Promise<Response>} with a good status; rejects with `ApiError`, or AbortError when aborted
    */
   async function call(path, options) {
     /** @type {Response} */
@@ -20,7 +20,7 @@ export function createApi(unreachable) {
     } catch (error) {
       throw gaveUp(error, options?.signal);
     }
-    if (!response.ok) throw new Trouble(await readProblem(response));
+    if (!response.ok) throw new ApiError(await readProblem(response));
     return response;
   }
 
@@ -28,7 +28,7 @@ export function createApi(unreachable) {
   function gaveUp(error, signal) {
     if (signal?.aborted) return error;
     unreachable();
-    return new Trouble({ code: "page.unreachable", title: "The server does not answer", retryable: true });
+    return new ApiError({ code: "page.unreachable", title: "The server does not answer", retryable: true });
   }
 
   return {

@@ -38,6 +38,7 @@ export function createHealth(store) {
 async function ask() {
   try {
     const response = await fetch(`${API}/config`);
+    if (response.status === 401) location.reload(); // a restart ends the session; what was painted is kept
     return response.ok ? await response.json() : null;
   } catch (error) {
     if (error instanceof TypeError || error instanceof SyntaxError) return null;

@@ -7,7 +7,7 @@
  * @property {number} savedAt
  * @property {import("../core/state.js").OpenImage} image
  * @property {import("../core/history.js").Timeline} timeline
- * @property {Readonly<Record<string, readonly import("../core/state.js").Answer[]>>} results
+ * @property {Readonly<Record<string, readonly import("../core/state.js").Result[]>>} results
  */
 
 const SESSIONS_KEPT = 5;
@@ -45,7 +45,10 @@ export function createPersistence(failed) {
     /** @param {Session} session */
     save: (session) => use("sessions", "readwrite", (store) => store.put(session)),
     /** @param {string} key @returns {Promise<Session | undefined>} */
-    load: (key) => use("sessions", "readonly", (store) => store.get(key)),
+    load: async (key) => {
+      const session = await use("sessions", "readonly", (store) => store.get(key));
+      return session && upgraded(session);
+    },
     /** @param {string} session @param {string} name @param {Blob} blob */
     saveBlob: (session, name, blob) => use("blobs", "readwrite", (store) => store.put(blob, `${session}/${name}`)),
     /** @param {string} session @param {string} name @returns {Promise<Blob | undefined>} */
@@ -54,7 +57,7 @@ export function createPersistence(failed) {
     /** @returns {Promise<Session[]>} newest first */
     async list() {
       const sessions = /** @type {Session[]} */ ((await use("sessions", "readonly", (store) => store.getAll())) ?? []);
-      return sessions.sort((a, b) => b.savedAt - a.savedAt);
+      return sessions.map(upgraded).sort((a, b) => b.savedAt - a.savedAt);
     },
 
     /** Drops the oldest sessions. */
@@ -76,6 +79,16 @@ export function createPersistence(failed) {
       if (session) await this.save({ ...session, key: to, image: { ...session.image, key: to } });
     },
   };
+}
+
+/**
+ * A session as this version knows it: in version 0.1 an result had one `patch`.
+ * @param {Session} session @returns {Session}
+ */
+export function upgraded(session) {
+  const upgrade = (/** @type {any} */ { patch, ...result }) => ({ ...result, patches: result.patches ?? [patch] });
+  const lists = Object.entries(session.results).map(([key, results]) => [key, results.map(upgrade)]);
+  return { ...session, results: Object.fromEntries(lists) };
 }
 
 /** @returns {Promise<IDBDatabase>} */

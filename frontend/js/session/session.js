@@ -19,7 +19,8 @@
 
 import { EMPTY } from "../core/document.js";
 import { begin, current } from "../core/history.js";
-import { Trouble } from "../core/protocol.js";
+import { ApiError } from "../core/protocol.js";
+import { patchesOf } from "../core/state.js";
 import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
 
@@ -149,7 +150,7 @@ export function createSession(ports) {
 
   /** @param {unknown} error @param {Blob} blob @param {string} name @param {string} key */
   const refuse = (error, blob, name, key) => {
-    const unreachable = error instanceof Trouble && error.code === "page.unreachable";
+    const unreachable = error instanceof ApiError && error.code === "page.unreachable";
     const shown = store.get().image?.key === key;
     if (!shown) store.update({ opening: "" });
     if (unreachable && shown) return; // the next fill brings the photo over
@@ -191,14 +192,16 @@ export function createSession(ports) {
   /** @param {Session} session */
   const restorePatches = async (session) => {
     const shown = new Set(current(session.timeline).edits.map((edit) => edit.chosen));
-    const answers = Object.values(session.results).flat();
-    await Promise.all(
-      answers.map(async ({ edit, patch }) => {
-        const blob = (await persistence.loadBlob(session.image.key, edit)) ?? (await api.blob(patch.url));
-        const ready = bitmaps.addPatch(edit, blob);
-        if (shown.has(edit)) await ready;
-      }),
-    );
+    const restored = Object.values(session.results)
+      .flat()
+      .flatMap((result) =>
+        patchesOf(result).map(async ({ name, url }) => {
+          const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
+          const ready = bitmaps.addPatch(name, blob);
+          if (shown.has(result.edit)) await ready;
+        }),
+      );
+    await Promise.all(restored);
   };
 
   return {
@@ -275,11 +278,11 @@ export function createSession(ports) {
     /** @param {Session} session */
     continue: async (session) => reopen(session, await persistence.loadBlob(session.key, "original")),
 
-    /** @param {string} edit @param {Blob} png */
-    async keepPatch(edit, png) {
-      await bitmaps.addPatch(edit, png);
+    /** @param {string} name @param {Blob} png */
+    async keepPatch(name, png) {
+      await bitmaps.addPatch(name, png);
       const { image } = store.get();
-      if (image) void written(persistence.saveBlob(image.key, edit, png));
+      if (image) void written(persistence.saveBlob(image.key, name, png));
     },
 
     /** Everything is kept in this browser, for tests. */
@@ -288,11 +291,11 @@ export function createSession(ports) {
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
       const { image } = store.get();
-      if (!image) throw new Trouble({ code: "image.empty", title: "No photo is open" });
+      if (!image) throw new ApiError({ code: "image.empty", title: "No photo is open" });
       const blob = originals.get(image.key);
       if (!blob && image.id) return image.id;
       if (!blob)
-        throw new Trouble({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+        throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
       return (await upload(image.key, blob, image.name)).id;
     },
 

@@ -4,7 +4,7 @@ import { drawImageLayer } from "../canvas/image-layer.js";
 import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
-import { documentOf, shownAnswer } from "../core/state.js";
+import { documentOf, patchesOf, shownResult } from "../core/state.js";
 import { toScreen } from "../core/view.js";
 import { createInput } from "./input.js";
 
@@ -24,11 +24,11 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const patches = compare.mode === "hold" ? [] : documentOf(state).edits.map((edit) => shownPatch(edit));
+        const patches = compare.mode === "hold" ? [] : documentOf(state).edits.flatMap(shownPatches);
         return drawImageLayer(context, frame, {
           image: image ?? { width: 1, height: 1 },
           pyramid: image ? bitmaps.pyramid() : null,
-          patches: patches.filter((patch) => patch !== null),
+          patches,
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
           fadeMs: still.matches ? 0 : 120,
@@ -70,11 +70,9 @@ export function createViewer(store, element, bitmaps, ports) {
     store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
 
   /** @param {import("../core/document.js").Edit} edit */
-  const shownPatch = (edit) => {
-    const answer = shownAnswer(store.get(), edit);
-    if (!answer) return null;
-    const { x, y, w, h } = answer.patch;
-    return { box: { x, y, width: w, height: h }, pixels: bitmaps.patch(answer.edit) };
+  const shownPatches = (edit) => {
+    const result = shownResult(store.get(), edit);
+    return result ? patchesOf(result).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })) : [];
   };
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });

@@ -15,14 +15,15 @@ _SANSTER = "https://github.com/Sanster/models/releases/download/add_ldm"
 ENTRY = ModelEntry(
     name="ldm",
     title="Latent diffusion",
-    tagline="another answer for each seed, rich texture, slow without a GPU",
+    tagline="another result for each seed, rich texture, slow without a GPU",
     description=(
         "Invents, step by step from noise, what could have been there: for large holes whose surroundings do not say "
-        "what is behind. Another seed gives another answer. Trained on photographs of places."
+        "what is behind. Another seed gives another result. Trained on photographs of places."
     ),
     licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
     layouts="inpaint_models.ldm.checkpoint:layouts",
+    telltales=("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.", "quant_conv."),
     weights=(
         WeightsFile(
             ENCODE_FILE,
@@ -54,7 +55,7 @@ ENTRY = ModelEntry(
             20,
             2,
             200,
-            help="Denoising steps. Time grows with them; beyond 50 the answer hardly changes.",
+            help="Denoising steps. Time grows with them; beyond 50 the result hardly changes.",
         ),
         Parameter(
             "sampler",

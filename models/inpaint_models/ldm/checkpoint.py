@@ -7,23 +7,20 @@ of the rest of the key left out. TorchScript: one file for the U-Net, and one ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import WeightsCorrupted
+from ..nn.torch_engine import Shapes, on_meta, shapes_of
 from ..registry import Layout
-from ..weights import read_state_dict
+from ..weights import Reader, read_state_dict
 from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from .autoencoder import Autoencoder
 from .unet import UNetModel
 
-Shapes = dict[str, tuple[int, ...]]
 State = dict[str, Tensor]
-Reader = Callable[[Path, Shapes], State]
 
 AUTOENCODER_PREFIX = "first_stage_model."
 ENCODING_PARTS = ("encoder.", "quant_conv.")
@@ -34,25 +31,21 @@ def ema_key(key: str) -> str:
     return "diffusion_model" + key.replace(".", "")
 
 
-def shapes(network: nn.Module) -> Shapes:
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
-
-
 def load_weights(
-    unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], *, copies_in: Path | None = None
+    unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], read: Reader = read_state_dict
 ) -> None:
     """Fills both networks from either complete set of files: the three TorchScript files or the checkpoint.
 
-    The networks may be on the meta device: their parameters are replaced, not copied into. `copies_in` is the model
-    folder that keeps safetensors copies for the next time. Raises `WeightsError`.
+    The networks may be on the meta device: their parameters are replaced, not copied into. Raises `WeightsError`.
     """
-    read = partial(read_state_dict, copies_in=copies_in)
     if CHECKPOINT_FILE in files:
-        unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(autoencoder))
+        unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(unet))
+        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(autoencoder))
     else:
-        unet_state = read(files[DIFFUSION_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_halves(read, files[ENCODE_FILE], files[DECODE_FILE], shapes(autoencoder))
+        unet_state = read(files[DIFFUSION_FILE], shapes_of(unet))
+        autoencoder_state = read_autoencoder_halves(
+            read, files[ENCODE_FILE], files[DECODE_FILE], shapes_of(autoencoder)
+        )
     unet.load_state_dict(unet_state, assign=True)
     autoencoder.load_state_dict(autoencoder_state, assign=True)
 
@@ -95,8 +88,7 @@ def halves(expected: Shapes) -> tuple[Shapes, Shapes]:
 
 def layouts() -> tuple[Layout, ...]:
     """The checkpoint with the moving average or without, and each of the three files."""
-    with torch.device("meta"):
-        unet, autoencoder = shapes(UNetModel()), shapes(Autoencoder())
+    unet, autoencoder = shapes_of(on_meta(UNetModel)), shapes_of(on_meta(Autoencoder))
     encoding, decoding = halves(autoencoder)
     return (
         Layout((averaged_keys(unet), autoencoder_keys(autoencoder))),

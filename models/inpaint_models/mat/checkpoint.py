@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor, nn
 
+from ..nn.torch_engine import Shapes, on_meta
 from .layers import EqualizedConv2d, ModulatedConv2d, ToRGB
 from .network import MAT, AdjustedBlock, MATConfig, TransformerStage
-
-Shapes = dict[str, tuple[int, ...]]
 
 _WORDS = {
     "attention": "attn",
@@ -74,8 +72,7 @@ def load_published(network: MAT, tensors: Mapping[str, Tensor]) -> None:
 
 def blank_network(config: MATConfig) -> MAT:
     """A network for inference whose tensors have shapes but no memory yet."""
-    with torch.device("meta"):
-        return MAT(config).eval().requires_grad_(False)
+    return on_meta(lambda: MAT(config))
 
 
 def _own(network: MAT) -> Iterator[tuple[str, tuple[int, ...], tuple[str, Tensor]]]:

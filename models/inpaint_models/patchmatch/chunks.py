@@ -1,4 +1,4 @@
-"""Parallel work in bands that depend on the amount of work alone, so that results do not depend on the threads."""
+"""Parallel work in chunks that depend on the amount of work alone, so that results do not depend on the threads."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-_BANDS = 8
-_SMALLEST = 256  # items per band; below, handing out work costs more than the work
-_LARGEST = 32_768  # items per band; keeps each call short, so that a cancelled job stops soon
+_CHUNKS = 8
+_SMALLEST = 256  # items per chunk; below, handing out work costs more than the work
+_LARGEST = 32_768  # items per chunk; keeps each call short, so that a cancelled job stops soon
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Runs a job over item ranges. `poll` is called between bands and may raise to stop the work."""
+class Chunks:
+    """Runs a job over item ranges. `poll` is called between chunks and may raise to stop the work."""
 
     pool: ThreadPoolExecutor
     poll: Callable[[], None]
 
     def run(self, job: Callable[[int, int], None], items: int) -> None:
         """Calls job(low, high) for consecutive ranges that cover range(items); returns when all are done."""
-        cuts = band_cuts(items)
+        cuts = chunk_cuts(items)
         futures = [self.pool.submit(job, low, high) for low, high in pairwise(cuts)]
         try:
             for future in futures:
@@ -31,10 +31,10 @@ class Bands:
             _settle(futures)
 
 
-def band_cuts(items: int) -> list[int]:
+def chunk_cuts(items: int) -> list[int]:
     """Band limits from 0 to `items`, ascending."""
-    bands = max(1, min(_BANDS, items // _SMALLEST), -(-items // _LARGEST))
-    return [items * band // bands for band in range(bands + 1)]
+    chunks = max(1, min(_CHUNKS, items // _SMALLEST), -(-items // _LARGEST))
+    return [items * chunk // chunks for chunk in range(chunks + 1)]
 
 
 def _settle(futures: list[Future[None]]) -> None:

@@ -17,13 +17,13 @@ from ..errors import MaskCoversImage
 from ..processors import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
-from .chunks import Bands
+from .chunks import Chunks
 from .compiled import require_numba
 from .features import to_colour
 from .pyramid import fill_smoothly
 from .seams import blended
-from .settings import Settings
-from .solver import find_origin
+from .settings import PatchMatchSettings
+from .solver import find_source_map
 
 _STEPS = 100  # progress is told in hundredths
 
@@ -33,7 +33,7 @@ class PatchMatchEngine:
     """`threads` changes the speed, never the result."""
 
     threads: int = field(default_factory=available_processors)
-    settings: Settings = field(default_factory=Settings)
+    settings: PatchMatchSettings = field(default_factory=PatchMatchSettings)
 
     def fill(
         self,
@@ -54,12 +54,14 @@ class PatchMatchEngine:
             return image.copy()
         report = _Report(progress, image, hole)
         with ThreadPoolExecutor(self.threads) as pool:
-            bands = Bands(pool, report.poll)
-            origin = find_origin(image, hole, seed=seed, settings=self.settings, bands=bands, report=report.round_done)
-            if origin is None:
+            chunks = Chunks(pool, report.poll)
+            source_map = find_source_map(
+                image, hole, seed=seed, settings=self.settings, chunks=chunks, report=report.round_done
+            )
+            if source_map is None:
                 filled = fill_smoothly(image, ~hole)[hole]
             else:
-                filled = blended(image, hole, origin, self.settings, bands)
+                filled = blended(image, hole, source_map, self.settings, chunks)
         report.finished()
         out = image.copy()
         out[hole] = np.clip(filled, 0, 1)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .chunks import Bands
+from .chunks import Chunks
 from .compiled import Array, Number, inlined, kernel
-from .settings import Settings
+from .settings import PatchMatchSettings
 
 PATCH = 8
 """Edge of a patch. With four features a row is 32 bytes: one vector register."""
@@ -74,7 +74,7 @@ def thinned(patches: Patches, allowed: NDArray[np.bool_]) -> Patches:
 
 
 @dataclass(frozen=True)
-class Matches:
+class NearestNeighbourField:
     """What each target patch of a level looks like: changed in place by sweeps.
 
     source  (H * W, 2) int16 (y, x) of the matched anchor; -1 where there is no target
@@ -85,40 +85,40 @@ class Matches:
     cost: NDArray[np.int32]
 
 
-def random_matches(patches: Patches, rng: np.random.Generator) -> Matches:
+def random_nnf(patches: Patches, rng: np.random.Generator) -> NearestNeighbourField:
     """Every target with a source picked at random."""
-    matches = _no_matches(patches)
-    _guess(matches, patches, patches.targets, rng)
-    return matches
+    nnf = _empty_nnf(patches)
+    _guess(nnf, patches, patches.targets, rng)
+    return nnf
 
 
-def finer_matches(
-    coarse: Matches, coarse_shape: tuple[int, int], patches: Patches, rng: np.random.Generator
-) -> Matches:
+def upsampled_nnf(
+    coarse: NearestNeighbourField, coarse_shape: tuple[int, int], patches: Patches, rng: np.random.Generator
+) -> NearestNeighbourField:
     """The coarser level's matches at twice the displacement; random where that is no source."""
-    matches = _no_matches(patches)
+    nnf = _empty_nnf(patches)
     height, width = patches.role.shape
     last = np.array([height - PATCH, width - PATCH])
     here = _points(patches.targets, width)  # (targets, 2)
     parent = np.minimum(here // 2, np.array(coarse_shape) - PATCH)
     above = parent[:, 0] * coarse_shape[1] + parent[:, 1]
     source = np.minimum((coarse.source[above] - parent) * 2 + here, last)
-    matches.source[patches.targets] = source
-    matches.cost[patches.targets] = coarse.cost[above]
+    nnf.source[patches.targets] = source
+    nnf.cost[patches.targets] = coarse.cost[above]
     inside = (coarse.source[above, 0] >= 0) & (source >= 0).all(axis=1)
     source[~inside] = 0
     found = inside & (patches.role[source[:, 0], source[:, 1]] == _SOURCE)
-    _guess(matches, patches, patches.targets[~found], rng)
-    return matches
+    _guess(nnf, patches, patches.targets[~found], rng)
+    return nnf
 
 
-def _no_matches(patches: Patches) -> Matches:
-    return Matches(np.full((patches.role.size, 2), -1, np.int16), np.zeros(patches.role.size, np.int32))
+def _empty_nnf(patches: Patches) -> NearestNeighbourField:
+    return NearestNeighbourField(np.full((patches.role.size, 2), -1, np.int16), np.zeros(patches.role.size, np.int32))
 
 
-def _guess(matches: Matches, patches: Patches, targets: NDArray[np.int32], rng: np.random.Generator) -> None:
-    matches.source[targets] = _points(rng.choice(patches.sources, targets.size), patches.role.shape[1])
-    matches.cost[targets] = UNMATCHED
+def _guess(nnf: NearestNeighbourField, patches: Patches, targets: NDArray[np.int32], rng: np.random.Generator) -> None:
+    nnf.source[targets] = _points(rng.choice(patches.sources, targets.size), patches.role.shape[1])
+    nnf.cost[targets] = UNMATCHED
 
 
 def _points(anchors: NDArray[np.int32], width: int) -> NDArray[np.int32]:
@@ -139,45 +139,50 @@ class Search:
     horizontal_cost: float
 
 
-def search_for(patches: Patches, depth: NDArray[np.float32], settings: Settings) -> Search:
+def search_for(patches: Patches, distance: NDArray[np.float32], settings: PatchMatchSettings) -> Search:
     """Small levels decide the structure: any better match counts. On larger ones what the coarser level found is kept
     where patches show little but guessed pixels, so that copies stay whole."""
-    height, width = depth.shape
+    height, width = distance.shape
     scale = (PATCH * 100 / max(height, width)) ** 2
     keep = np.ones(patches.targets.size, np.float32)
-    if depth.size > settings.small_pixels:
+    if distance.size > settings.small_pixels:
         middle = patches.targets + PATCH // 2 * (width + 1)
-        guessed = np.clip(depth.ravel()[middle] / PATCH - 0.5, 0, 1)
+        guessed = np.clip(distance.ravel()[middle] / PATCH - 0.5, 0, 1)
         keep -= np.float32(1 - settings.keep) * guessed
     return Search(keep, settings.vertical_prior * scale, settings.horizontal_prior * scale)
 
 
 def improve(
-    features: NDArray[np.uint8], patches: Patches, matches: Matches, search: Search, seeds: Sequence[int], bands: Bands
+    features: NDArray[np.uint8],
+    patches: Patches,
+    nnf: NearestNeighbourField,
+    search: Search,
+    seeds: Sequence[int],
+    chunks: Chunks,
 ) -> None:
     """Sweeps over all targets in alternating order, one per seed; `features` may have changed since the last call.
 
-    Bands read what is outside themselves from before the sweep, so that the result does not depend on their order.
+    Chunks read what is outside themselves from before the sweep, so that the result does not depend on their order.
     """
     height, width = patches.role.shape
     flat, role = features.ravel(), patches.role.ravel()
     for index, seed in enumerate(seeds):
-        before = matches.source.copy()
+        before = nnf.source.copy()
 
         def sweep(
             low: int, high: int, index: int = index, seed: int = seed, before: NDArray[np.int16] = before
         ) -> None:
             _sweep(
-                flat, height, width, role, patches.targets, low, high, before, matches.source, matches.cost,
+                flat, height, width, role, patches.targets, low, high, before, nnf.source, nnf.cost,
                 index == 0, index % 2 == 1, search.keep,
                 search.vertical_cost, search.horizontal_cost, seed,
             )  # fmt: skip
 
-        bands.run(sweep, patches.targets.size)
+        chunks.run(sweep, patches.targets.size)
 
 
 @inlined
-def _distance(features: Array, stride: int, a: Number, b: Number, limit: Number) -> Number:
+def _patch_distance(features: Array, stride: int, a: Number, b: Number, limit: Number) -> Number:
     """Squared distance of the patches whose first bytes are a and b; may stop once it reaches limit."""
     total = np.int32(0)
     for _ in range(PATCH):
@@ -203,35 +208,54 @@ def _next_random(state: Number) -> Number:
     return np.uint32(state)
 
 
+@inlined
+def _displacement_cost(dy: Number, dx: Number, vertical: float, horizontal: float) -> Number:
+    return np.int64(vertical * np.float32(dy**2) + horizontal * np.float32(dx**2))
+
+
+@inlined
+def _propagated(
+    anchor: Number, dy: Number, dx: Number, width: int, first: Number, last: Number, before: Array, source: Array
+) -> tuple[Number, Number]:
+    """Where the neighbour's match leads from here; neighbours outside the chunk as they were before the sweep."""
+    neighbour = anchor - dy * width - dx
+    if first <= neighbour <= last:
+        return source[neighbour, 0] + dy, source[neighbour, 1] + dx
+    return before[neighbour, 0] + dy, before[neighbour, 1] + dx
+
+
+@inlined
+def _random_source(
+    random: Number, y: Number, x: Number, reach: Number, height: int, width: int
+) -> tuple[Number, Number]:
+    """An anchor at most `reach` away from (y, x): the upper half of the random bits says which row."""
+    top: Number = max(0, y - reach)
+    left: Number = max(0, x - reach)
+    rows: Number = min(height - PATCH, y + reach) - top + 1
+    columns: Number = min(width - PATCH, x + reach) - left + 1
+    down = np.int64((np.uint64(random >> np.uint32(16)) * np.uint64(rows)) >> np.uint64(16))
+    right = np.int64((np.uint64(random & np.uint32(65535)) * np.uint64(columns)) >> np.uint64(16))
+    return top + down, left + right
+
+
 @kernel(
     "void(uint8[::1], int64, int64, uint8[::1], int32[::1], int64, int64, int16[:, ::1], int16[:, ::1], int32[::1],"
     " boolean, boolean, float32[::1], float32, float32, uint32)"
 )
 def _sweep(
-    features: Array,  # (H * W * 4,)
-    height: int,
-    width: int,
-    role: Array,  # (H * W,)
-    targets: Array,
-    low: int,
-    high: int,
-    before: Array,
-    source: Array,
-    cost: Array,
-    recost: bool,
-    backward: bool,
-    keep: Array,
-    vertical: float,
-    horizontal: float,
+    features: Array, height: int, width: int, role: Array, targets: Array, low: int, high: int, before: Array,
+    source: Array, cost: Array, recost: bool, backward: bool, keep: Array, vertical: float, horizontal: float,
     seed: int,
-) -> None:
-    """One sweep over targets[low:high]: propagation from two neighbours, then random tries ever nearer."""
-    stride, step = width * 4, -1 if backward else 1
+) -> None:  # fmt: skip
+    """One sweep over targets[low:high]: propagation from two neighbours, then random tries ever nearer.
+
+    features (H * W * 4,), role (H * W,); the others as in `NearestNeighbourField` and `Search`
+    """
+    stride, step, longer = width * 4, -1 if backward else 1, max(height, width)
     first, last = targets[low], targets[high - 1]
     random: Number = np.uint32(seed * 2654435761 + low * 97 + 12345) | np.uint32(1)
-    radius = max(height, width)
     tries = 0
-    while radius >> (_NARROWING * tries):
+    while longer >> (_NARROWING * tries):
         tries += 1
     for index in range(low, high):
         turn = low + high - 1 - index if backward else index
@@ -242,39 +266,25 @@ def _sweep(
         best_x: Number = np.int64(source[anchor, 1])
         best: Number = np.int64(cost[anchor])
         if recost:
-            away = np.int64(vertical * np.float32((best_y - y) ** 2) + horizontal * np.float32((best_x - x) ** 2))
-            best = away + _distance(features, stride, anchor * 4, (best_y * width + best_x) * 4, _WORST)
+            away = _displacement_cost(best_y - y, best_x - x, vertical, horizontal)
+            best = away + _patch_distance(features, stride, anchor * 4, (best_y * width + best_x) * 4, _WORST)
         for attempt in range(2 + tries):
             limit: Number = best
             if attempt < 2:
                 dy, dx = (0, step) if attempt == 0 else (step, 0)
-                if not (0 <= y - dy < height and 0 <= x - dx < width):
+                inside = 0 <= y - dy < height and 0 <= x - dx < width
+                if not inside or role[anchor - dy * width - dx] != _TARGET:
                     continue
-                neighbour = anchor - dy * width - dx
-                if role[neighbour] != _TARGET:
-                    continue
-                if first <= neighbour <= last:
-                    cy, cx = source[neighbour, 0] + dy, source[neighbour, 1] + dx
-                else:
-                    cy, cx = before[neighbour, 0] + dy, before[neighbour, 1] + dx
+                cy, cx = _propagated(anchor, dy, dx, width, first, last, before, source)
                 if (cy == best_y and cx == best_x) or not (0 <= cy < height and 0 <= cx < width):
                     continue
             else:
                 random = _next_random(random)
-                reach = radius >> (_NARROWING * (attempt - 2))
-                top: Number = max(0, best_y - reach)
-                left: Number = max(0, best_x - reach)
-                rows: Number = min(height - PATCH, best_y + reach) - top + 1
-                columns: Number = min(width - PATCH, best_x + reach) - left + 1
-                cy = top + np.int64((np.uint64(random >> np.uint32(16)) * np.uint64(rows)) >> np.uint64(16))
-                cx = left + np.int64((np.uint64(random & np.uint32(65535)) * np.uint64(columns)) >> np.uint64(16))
+                cy, cx = _random_source(random, best_y, best_x, longer >> (_NARROWING * (attempt - 2)), height, width)
                 limit = np.int64(np.float32(best) * keep[turn])
-            candidate = cy * width + cx
-            if role[candidate] != _SOURCE:
-                continue
-            away = np.int64(vertical * np.float32((cy - y) ** 2) + horizontal * np.float32((cx - x) ** 2))
-            if away < limit:
-                found = away + _distance(features, stride, anchor * 4, candidate * 4, limit - away)
+            away = _displacement_cost(cy - y, cx - x, vertical, horizontal)
+            if role[cy * width + cx] == _SOURCE and away < limit:
+                found = away + _patch_distance(features, stride, anchor * 4, (cy * width + cx) * 4, limit - away)
                 if found < limit:
                     best_y, best_x, best = cy, cx, found
         source[anchor, 0], source[anchor, 1], cost[anchor] = best_y, best_x, best

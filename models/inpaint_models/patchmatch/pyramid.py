@@ -12,42 +12,42 @@ from numpy.typing import NDArray
 from .compiled import Array, kernel
 from .features import box_mean, describe, to_bytes
 from .matching import PATCH, Patches, find_patches, thinned
-from .settings import Settings
-from .source_filter import familiar, whole_patches
+from .settings import PatchMatchSettings
+from .source_filter import allowed_sources, whole_patches
 
 
 @dataclass(frozen=True)
-class Level:
+class PyramidLevel:
     """One size of the picture.
 
     features  (H, W, FEATURES); anything inside the hole
-    depth     (H, W) distance to the nearest known pixel, 0 there
+    distance     (H, W) distance to the nearest known pixel, 0 there
     """
 
     features: NDArray[np.uint8]
-    depth: NDArray[np.float32]
+    distance: NDArray[np.float32]
     patches: Patches
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.depth.shape[0], self.depth.shape[1]
+        return self.distance.shape[0], self.distance.shape[1]
 
     @property
     def hole(self) -> NDArray[np.bool_]:
-        return self.depth > 0
+        return self.distance > 0
 
 
 def build(
-    image: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]
-) -> list[Level]:
+    image: NDArray[np.float32], hole: NDArray[np.bool_], settings: PatchMatchSettings, poll: Callable[[], None]
+) -> list[PyramidLevel]:
     """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels.
 
-    Sources are patches of familiar pixels only; the coarsest level tells which those are.
+    Sources are patches that resemble the hole's surroundings; the coarsest level tells which those are.
     """
     values, known = describe(image, ~hole, poll), ~hole
     poll()
     levels = [_level(values, hole, settings, poll)]
-    reach = float(levels[0].depth.max())
+    reach = float(levels[0].distance.max())
     while min(known.shape) // 2 >= settings.coarsest_side_px:
         if reach <= settings.reach_px and known.size <= settings.small_pixels:
             break
@@ -58,24 +58,26 @@ def build(
         levels.append(level)
         reach /= 2
     coarsest = levels[-1]
-    allowed = familiar(coarsest.features, coarsest.hole, settings.resembling)
+    allowed = allowed_sources(coarsest.features, coarsest.hole, settings.resembling)
     return [_thinned(level, allowed, poll) for level in levels]
 
 
-def _thinned(level: Level, allowed: NDArray[np.bool_], poll: Callable[[], None]) -> Level:
+def _thinned(level: PyramidLevel, allowed: NDArray[np.bool_], poll: Callable[[], None]) -> PyramidLevel:
     poll()
     return replace(level, patches=thinned(level.patches, whole_patches(allowed, level.shape, PATCH)))
 
 
-def _level(values: NDArray[np.float32], hole: NDArray[np.bool_], settings: Settings, poll: Callable[[], None]) -> Level:
+def _level(
+    values: NDArray[np.float32], hole: NDArray[np.bool_], settings: PatchMatchSettings, poll: Callable[[], None]
+) -> PyramidLevel:
     features = to_bytes(values)
     poll()
     patches = find_patches(hole)
     poll()
-    return Level(features, depth_of(hole, settings.max_depth), patches)
+    return PyramidLevel(features, distance_to_known(hole, settings.max_distance), patches)
 
 
-def depth_of(hole: NDArray[np.bool_], most: float) -> NDArray[np.float32]:
+def distance_to_known(hole: NDArray[np.bool_], most: float) -> NDArray[np.float32]:
     """Distance of every pixel to the nearest known one, at most `most`; 0 where known."""
     return np.minimum(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32(most))
 

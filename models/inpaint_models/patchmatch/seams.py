@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .chunks import Bands
-from .compiled import Array, kernel
-from .settings import Settings
+from .chunks import Chunks
+from .compiled import Array, Number, inlined, kernel
+from .settings import PatchMatchSettings
 
 _CHANNELS = 3
 _OVER_RELAXATION = 1.8
@@ -20,16 +20,20 @@ _UPDATES_PER_CALL = 4_000_000  # tens of milliseconds on one core; between calls
 
 
 def blended(
-    image: NDArray[np.float32], hole: NDArray[np.bool_], origin: NDArray[np.int32], settings: Settings, bands: Bands
+    image: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    source_map: NDArray[np.int32],
+    settings: PatchMatchSettings,
+    chunks: Chunks,
 ) -> NDArray[np.float32]:
-    """The hole's pixels, (n, 3) in scan order, copied from their origins with the seams evened out.
+    """The hole's pixels, (n, 3) in scan order, copied from their sources with the seams evened out.
 
     No colour leaves the range of the known pixels: steps that add up over a large hole could otherwise drift away.
 
-    origin  (H, W) flat position of a known pixel for each pixel; each known pixel's is itself
+    source_map  (H, W) flat position of a known pixel for each pixel; each known pixel's is itself
     """
     height, width = hole.shape
-    colours_of, origins = np.ascontiguousarray(image).reshape(-1, _CHANNELS), origin.ravel()
+    colours_of, sources = np.ascontiguousarray(image).reshape(-1, _CHANNELS), source_map.ravel()
     pixels = np.flatnonzero(hole).astype(np.int32)
     cells = np.full(hole.size, pixels.size, np.int32)
     cells[pixels] = np.arange(pixels.size, dtype=np.int32)
@@ -37,16 +41,16 @@ def blended(
     edge, screen = settings.edge / 255, settings.screen
 
     def guide(low: int, high: int) -> None:
-        _guide(colours_of, height, width, pixels, low, high, cells, origins, edge, screen, wanted, beside)
+        _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, wanted, beside)
 
-    bands.run(guide, pixels.size)
+    chunks.run(guide, pixels.size)
     solved = np.zeros((pixels.size + 1, _CHANNELS), np.float32)  # the last one stands in for known neighbours
-    solved[:-1] = colours_of[origins[pixels]]
+    solved[:-1] = colours_of[sources[pixels]]
     per_call = max(1, _UPDATES_PER_CALL // (_CHANNELS * pixels.size))
     for begun in range(0, settings.relaxations, per_call):
         sweeps = min(per_call, settings.relaxations - begun)
         _relax(solved, wanted, beside, screen, sweeps)
-        bands.poll()
+        chunks.poll()
     return np.clip(solved[:-1], *_range(colours_of, ~hole.ravel()))
 
 
@@ -66,6 +70,42 @@ def _extremes(colours: Array, known: Array, least: Array, greatest: Array) -> No
                 greatest[channel] = max(greatest[channel], colours[pixel, channel])
 
 
+@inlined
+def _shows(source: Number, dy: Number, dx: Number, height: int, width: int, cells: Array, outside: Number) -> bool:
+    """Whether the neighbour of a source in that direction is a known pixel of the picture."""
+    y = source // width
+    x = source - y * width
+    inside = 0 <= y + dy < height and 0 <= x + dx < width
+    return bool(inside and cells[source + dy * width + dx] == outside)
+
+
+@inlined
+def _guided_step(
+    colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, edge: float,
+    step: Array,
+) -> None:  # fmt: skip
+    """The step in colour that the solution should have between two pixels: three channels, into `step`.
+
+    It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours.
+    """
+    contradiction = np.float32(0)
+    for channel in range(3):
+        copied = colours[mine, channel] - colours[theirs, channel]
+        shown, witnesses = np.float32(0), 0
+        if i_show:
+            shown += colours[mine, channel] - colours[mine + offset, channel]
+            witnesses += 1
+        if they_show:
+            shown += colours[theirs - offset, channel] - colours[theirs, channel]
+            witnesses += 1
+        step[channel] = shown / np.float32(witnesses) if witnesses else copied
+        contradiction += (step[channel] - copied) ** 2
+    trust = np.exp(-contradiction / (edge * edge))
+    for channel in range(3):
+        copied = colours[mine, channel] - colours[theirs, channel]
+        step[channel] = copied + trust * (step[channel] - copied)
+
+
 @kernel(
     "void(float32[:, ::1], int64, int64, int32[::1], int64, int64, int32[::1], int32[::1], float32, float32,"
     " float32[:, ::1], int32[:, ::1])",
@@ -79,7 +119,7 @@ def _guide(
     low: int,
     high: int,
     cells: Array,  # (H * W,) index into pixels, or n where known
-    origins: Array,  # (H * W,)
+    source_map: Array,  # (H * W,)
     edge: float,
     screen: float,
     wanted: Array,  # out (n, 3): right-hand side of the linear system
@@ -91,9 +131,7 @@ def _guide(
         pixel = np.int64(pixels[index])
         y = pixel // width
         x = pixel - y * width
-        mine = np.int64(origins[pixel])
-        mine_y = mine // width
-        mine_x = mine - mine_y * width
+        mine = np.int64(source_map[pixel])
         for channel in range(3):
             wanted[index, channel] = screen * colours[mine, channel]
         for direction in range(4):
@@ -102,38 +140,17 @@ def _guide(
             beside[index, direction] = index  # beyond the picture a pixel is its own neighbour
             if not (0 <= y + dy < height and 0 <= x + dx < width):
                 continue
-            neighbour = pixel + dy * width + dx
+            offset = dy * width + dx
+            neighbour = pixel + offset
             beside[index, direction] = cells[neighbour]
-            theirs = np.int64(origins[neighbour])
-            theirs_y = theirs // width
-            theirs_x = theirs - theirs_y * width
-            # The step as seen beside my origin, and as seen beside the neighbour's.
-            mine_shows = (
-                0 <= mine_y + dy < height and 0 <= mine_x + dx < width and cells[mine + dy * width + dx] == outside
-            )
-            theirs_shows = (
-                cells[neighbour] != outside
-                and 0 <= theirs_y - dy < height
-                and 0 <= theirs_x - dx < width
-                and cells[theirs - dy * width - dx] == outside
-            )
-            contradiction = np.float32(0)
+            theirs = np.int64(source_map[neighbour])
+            in_hole = cells[neighbour] != outside
+            i_show = _shows(mine, dy, dx, height, width, cells, outside)
+            they_show = in_hole and _shows(theirs, -dy, -dx, height, width, cells, outside)
+            _guided_step(colours, mine, theirs, offset, i_show, they_show, edge, step)
             for channel in range(3):
-                have = colours[mine, channel] - colours[theirs, channel]
-                shown, witnesses = np.float32(0), 0
-                if mine_shows:
-                    shown += colours[mine, channel] - colours[mine + dy * width + dx, channel]
-                    witnesses += 1
-                if theirs_shows:
-                    shown += colours[theirs - dy * width - dx, channel] - colours[theirs, channel]
-                    witnesses += 1
-                step[channel] = shown / np.float32(witnesses) if witnesses else have
-                contradiction += (step[channel] - have) ** 2
-            trust = np.exp(-contradiction / (edge * edge))
-            for channel in range(3):
-                have = colours[mine, channel] - colours[theirs, channel]
-                wanted[index, channel] += have + trust * (step[channel] - have)
-                if cells[neighbour] == outside:
+                wanted[index, channel] += step[channel]
+                if not in_hole:
                     wanted[index, channel] += colours[neighbour, channel]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
+class PatchMatchSettings:
     """Distances in pixels of the level at hand, colours in levels of 255."""
 
     # Pyramid: halve until the deepest hole pixel is this near to a known one (then an 8x8 patch at the centre of the
@@ -32,14 +32,14 @@ class Settings:
     vertical_prior: float = 3.0
     horizontal_prior: float = 0.75
 
-    # Only what resembles the hole's surroundings is copied (familiar.py): size of a cell in levels. With larger ones
-    # heads and hands stray into walls; with smaller ones there is too little to choose from.
+    # Only what resembles the hole's surroundings is copied (source_filter.py): size of a cell in levels. With larger
+    # ones heads and hands stray into walls; with smaller ones there is too little to choose from.
     resembling: int = 12
 
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
     sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
-    inward: float = 0.9  # how much patches near the border outvote deeper ones, per pixel of depth
-    max_depth: float = 40.0  # depths beyond count as this; exp(-0.9 * 40) is still a normal float32
+    inward: float = 0.9  # how much patches near the border outvote deeper ones, per pixel of distance
+    max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
 
     # Seams
     edge: float = 100.0  # colour steps well above are edges of the picture, below are seams

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import pyramid
-from .chunks import Bands
+from .chunks import Chunks
 from .features import to_bytes
-from .matching import PATCH, finer_matches, improve, random_matches, search_for, thinned
-from .pyramid import Level
-from .settings import Settings
-from .voting import elect, vote
+from .matching import PATCH, improve, random_nnf, search_for, thinned, upsampled_nnf
+from .pyramid import PyramidLevel
+from .settings import PatchMatchSettings
+from .voting import argmax_vote, vote
 
 _CELLS = 8  # along each side of the picture
 _USED_CELLS = 0.5
@@ -27,13 +27,13 @@ Report = Callable[[int, int, NDArray[np.uint8]], None]
 """Called with the work done, the whole work, and the features at the end of a round: (h, w, FEATURES), a level's."""
 
 
-def find_origin(
+def find_source_map(
     image: NDArray[np.float32],
     hole: NDArray[np.bool_],
     *,
     seed: int,
-    settings: Settings,
-    bands: Bands,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
     report: Report,
 ) -> NDArray[np.int32] | None:
     """(H, W) flat position of a known pixel for each pixel of the hole; each known pixel's is itself.
@@ -43,24 +43,24 @@ def find_origin(
     """
     if not can_solve(hole):
         return None
-    bands.poll()
+    chunks.poll()
     if hole.size <= settings.max_pixels and max(hole.shape) <= settings.max_side:
-        return solve(image, hole, seed=seed, settings=settings, bands=bands, report=report)
+        return solve(image, hole, seed=seed, settings=settings, chunks=chunks, report=report)
     half, known = pyramid.halve(image, ~hole)
-    bands.poll()
-    coarse = find_origin(half, ~known, seed=seed, settings=settings, bands=bands, report=report)
+    chunks.poll()
+    coarse = find_source_map(half, ~known, seed=seed, settings=settings, chunks=chunks, report=report)
     return None if coarse is None else _doubled(coarse, hole)
 
 
 def _doubled(coarse: NDArray[np.int32], hole: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The origins of a picture of half the size, for the full one."""
+    """The source_map of a picture of half the size, for the full one."""
     (height, width), (half_height, half_width) = hole.shape, coarse.shape
-    origin = np.arange(hole.size, dtype=np.int32)
+    source_map = np.arange(hole.size, dtype=np.int32)
     y, x = np.divmod(np.flatnonzero(hole).astype(np.int32), np.int32(width))
     parent = coarse[np.minimum(y // 2, half_height - 1), np.minimum(x // 2, half_width - 1)]
-    origin_y, origin_x = np.divmod(parent, np.int32(half_width))
-    origin[y * width + x] = (origin_y * 2 + y % 2) * width + origin_x * 2 + x % 2
-    return origin.reshape(height, width)
+    source_y, source_x = np.divmod(parent, np.int32(half_width))
+    source_map[y * width + x] = (source_y * 2 + y % 2) * width + source_x * 2 + x % 2
+    return source_map.reshape(height, width)
 
 
 def solve(
@@ -68,32 +68,32 @@ def solve(
     hole: NDArray[np.bool_],
     *,
     seed: int,
-    settings: Settings,
-    bands: Bands,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
     report: Report,
 ) -> NDArray[np.int32]:
-    """As find_origin, at the picture's own size; it must have at least one patch of known pixels."""
-    levels = pyramid.build(image, hole, settings, bands.poll)
+    """As find_source_map, at the picture's own size; it must have at least one patch of known pixels."""
+    levels = pyramid.build(image, hole, settings, chunks.poll)
     rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
     work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
     done, total = 0, sum(work)
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
     levels[-1], features = _begin(levels[-1], seed, rng)
-    matches = random_matches(levels[-1].patches, rng)
+    nnf = random_nnf(levels[-1].patches, rng)
     for index in reversed(range(len(levels))):
         level = levels[index]
         if index < len(levels) - 1:
-            matches = finer_matches(matches, levels[index + 1].shape, level.patches, rng)
-            features = vote(level.features, level.depth, matches, settings, bands)
-        search = search_for(level.patches, level.depth, settings)
+            nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
+            features = vote(level.features, level.distance, nnf, settings, chunks)
+        search = search_for(level.patches, level.distance, settings)
         for _ in range(rounds[index]):
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
-            improve(features, level.patches, matches, search, sweep_seeds, bands)
-            features = vote(features, level.depth, matches, settings, bands)
+            improve(features, level.patches, nnf, search, sweep_seeds, chunks)
+            features = vote(features, level.distance, nnf, settings, chunks)
             done += work[index] // rounds[index]
             report(done, total, features)
-    return elect(levels[0].depth, matches, settings, bands)
+    return argmax_vote(levels[0].distance, nnf, settings, chunks)
 
 
 def can_solve(hole: NDArray[np.bool_]) -> bool:
@@ -102,7 +102,7 @@ def can_solve(hole: NDArray[np.bool_]) -> bool:
     return bool(cv2.erode(known, patch, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)).any())
 
 
-def _begin(level: Level, seed: int, rng: np.random.Generator) -> tuple[Level, NDArray[np.uint8]]:
+def _begin(level: PyramidLevel, seed: int, rng: np.random.Generator) -> tuple[PyramidLevel, NDArray[np.uint8]]:
     """The coarsest level, where the structure is decided, and its features with the hole filled smoothly.
 
     Seed 0 is the best answer known: it uses all of the picture. For another one random cells of the picture neither
@@ -119,7 +119,7 @@ def _begin(level: Level, seed: int, rng: np.random.Generator) -> tuple[Level, ND
     return replace(level, patches=thinned(level.patches, used)), features
 
 
-def _rounds(index: int, levels: list[Level], settings: Settings) -> int:
+def _rounds(index: int, levels: list[PyramidLevel], settings: PatchMatchSettings) -> int:
     height, width = levels[index].shape
     if index == len(levels) - 1:
         return settings.rounds_coarsest

@@ -15,7 +15,7 @@ from .features import FEATURES
 _RIM_PX = 3
 
 
-def familiar(features: NDArray[np.uint8], hole: NDArray[np.bool_], cell: int) -> NDArray[np.bool_]:
+def allowed_sources(features: NDArray[np.uint8], hole: NDArray[np.bool_], cell: int) -> NDArray[np.bool_]:
     """(H, W) whether a pixel resembles a known one within a few pixels of the hole.
 
     features  (H, W, FEATURES) of a small picture

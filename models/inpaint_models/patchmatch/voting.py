@@ -12,37 +12,43 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .chunks import Bands
+from .chunks import Chunks
 from .compiled import Array, Number, inlined, kernel
-from .matching import PATCH, Matches
-from .settings import Settings
+from .matching import PATCH, NearestNeighbourField
+from .settings import PatchMatchSettings
 
 
 def vote(
-    features: NDArray[np.uint8], depth: NDArray[np.float32], matches: Matches, settings: Settings, bands: Bands
+    features: NDArray[np.uint8],
+    distance: NDArray[np.float32],
+    nnf: NearestNeighbourField,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
 ) -> NDArray[np.uint8]:
     """(H, W, FEATURES) with each hole pixel the weighted mean of its proposals; reads the known pixels only."""
-    ballots = _ballots(depth, matches, settings)
+    ballots = _ballots(distance, nnf, settings)
     voted = features.copy()
     before, after = features.ravel(), voted.ravel()
 
     def job(low: int, high: int) -> None:
         _vote(*ballots, low, high, before, after)
 
-    bands.run(job, ballots.pixels.size)
+    chunks.run(job, ballots.pixels.size)
     return voted
 
 
-def elect(depth: NDArray[np.float32], matches: Matches, settings: Settings, bands: Bands) -> NDArray[np.int32]:
+def argmax_vote(
+    distance: NDArray[np.float32], nnf: NearestNeighbourField, settings: PatchMatchSettings, chunks: Chunks
+) -> NDArray[np.int32]:
     """(H, W) flat position of each hole pixel's favourite proposal; each known pixel's is itself."""
-    ballots = _ballots(depth, matches, settings)
-    origin = np.arange(depth.size, dtype=np.int32)
+    ballots = _ballots(distance, nnf, settings)
+    source_map = np.arange(distance.size, dtype=np.int32)
 
     def job(low: int, high: int) -> None:
-        _elect(*ballots, low, high, origin)
+        _argmax_vote(*ballots, low, high, source_map)
 
-    bands.run(job, ballots.pixels.size)
-    return origin.reshape(depth.shape)
+    chunks.run(job, ballots.pixels.size)
+    return source_map.reshape(distance.shape)
 
 
 class _Ballots(NamedTuple):
@@ -65,13 +71,13 @@ class _Ballots(NamedTuple):
 _BALLOTS = "int64, int64, int64, int32[::1], float32[::1], int16[:, ::1], int32[::1], float32"
 
 
-def _ballots(depth: NDArray[np.float32], matches: Matches, settings: Settings) -> _Ballots:
-    height, width = depth.shape
+def _ballots(distance: NDArray[np.float32], nnf: NearestNeighbourField, settings: PatchMatchSettings) -> _Ballots:
+    height, width = distance.shape
     middle = PATCH // 2
-    confidence = np.zeros_like(depth)
-    confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * depth[middle:, middle:])
-    pixels = np.flatnonzero(depth).astype(np.int32)
-    return _Ballots(height, width, PATCH, pixels, confidence.ravel(), matches.source, matches.cost, settings.sharpness)
+    confidence = np.zeros_like(distance)
+    confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * distance[middle:, middle:])
+    pixels = np.flatnonzero(distance).astype(np.int32)
+    return _Ballots(height, width, PATCH, pixels, confidence.ravel(), nnf.source, nnf.cost, settings.sharpness)
 
 
 @inlined
@@ -159,7 +165,7 @@ def _vote(
 
 
 @kernel(f"void({_BALLOTS}, int64, int64, int32[::1])", fastmath=True)
-def _elect(
+def _argmax_vote(
     height: int,
     width: int,
     patch: int,
@@ -170,7 +176,7 @@ def _elect(
     sharpness: float,
     low: int,
     high: int,
-    origin: Array,
+    source_map: Array,
 ) -> None:
     offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
     for index in range(low, high):
@@ -189,4 +195,4 @@ def _elect(
             weights[known] += weight
             if weights[known] > weights[favourite]:
                 favourite = known
-        origin[pixel] = np.int32(pixel + offsets[favourite])
+        source_map[pixel] = np.int32(pixel + offsets[favourite])

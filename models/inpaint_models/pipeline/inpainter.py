@@ -37,7 +37,7 @@ _LARGEST_SHARE, _BATCH_SHARE = 0.8, 0.5
 class Inpainter:
     """A loaded model with everything around it. Holds no state: safe to use from one thread at a time.
 
-    device  "cpu", "cuda" or "mps": where the engine computes, whose memory a fill must fit into
+    device  "cpu", "cuda", "cuda:1" or "mps": where the engine computes, whose memory a fill must fit into
     """
 
     entry: ModelEntry

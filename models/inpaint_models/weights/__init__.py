@@ -3,21 +3,21 @@
 Nothing here imports torch until tensors are read.
 """
 
+from ..folders import default_model_dir
 from .convert import convert
 from .copies import drop_damaged
 from .download import DownloadProgress, ProgressListener, download, silent
-from .folders import MODEL_DIR_VARIABLE, default_model_dir
 from .locate import FileState, ModelFiles, accept, locate
 from .network import Network
-from .reading import read_state_dict
+from .reading import Reader, read_state_dict, reader_for
 
 __all__ = [
-    "MODEL_DIR_VARIABLE",
     "DownloadProgress",
     "FileState",
     "ModelFiles",
     "Network",
     "ProgressListener",
+    "Reader",
     "accept",
     "convert",
     "default_model_dir",
@@ -25,5 +25,6 @@ __all__ = [
     "drop_damaged",
     "locate",
     "read_state_dict",
+    "reader_for",
     "silent",
 ]

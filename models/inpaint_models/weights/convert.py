@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, WeightsCorrupted
-from ..registry import Layout, ModelEntry
+from ..folders import default_model_dir
+from ..registry import Families, Layout, ModelEntry
 from . import copies, keys
-from .folders import default_model_dir
 from .hash_cache import HashCache
-from .reading import read_tensors
+from .reading import NO_FAMILIES, read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,21 +27,24 @@ def convert(
     *,
     model_dir: Path | None = None,
     allow_torchscript: bool = False,
+    families: Families = NO_FAMILIES,
 ) -> Path:
     """Writes the tensors of a checkpoint of the model, under the keys they have, as safetensors. Returns where.
 
     out                where to; None = the model's own folder, from which it is then taken before any other file
-    allow_torchscript  open a TorchScript file whose hash nobody published
+    allow_torchscript  open a TorchScript file whose hash is not published
+    families           what a file of another model may be, for the error's message
 
     Raises `InvalidInput` when the model has no weights or `out` exists, else as `read_state_dict`: a file of another
     model is `WeightsCorrupted`. Replaces nothing.
     """
     if not entry.weights:
         raise InvalidInput(f"{entry.title} needs no weights, so there is nothing to convert for it.")
-    tensors = _network_only(read_tensors(path, allow_torchscript=allow_torchscript))
+    known = entry.published_sums
+    tensors = _network_only(read_tensors(path, known_hashes=known, allow_torchscript=allow_torchscript))
     if not tensors:
         raise WeightsCorrupted(f"{path.name} holds no tensors.")
-    layout = layout_of(path, {key: tuple(tensor.shape) for key, tensor in tensors.items()}, entry)
+    layout = layout_of(path, {key: tuple(tensor.shape) for key, tensor in tensors.items()}, entry, families)
     home = model_dir or default_model_dir()
     target = out or home / entry.name / f"{Path(layout.file or path).stem}.safetensors"
     if target.exists():
@@ -56,7 +59,9 @@ def _network_only(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return inside or tensors
 
 
-def layout_of(path: Path, found: Mapping[str, tuple[int, ...]], entry: ModelEntry) -> Layout:
+def layout_of(
+    path: Path, found: Mapping[str, tuple[int, ...]], entry: ModelEntry, families: Families = NO_FAMILIES
+) -> Layout:
     """The first of the model's layouts that a file has; where it may be either of several files, that of its name.
 
     found  key -> shape of every tensor in it
@@ -67,7 +72,7 @@ def layout_of(path: Path, found: Mapping[str, tuple[int, ...]], entry: ModelEntr
     for layout in entry.known_layouts():
         try:
             for network in layout.networks:
-                keys.matching(found, network, path.name)
+                keys.matching(found, network, path.name, families)
             fitting.append(layout)
         except WeightsCorrupted as error:
             refusals.append(error)

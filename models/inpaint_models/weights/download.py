@@ -13,9 +13,9 @@ from typing import BinaryIO, Literal
 from filelock import FileLock, Timeout
 
 from ..errors import DownloadFailed, UnsafeWeights, WeightsCorrupted
+from ..folders import hub_address
 from ..registry import ModelEntry, WeightsFile
 from . import disk
-from .folders import hub_address
 from .formats import format_of
 from .hash_cache import Digests, HashCache, Row, digests_of
 from .locate import ModelFiles, locate, locate_file

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import WeightsCorrupted
+from ..registry import Families
 
 Shape = tuple[int, ...]
 
@@ -18,28 +19,18 @@ _PREFERRED = ("G_ema.", "params_ema.", "ema.", "state_dict.")
 _COUNTER = "num_batches_tracked"
 """BatchNorm's training counter: not used in inference, and some converters leave it out."""
 
-_TELLTALES = (
-    ("LaMa", ("ffc.convl2l.", "ffc.convg2g.")),
-    ("MAT", ("synthesis.first_stage.", "synthesis.enc.")),
-    ("latent diffusion", ("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.")),
-    ("an autoencoder of latent diffusion", ("quant_conv.", "post_quant_conv.")),
-    ("Stable Diffusion's text encoder", ("text_model.encoder.", "cond_stage_model.transformer.")),
-    ("a diffusers UNet", ("down_blocks.", "mid_block.")),
-    ("FcF", ("synthesis.b4.", "encoder.b4.")),
-    ("MI-GAN", ("synthesis.b512.", "separable")),
-    ("the ZITS transformer", ("pos_emb", "blocks.0.attn.")),
-    ("an image classifier", ("layer1.0.conv1.", "fc.weight")),
-)
-"""What is written in the keys of files that people mistake for each other."""
-
 
 def matching(
-    found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str, prefix: str | None = None
+    found: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
+    name: str,
+    families: Families,
+    prefix: str | None = None,
 ) -> dict[str, str]:
     """Expected key -> key in the file, under the one prefix where all of them exist with the right shapes.
 
     `prefix` names it where several would do; a file with fewer leading parts than expected is understood too.
-    Raises `WeightsCorrupted` when there is none, saying what the file looks like.
+    Raises `WeightsCorrupted` when there is none, saying which of the families the file looks like.
     """
     required = {key: shape for key, shape in expected.items() if not key.endswith(_COUNTER)}
     places: list[_Place] = []
@@ -48,7 +39,7 @@ def matching(
         if places:
             break
     if not places:
-        raise WeightsCorrupted(_nothing_fits(found, required, name))
+        raise WeightsCorrupted(_nothing_fits(found, required, name, families))
     fitting = [place for place in places if all(found[place.of(key)] == required[key] for key in required)]
     if not fitting:
         raise WeightsCorrupted(_wrong_shapes(found, required, places[0], name))
@@ -70,13 +61,10 @@ class _Place:
         return self.start + key[len(self.cut) :]
 
 
-def looks_like(keys: Iterable[str]) -> str:
+def looks_like(keys: Iterable[str], families: Families) -> str:
     """A guess at what a file is, to help someone who picked the wrong one; empty when there is no guess."""
     keys = tuple(keys)
-    for title, marks in _TELLTALES:
-        if any(mark in key for key in keys for mark in marks):
-            return title
-    return ""
+    return next((name for name, marks in families.items() if any(mark in key for key in keys for mark in marks)), "")
 
 
 def _common_beginnings(expected: Iterable[str]) -> list[str]:
@@ -111,8 +99,8 @@ def _preferred(fitting: list[_Place], sample: str, name: str) -> _Place:
     raise WeightsCorrupted(f"{name} holds {len(fitting)} networks of the expected form ({examples}). Say which.")
 
 
-def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str) -> str:
-    wanted, guess = looks_like(expected), looks_like(found)
+def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str, families: Families) -> str:
+    wanted, guess = looks_like(expected, families), looks_like(found, families)
     if guess and guess != wanted:
         return f"{name} looks like {guess}" + (f", but {wanted} was expected." if wanted else ", not like this model.")
     missing = next((key for key in expected if not any(other.endswith(key) for other in found)), next(iter(expected)))

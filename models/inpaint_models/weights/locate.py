@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissing
+from ..folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
 from ..registry import ModelEntry, WeightsFile, listed
-from .folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
 from .formats import SUFFIXES, format_of
 from .hash_cache import HashCache, Listener, Row
 

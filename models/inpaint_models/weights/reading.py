@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
+from ..registry import Families, LoadContext
 from . import copies, keys, pickles
 from .formats import Format, format_of
 from .hash_cache import digests_of
@@ -15,13 +18,19 @@ from .hash_cache import digests_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+NO_FAMILIES: Families = MappingProxyType({})
+
+Reader = Callable[[Path, Mapping[str, tuple[int, ...]]], "dict[str, Tensor]"]
+"""(file, expected shapes) -> state dict."""
+
 
 def read_state_dict(
     path: Path,
     expected_shapes: Mapping[str, tuple[int, ...]],
     *,
     prefix: str | None = None,
-    known_hashes: Collection[str] | None = None,
+    known_hashes: Collection[str] = (),
+    families: Families = NO_FAMILIES,
     allow_torchscript: bool = False,
     copies_in: Path | None = None,
 ) -> dict[str, Tensor]:
@@ -33,7 +42,8 @@ def read_state_dict(
 
     expected_shapes    every key of the network and its shape; the file must have all of them
     prefix             where a file holds several fitting networks, the one to take
-    known_hashes       SHA-256 and MD5 sums of TorchScript files that may be opened; None = the catalogue's
+    known_hashes       SHA-256 and MD5 sums of TorchScript files that may be opened
+    families           what a file that does not fit may be, see `catalog.families`; for the error's message
     allow_torchscript  open a TorchScript file whatever its hash
     copies_in          model folder that keeps a safetensors copy of everything else, to be read from then on
 
@@ -44,16 +54,29 @@ def read_state_dict(
     with _opened(path) as handle:
         form = format_of(handle, path.name)
         if form == "safetensors":
-            return _read_safetensors(path, expected_shapes, prefix)
+            return _read_safetensors(path, expected_shapes, prefix, families)
         _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
-        state = _chosen(_read_whole(handle, path.name, form), expected_shapes, path.name, prefix)
+        tensors = _read_whole(handle, path.name, form)
+        found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+        names = keys.matching(found, expected_shapes, path.name, families, prefix)
+        state = _in_order({key: tensors[there] for key, there in names.items()}, expected_shapes)
         if copies_in is not None:
             copies.keep(path, handle, state, expected_shapes, copies_in)
     return state
 
 
+def reader_for(context: LoadContext) -> Reader:
+    """`read_state_dict` for the files of the model that is being loaded."""
+    return partial(
+        read_state_dict,
+        known_hashes=context.entry.published_sums,
+        families=context.families,
+        copies_in=context.model_dir,
+    )
+
+
 def read_tensors(
-    path: Path, *, known_hashes: Collection[str] | None = None, allow_torchscript: bool = False
+    path: Path, *, known_hashes: Collection[str] = (), allow_torchscript: bool = False
 ) -> dict[str, Tensor]:
     """Every tensor of a file under its own dotted key. Arguments and errors as `read_state_dict`."""
     with _opened(path) as handle:
@@ -62,14 +85,6 @@ def read_tensors(
             return _read_all_safetensors(path)
         _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
         return _read_whole(handle, path.name, form)
-
-
-def catalogue_hashes() -> frozenset[str]:
-    """The published sums of every file in the catalogue: SHA-256, or MD5 where nothing better is known."""
-    from ..catalog import list_models
-
-    sets = [files for entry in list_models() for files in (entry.weights, *entry.alternatives)]
-    return frozenset(sum_ for files in sets for file in files if (sum_ := file.sha256 or file.md5))
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -82,14 +97,13 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _check_allowed(
-    handle: BinaryIO, name: str, form: Format, known_hashes: Collection[str] | None, allow_torchscript: bool
+    handle: BinaryIO, name: str, form: Format, known_hashes: Collection[str], allow_torchscript: bool
 ) -> None:
     """TorchScript is a program, so only files whose bytes are known are opened."""
     if form != "torchscript" or allow_torchscript:
         return
-    known = catalogue_hashes() if known_hashes is None else known_hashes
     sums = digests_of(handle)
-    if sums.sha256 not in known and sums.md5 not in known:
+    if sums.sha256 not in known_hashes and sums.md5 not in known_hashes:
         raise UnsafeWeights(
             f"{name} is TorchScript, which is a program, and its SHA-256 {sums.sha256} is not that of a published "
             "file. It was not opened. If you trust it: lama-server convert FILE --model NAME --allow-torchscript"
@@ -123,21 +137,16 @@ def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
     return {key: tensor.detach() for key, tensor in module.state_dict().items()}
 
 
-def _chosen(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], name: str, prefix: str | None
+def _read_safetensors(
+    path: Path, expected: Mapping[str, tuple[int, ...]], prefix: str | None, families: Families
 ) -> dict[str, Tensor]:
-    names = keys.matching({key: tuple(tensor.shape) for key, tensor in tensors.items()}, expected, name, prefix)
-    return _in_order({key: tensors[there] for key, there in names.items()}, expected)
-
-
-def _read_safetensors(path: Path, expected: Mapping[str, tuple[int, ...]], prefix: str | None) -> dict[str, Tensor]:
     """Only the tensors that are asked for are read."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            names = keys.matching(found, expected, path.name, prefix)
+            names = keys.matching(found, expected, path.name, families, prefix)
             return _in_order({key: file.get_tensor(there) for key, there in names.items()}, expected)
     except (SafetensorError, OSError) as error:
         raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error

@@ -16,7 +16,7 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 
 from .. import codec
-from ..errors import BatchInvalid, LamaServerError, MaskEmpty, SaveError
+from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
 from ..imaging.layers import LayeredPixels
 from ..store import saving
@@ -158,7 +158,7 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
             outcome, result = _process(job, inpainter, options, writer)
         except (SaveError, Cancelled):
             raise
-        except (LamaServerError, ModelError) as error:
+        except (ApiError, ModelError) as error:
             outcome, message = "failed", str(error)
         except OSError as error:
             outcome, message = "failed", f"The picture or its mask cannot be read ({error.strerror})."
@@ -176,8 +176,9 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     outcome: Outcome = "filled"
     try:
         mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
-        patch = inpainter.patch(source.pixels, mask, options)
-        data = _rendered(job, LayeredPixels(source.pixels, [(patch.box, lambda: patch.pixels)]), source.info, writer)
+        patches = list(inpainter.patches(source.pixels, mask, options))
+        layers = [(patch.box, lambda pixels=patch.pixels: pixels) for patch in patches]
+        data = _rendered(job, LayeredPixels(source.pixels, layers), source.info, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)

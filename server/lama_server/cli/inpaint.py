@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from inpaint_models import load_model, weights
+from inpaint_models import devices, load_model, weights
 from inpaint_models.catalog import get_model
 from inpaint_models.errors import ModelError
 from inpaint_models.options import FillOptions
@@ -17,7 +17,7 @@ from .. import codec
 from ..errors import BatchInvalid, DiskFull, SaveError
 from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
-from ..schemas.wire import RENDER_FORMATS
+from ..schemas.base import RENDER_FORMATS
 from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
@@ -58,6 +58,7 @@ def parser() -> Parser:
         made,
         SHARED_SETTINGS,
         texts={
+            "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
             "model": f"Model that fills: {model_names()}. Default: auto, the best that is ready without a download.",
             "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
         },
@@ -89,6 +90,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     Raises `StartError`, `BatchInvalid`, `SaveError`, `ModelError`.
     """
     settings = read_settings(given)
+    devices.check_name(settings.device)
     home = settings.model_dir or weights.default_model_dir()
     entry = choose(settings.model, home)
     options = FillOptions(

@@ -1,14 +1,18 @@
-"""From the settings table to command line options and back."""
+"""From the settings table to command line options, and from a command line to settings."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterable, Mapping
+import functools
+import itertools
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..settings import Option, Settings, options
+from ..settings import Setting, Settings, table
+from . import sources
+
+CONFIG_HELP = "File with settings, such as port = 9000. Default: config.toml in the platform's folder for settings."
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,69 +23,47 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_settings(
-    parser: argparse.ArgumentParser, names: Iterable[str] | None = None, *, texts: Mapping[str, str] | None = None
+    parser: argparse.ArgumentParser, names: Collection[str] | None = None, *, texts: Mapping[str, str] | None = None
 ) -> None:
-    """Adds the options of the named settings, or of all.
+    """Adds --config and the options of the named settings, or of all. An option that is not given is None.
 
-    texts  setting -> help of a command to which it means something else; such an option is None unless it is given
+    texts  setting -> help of a command to which it means something else
     """
-    texts = texts or {}
-    wanted = None if names is None else frozenset(names)
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for name, option, default in options():
-        if wanted is not None and name not in wanted:
-            continue
-        if option.group not in groups:
-            groups[option.group] = parser.add_argument_group(option.group)
-        if name in texts:
-            option, default = dataclasses.replace(option, help=texts[name]), None
-        _add(groups[option.group], name, option, default)
+    rows = [setting for setting in table() if names is None or setting.name in names]
+    parser.set_defaults(settings=[setting.name for setting in rows])
+    parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
+    for title, members in itertools.groupby(rows, lambda setting: setting.option.group):
+        group = parser.add_argument_group(title)
+        for setting in members:
+            text = setting.option.help
+            if setting.default not in (None, (), False):
+                text += f" Default: {setting.default}."
+            _add(group, setting, (texts or {}).get(setting.name, text))
 
 
-def _add(group: argparse._ArgumentGroup, name: str, option: Option, default: Any) -> None:
-    text = option.help.replace("%", "%%")
-    if option.kind == "flag":
-        group.add_argument(*option.flags, dest=name, action="store_true", help=text)
+def _add(group: argparse._ArgumentGroup, setting: Setting, text: str) -> None:
+    common: dict[str, Any] = {"dest": setting.name, "default": None, "help": text.replace("%", "%%")}
+    if setting.kind == "flag":
+        group.add_argument(*setting.flags, action=argparse.BooleanOptionalAction, **common)
         return
-    if default not in (None, ()):
-        text += f" Default: {default}."
-    if option.kind == "list":
-        group.add_argument(*option.flags, dest=name, action="append", default=[], metavar=option.metavar, help=text)
-    elif option.choices:
-        group.add_argument(*option.flags, dest=name, choices=option.choices, default=default, help=text)
-    else:
-        group.add_argument(
-            *option.flags, dest=name, type=_converter(option), default=default, metavar=option.metavar, help=text
-        )
+    group.add_argument(
+        *setting.flags,
+        action="extend" if setting.kind == "list" else "store",
+        type=functools.partial(_converted, setting),
+        metavar=f"{{{','.join(setting.choices)}}}" if setting.choices else setting.option.metavar,
+        **common,
+    )
 
 
-def _converter(option: Option) -> Any:
-    if option.kind == "int":
-        return lambda text: _whole_number(text, option)
-    return Path if option.kind == "path" else str
-
-
-def _whole_number(text: str, option: Option) -> int:
-    low, high = option.minimum, option.maximum
+def _converted(setting: Setting, text: str) -> Any:
     try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise argparse.ArgumentTypeError(f"{value} is not from {low:.0f} to {high:.0f}")
-    return value
+        return sources.parsed(setting, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def read_settings(namespace: argparse.Namespace) -> Settings:
-    """The settings that were given, defaults for the rest. Paths lose their ~."""
-    values: dict[str, Any] = {}
-    for name, option, default in options():
-        value = getattr(namespace, name, None)
-        if value is None:
-            value = default
-        if option.kind == "list":
-            value = tuple(value)
-        elif option.kind == "path" and value is not None:
-            value = value.expanduser()
-        values[name] = value
-    return Settings(**values)
+    """The settings of a parser's options, from wherever they are given. Raises `StartError`."""
+    flags = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(namespace).items()}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return sources.read(given, namespace.settings, sources.config_file(namespace.config))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from ..errors import ImageCorrupt, MaskSizeMismatch, UnsupportedFormat
+from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
 from . import exif, jpeg, png, tiff, webp
 from .info import Decoded, Header, Limits, Pixels, icc_colour_space
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
@@ -18,6 +18,9 @@ from .source import Bytes, opened
 
 HOLE_THRESHOLD = 128
 """Luminance of a mask, out of 255, from which a pixel counts as painted."""
+
+_BAND_PX = 1 << 18
+"""Pixels of a mask whose luminance is computed at a time."""
 
 
 def decode(source: bytes | Path, limits: Limits | None = None) -> Decoded:
@@ -44,13 +47,18 @@ def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = No
     limits = limits or Limits(min_side=1)
     info = info_of(read_header(data, limits))
     if (info.width, info.height) != (width, height):
-        raise MaskSizeMismatch(
+        raise MaskSizeWrong(
             f"The mask is {info.width}x{info.height} but the image is {width}x{height} (width x height). "
             "Send a mask of the image's size."
         )
     pixels = decode(data, limits).pixels
     threshold = HOLE_THRESHOLD * 257 if pixels.dtype == np.uint16 else HOLE_THRESHOLD
-    return np.where(png.to_grey(pixels[..., :3])[..., 0] >= threshold, np.uint8(255), np.uint8(0))
+    mask = np.empty((height, width), np.uint8)
+    rows = max(1, _BAND_PX // width)
+    for y0 in range(0, height, rows):
+        grey = png.to_grey(pixels[y0 : y0 + rows, :, :3])[..., 0]
+        np.multiply(grey >= threshold, np.uint8(255), out=mask[y0 : y0 + rows])
+    return mask
 
 
 def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:

@@ -11,17 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..errors import (
-    ImageAnimated,
-    ImageCorrupt,
-    ImageEmpty,
-    ImageTooSmall,
-    ImageTruncated,
-    Limit,
-    SideTooLong,
-    TooManyPixels,
-    UnsupportedFormat,
-)
+from .. import errors
 from . import exif, jpeg, png, tiff, webp
 from .info import Header, ImageInfo, Limits, Metadata, SourceFormat, usable_icc
 from .source import Bytes, as_file, opened
@@ -73,7 +63,7 @@ def read_header(data: Bytes, limits: Limits) -> Header:
     if kind is None or kind not in limits.formats:
         accepted = ", ".join(sorted(limits.formats)).upper()
         found = "is none of these" if kind is None else f"is {kind.upper()}"
-        raise UnsupportedFormat(f"The file {found}. Accepted are {accepted}. Export the picture as PNG or JPEG.")
+        raise errors.UnsupportedFormat(f"The file {found}. Accepted are {accepted}. Export the picture as PNG or JPEG.")
     if kind == "png":
         check_size(*png.read_shape(data)[:2], limits)
         header = png.parse(data, limits)
@@ -92,7 +82,7 @@ def read_header(data: Bytes, limits: Limits) -> Header:
 def sniff(data: Bytes) -> SourceFormat | None:
     """The format by its first bytes; names and content types are not asked. Raises `ImageEmpty`."""
     if len(data) == 0:
-        raise ImageEmpty("The file is empty (0 bytes). Choose another one.")
+        raise errors.ImageEmpty("The file is empty (0 bytes). Choose another one.")
     head = bytes(data[:32])
     if head.startswith(png.SIGNATURE):
         return "png"
@@ -133,20 +123,20 @@ def check_size(width: int, height: int, limits: Limits) -> None:
     """Raises `SideTooLong`, `TooManyPixels`, `ImageTooSmall`."""
     pixels, longer = width * height, max(width, height)
     if pixels > limits.max_pixels:
-        raise TooManyPixels(
+        raise errors.TooManyPixels(
             f"{width}x{height} is {pixels / 1e6:.1f} megapixels; the limit is {limits.max_pixels / 1e6:g}. "
             "Shrink the picture, or start the server with a higher --max-megapixels.",
-            limit=Limit("max_megapixels", limits.max_pixels / 1e6, round(pixels / 1e6, 1), "--max-megapixels"),
+            limit=errors.Limit("max_megapixels", limits.max_pixels / 1e6, round(pixels / 1e6, 1), "--max-megapixels"),
         )
     if longer > limits.max_side:
-        raise SideTooLong(
+        raise errors.SideTooLong(
             f"The picture is {width}x{height}; no side may exceed {limits.max_side} pixels. Shrink or cut it.",
-            limit=Limit("max_side", limits.max_side, longer),
+            limit=errors.Limit("max_side", limits.max_side, longer),
         )
     if min(width, height) < limits.min_side:
-        raise ImageTooSmall(
+        raise errors.ImageTooSmall(
             f"The picture is {width}x{height}; each side must have at least {limits.min_side} pixels.",
-            limit=Limit("min_side", limits.min_side, min(width, height)),
+            limit=errors.Limit("min_side", limits.min_side, min(width, height)),
         )
 
 
@@ -154,7 +144,7 @@ def open_with_pillow(data: Bytes, kind: SourceFormat) -> Image.Image:
     """The file opened, not decoded. Raises `ImageCorrupt`, `ImageTruncated`, `UnsupportedFormat`."""
     formats = [_PILLOW_NAMES[kind]]
     if kind == "avif" and "AVIF" not in {name.upper() for name in _registered()}:
-        raise UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
+        raise errors.UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
     try:
         with quiet():
             return Image.open(as_file(data), formats=formats)
@@ -170,12 +160,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def damaged(kind: str, error: BaseException) -> ImageCorrupt | ImageTruncated:
+def damaged(kind: str, error: BaseException) -> errors.ImageCorrupt | errors.ImageTruncated:
     """The error to raise for what a decoder complained about."""
     name = kind.upper()
     if "truncated" in str(error).lower():
-        return ImageTruncated(f"The {name} ends too early. Copy or download the file again.")
-    return ImageCorrupt(f"The {name} cannot be decoded. The file is damaged; export it again.")
+        return errors.ImageTruncated(f"The {name} ends too early. Copy or download the file again.")
+    return errors.ImageCorrupt(f"The {name} cannot be decoded. The file is damaged; export it again.")
 
 
 def _registered() -> set[str]:
@@ -190,7 +180,7 @@ def _translated(image: Image.Image, kind: SourceFormat, limits: Limits) -> Heade
             with quiet():
                 return tiff.parse(image, limits)
         if getattr(image, "is_animated", False):
-            raise ImageAnimated(f"The {kind.upper()} is animated. Send a still picture.")
+            raise errors.ImageAnimated(f"The {kind.upper()} is animated. Send a still picture.")
         return _plain_header(image, kind, limits)
     except DECODER_ERRORS as error:
         raise damaged(kind, error) from error

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ..problems import ProblemError
+from .. import errors
 from ..settings import Limits
 
 MAX_FILES = 2
@@ -21,7 +21,7 @@ MAX_FIELDS = 8
 async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]:
     """The form's fields; files lie in temporary files that are gone afterwards.
 
-    Raises multipart.malformed, multipart.too_many_files, multipart.too_many_fields, field.too_large.
+    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`.
     """
     _check_charset(request.headers["content-type"])
     parser = _Parser(
@@ -37,7 +37,7 @@ async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]
         raise _form_problem(error.message) from None
     try:
         if not parser.ended:
-            raise ProblemError("multipart.malformed", "The form ends before its closing boundary. Send it again.")
+            raise errors.MultipartMalformed("The form ends before its closing boundary. Send it again.")
         yield form
     finally:
         await form.close()
@@ -56,40 +56,40 @@ def _check_charset(content_type: str) -> None:
     """Forms are UTF-8; decoders such as UTF-7 make text of plain bytes that nothing else expects."""
     charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
     if charset.lower().replace(b"_", b"-") not in (b"utf-8", b"utf8", b"us-ascii"):
-        raise ProblemError("multipart.malformed", "Send the form as UTF-8, without another charset.")
+        raise errors.MultipartMalformed("Send the form as UTF-8, without another charset.")
 
 
-def _form_problem(message: str) -> ProblemError:
+def _form_problem(message: str) -> errors.ApiError:
     """The parser tells its limits apart only by words."""
     if message.startswith("Too many files"):
-        return ProblemError("multipart.too_many_files", f"The form has more than {MAX_FILES} files: image and mask.")
+        return errors.TooManyFiles(f"The form has more than {MAX_FILES} files: image and mask.")
     if message.startswith("Too many fields"):
-        return ProblemError("multipart.too_many_fields", f"The form has more than {MAX_FIELDS} text fields.")
+        return errors.TooManyFields(f"The form has more than {MAX_FIELDS} text fields.")
     if message.startswith("Part exceeded"):
-        return ProblemError("field.too_large", "A text field of the form has more than 64 KiB.")
-    return ProblemError("multipart.malformed", "The form cannot be read. Send multipart/form-data with a boundary.")
+        return errors.FieldTooLarge("A text field of the form has more than 64 KiB.")
+    return errors.MultipartMalformed("The form cannot be read. Send multipart/form-data with a boundary.")
 
 
 def file_field(form: FormData, name: str) -> UploadFile:
-    """The one file under that name. Raises field.missing, field.duplicate, field.not_a_file."""
+    """The one file under that name. Raises `FieldMissing`, `FieldDuplicate`, `FieldNotAFile`."""
     value = _single(form, name)
     if value is None:
-        raise ProblemError("field.missing", f"The form has no file {name!r}.", pointer=f"/{name}")
+        raise errors.FieldMissing(f"The form has no file {name!r}.", pointer=f"/{name}")
     if not isinstance(value, UploadFile):
-        raise ProblemError("field.not_a_file", f"The field {name!r} must be a file.", pointer=f"/{name}")
+        raise errors.FieldNotAFile(f"The field {name!r} must be a file.", pointer=f"/{name}")
     return value
 
 
 def text_field(form: FormData, name: str) -> str | None:
-    """The one text under that name, None when there is none. Raises field.duplicate, param.wrong_type."""
+    """The one text under that name, None when there is none. Raises `FieldDuplicate`, `ParamWrongType`."""
     value = _single(form, name)
     if isinstance(value, UploadFile):
-        raise ProblemError("param.wrong_type", f"The field {name!r} must be text, not a file.", pointer=f"/{name}")
+        raise errors.ParamWrongType(f"The field {name!r} must be text, not a file.", pointer=f"/{name}")
     return value
 
 
 def _single(form: FormData, name: str) -> UploadFile | str | None:
     values = form.getlist(name)
     if len(values) > 1:
-        raise ProblemError("field.duplicate", f"The field {name!r} is there {len(values)} times.", pointer=f"/{name}")
+        raise errors.FieldDuplicate(f"The field {name!r} is there {len(values)} times.", pointer=f"/{name}")
     return values[0] if values else None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..problems import ProblemError
+from .. import errors
 
 Wire = TypeVar("Wire", bound=BaseModel)
 
@@ -18,7 +18,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 def parse(text: bytes | str, *, max_depth: int, where: str = "") -> Any:
-    """The JSON value. Raises params.malformed; `where` is the field that the text came in."""
+    """The JSON value. Raises `ParamsMalformed`; `where` is the field that the text came in."""
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         _check_depth(decoded, max_depth)
@@ -28,17 +28,15 @@ def parse(text: bytes | str, *, max_depth: int, where: str = "") -> Any:
         if _SURROGATE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses those without their other half
     except (ValueError, RecursionError) as error:
-        raise ProblemError(
-            "params.malformed", f"The JSON cannot be read: {_reason(error)}.", pointer=where or "/"
-        ) from None
+        raise errors.ParamsMalformed(f"The JSON cannot be read: {_reason(error)}.", pointer=where or "/") from None
     return value
 
 
 def parse_object(text: bytes | str, *, max_depth: int, where: str = "") -> dict[str, Any]:
-    """The JSON object. Raises params.malformed when it is anything else."""
+    """The JSON object. Raises `ParamsMalformed` when it is anything else."""
     value = parse(text, max_depth=max_depth, where=where)
     if not isinstance(value, dict):
-        raise ProblemError("params.malformed", "The JSON must be an object in braces.", pointer=where or "/")
+        raise errors.ParamsMalformed("The JSON must be an object in braces.", pointer=where or "/")
     return value
 
 
@@ -47,42 +45,37 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise wire_problem(error, where) from None
+        raise wire_error(error, where) from None
 
 
-def wire_problem(error: ValidationError, where: str = "") -> ProblemError:
+def wire_error(error: ValidationError, where: str = "") -> errors.ApiError:
     """What pydantic found, in our codes; never with the values that came in."""
     found = [
-        (where + _pointer(item["loc"]), _code(item["type"]), str(item["msg"]))
+        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"]))
         for item in error.errors(include_input=False, include_context=False, include_url=False)[:20]
     ]
-    pointer, code, message = found[0]
-    return ProblemError(code, f"{pointer}: {message}.", errors=tuple(found), pointer=pointer)
+    first = found[0]
+    return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join("/" + str(part)[:40].replace("~", "~0").replace("/", "~1") for part in location)
-
-
-_CODES = {
-    "missing": "field.missing",
-    "extra_forbidden": "param.unknown",
-    "literal_error": "param.unknown_value",
-    "enum": "param.unknown_value",
-    "union_tag_invalid": "param.unknown_value",
-    "union_tag_not_found": "field.missing",
-    "string_too_long": "param.too_long",
-    "too_long": "param.too_long",
-    "string_pattern_mismatch": "param.invalid",
-    "value_error": "param.invalid",
+_KINDS: dict[str, type[errors.ApiError]] = {
+    "missing": errors.FieldMissing,
+    "extra_forbidden": errors.ParamUnknown,
+    "literal_error": errors.ParamUnknownValue,
+    "enum": errors.ParamUnknownValue,
+    "union_tag_invalid": errors.ParamUnknownValue,
+    "union_tag_not_found": errors.FieldMissing,
+    "string_too_long": errors.ParamTooLong,
+    "too_long": errors.ParamTooLong,
+    "string_pattern_mismatch": errors.ParamInvalid,
+    "value_error": errors.ParamInvalid,
 }
 _RANGE = ("greater_than", "less_than", "too_short", "string_too_short", "finite_number", "multiple_of")
 
 
-def _code(kind: str) -> str:
-    if kind in _CODES:
-        return _CODES[kind]
-    return "param.out_of_range" if kind.startswith(_RANGE) else "param.wrong_type"
+def _kind(name: str) -> type[errors.ApiError]:
+    """The class for what pydantic calls `name`."""
+    return _KINDS.get(name, errors.ParamOutOfRange if name.startswith(_RANGE) else errors.ParamWrongType)
 
 
 _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)

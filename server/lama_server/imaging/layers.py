@@ -28,6 +28,7 @@ class LayeredPixels:
 
     def __init__(self, base: codec.Pixels, layers: Iterable[Layer] = ()) -> None:
         self._base, self._layers = base, tuple(layers)
+        self._boxes = np.array([box for box, _ in self._layers], np.int64).reshape(-1, 4)
         self._patches: dict[int, codec.Pixels] = {}
 
     @property
@@ -49,11 +50,13 @@ class LayeredPixels:
             raise ValueError("Layered pixels are sliced without steps.")
         window = Box(x0, y0, max(x0, x1), max(y0, y1))
         out = np.array(self._base[window.slices])
-        for index, (box, _) in enumerate(self._layers):
+        left, top, right, bottom = self._boxes.T
+        touched = (left < window.x1) & (right > window.x0) & (top < window.y1) & (bottom > window.y0)
+        for index in np.flatnonzero(touched).tolist() if out.size else ():
+            box = self._layers[index][0]
             shared = box.intersection(window)
-            if shared.width > 0 and shared.height > 0:
-                inner = shared.shifted(-box.x0, -box.y0)
-                out[shared.shifted(-window.x0, -window.y0).slices] = self._patch(index)[inner.slices]
+            inner = shared.shifted(-box.x0, -box.y0)
+            out[shared.shifted(-window.x0, -window.y0).slices] = self._patch(index)[inner.slices]
         return cast(codec.Pixels, out)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> codec.Pixels:

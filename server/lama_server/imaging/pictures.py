@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,9 +36,9 @@ class Picture:
     info: codec.ImageInfo
     overlays: tuple[Overlay, ...] = ()
 
-    def with_overlay(self, overlay: Overlay) -> Picture:
-        """The same picture with one more patch on top."""
-        return replace(self, overlays=(*self.overlays, overlay))
+    def with_overlays(self, overlays: Iterable[Overlay]) -> Picture:
+        """The same picture with more patches on top."""
+        return replace(self, overlays=(*self.overlays, *overlays))
 
 
 def open_picture(picture: Picture) -> LayeredPixels:

@@ -6,9 +6,8 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ..errors import ImageNotFound
+from ..errors import ApiError, ImageNotFound, InternalError, api_error_of
 from ..imaging.pictures import Picture
-from ..problems import Problem, problem_of
 from ..settings import Settings
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
@@ -24,7 +23,7 @@ class Saved:
     """What auto-save did: a file name, or why there is none; both None when auto-save is off."""
 
     name: str | None = None
-    problem: Problem | None = None
+    problem: ApiError | None = None
 
 
 class AutoSave:
@@ -45,8 +44,8 @@ class AutoSave:
         try:
             return Saved(name=await self._documents.save(picture, name, self._folder))
         except Exception as error:  # the result is there: the person is told what was not saved
-            problem = problem_of(error)
-            log.warning("auto-save failed: %s", error, exc_info=error if problem.code == "server.internal" else None)
+            problem = api_error_of(error)
+            log.warning("auto-save failed: %s", error, exc_info=error if isinstance(problem, InternalError) else None)
             return Saved(problem=problem)
 
     def begin(self, image: StoredImage, picture: Picture) -> asyncio.Task[Saved]:
@@ -66,7 +65,7 @@ class AutoSave:
             with self._documents.hold(image):
                 return await self.save(picture, image.name)
         except ImageNotFound as error:
-            return Saved(problem=problem_of(error))
+            return Saved(problem=api_error_of(error))
 
     async def finish(self, timeout_s: float) -> None:
         """Waits for the saves that have begun, for a server that stops."""

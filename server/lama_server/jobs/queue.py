@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..problems import ProblemError
+from ..errors import ApiError, Limit, QueueFull, QueueTimeout, ShuttingDown
 
 
 class Ticket:
@@ -29,7 +29,7 @@ class Ticket:
         """The place in line, each time it changes; ends after 0, when it is this ticket's turn.
 
         A ticket lines up with its first call: one whose request is still being uploaded holds nobody up.
-        Raises job.queue_timeout, and server.shutting_down when the server stops before the turn comes.
+        Raises `QueueTimeout`, and `ShuttingDown` when the server stops before the turn comes.
         """
         deadline = time.monotonic() + self._queue.wait_s
         self._queue.line_up(self)
@@ -46,8 +46,7 @@ class Ticket:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
-                raise ProblemError(
-                    "job.queue_timeout",
+                raise QueueTimeout(
                     f"The job waited {self._queue.wait_s:.0f} seconds and did not get its turn.",
                     retry_after=self._queue.retry_after(),
                 ) from None
@@ -86,14 +85,13 @@ class JobQueue:
         self._seconds = 1.0
 
     def reserve(self) -> Ticket:
-        """A place. Raises queue.full, server.shutting_down."""
+        """A place. Raises `QueueFull`, `ShuttingDown`."""
         if self.closing:
             raise shutting_down()
         if self.is_full:
-            raise ProblemError(
-                "queue.full",
+            raise QueueFull(
                 f"{self.waiting} jobs are waiting already. Try again in a moment.",
-                limit={"name": "queue", "value": self.waiting, "actual": len(self._tickets), "flag": None},
+                limit=Limit("queue", self.waiting, len(self._tickets)),
                 retry_after=self.retry_after(),
             )
         ticket = Ticket(self)
@@ -130,11 +128,11 @@ class JobQueue:
         return len(self._tickets) > self.waiting
 
     def close(self) -> None:
-        """No new jobs; those that wait end with server.shutting_down, the running one goes on."""
+        """No new jobs; those that wait end with `ShuttingDown`, the running one goes on."""
         self.closing = True
         for ticket in self._line:
             ticket.notify()
 
 
-def shutting_down() -> ProblemError:
-    return ProblemError("server.shutting_down", "The server is stopping. Try again when it is back.", retry_after=5)
+def shutting_down() -> ApiError:
+    return ShuttingDown("The server is stopping. Try again when it is back.", retry_after=5)

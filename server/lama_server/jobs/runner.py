@@ -10,25 +10,19 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..imaging.pictures import Overlay, Picture
-from ..model_manager.manager import WEIGHTS_PROBLEMS, ModelManager, problem_reply
-from ..problems import Problem, ProblemError, problem_of
-from ..schemas.wire import (
-    SEED_LIMIT,
-    EditRequest,
-    ErrorEvent,
-    OneShotParams,
-    PatchReply,
-    PreviewEvent,
-    ProgressEvent,
-    QueuedEvent,
-    ResultEvent,
-    SavedEvent,
-    SavedReply,
-    wire_box,
-)
+from inpaint_models.errors import InvalidParameter
+from inpaint_models.options import SEED_LIMIT, FillOptions
+from inpaint_models.types import ParamValue
+
+from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..imaging.masks import check_bounds
+from ..imaging.pictures import Picture
+from ..model_manager.manager import ModelManager
+from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
+from ..schemas.problems import ProblemReply
+from ..schemas.replies import PatchReply, SavedReply, wire_box
+from ..schemas.requests import EditRequest, OneShotParams
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
@@ -45,13 +39,19 @@ from ..workers.supervisor import Listener, Supervisor
 from .autosave import AutoSave, Saved
 from .queue import JobQueue, Ticket, shutting_down
 
-Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent
-
-Events = asyncio.Queue[Event | None]
+Events = asyncio.Queue[EditEvent | None]
 
 PREVIEWS_KEPT = 32
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One fill, checked: nothing in it is refused later."""
+
+    choice: EngineChoice
+    options: FillOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Plan:
     request: EditRequest
     image: StoredImage
     picture: Picture
-    choices: tuple[EngineChoice, ...]
+    runs: tuple[PlannedRun, ...]
     request_id: str
 
 
@@ -99,15 +99,22 @@ class JobRunner:
     # edits
 
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
-        """Everything that can be refused before the first line is sent. Raises `ProblemError` and store errors."""
+        """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
+        shapes, info = request.mask.shapes, image.info
+        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
-        choices = tuple(self._manager.choice(run.model) for run in request.runs)
-        for choice, run in zip(choices, request.runs, strict=True):
-            choice.entry.check_params(run.params)
-        return Plan(request, image, picture, choices, request_id)
+        runs = tuple(self._planned_run(request, index) for index in range(len(request.runs)))
+        return Plan(request, image, picture, runs, request_id)
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[Event]:
+    def _planned_run(self, request: EditRequest, index: int) -> PlannedRun:
+        run, mask = request.runs[index], request.mask
+        choice = self._checked_choice(run.model, run.params, f"/runs/{index}")
+        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
+        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
+        return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
+
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[EditEvent]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -117,7 +124,7 @@ class JobRunner:
             while (event := await events.get()) is not None:
                 yield event
             if job.cancelled():
-                yield _error(ticket, None, Problem("job.cancelled", "The job was cancelled."), plan.request_id)
+                yield _error(ticket, None, JobCancelled("The job was cancelled."), plan.request_id)
         finally:
             job.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -130,7 +137,7 @@ class JobRunner:
             async for position in ticket.positions():
                 events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
             with self._documents.hold(plan.image):
-                for index in range(len(plan.choices)):
+                for index in range(len(plan.runs)):
                     await self._run_told(ticket, plan, index, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
@@ -167,11 +174,8 @@ class JobRunner:
 
     async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """(what to tell, the photo with the edit over it)."""
-        run, choice, mask = plan.request.runs[index], plan.choices[index], plan.request.mask
-        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
-        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
-        options = _options(plan.request, seed, grow_px, mask.feather_px, run.params)
-        hole = FillHole(choice, plan.picture, tuple(mask.shapes), None, options, preview=True)
+        run = plan.runs[index]
+        hole = FillHole(run.choice, plan.picture, tuple(plan.request.mask.shapes), None, run.options, preview=True)
 
         def listen(event: JobEvent) -> None:
             if isinstance(event, LoadedModelsReport):
@@ -184,42 +188,55 @@ class JobRunner:
         began = time.monotonic()
         filled = await self._filled(hole, listen)
         ms = round(1000 * (time.monotonic() - began))
-        made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
-        edit = await self._documents.add_edit(plan.image, plan.request, run, filled, made)
-        shown = plan.picture.with_overlay(Overlay(self._documents.patch_path(edit.id), edit.record.box))
+        made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
+        edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
+        shown = plan.picture.with_overlays(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
             run=index,
             edit=edit.id,
             model=made.model,
-            seed=seed,
+            seed=run.options.seed,
             ms=ms,
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
-            patch=patch_reply(edit),
+            patches=patch_replies(edit),
         )
         return result, shown
 
     # one shot
 
-    async def one_shot(self, ticket: Ticket, work: Workspace, params: OneShotParams) -> OneShot:
+    def plan_one_shot(self, params: OneShotParams, where: str = "") -> PlannedRun:
+        """Everything that can be refused before the pictures are looked at; `where` is the field of the parameters."""
+        choice = self._checked_choice(params.model, params.params, where)
+        return PlannedRun(choice, _options(params, params.seed, params.grow_px, params.feather_px, params.params))
+
+    async def one_shot(self, ticket: Ticket, work: Workspace, run: PlannedRun) -> OneShot:
         """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
         arrived = time.monotonic()
-        choice = self._manager.choice(params.model)
         await ticket.wait()
         began = time.monotonic()
-        options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
-        filled = await self._filled(FillHole(choice, work.picture, (), work.mask, options), self.note)
+        filled = await self._filled(FillHole(run.choice, work.picture, (), work.mask, run.options), self.note)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(choice.entry.name, params.seed, timing)
+        return OneShot(run.choice.entry.name, run.options.seed, timing)
 
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
         return await self._saves.save(work.picture, name)
 
     # common
+
+    def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> EngineChoice:
+        """The model, when it is ready and takes these parameters, which came in the field `where`."""
+        choice = self._manager.choice(model)
+        try:
+            choice.entry.check_params(params)
+        except InvalidParameter as error:
+            refused = api_error_of(error)
+            raise refused.fresh(pointer=f"{where}{refused.pointer}") from None
+        return choice
 
     def preview(self, name: str) -> Preview | None:
         return self._previews.get(name)
@@ -241,9 +258,8 @@ class JobRunner:
         """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
         try:
             filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
-        except ProblemError as error:
-            if error.problem.code in WEIGHTS_PROBLEMS:
-                self._manager.reject(hole.choice.entry, error.problem)
+        except ModelFilesError as error:
+            self._manager.reject(hole.choice.entry, error)
             raise
         return filled
 
@@ -256,24 +272,26 @@ class JobRunner:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
-def patch_reply(edit: StoredEdit) -> PatchReply:
-    return PatchReply(url=f"/api/v1/edits/{edit.id}/patch.png", **wire_box(edit.record.box))
+def patch_replies(edit: StoredEdit) -> list[PatchReply]:
+    return [
+        PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
+        for index, box in enumerate(edit.record.boxes)
+    ]
 
 
 def _options(
-    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Keyword arguments of `FillOptions`."""
-    return {
-        "seed": seed,
-        "strategy": request.strategy,
-        "grow_px": grow_px,
-        "feather_px": feather_px,
-        "margin_px": request.margin_px,
-        "max_side": request.max_side,
-        "crop_above": request.crop_above,
-        "params": dict(params),
-    }
+    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, ParamValue]
+) -> FillOptions:
+    return FillOptions(
+        seed=seed,
+        strategy=request.strategy,
+        grow_px=grow_px,
+        feather_px=feather_px,
+        margin_px=request.margin_px,
+        max_side=request.max_side,
+        crop_above=request.crop_above,
+        params=dict(params),
+    )
 
 
 def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
@@ -289,18 +307,16 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
         run=result.run,
         edit=result.edit,
         saved=SavedReply(name=saved.name) if saved.name else None,
-        save_error=problem_reply(saved.problem, request_id),
+        save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 
 
-def _told(error: Exception, request_id: str) -> Problem:
-    problem = problem_of(error)
-    if problem.code == "server.internal":
+def _told(error: Exception, request_id: str) -> ApiError:
+    problem = api_error_of(error)
+    if isinstance(problem, InternalError):
         log.error("request %s failed", request_id, exc_info=error)
     return problem
 
 
-def _error(ticket: Ticket, run: int | None, problem: Problem, request_id: str) -> ErrorEvent:
-    reply = problem_reply(problem, request_id)
-    assert reply is not None
-    return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)
+def _error(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
+    return ErrorEvent(type="error", job=ticket.id, run=run, problem=ProblemReply.of(problem, request_id))

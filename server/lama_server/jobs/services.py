@@ -14,10 +14,10 @@ from inpaint_models.catalog import list_models
 from inpaint_models.registry import ModelEntry
 
 from .. import __version__
-from ..model_manager.manager import LOAD_PROBLEMS, ModelManager, WeightsSource
+from ..errors import ApiError
+from ..model_manager.manager import LOAD_ERRORS, ModelManager, WeightsSource
 from ..model_manager.weights_source import LibraryWeights
-from ..problems import Problem, ProblemError
-from ..schemas.wire import CheckReply, ConfigReply, LimitsReply, ReadyReply
+from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
 from ..workers.messages import LoadEngine
@@ -58,7 +58,7 @@ class Services:
         self.engine = Supervisor(
             "engine",
             ENGINE_HANDLER,
-            (settings.memory_budget * 2**20, settings.device),
+            (settings.memory_budget * 2**20, settings.device, settings.max_megapixels),
             cancel_grace_s=grace,
             backoff_s=self.limits.backoff_s,
         )
@@ -68,7 +68,7 @@ class Services:
         self.runner = JobRunner(self.limits, self.documents, self.saves, self.engine, self.manager, self.queue)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._load_problem: Problem | None = None
+        self._load_problem: ApiError | None = None
         self._opening: asyncio.Task[None] | None = None
 
     # life
@@ -134,10 +134,10 @@ class Services:
                 LoadEngine(choice), deadline_s=self.limits.network_deadline_s, listener=self.runner.note
             )
             self.manager.loaded = frozenset(held.loaded)
-        except ProblemError as error:
+        except ApiError as error:
             log.warning("%s was not loaded ahead: %s", entry.name, error)
-            self._load_problem = error.problem
-            if error.problem.code in LOAD_PROBLEMS and self.manager.reject(entry, error.problem):
+            self._load_problem = error.fresh()
+            if isinstance(error, LOAD_ERRORS) and self.manager.reject(entry, error):
                 await self._load_quietly(self.manager.current)
 
     async def _open(self, path: Path) -> None:

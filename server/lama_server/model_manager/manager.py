@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 from inpaint_models.weights import default_model_dir
 
-from ..problems import Problem, ProblemError, problem_of
-from ..schemas.wire import (
+from .. import errors
+from ..schemas.base import WireValue
+from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
     LicenceReply,
@@ -21,8 +22,8 @@ from ..schemas.wire import (
     ModelsReply,
     ModelState,
     ParameterReply,
-    ProblemReply,
 )
+from ..schemas.problems import ProblemReply
 from ..settings import Settings
 from ..workers.messages import EngineChoice
 from .download_log import DownloadLog
@@ -33,10 +34,7 @@ AUTO_ORDER = ("lama", "patchmatch", "opencv")
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
 
-WEIGHTS_PROBLEMS = frozenset({"model.weights_corrupted", "model.unsafe_format", "model.not_downloaded"})
-"""Answers of an engine that could not read its files."""
-
-LOAD_PROBLEMS = WEIGHTS_PROBLEMS | {"model.unavailable", "engine.failed", "server.internal"}
+LOAD_ERRORS = (errors.ModelFilesError, errors.ModelUnavailable, errors.EngineOutputInvalid, errors.InternalError)
 """Answers to a load that the next try would get as well. Memory may be there next time, a crashed worker is."""
 
 DownloadReport = Callable[[int, int | None], None]
@@ -61,7 +59,7 @@ class Download:
     done_bytes: int = 0
     total_bytes: int | None = None
     finished: bool = False
-    problem: Problem | None = None
+    problem: errors.ApiError | None = None
     task: asyncio.Task[None] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,7 +83,7 @@ class Download:
         return DownloadEvent(
             state=state,
             progress=DownloadProgress(done_bytes=self.done_bytes, total_bytes=self.total_bytes),
-            problem=problem_reply(self.problem),
+            problem=ProblemReply.of(self.problem) if self.problem else None,
         )
 
 
@@ -109,8 +107,8 @@ class ModelManager:
         self._names = {name: entry for entry in entries for name in (entry.name, *entry.aliases)}
         self._source, self._settings = source, settings
         self._weights: dict[str, Mapping[str, Path]] = {}
-        self._unavailable: dict[str, Problem] = {}
-        self._failed: dict[str, Problem] = {}
+        self._unavailable: dict[str, errors.ApiError] = {}
+        self._failed: dict[str, errors.ApiError] = {}
         self._rejected: dict[str, Rejected] = {}
         self._downloads: dict[str, Download] = {}
         self._preferred: ModelEntry | None = None
@@ -121,11 +119,9 @@ class ModelManager:
     # looking
 
     def entry(self, name: str) -> ModelEntry:
-        """The entry of that name or alias. Raises model.unknown."""
+        """The entry of that name or alias. Raises `ModelUnknown`."""
         if name not in self._names:
-            raise ProblemError(
-                "model.unknown", f"There is no model {name[:60]!r}. There are: {', '.join(self._entries)}."
-            )
+            raise errors.ModelUnknown(f"There is no model {name[:60]!r}. There are: {', '.join(self._entries)}.")
         return self._names[name]
 
     @property
@@ -158,22 +154,22 @@ class ModelManager:
     def choice(self, name: str | None) -> EngineChoice:
         """How to run the named model, or the current one. Never another than the one that was named.
 
-        Raises model.unknown, model.unavailable, model.loading, model.not_downloaded, or why its weights do not load.
+        Raises `ModelUnknown`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its weights do not load.
         """
         entry = self.current if name is None else self.entry(name)
         if entry.name in self._unavailable:
-            raise ProblemError.of(self._unavailable[entry.name])
+            raise self._unavailable[entry.name].fresh()
         if entry.name in self._weights:
             settings = self._settings
             home = settings.model_dir or default_model_dir()
             return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name], home)
         if entry.name in self._downloads:
-            raise ProblemError(
-                "model.loading", f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
+            raise errors.ModelLoading(
+                f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
             )
         if entry.name in self._rejected:
-            raise ProblemError.of(self._failed[entry.name])
-        raise ProblemError("model.not_downloaded", self._how_to_get(entry))
+            raise self._failed[entry.name].fresh()
+        raise errors.ModelNotDownloaded(self._how_to_get(entry))
 
     def state(self, entry: ModelEntry) -> ModelState:
         if entry.name in self._unavailable:
@@ -184,7 +180,7 @@ class ModelManager:
             return "downloading"
         return "failed" if entry.name in self._failed else "missing"
 
-    def problem(self, entry: ModelEntry) -> Problem | None:
+    def problem(self, entry: ModelEntry) -> errors.ApiError | None:
         """Why the model cannot be used, where it is more than not being downloaded yet."""
         return self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
 
@@ -196,7 +192,7 @@ class ModelManager:
         )
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
-        download = self._downloads.get(entry.name)
+        download, problem = self._downloads.get(entry.name), self.problem(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -214,10 +210,12 @@ class ModelManager:
                 ParameterReply(
                     name=parameter.name,
                     kind=parameter.kind,
-                    default=parameter.default,
+                    default=None if parameter.kind == "picture" else cast(WireValue, parameter.default),
                     minimum=parameter.minimum,
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
+                    max_length=parameter.max_length,
+                    placeholder=parameter.placeholder,
                     help=parameter.help,
                 )
                 for parameter in entry.parameters
@@ -227,7 +225,7 @@ class ModelManager:
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
-            problem=problem_reply(self.problem(entry)),
+            problem=ProblemReply.of(problem) if problem else None,
         )
 
     def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
@@ -250,10 +248,10 @@ class ModelManager:
             f"lama-server download {entry.name}, or with POST /api/v1/models/{entry.name}/download."
         )
 
-    def _out_of_reach(self, entry: ModelEntry) -> Problem | None:
+    def _out_of_reach(self, entry: ModelEntry) -> errors.ApiError | None:
         """Why a missing model cannot be downloaded; None where it can."""
         if self._settings.local_files_only and self.state(entry) == "missing":
-            return Problem("model.not_downloaded", self._how_to_get(entry))
+            return errors.ModelNotDownloaded(self._how_to_get(entry))
         return None
 
     # changing
@@ -262,14 +260,14 @@ class ModelManager:
         """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
         waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
         for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
-            if isinstance(found, Problem):
+            if isinstance(found, errors.ApiError):
                 self._unavailable[entry.name] = found
             elif isinstance(found, Mapping):
                 self._admit(entry, found)
             elif found is None and entry.name in self._rejected:
                 del self._rejected[entry.name], self._failed[entry.name]
 
-    def reject(self, entry: ModelEntry, problem: Problem) -> bool:
+    def reject(self, entry: ModelEntry, problem: errors.ApiError) -> bool:
         """Notes that a model's weights do not load; whether that is news.
 
         They no longer count as found until one of the files is another, or a download is asked for. Files that are
@@ -284,7 +282,7 @@ class ModelManager:
             return True
         if entry.weights:
             advice = "It is tried again once the file is replaced or taken away."
-            problem = replace(problem, detail=f"{problem.detail} {advice}")
+            problem = problem.fresh(f"{problem.detail} {advice}")
         self._rejected[entry.name], self._failed[entry.name] = Rejected(weights, stamp), problem
         return True
 
@@ -295,20 +293,18 @@ class ModelManager:
         self._rejected.pop(entry.name, None)
         self.on_ready(entry)
 
-    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | Problem | Rejected | None]:
+    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | errors.ApiError | Rejected | None]:
         return [self._look_for(entry) for entry in entries]
 
-    def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | Problem | Rejected | None:
+    def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
         if missing := entry.missing_packages():
-            return Problem(
-                "model.unavailable", f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}"
-            )
+            return errors.ModelUnavailable(f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}")
         found = self._source.find(entry) if entry.weights else {}
         rejected = self._rejected.get(entry.name)
         return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found
 
     def download(self, name: str) -> Download:
-        """The running download of a model, started when there is none. Raises model.unknown, model.not_downloaded.
+        """The running download of a model, started when there is none. Raises `ModelUnknown`, `ModelNotDownloaded`.
 
         Weights that did not load are tried once more.
         """
@@ -320,7 +316,7 @@ class ModelManager:
         if entry.name in self._downloads:
             return self._downloads[entry.name]
         if self._settings.local_files_only:
-            raise ProblemError("model.not_downloaded", self._how_to_get(entry))
+            raise errors.ModelNotDownloaded(self._how_to_get(entry))
         download = self._downloads[entry.name] = Download(
             entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
         )
@@ -348,7 +344,7 @@ class ModelManager:
             log.ended(None)
         except Exception as error:  # noqa: BLE001  whatever ended the download is shown where the model is listed
             log.ended(error)
-            self._failed[entry.name] = download.problem = problem_of(error)
+            self._failed[entry.name] = download.problem = errors.api_error_of(error).fresh()
         download.finished = True
         del self._downloads[entry.name]
         download.tell()
@@ -371,8 +367,3 @@ def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     return str(path), found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def problem_reply(problem: Problem | None, request_id: str = "") -> ProblemReply | None:
-    """A problem as a part of another answer."""
-    return None if problem is None else ProblemReply.model_validate(problem.body(request_id))

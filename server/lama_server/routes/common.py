@@ -7,84 +7,74 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
+from .. import errors
 from ..http.strict_json import parse_object, validated
 from ..jobs.services import Services
-from ..problems import REGISTRY, ProblemError
-from ..schemas.wire import RENDER_FORMATS, RenderFormat
+from ..schemas.base import RENDER_FORMATS, RenderFormat
 
 Wire = TypeVar("Wire", bound=BaseModel)
+Kinds = tuple[type[errors.ApiError], ...]
 
-EVERYWHERE = (
-    "request.bad_target",
-    "request.malformed",
-    "request.headers_too_large",
-    "request.uri_too_long",
-    "host.invalid",
-    "host.not_allowed",
-    "origin.forbidden",
-    "auth.required",
-    "auth.invalid",
-    "auth.rate_limited",
-    "body.too_large",
-    "body.unsupported_encoding",
-    "server.internal",
+EVERYWHERE: Kinds = (
+    errors.BadTarget,
+    errors.RequestMalformed,
+    errors.HeadersTooLarge,
+    errors.UriTooLong,
+    errors.HostInvalid,
+    errors.HostNotAllowed,
+    errors.OriginForbidden,
+    errors.AuthRequired,
+    errors.AuthInvalid,
+    errors.AuthRateLimited,
+    errors.BodyTooLarge,
+    errors.BodyUnsupportedEncoding,
+    errors.InternalError,
 )
-"""What may be answered at any address, mostly by the gate."""
+"""What may be answered at any endpoint, mostly by the middleware."""
 
-BODY = ("upload.timeout", "body.unsupported_type", "params.malformed")
+BODY: Kinds = (errors.UploadTimeout, errors.BodyUnsupportedType, errors.ParamsMalformed)
 """What reading a JSON body may end in."""
 
-FIELDS = (
-    "field.missing",
-    "param.unknown",
-    "param.wrong_type",
-    "param.out_of_range",
-    "param.unknown_value",
-    "param.too_long",
-    "param.invalid",
+FIELDS: Kinds = (
+    errors.FieldMissing,
+    errors.ParamUnknown,
+    errors.ParamWrongType,
+    errors.ParamOutOfRange,
+    errors.ParamUnknownValue,
+    errors.ParamTooLong,
+    errors.ParamInvalid,
 )
 """What checking a JSON body may end in."""
 
-JOB = (
-    "queue.full",
-    "job.queue_timeout",
-    "job.deadline_exceeded",
-    "job.cancelled",
-    "worker.crashed",
-    "worker.unavailable",
-    "server.shutting_down",
-    "server.temp_full",
-    "engine.out_of_memory",
+JOB: Kinds = (
+    errors.QueueFull,
+    errors.QueueTimeout,
+    errors.JobDeadlineExceeded,
+    errors.JobCancelled,
+    errors.WorkerCrashed,
+    errors.WorkerUnavailable,
+    errors.ShuttingDown,
+    errors.StoreFull,
+    errors.EngineOutOfMemory,
 )
 """What any work in a worker may end in."""
 
-IMAGE = (
-    "image.empty",
-    "image.unsupported_format",
-    "image.corrupt",
-    "image.truncated",
-    "image.too_many_pixels",
-    "image.side_too_long",
-    "image.too_small",
-    "image.animated",
-    "image.metadata_too_large",
-    "image.too_complex",
-)
+IMAGE: Kinds = tuple(errors.ImageError.__subclasses__())
 """What decoding an image may end in."""
 
-MODEL = (
-    "model.unknown",
-    "model.not_downloaded",
-    "model.loading",
-    "model.unavailable",
-    "model.download_failed",
-    "model.weights_corrupted",
-    "model.unsafe_format",
-    "engine.failed",
-    "mask.empty",
-    "mask.covers_image",
-    "mask.size_mismatch",
-    "mask.invalid",
+MODEL: Kinds = (
+    errors.ModelUnknown,
+    errors.ModelNotDownloaded,
+    errors.ModelLoading,
+    errors.ModelUnavailable,
+    errors.ModelDownloadFailed,
+    errors.ModelWeightsCorrupted,
+    errors.ModelFormatUnsafe,
+    errors.EngineOutputInvalid,
+    errors.MaskEmpty,
+    errors.MaskCoversAll,
+    errors.MaskSizeWrong,
+    errors.MaskInvalid,
 )
 """What a fill may end in."""
 
@@ -108,8 +98,7 @@ async def json_body(request: Request, model: type[Wire]) -> Wire:
 def check_json(request: Request) -> None:
     """Raises body.unsupported_type unless the body is said to be JSON, which no form of another site's page can say."""
     if content_type(request) != "application/json":
-        raise ProblemError(
-            "body.unsupported_type",
+        raise errors.BodyUnsupportedType(
             "The body must be JSON, sent with Content-Type: application/json.",
             headers=(("accept", "application/json"),),
         )
@@ -129,17 +118,17 @@ def schema(model: type[BaseModel] | str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model if isinstance(model, str) else model.__name__}"}
 
 
-def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI of the problems that an address answers with, the gate's included."""
-    by_status: dict[int, set[str]] = {}
-    for code in (*codes, *EVERYWHERE):
-        by_status.setdefault(REGISTRY[code].status, set()).add(code)
+def problems(*kinds: type[errors.ApiError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI of the errors that an endpoint answers with, those of the middleware included."""
+    by_status: dict[int, dict[str, str]] = {}
+    for kind in (*kinds, *EVERYWHERE):
+        by_status.setdefault(kind.status, {})[kind.code] = kind.title
     return {
         status: {
-            "description": "; ".join(f"`{code}`: {REGISTRY[code].title}" for code in sorted(listed)),
+            "description": "; ".join(f"`{code}`: {title}" for code, title in sorted(titles.items())),
             "content": {"application/problem+json": {"schema": schema("ProblemReply")}},
         }
-        for status, listed in sorted(by_status.items())
+        for status, titles in sorted(by_status.items())
     }
 
 
@@ -153,12 +142,10 @@ def integer(text: str | None, name: str, low: int, high: int) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.lstrip("-").isdigit() and len(text) <= 12):
-        raise ProblemError("param.wrong_type", f"{name} must be a whole number.", pointer=f"/{name}")
+        raise errors.ParamWrongType(f"{name} must be a whole number.", pointer=f"/{name}")
     value = int(text)
     if not low <= value <= high:
-        raise ProblemError(
-            "param.out_of_range", f"{name} is {value}; it must be from {low} to {high}.", pointer=f"/{name}"
-        )
+        raise errors.ParamOutOfRange(f"{name} is {value}; it must be from {low} to {high}.", pointer=f"/{name}")
     return value
 
 
@@ -169,4 +156,4 @@ def render_format(text: str | None, default: RenderFormat) -> RenderFormat:
     for known in RENDER_FORMATS:
         if text == known:
             return known
-    raise ProblemError("param.unknown_value", f"format must be one of {', '.join(RENDER_FORMATS)}.", pointer="/format")
+    raise errors.ParamUnknownValue(f"format must be one of {', '.join(RENDER_FORMATS)}.", pointer="/format")

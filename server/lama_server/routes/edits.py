@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from ..errors import EditNotFound, ImageNotFound, JobNotFound, RouteNotFound
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
-from ..jobs.runner import patch_reply
-from ..problems import ProblemError
-from ..schemas.wire import EditReply, EditRequest
+from ..jobs.runner import patch_replies
+from ..schemas.replies import EditReply
+from ..schemas.requests import EditRequest
 from .common import BODY, FIELDS, JOB, MODEL, json_body, json_request, problems, request_id, schema, services
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
@@ -24,7 +25,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
             "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
             "content": {NDJSON: {"schema": schema("EditEvent")}},
         },
-        **problems("image.not_found", "edit.not_found", *MODEL, *JOB, *BODY, *FIELDS),
+        **problems(ImageNotFound, EditNotFound, *MODEL, *JOB, *BODY, *FIELDS),
     },
 )
 async def create_edit(request: Request) -> NdjsonResponse:
@@ -40,7 +41,7 @@ async def create_edit(request: Request) -> NdjsonResponse:
     return NdjsonResponse(runner.edit(ticket, plan), ticket.release)
 
 
-@router.get("/edits/{edit}", responses=problems("edit.not_found"))
+@router.get("/edits/{edit}", responses=problems(EditNotFound))
 async def describe(request: Request, edit: str) -> EditReply:
     """A finished edit."""
     stored = services(request).documents.edit(edit)
@@ -55,32 +56,56 @@ async def describe(request: Request, edit: str) -> EditReply:
         seed=run["seed"],
         strategy=made["strategy"],
         ms=made["ms"],
-        patch=patch_reply(stored),
+        patches=patch_replies(stored),
     )
 
 
-@router.delete("/edits/{job}", status_code=204, responses=problems("job.not_found"))
+@router.delete("/edits/{job}", status_code=204, responses=problems(JobNotFound))
 async def cancel(request: Request, job: str) -> Response:
     """Cancel a job that waits or runs; its stream ends with job.cancelled."""
     ticket = services(request).queue.find(job)
     if ticket is None:
-        raise ProblemError("job.not_found", "No job of that id waits or runs.")
+        raise JobNotFound("No job of that id waits or runs.")
     ticket.cancel()
     return Response(status_code=204)
 
 
 @router.get(
-    "/edits/{edit}/patch.png",
+    "/edits/{edit}/patches/{index}.png",
     response_class=Response,
     responses={
         200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems("edit.not_found"),
+        **problems(EditNotFound),
     },
 )
-async def patch(request: Request, edit: str) -> Response:
-    """The pixels that an edit changed. Never changes."""
-    path = services(request).documents.patch_path(edit)
-    return WholeFile(path, "image/png", {"cache-control": FOR_EVER})
+async def patch(request: Request, edit: str, index: str) -> Response:
+    """Pixels that an edit changed: one of its patches, counted from 0. Never changes."""
+    documents = services(request).documents
+    found = dict(enumerate(documents.patches(documents.edit(edit))))
+    at = int(index) if index.isascii() and index.isdigit() and len(index) < 9 else -1
+    if at not in found:
+        raise EditNotFound(f"The edit has {len(found)} patches, counted from 0.")
+    return WholeFile(found[at].png, "image/png", {"cache-control": FOR_EVER})
+
+
+@router.get(
+    "/edits/{edit}/patch.png",
+    response_class=Response,
+    deprecated=True,
+    responses={
+        200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
+        **problems(ImageNotFound, EditNotFound, *JOB),
+    },
+)
+async def joined_patch(request: Request, edit: str) -> Response:
+    """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
+    documents = services(request).documents
+    stored = documents.edit(edit)
+    patches = documents.patches(stored)
+    if len(patches) == 1:
+        return WholeFile(patches[0].png, "image/png", {"cache-control": FOR_EVER})
+    file = await documents.joined_patch(stored)
+    return WholeFile(file, "image/png", {"cache-control": FOR_EVER}, lambda: file.unlink(missing_ok=True))
 
 
 @router.get(
@@ -88,12 +113,12 @@ async def patch(request: Request, edit: str) -> Response:
     response_class=Response,
     responses={
         200: {"description": "An estimate.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems("route.not_found"),
+        **problems(RouteNotFound),
     },
 )
 async def preview(request: Request, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""
     found = services(request).runner.preview(name)
     if found is None:
-        raise ProblemError("route.not_found", "This preview is gone.")
+        raise RouteNotFound("This preview is gone.")
     return Response(found.image, media_type=found.media_type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from .. import __version__
-from ..schemas.wire import ConfigReply, HealthReply, ReadyReply
+from ..schemas.replies import ConfigReply, HealthReply, ReadyReply
 from .common import problems, services
 
 router = APIRouter(tags=["server"])

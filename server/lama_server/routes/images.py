@@ -8,10 +8,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from .. import errors
 from ..http.streams import WholeFile
 from ..jobs.services import Services
-from ..problems import ProblemError
-from ..schemas.wire import RENDER_FORMATS, ImageReply
+from ..schemas.base import RENDER_FORMATS
+from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
 from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services
@@ -24,7 +25,7 @@ MAX_EDITS = Limits().parents
 
 @router.post(
     "",
-    responses=problems(*IMAGE, *JOB, "upload.timeout"),
+    responses=problems(*IMAGE, *JOB, errors.UploadTimeout),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -41,7 +42,7 @@ async def upload(request: Request) -> ImageReply:
 
 
 @router.head("/{image}", include_in_schema=False)
-@router.get("/{image}", responses=problems("image.not_found"))
+@router.get("/{image}", responses=problems(errors.ImageNotFound))
 async def describe(request: Request, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
     found = services(request)
@@ -53,7 +54,7 @@ async def describe(request: Request, image: str) -> ImageReply:
     response_class=Response,
     responses={
         200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems("image.not_found", "param.unknown_value", "param.wrong_type", *JOB),
+        **problems(errors.ImageNotFound, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
     },
     openapi_extra={
         "parameters": [
@@ -68,7 +69,7 @@ async def preview(request: Request, image: str) -> Response:
     side = integer(text, "max", 1, PREVIEW_SIDES[-1]) if text is not None else 2048
     if side not in PREVIEW_SIDES:
         sides = ", ".join(str(option) for option in PREVIEW_SIDES)
-        raise ProblemError("param.unknown_value", f"max must be one of {sides}.", pointer="/max")
+        raise errors.ParamUnknownValue(f"max must be one of {sides}.", pointer="/max")
     file, rendered = await documents.preview(documents.image(image), side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
@@ -82,13 +83,13 @@ async def preview(request: Request, image: str) -> Response:
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
-            "image.not_found",
-            "edit.not_found",
-            "param.unknown_value",
-            "param.out_of_range",
-            "param.wrong_type",
-            "param.invalid",
-            "param.too_long",
+            errors.ImageNotFound,
+            errors.EditNotFound,
+            errors.ParamUnknownValue,
+            errors.ParamOutOfRange,
+            errors.ParamWrongType,
+            errors.ParamInvalid,
+            errors.ParamTooLong,
             *JOB,
         ),
     },
@@ -132,7 +133,7 @@ def edit_ids(text: str) -> list[str]:
     """The ids of a comma-separated list. Raises param.too_long."""
     ids = [part for part in text.split(",") if part]
     if len(ids) > MAX_EDITS:
-        raise ProblemError("param.too_long", f"There are {len(ids)} edits; the limit is {MAX_EDITS}.", pointer="/edits")
+        raise errors.ParamTooLong(f"There are {len(ids)} edits; the limit is {MAX_EDITS}.", pointer="/edits")
     return ids
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from ..errors import ModelNotDownloaded, ModelUnknown
 from ..http.streams import NDJSON, NdjsonResponse
-from ..schemas.wire import DownloadEvent, ModelsReply
+from ..schemas.models import DownloadEvent, ModelsReply
 from .common import problems, schema, services
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -27,7 +28,7 @@ async def list_models(request: Request) -> ModelsReply:
             "description": "A `DownloadEvent` per line; the last one is ready or failed. Joins a running download.",
             "content": {NDJSON: {"schema": schema(DownloadEvent)}},
         },
-        **problems("model.unknown", "model.not_downloaded"),
+        **problems(ModelUnknown, ModelNotDownloaded),
     },
 )
 async def download_model(request: Request, name: str) -> NdjsonResponse:

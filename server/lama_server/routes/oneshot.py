@@ -7,13 +7,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from .. import errors
 from ..http.forms import file_field, multipart, text_field
 from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
-from ..problems import ProblemError
-from ..schemas.wire import RENDER_FORMATS, OneShotParams
+from ..schemas.base import RENDER_FORMATS
+from ..schemas.requests import OneShotParams
 from . import iopaint
 from .common import (
     BODY,
@@ -60,12 +61,12 @@ _FORM = {
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
-            "multipart.malformed",
-            "multipart.too_many_files",
-            "multipart.too_many_fields",
-            "field.duplicate",
-            "field.too_large",
-            "field.not_a_file",
+            errors.MultipartMalformed,
+            errors.TooManyFiles,
+            errors.TooManyFields,
+            errors.FieldDuplicate,
+            errors.FieldTooLarge,
+            errors.FieldNotAFile,
             *IMAGE,
             *MODEL,
             *JOB,
@@ -80,8 +81,7 @@ async def inpaint(request: Request) -> Response:
     if kind == "application/json":
         return await iopaint.inpaint(request)
     if kind != "multipart/form-data":
-        raise ProblemError(
-            "body.unsupported_type",
+        raise errors.BodyUnsupportedType(
             "Send multipart/form-data with the files image and mask.",
             headers=(("accept", "multipart/form-data"),),
         )
@@ -99,10 +99,11 @@ async def inpaint(request: Request) -> Response:
                 params = validated(
                     OneShotParams, parse_object(text or "{}", max_depth=depth, where="/params"), "/params"
                 )
+                run = found.runner.plan_one_shot(params, "/params")
                 await work.put_image(image)
                 await work.put_mask(mask)
                 name = image.filename or ""
-            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, params))
+            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
             ticket.release()
             rendered = await work.render(wanted, quality)
             saved = await found.runner.save_one_shot(work, name)

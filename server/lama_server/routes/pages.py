@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from ..problems import ProblemError
+from ..errors import RouteNotFound
 from .common import services
 
 router = APIRouter(include_in_schema=False)
@@ -21,9 +21,9 @@ async def page(request: Request) -> Response:
         "config": found.config_reply().model_dump(mode="json"),
         "models": found.manager.reply().model_dump(mode="json"),
     }
-    html = request.app.state.frontend.page(boot)
+    html = request.app.state.frontend.render("index.html", boot=boot)
     if html is None:
-        raise ProblemError("route.not_found", "This installation has no page. The API is described at /docs.")
+        raise RouteNotFound("This installation has no page. The API is described at /docs.")
     return HTMLResponse(html)
 
 
@@ -32,7 +32,7 @@ async def asset(request: Request, tree_hash: str, name: str) -> Response:
     """A file of the page; its address changes with its content."""
     found = request.app.state.frontend.asset(tree_hash, name)
     if found is None:
-        raise ProblemError("route.not_found", "There is no such file.")
+        raise RouteNotFound("There is no such file.")
     content, media_type = found
     return Response(content, headers={"content-type": media_type, "cache-control": FOR_EVER})
 

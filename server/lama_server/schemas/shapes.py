@@ -5,7 +5,6 @@ The frame is the image's pixels after the EXIF rotation; the centre of pixel (0,
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -41,12 +40,6 @@ class _Points(_Shape):
             raise ValueError(f"{len(value)} numbers are not pairs of x and y")
         return value
 
-    @property
-    def points(self) -> list[tuple[float, float]]:
-        """(x, y) in pixels."""
-        xs, ys = accumulate(self.p[0::2]), accumulate(self.p[1::2])
-        return [(x / QUARTERS, y / QUARTERS) for x, y in zip(xs, ys, strict=True)]
-
 
 class Stroke(_Points):
     """A line of the brush, with round ends and joins; a single point is a dot."""
@@ -72,7 +65,7 @@ class Rectangle(_Shape):
 
 
 class Bitmap(_Shape):
-    """A small picture of a mask, for what strokes cannot say."""
+    """A picture of a mask, for what strokes cannot say: no wider and no higher than the photo."""
 
     kind: Literal["bitmap"]
     x: Pixel

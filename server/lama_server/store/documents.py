@@ -7,6 +7,7 @@ raw array beside them, and read from there by whoever needs a part.
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -17,13 +18,17 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
+from inpaint_models.options import FillOptions
+from inpaint_models.types import Box
+
 from .. import codec
-from ..errors import ImageError
+from ..errors import ImageError, QueueFull
 from ..imaging.pictures import Overlay, Picture
-from ..problems import ProblemError
-from ..schemas.wire import EditRequest, RenderFormat, Run
+from ..schemas.base import RenderFormat
+from ..schemas.requests import EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    CropPicture,
     DecodeImage,
     DecodeMask,
     Filled,
@@ -44,7 +49,7 @@ class MadeBy:
     """How a fill came about."""
 
     model: str
-    seed: int
+    options: FillOptions
     ms: int
     strategy: str
 
@@ -63,7 +68,7 @@ class Documents:
     # photos
 
     async def add_image(self, chunks: AsyncIterator[bytes], name: str) -> StoredImage:
-        """Stores an upload as it comes and decodes it. Raises the image problems, server.temp_full, queue.full."""
+        """Stores an upload as it comes and decodes it. Raises the image problems, `StoreFull`, `QueueFull`."""
         self.check_room()
         with self._store.receive() as upload:
             async for chunk in chunks:
@@ -97,8 +102,7 @@ class Documents:
     async def picture(self, image: StoredImage, edits: Sequence[str]) -> Picture:
         """The photo with edits over it, ready for a worker. Raises `EditNotFound`, and what decoding raises."""
         pixels = await self._decoded(image)
-        overlays = tuple(Overlay(patch.path, patch.box) for patch in self._store.resolve(image.id, edits))
-        return Picture(self._store.original_path(image.id), pixels, image.info, overlays)
+        return Picture(self._store.original_path(image.id), pixels, image.info, self._store.resolve(image.id, edits))
 
     async def _decoded(self, image: StoredImage) -> Path:
         """The decoded pixels, made again when they were dropped. An image that does not decode is removed."""
@@ -109,9 +113,8 @@ class Documents:
                 try:
                     with self.hold(image):
                         await self.in_codec(DecodeImage(self._store.original_path(image.id), pixels))
-                except ProblemError as error:
-                    if error.problem.code in _BAD_IMAGE:
-                        self._store.remove_image(image.id)
+                except ImageError:
+                    self._store.remove_image(image.id)
                     raise
                 finally:
                     self._decoding.pop(image.id, None)
@@ -123,29 +126,36 @@ class Documents:
         """Raises `EditNotFound`."""
         return self._store.get_edit(edit_id)
 
-    def patch_path(self, edit_id: str) -> Path:
-        """Raises `EditNotFound`."""
-        return self._store.patch_path(edit_id)
+    def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
+        """The files of an edit's patches. Raises `EditNotFound`."""
+        return self._store.patches(edit)
 
-    async def add_edit(
-        self, image: StoredImage, request: EditRequest, run: Run, filled: Filled, made: MadeBy
-    ) -> StoredEdit:
+    async def joined_patch(self, edit: StoredEdit) -> Path:
+        """A temporary file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`."""
+        self.check_room()
+        target, image = self.temporary(), self.image(edit.record.image)
+        with self.hold(image):
+            picture = await self.picture(image, (*edit.record.parents, edit.id))
+            await self.in_codec(CropPicture(picture, functools.reduce(Box.union, edit.record.boxes), target))
+        return target
+
+    async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
         """Stores a finished edit. Raises `StoreFull`."""
         asked = {
             "mask": request.mask.model_dump(mode="json"),
             "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(run.params), "seed": made.seed},
+            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
             "made": {"ms": made.ms, "strategy": made.strategy},
         }
-        record = EditRecord(image.id, tuple(request.parents), filled.box, asked)
-        return await asyncio.to_thread(self._store.add_edit, record, filled.png)
+        record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
+        return await asyncio.to_thread(self._store.add_edit, record, [patch.png for patch in filled.patches])
 
     # pictures
 
     async def render(
         self, image: StoredImage, edits: Sequence[str], wanted: RenderFormat, quality: int | None
     ) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises queue.full."""
+        """(a temporary file, what it is). Raises `QueueFull`."""
         self.check_room()
         with self.hold(image):
             target = self.temporary()
@@ -161,7 +171,7 @@ class Documents:
         return rendered
 
     async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises queue.full."""
+        """(a temporary file, what it is). Raises `QueueFull`."""
         self.check_room()
         with self.hold(image):
             target = self.temporary()
@@ -196,9 +206,9 @@ class Documents:
             self._pending -= 1
 
     def check_room(self) -> None:
-        """Raises queue.full. Asked before work begins: what is under way, such as a save, is never turned away."""
+        """Raises `QueueFull`. Asked before work begins: what is under way, such as a save, is never turned away."""
         if self._pending > self._limits.uploads_waiting:
-            raise ProblemError("queue.full", "Too many photos are being opened. Try again in a moment.", retry_after=2)
+            raise QueueFull("Too many photos are being opened. Try again in a moment.", retry_after=2)
 
 
 class Workspace:
@@ -218,23 +228,26 @@ class Workspace:
         return self._picture
 
     async def put_image(self, upload: UploadFile | bytes) -> None:
-        """Decodes the photo. Raises image problems, queue.full."""
+        """Decodes the photo. Raises image problems, `QueueFull`."""
         self._documents.check_room()
         await asyncio.to_thread(_write, upload, self._source)
         facts: ImageFacts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:
-        """Decodes the mask. Raises image problems, mask.size_mismatch."""
+        """Decodes the mask. Raises image problems, `MaskSizeWrong`."""
         await asyncio.to_thread(_write, upload, self._mask_source)
         info = self.picture.info
         await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
-        """Lays a patch over the photo."""
-        png = self._folder / "patch.png"
-        await asyncio.to_thread(png.write_bytes, filled.png)
-        self._picture = self.picture.with_overlay(Overlay(png, filled.box))
+        """Lays patches over the photo."""
+        overlays = []
+        for index, patch in enumerate(filled.patches):
+            png = self._folder / f"patch-{index}.png"
+            await asyncio.to_thread(png.write_bytes, patch.png)
+            overlays.append(Overlay(png, patch.box))
+        self._picture = self.picture.with_overlays(overlays)
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
@@ -242,9 +255,6 @@ class Workspace:
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-_BAD_IMAGE = frozenset([ImageError.code, *(kind.code for kind in ImageError.__subclasses__())])
 
 
 def _write(upload: UploadFile | bytes, target: Path) -> None:

@@ -5,7 +5,7 @@
                             /info.json                   what the header says, and the name it came under
                             /pixels.npy                  decoded once; can be made again at any time
                             /edits/RANDOM/edit.json      what was asked for: immutable
-                                         /patch.png      what came out: immutable
+                                         /patch-0.png    what came out, and -1, -2 ...: immutable
 
 Everything appears by one rename of a finished file or folder, so a crash at any moment leaves either nothing or all of
 it. Edit ids are random: the same request may be run twice and give two results. No path is ever made from what a
@@ -24,7 +24,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +34,14 @@ from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import EditNotFound, ImageNotFound
+from ..imaging.pictures import Overlay
 from ..imaging.pixel_files import create_file, disk_errors
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}\Z")
 _EDIT_ID = re.compile(r"[0-9a-f]{32}\Z")
+_ONLY_PATCH = "patch.png"
+"""The file of an edit that was stored by version 0.1, whose edits had one patch."""
+
 _STALE_S = 3600
 _PROTECTED_S = 24 * 3600
 _MEASURE_EVERY_S = 10
@@ -62,13 +66,13 @@ class EditRecord:
 
     image    id of its image
     parents  ids of the edits it was made on, in drawing order
-    box      where its patch lies
+    boxes    where its patches lie; they do not overlap
     request  mask and run as they were asked for, for running it again; plain JSON
     """
 
     image: str
     parents: tuple[str, ...]
-    box: Box
+    boxes: tuple[Box, ...]
     request: Mapping[str, Any]
 
 
@@ -78,14 +82,6 @@ class StoredEdit:
 
     id: str
     record: EditRecord
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPatch:
-    """A patch file and where it lies in the image."""
-
-    box: Box
-    path: Path
 
 
 class ImageStore:
@@ -171,10 +167,10 @@ class ImageStore:
 
     # edits
 
-    def add_edit(self, record: EditRecord, patch: bytes) -> StoredEdit:
+    def add_edit(self, record: EditRecord, patches: Sequence[bytes]) -> StoredEdit:
         """Stores a finished edit; afterwards nothing about it changes.
 
-        patch  the file from `codec.encode_patch`
+        patches  files from `codec.encode_patch`, one for each box
 
         Raises `ImageNotFound`, `EditNotFound` (for a parent), `StoreFull`.
         """
@@ -184,11 +180,12 @@ class ImageStore:
             content = {
                 "image": record.image,
                 "parents": list(record.parents),
-                "box": list(record.box),
+                "boxes": [list(box) for box in record.boxes],
                 "request": dict(record.request),
             }
             with disk_errors(), self._building() as folder:
-                _write_file(folder / "patch.png", patch)
+                for index, patch in enumerate(patches):
+                    _write_file(folder / f"patch-{index}.png", patch)
                 _write_file(folder / "edit.json", json.dumps(content).encode())
                 _sync_folder(folder)
                 edits = self._folder(record.image) / "edits"
@@ -205,24 +202,26 @@ class ImageStore:
         data = _read_json(self._edit_folder(edit_id) / "edit.json")
         if data is None:
             raise _no_edit()
-        record = EditRecord(data["image"], tuple(data["parents"]), Box(*data["box"]), data["request"])
+        boxes = data["boxes"] if "boxes" in data else [data["box"]]
+        record = EditRecord(data["image"], tuple(data["parents"]), tuple(Box(*box) for box in boxes), data["request"])
         return StoredEdit(edit_id, record)
 
-    def patch_path(self, edit_id: str) -> Path:
-        """Raises `EditNotFound`."""
-        path = self._edit_folder(edit_id) / "patch.png"
-        if not path.exists():
-            raise _no_edit()
-        return path
+    def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
+        """Its patches, in the order of `boxes`. Raises `EditNotFound`."""
+        folder = self._edit_folder(edit.id)
+        only = folder / _ONLY_PATCH
+        if only.exists():
+            return (Overlay(only, edit.record.boxes[0]),)
+        return tuple(Overlay(folder / f"patch-{index}.png", box) for index, box in enumerate(edit.record.boxes))
 
-    def resolve(self, image_id: str, edits: Iterable[str]) -> tuple[PlacedPatch, ...]:
+    def resolve(self, image_id: str, edits: Iterable[str]) -> tuple[Overlay, ...]:
         """The patches of exactly these edits, in this order. Raises `EditNotFound`, also for another image's edit."""
-        placed = []
+        placed: list[Overlay] = []
         for edit_id in dict.fromkeys(edits):
             edit = self.get_edit(edit_id)
             if edit.record.image != image_id:
                 raise _no_edit()
-            placed.append(PlacedPatch(edit.record.box, self.patch_path(edit_id)))
+            placed += self.patches(edit)
         return tuple(placed)
 
     # size

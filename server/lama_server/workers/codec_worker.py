@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from .. import codec
 from ..codec.info import OUTPUTS
 from ..imaging.pictures import open_picture
 from ..imaging.pixel_files import write_pixels
-from .messages import DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
+from .messages import CropPicture, DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
 from .worker import JobContext
 
 
 class CodecHandler:
-    """Answers `DecodeImage`, `DecodeMask`, `RenderImage` and `MakePreview`."""
+    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture` and `MakePreview`."""
 
     device = ""
 
@@ -29,6 +30,8 @@ class CodecHandler:
             return self._decode_mask(request)
         if isinstance(request, RenderImage):
             return self._render(request)
+        if isinstance(request, CropPicture):
+            return self._crop(request)
         if isinstance(request, MakePreview):
             return self._preview(request)
         raise TypeError(f"The codec worker does not know {type(request).__name__}.")
@@ -39,7 +42,8 @@ class CodecHandler:
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
-        mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height)
+        limits = replace(self._limits, min_side=1)
+        mask = codec.decode_mask(request.source.read_bytes(), request.width, request.height, limits)
         with request.mask.open("wb") as file:
             np.save(file, mask, allow_pickle=False)
 
@@ -56,6 +60,10 @@ class CodecHandler:
         request.target.write_bytes(data)
         target = codec.output_format(info, request.format)
         return Rendered(target.media_type, target.suffix, len(data))
+
+    def _crop(self, request: CropPicture) -> None:
+        pixels = open_picture(request.picture)[request.box.slices]
+        request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
 
     def _preview(self, request: MakePreview) -> Rendered:
         metadata = codec.read_metadata(request.picture.source)

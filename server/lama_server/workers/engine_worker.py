@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory
+from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.registry import LoadContext
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
@@ -26,6 +27,7 @@ from ..imaging.pictures import open_picture
 from .messages import (
     EngineChoice,
     Filled,
+    FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
@@ -93,8 +95,9 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 class EngineHandler:
     """Answers `LoadEngine` and `FillHole`."""
 
-    def __init__(self, memory_budget_bytes: int, device: str) -> None:
+    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
+        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
     def handle(self, request: Any, context: JobContext) -> Any:
@@ -140,42 +143,48 @@ class EngineHandler:
     def _fill(self, request: FillHole, context: JobContext) -> Filled:
         began = time.monotonic()
         source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
-        mask = read_mask(request, source)
+        mask = read_mask(request, source, context.check, self._limits)
         model = self._model(request.choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=request.preview)
-        patch = self._with_room(request.choice, context, lambda: model.patch(source, mask, options, progress))
-        png = codec.encode_patch(patch.pixels, codec.read_metadata(request.picture.source))
+        metadata = codec.read_metadata(request.picture.source)
+
+        def fill() -> tuple[str, tuple[FilledPatch, ...]]:
+            return encoded(model.patches(source, mask, request.options, progress), metadata)
+
+        strategy, patches = self._with_room(request.choice, context, fill)
         return Filled(
-            png=png,
-            box=patch.box,
-            strategy=patch.strategy,
+            patches=patches,
+            strategy=strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels) -> Mask:
-    """The mask of a request, from shapes or from a raster file."""
+def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None], limits: codec.Limits) -> Mask:
+    """The mask of a request, from shapes or from a raster file. Raises what `check` raises."""
     height, width = source.shape[:2]
     if request.mask is None:
-        return masks.rasterise(request.shapes, width, height)
+        return masks.rasterise(request.shapes, width, height, check, limits)
     coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
     return Mask(Box(0, 0, width, height), coverage)
 
 
+def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled."""
+    with ThreadPoolExecutor(1) as encoder:
+        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
+        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
+
+
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    context = LoadContext(
-        entry=choice.entry,
-        device=devices.device_for(choice.entry, choice.device),
+    return build(
+        choice.entry,
+        dict(choice.weights),
+        device=choice.device,
         precision=choice.precision,
-        weights=dict(choice.weights),
         model_dir=choice.model_dir,
     )
-    with devices.out_of_memory_errors(choice.entry.title):
-        return Inpainter(choice.entry, choice.entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, context: JobContext) -> None:

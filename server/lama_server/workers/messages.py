@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from inpaint_models.options import FillOptions
 from inpaint_models.registry import ModelEntry
 from inpaint_models.types import Box
 
 from ..codec import ImageInfo
+from ..errors import ApiError
 from ..imaging.pictures import Picture
-from ..problems import Problem
 from ..schemas.shapes import Shape
 
 # Requests to the codec worker
@@ -67,6 +68,15 @@ class MakePreview:
     target: Path
 
 
+@dataclass(frozen=True, slots=True)
+class CropPicture:
+    """A part of the composed picture as a patch: a lossless PNG in the file `target`. Answer: None."""
+
+    picture: Picture
+    box: Box
+    target: Path
+
+
 # Requests to the engine worker
 
 
@@ -97,7 +107,6 @@ class FillHole:
 
     shapes    the mask as drawn; empty when `mask` names a raster
     mask      .npy file, (H, W) uint8 0|255
-    options   keyword arguments of `FillOptions`, unchecked
     preview   whether estimates are wanted while the job runs
     """
 
@@ -105,7 +114,7 @@ class FillHole:
     picture: Picture
     shapes: tuple[Shape, ...]
     mask: Path | None
-    options: Mapping[str, Any]
+    options: FillOptions
     preview: bool = False
 
 
@@ -129,11 +138,18 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledPatch:
     """A finished patch, already blended; `png` is lossless and at the image's own depth."""
 
     png: bytes
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a fill changed: patches whose boxes do not overlap, one for each connected region of the mask."""
+
+    patches: tuple[FilledPatch, ...]
     strategy: str
     load_ms: float
     fill_ms: float
@@ -206,7 +222,7 @@ class Failed:
     """Why a job has no answer. `trace` is for the log only."""
 
     number: int
-    problem: Problem
+    error: ApiError
     trace: str = ""
 
 

@@ -2,7 +2,7 @@
 
 Guarantees: an answer reaches the caller that asked (answers carry the number of their request, and a number is used
 once); a job that is cancelled or late either stops at its next look at the cancel cell or loses its process; a process
-that ends by itself fails the running job with worker.crashed and is replaced.
+that ends by itself fails the running job with `WorkerCrashed` and is replaced.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ..problems import ProblemError
+from ..errors import JobDeadlineExceeded, ShuttingDown, WorkerCrashed, WorkerUnavailable
 from . import worker
 from .messages import Done, Failed, FromWorker, JobEvent, Started, Submit
 
@@ -112,7 +112,7 @@ class Supervisor:
         deadline_s  counted from the moment when the child gets the request
         listener    called with progress and previews, from the event loop
 
-        Raises `ProblemError`. Cancelling the awaiting task cancels the job.
+        Raises `ApiError`. Cancelling the awaiting task cancels the job.
         """
         await self._turn.acquire()
         number, answer, handed_over = next(self._numbers), asyncio.get_running_loop().create_future(), False
@@ -124,8 +124,7 @@ class Supervisor:
             if not done:
                 self._settle(number, answer)
                 handed_over = True
-                raise ProblemError(
-                    "job.deadline_exceeded",
+                raise JobDeadlineExceeded(
                     f"The job was stopped after {deadline_s:.0f} seconds. Use a smaller area or a faster model.",
                 )
             return answer.result()
@@ -163,20 +162,17 @@ class Supervisor:
 
     async def _wait_until_up(self) -> None:
         if self.is_unavailable:
-            raise ProblemError(
-                "worker.unavailable",
+            raise WorkerUnavailable(
                 f"The {self.name} worker ended {len(self._crashes)} times in a short while. See the log.",
                 retry_after=30,
             )
         if self._closing:
-            raise ProblemError("server.shutting_down", "The server is stopping.", retry_after=5)
+            raise ShuttingDown("The server is stopping.", retry_after=5)
         try:
             async with asyncio.timeout(START_DEADLINE_S):
                 await self._ready.wait()
         except TimeoutError:
-            raise ProblemError(
-                "worker.unavailable", f"The {self.name} worker does not start. See the log.", retry_after=30
-            ) from None
+            raise WorkerUnavailable(f"The {self.name} worker does not start. See the log.", retry_after=30) from None
 
     # process
 
@@ -263,7 +259,7 @@ def _resolve(answer: asyncio.Future[Any], message: Done | Failed) -> None:
     if isinstance(message, Done):
         answer.set_result(message.value)
     else:
-        answer.set_exception(ProblemError.of(message.problem))
+        answer.set_exception(message.error)
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
@@ -274,11 +270,6 @@ def _forget(answer: asyncio.Future[Any]) -> None:
 
 def _crash(closing: bool) -> Failed:
     if closing:
-        error = ProblemError("server.shutting_down", "The server is stopping.", retry_after=5)
-    else:
-        error = ProblemError(
-            "worker.crashed",
-            "The worker process ended while it worked on this. It is being started again: try once more.",
-            retry_after=1,
-        )
-    return Failed(0, error.problem)
+        return Failed(0, ShuttingDown("The server is stopping.", retry_after=5))
+    detail = "The worker process ended while it worked on this. It is being started again: try once more."
+    return Failed(0, WorkerCrashed(detail, retry_after=1))

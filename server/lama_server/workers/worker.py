@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from inpaint_models.errors import Cancelled
 
-from ..problems import problem_of
+from ..errors import InternalError, api_error_of
 from .messages import Done, Failed, FromWorker, Started, Submit
 
 _PR_SET_PDEATHSIG = 1
@@ -82,13 +82,13 @@ def _serve_one(handler: Handler, submitted: Submit, connection: Connection, canc
         context.check()
         answer: FromWorker = Done(submitted.number, handler.handle(submitted.request, context))
     except Exception as error:  # noqa: BLE001  every failure of a job is an answer; the process goes on
-        answer = Failed(submitted.number, problem_of(error), _trace_for_log(error))
+        answer = Failed(submitted.number, api_error_of(error), _trace_for_log(error))
     _send(connection, answer)
 
 
 def _trace_for_log(error: Exception) -> str:
     """The traceback of an unexpected error; nothing for those that are part of the contract."""
-    return "".join(traceback.format_exception(error)) if problem_of(error).code == "server.internal" else ""
+    return "".join(traceback.format_exception(error)) if isinstance(api_error_of(error), InternalError) else ""
 
 
 def _read(connection: Connection, requests: queue.SimpleQueue[Submit]) -> None:

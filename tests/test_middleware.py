@@ -1,4 +1,4 @@
-"""The gate alone, around an application that answers 200 to everything."""
+"""The middleware alone, around an application that answers 200 to everything."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import json
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
-from lama_server.http.gate import Gate, Message, Policy, TokenGuard
+from lama_server.errors import ApiError
+from lama_server.http.middleware.asgi import AccessMiddleware
+from lama_server.http.middleware.policy import Policy
+from lama_server.http.middleware.token import LIMITED_ADDRESSES, TokenGuard
 from lama_server.settings import Limits
 
 LOOPBACK = Policy()
-NETWORK = Policy(loopback=False, token="right", cookie_name="lama_session_8080")
+TOKEN = "the-right-token-of-this-file"
+NETWORK = Policy(loopback=False, token=TOKEN, cookie_name="lama_session_8080")
 OPEN_NETWORK = Policy(loopback=False)
 PORT = 8080
+SIGN_IN = "<!doctype html><p>This server asks for its token.</p>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +44,10 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
+def middleware_of(policy: Policy, app: Any = application) -> AccessMiddleware:
+    return AccessMiddleware(app, policy, TokenGuard(policy), "boot", lambda: SIGN_IN)
+
+
 def ask(
     policy: Policy = LOOPBACK,
     *,
@@ -45,8 +56,9 @@ def ask(
     host: str | None = f"localhost:{PORT}",
     headers: list[tuple[str, str]] | None = None,
     chunks: list[bytes] | None = None,
-    gate: Gate | None = None,
+    middleware: AccessMiddleware | None = None,
     stall: bool = False,
+    client: str | None = "192.168.1.7",
 ) -> Answer:
     pairs = [("host", host)] if host is not None else []
     pairs += headers or []
@@ -58,6 +70,7 @@ def ask(
         "raw_path": path.encode("latin-1"),
         "query_string": query.encode(),
         "scheme": "http",
+        "client": (client, 50_000) if client else None,
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
     }
     pending = list(chunks or [b""])
@@ -72,7 +85,11 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run((gate or Gate(application, policy, TokenGuard(policy), "boot"))(scope, receive, send))
+    asyncio.run(
+        (middleware or AccessMiddleware(application, policy, TokenGuard(policy), "boot", lambda: SIGN_IN))(
+            scope, receive, send
+        )
+    )
     start = sent[0]
     head = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
     return Answer(start["status"], head, b"".join(m.get("body", b"") for m in sent[1:]))
@@ -168,7 +185,7 @@ def test_an_origin_that_was_allowed_may_read() -> None:
 
 
 def test_a_preflight_of_an_allowed_origin_is_answered() -> None:
-    policy = Policy(cors_origins=frozenset({("https", "a.example", 443)}), token="right")
+    policy = Policy(cors_origins=frozenset({("https", "a.example", 443)}), token=TOKEN)
     asked = [("origin", "https://a.example"), ("access-control-request-method", "POST"), CROSS]
     assert ask(policy, method="OPTIONS", headers=asked).status == 204
 
@@ -203,11 +220,17 @@ def test_too_many_headers_are_refused(headers: list[tuple[str, str]]) -> None:
         ("/api/v1/config", [], "auth.required"),
         ("/static/x/main.js", [], "auth.required"),
         ("/readyz", [], "auth.required"),
-        ("/api/v1/config?token=right", [], "auth.required"),
-        ("/api/v1/config", [("cookie", "lama_session_9999=right")], "auth.required"),
+        (f"/api/v1/config?token={TOKEN}", [], "auth.required"),
         ("/api/v1/config", [("authorization", "Bearer wrong")], "auth.invalid"),
-        ("/api/v1/config", [("authorization", "Bearer right")], "ok"),
-        ("/api/v1/config", [("cookie", "a=b; lama_session_8080=right")], "ok"),
+        ("/api/v1/config", [("authorization", f"Bearer {TOKEN}")], "ok"),
+        ("/api/v1/config", [("authorization", "Bearer ")], "auth.required"),
+        ("/api/v1/config", [("authorization", "Bearer")], "auth.required"),
+        ("/api/v1/config", [("authorization", "")], "auth.required"),
+        ("/api/v1/config", [("cookie", "lama_session_8080=")], "auth.required"),
+        ("/api/v1/config", [("cookie", "lama_session_8080")], "auth.required"),
+        ("/api/v1/config", [("cookie", 'lama_session_8080=""')], "auth.required"),
+        ("/api/v1/config", [("cookie", "lama_session_8080=from-an-earlier-start")], "auth.required"),
+        ("/api/v1/config", [("cookie", f"lama_session_8080={TOKEN}")], "auth.required"),
         ("/healthz", [], "ok"),
     ],
 )
@@ -220,15 +243,125 @@ def test_a_server_with_a_token_asks_for_it(target: str, headers: list[tuple[str,
 def test_the_page_without_a_token_is_the_one_that_asks_for_it() -> None:
     answer = ask(NETWORK, target="/", host="192.168.1.5:8080")
     assert answer.status == 401
-    assert b"/session.js" in answer.body
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.body.decode() == SIGN_IN
+    stale = ask(NETWORK, target="/", host="192.168.1.5:8080", headers=[("cookie", "lama_session_8080=old")])
+    assert stale.body == answer.body
 
 
-def test_guessing_a_token_is_slowed_down() -> None:
-    gate = Gate(application, NETWORK, TokenGuard(NETWORK), "boot")
-    wrong = [("authorization", "Bearer wrong")]
-    codes = [ask(gate=gate, host="192.168.1.5", headers=wrong).code for _ in range(11)]
-    assert codes == ["auth.invalid"] * 10 + ["auth.rate_limited"]
-    assert ask(gate=gate, host="192.168.1.5", headers=[("authorization", "Bearer right")]).code == "ok"
+@dataclasses.dataclass
+class Door:
+    """A middleware with a token, and a clock that the test sets."""
+
+    token: str = TOKEN
+    now_s: float = 1000.0
+
+    def __post_init__(self) -> None:
+        policy = dataclasses.replace(NETWORK, token=self.token)
+        self.guard = TokenGuard(policy, lambda: self.now_s)
+        self.middleware = AccessMiddleware(application, policy, self.guard, "boot")
+
+    def ask(self, header: tuple[str, str], client: str | None) -> Answer:
+        return ask(middleware=self.middleware, host="192.168.1.5", headers=[header], client=client)
+
+    def bearer(self, token: str, client: str | None = "192.168.1.7") -> Answer:
+        return ask(
+            middleware=self.middleware,
+            host="192.168.1.5",
+            headers=[("authorization", f"Bearer {token}")],
+            client=client,
+        )
+
+    def cookie(self, value: str, client: str | None = "192.168.1.7") -> Answer:
+        pair = f"other=1; lama_session_8080={value}; another[x]=2"
+        return self.ask(("cookie", pair), client)
+
+    def guess(self, times: int, client: str | None = "192.168.1.7") -> list[str]:
+        return [self.bearer(f"wrong{number}", client).code for number in range(times)]
+
+
+@pytest.mark.parametrize("headers", [[], [("cookie", "lama_session_8080=")], [("authorization", "Bearer ")]])
+def test_p13_an_empty_token_lets_nobody_in(headers: list[tuple[str, str]]) -> None:
+    empty = dataclasses.replace(NETWORK, token="")
+    assert ask(empty, host="192.168.1.5", headers=headers).code == "auth.required"
+
+
+def test_p13_over_the_limit_the_right_token_is_not_let_in_either_until_the_minute_has_passed() -> None:
+    door = Door()
+    assert door.bearer(TOKEN).code == "ok"
+    assert door.guess(12) == ["auth.invalid"] * 10 + ["auth.rate_limited"] * 2
+    right, wrong = (json.loads(door.bearer(token).body) for token in (TOKEN, "wrong"))
+    assert right["code"] == "auth.rate_limited"
+    assert {name for name in right if right[name] != wrong[name]} == {"instance", "request_id"}
+    door.now_s += 59.5
+    assert door.bearer(TOKEN).headers["retry-after"] == "1"
+    door.now_s += 0.5
+    assert door.bearer(TOKEN).code == "ok"
+
+
+def test_p13_a_minute_takes_ten_guesses_wherever_it_begins() -> None:
+    door = Door()
+    codes = []
+    for _ in range(600):
+        codes += door.guess(1)
+        door.now_s += 1
+    tried = [second for second, code in enumerate(codes) if code == "auth.invalid"]
+    assert len(tried) == 100
+    assert all(later - earlier >= 60 for earlier, later in zip(tried, tried[10:], strict=False))
+
+
+def test_p13_the_right_token_does_not_forgive_wrong_ones() -> None:
+    door = Door()
+    assert door.guess(9) == ["auth.invalid"] * 9
+    assert door.bearer(TOKEN).code == "ok"
+    assert door.guess(2) == ["auth.invalid", "auth.rate_limited"]
+
+
+@pytest.mark.parametrize(
+    ("guesser", "other", "code"),
+    [
+        ("192.168.1.7", "192.168.1.7", "auth.rate_limited"),
+        ("192.168.1.7", "192.168.1.8", "ok"),
+        ("192.168.1.7", "::ffff:192.168.1.7", "auth.rate_limited"),  # one listener may take both kinds
+        ("::ffff:192.168.1.7", "::ffff:192.168.1.8", "ok"),
+        ("2001:db8:0:1::1", "2001:db8:0:1:aaaa::2", "auth.rate_limited"),  # a host has a whole /64
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", "ok"),
+        ("fe80::1%eth0", "fe80::2%eth0", "auth.rate_limited"),
+        (None, None, "auth.rate_limited"),
+        (None, "192.168.1.7", "ok"),
+    ],
+)
+def test_p13_only_the_address_that_guesses_is_slowed_down(guesser: str | None, other: str | None, code: str) -> None:
+    door = Door()
+    door.guess(10, guesser)
+    assert door.bearer(TOKEN, other).code == code
+
+
+def test_p13_a_browser_that_is_signed_in_goes_on_while_its_address_is_over_the_limit() -> None:
+    door = Door()
+    door.guess(10)
+    assert door.bearer(TOKEN).code == "auth.rate_limited"
+    assert door.cookie(door.guard.session).code == "ok"
+
+
+def test_p13_cookies_cannot_be_used_to_guess_the_token() -> None:
+    door = Door()
+    assert {door.cookie(value).code for value in (TOKEN, "", "old", *map(str, range(50)))} == {"auth.required"}
+    assert door.bearer(TOKEN).code == "ok", "a cookie of an earlier start must not lock its browser out"
+    assert Door().guard.session != door.guard.session
+    assert TOKEN not in door.guard.session
+
+
+def test_p13_the_memory_of_wrong_tokens_is_bounded() -> None:
+    door = Door()
+    door.guess(10, "10.0.0.1")
+    door.guess(10, "10.0.0.2")
+    for number in range(LIMITED_ADDRESSES - 1):
+        client = (f"10.{1 + number // 65536}.{number // 256 % 256}.{number % 256}", 1)
+        with pytest.raises(ApiError):
+            door.guard.compare("wrong", Request({"type": "http", "client": client}))
+    assert door.bearer(TOKEN, "10.0.0.1").code == "ok", "the address that failed longest ago is forgotten first"
+    assert door.bearer(TOKEN, "10.0.0.2").code == "auth.rate_limited"
 
 
 SMALL = Policy(limits=Limits(json_bytes=10, body_idle_s=0.05))
@@ -266,7 +399,7 @@ def test_a_websocket_is_closed() -> None:
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(Gate(application, LOOPBACK, TokenGuard(LOOPBACK), "boot")({"type": "websocket"}, receive, send))
+    asyncio.run(middleware_of(LOOPBACK)({"type": "websocket"}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
@@ -274,7 +407,7 @@ def test_an_unexpected_error_says_nothing_about_itself() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("/secret/path")
 
-    answer = ask(gate=Gate(failing, LOOPBACK, TokenGuard(LOOPBACK), "boot"))
+    answer = ask(middleware=middleware_of(LOOPBACK, failing))
     assert answer.code == "server.internal"
     assert b"secret" not in answer.body
     assert b"RuntimeError" not in answer.body
