@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_models.processors import available_processors
+from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, Limit, MetadataTooLarge

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 from PIL.TiffTags import BYTE, LONG, SHORT, UNDEFINED
 
-from inpaint_models.processors import available_processors
+from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
