@@ -14,7 +14,7 @@ import numpy as np
 
 from inpaint_models import opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
-from inpaint_models.processors import available_processors
+from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
 from lama_server.workers.messages import Engine, Request

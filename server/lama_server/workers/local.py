@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from inpaint_models.processors import available_processors
+from inpaint_models.machine import available_processors
 from inpaint_models.registry import ModelEntry
 
 from .executor import Executor, Handle, Listener, Readiness, WorkerState
