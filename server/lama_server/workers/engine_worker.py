@@ -198,7 +198,7 @@ def warm_up(model: Inpainter, context: JobContext) -> None:
         context.check()
 
     params: Mapping[str, Any] = {p.name: p.minimum for p in model.entry.parameters if p.name == "steps"}
-    model.patch(image, Mask(box, coverage), FillOptions(params=params), progress)
+    list(model.patches(image, Mask(box, coverage), FillOptions(params=params), progress))
 
 
 class Progress:
