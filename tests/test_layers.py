@@ -35,7 +35,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("registry",),
         ("parameters", "protocols", "edges"),
         ("types",),
-        ("errors", "memory", "processors", "folders"),
+        ("errors", "machine", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

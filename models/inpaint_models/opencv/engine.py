@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from ..processors import available_processors
+from ..machine import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 
