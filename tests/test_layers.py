@@ -30,11 +30,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("catalog", "tasks"),
         ("pipeline",),
         ("lama", "mat", "ldm", "patchmatch", "opencv", "lanczos", "backdrop"),
-        ("weights", "nn", "devices", "options"),
+        ("nn",),
+        ("weights", "devices", "options"),
         ("registry",),
         ("parameters", "protocols", "edges"),
         ("types",),
-        ("errors", "memory", "processors", "folders"),
+        ("errors", "machine", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

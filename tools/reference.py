@@ -21,20 +21,40 @@ from inpaint_models import list_models
 from inpaint_models.registry import Strategy
 from lama_server.app import create_app
 from lama_server.cli.main import COMMANDS
+from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.cli.terminal import size_text
 from lama_server.exits import ExitCode
-from lama_server.http.access import TOKEN_VARIABLE
 from lama_server.http.middleware.token import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.documentation import reference
 from lama_server.settings import Limits, Setting, Settings, table
 from tools import house
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+EXAMPLE = 'model = "lama"\nport = 9000\noutput-dir = "~/Pictures/cleaned"\nallow-host = ["photos.lan"]\n'
 API_TEMPLATE = Path(__file__).with_name("api.md.jinja")
 TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
-TOKEN_TEXT = f"""The token is that of `--token`, else the one in the file, else that of the environment variable
-`{TOKEN_VARIABLE}`; giving both options is an error. It has 16 to 512 ASCII characters without spaces. The address
-that is printed at start holds a token that `auto` made, never one that was given.
+SOURCES_TEXT = f"""Every setting can be given as an option, as an environment variable or as a key in a file. An option
+counts before a variable, a variable before the file, and the file before the default. All commands read all three;
+`lama-server --show-settings` prints every setting and where it comes from. A wrong value is refused in the same words
+wherever it stands, and so is a key that is no setting.
+
+The file is that of `--config`, else that of `{CONFIG_VARIABLE}`, else `config.toml` in the platform's folder for
+settings, where there is one: `~/.config/lama-server` on Linux, `~/Library/Application Support/lama-server` on macOS,
+`%LOCALAPPDATA%\\lama-server` on Windows. It is TOML:
+
+```toml
+{EXAMPLE}```
+
+- Switches: `--offline` and `--no-offline`; in a variable 1, true, yes or on, and 0, false, no or off.
+- Lists: repeat the option, or separate the values by commas, as in a variable.
+- Paths may begin with `~`. Relative ones in the file count from the file's folder.
+- An empty variable counts as not set; an empty token is refused.
+- Kubernetes gives containers beside a service named lama-server a variable `LAMA_SERVER_PORT` that is an address and no
+  port; `enableServiceLinks: false` keeps it away.
+- `lama-server inpaint` takes `--quality` from its command line only, because there it replaces the photo's own."""
+TOKEN_TEXT = f"""The token or the file with it: giving both in one place is an error, and of two places the stronger
+one counts. The token has 16 to 512 ASCII characters without spaces. The address that is printed at start holds a
+token that `auto` made, never one that was given.
 
 After {WRONG_TOKENS_PER_MINUTE} wrong tokens from one address (IPv6: one /64 network) within a minute every token from
 there gets 429 `auth.rate_limited` with Retry-After, the right one too, so that a guess is not confirmed. Other
@@ -98,18 +118,21 @@ def _seconds(ms: float) -> str:
 
 
 def configuration() -> str:
-    """The command line: options, commands, exit codes, fixed limits."""
-    lines = [NOTE, "", "# Configuration", "", "`lama-server` takes its settings from the command line.", ""]
+    """Settings, commands, exit codes, fixed limits."""
+    lines = [NOTE, "", "# Configuration", "", SOURCES_TEXT, ""]
+    head = ["Option", "Variable", "Key", "Default", "What it does"]
     for group, rows in itertools.groupby(table(), lambda setting: setting.option.group):
-        lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]
-        lines += [f"| {_flags(row)} | {_default(row)} | {_cell(row.option.help)} |" for row in rows]
+        lines += [f"## {group}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for row in rows:
+            cells = [_flags(row), f"`{row.variable}`", f"`{row.key}`", _default(row), _cell(row.option.help)]
+            lines.append("| " + " | ".join(cells) + " |")
         lines += ["", TOKEN_TEXT, ""] if group == "Access" else [""]
     lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]
     lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
     lines += [f"| {code.value} | {code.meaning} |" for code in ExitCode]
     lines += ["", "## Fixed limits", "", "| Limit | Value |", "| --- | --- |"]
-    lines += [f"| `{name}` | {_value(getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
+    lines += [f"| `{name}` | {_value(name, getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
     return "\n".join(lines) + "\n"
 
 
@@ -124,7 +147,9 @@ def _default(setting: Setting) -> str:
     return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if "bytes" in name:
+        return size_text(value)
     return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:,}".replace(",", " ")
 
 

@@ -97,7 +97,7 @@ def move_divider(page: Page, by_px: float) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """A picture with a palette: a photograph in a page stays below 300 KB that way."""
+    """The screenshot with a palette: one that shows a photo stays below 300 KiB that way."""
     page.wait_for_timeout(500)
     path = IMAGES / f"{name}.png"
     page.screenshot(path=path)

@@ -138,6 +138,7 @@ class ModelEntry:
     telltales     parts of tensor names by which files of this network are known, whatever their size or version
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
+    warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another answer
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
@@ -159,6 +160,7 @@ class ModelEntry:
     requires: tuple[str, ...] = ()
     size: SizeRequirement = SizeRequirement()
     parameters: tuple[Parameter, ...] = ()
+    warm_up: Mapping[str, ParamValue] = field(default_factory=dict)
     strategy: Strategy = Strategy()
     stochastic: bool = False
     aliases: tuple[str, ...] = ()

@@ -103,9 +103,7 @@ class LamaEngine(BatchTorchEngine):
     def _can_keep_activations(self, image: Tensor, settings: RefinementSettings) -> bool:
         """Whether those of all blocks fit into memory at once. Raises `OutOfMemory` if nothing helps."""
         height, width = working_sizes(image.shape[2], image.shape[3], settings)[-1]
-        free = devices.free_bytes(self.device.type)
-        if free is None:
-            return False
+        free = devices.free_bytes(str(self.device))
         least = height * width * CHECKPOINTING_BYTES_PER_PX
         if least > 0.8 * free:
             raise OutOfMemory(

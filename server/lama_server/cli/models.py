@@ -24,7 +24,7 @@ from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
 from .main import PROGRAM
-from .options import Parser, add_settings
+from .options import Parser, add_settings, read_settings
 from .terminal import Bar, size_text, table
 
 STATE_WORDS = {
@@ -65,7 +65,7 @@ def run_download(arguments: Sequence[str]) -> int:
         if not entry.weights:
             sys.stdout.write(f"{entry.title} needs no weights.\n")
             continue
-        files = fetch(entry, home, offline=given.local_files_only, out=sys.stdout)
+        files = fetch(entry, home, offline=read_settings(given).local_files_only, out=sys.stdout)
         for name, path in files.paths.items():
             sys.stdout.write(f"{name}: ready, {path}\n")
     return ExitCode.OK
@@ -187,7 +187,7 @@ def model_names() -> str:
 
 
 def _home(given: argparse.Namespace) -> Path:
-    return given.model_dir.expanduser() if given.model_dir else default_model_dir()
+    return read_settings(given).model_dir or default_model_dir()
 
 
 def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel
 
 from .. import errors
@@ -82,6 +83,9 @@ MODEL: Kinds = (
 """What a fill may end in."""
 
 
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 async def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
@@ -90,9 +94,20 @@ async def services(request: Request) -> Services:
 Found = Annotated[Services, Depends(services)]
 
 
-async def reserved(found: Found) -> AsyncIterator[Ticket]:
+ClientId = Annotated[
+    str,
+    Header(
+        alias="X-Client-Id",
+        description="Of the sender's choice. Jobs under the same id run one after another, in the order in which they "
+        "were sent. Without one, or with anything else than 1 to 64 letters, digits, - and _, a request stands alone.",
+        json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"},
+    ),
+]
+
+
+async def reserved(found: Found, client_id: ClientId = "") -> AsyncIterator[Ticket]:
     """A place in the queue, given back after the response. Taken before the body is read. Raises `QueueFull`."""
-    ticket = found.queue.reserve()
+    ticket = found.queue.reserve(client_id if _CLIENT_ID.fullmatch(client_id) else None)
     try:
         yield ticket
     finally:
