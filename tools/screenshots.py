@@ -15,9 +15,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from driver import App, launch_chromium, running_server  # noqa: E402
+from browser.driver import App, launch_chromium, running_server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 256
