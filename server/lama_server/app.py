@@ -25,6 +25,7 @@ from .http.middleware.answer import encode_error
 from .http.middleware.asgi import AccessMiddleware
 from .http.middleware.token import TokenGuard
 from .http.static_files import Frontend, find_frontend
+from .http.strict_json import wire_error
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
@@ -105,7 +106,8 @@ def _answer_errors(app: FastAPI) -> None:
         return error_response(request, _http_error(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
-        return error_response(request, RequestMalformed("The request cannot be read."))
+        assert isinstance(error, RequestValidationError)
+        return error_response(request, wire_error(error.errors(), skipped=1))
 
     app.add_exception_handler(ApiError, on_known)
     app.add_exception_handler(ModelError, on_known)
