@@ -18,11 +18,10 @@ from inpaint_models.errors import OutOfMemory
 from inpaint_models.loading import build
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.types import Box, Mask, Patch
+from inpaint_models.types import Box, Mask, Patch, PixelSource
 
 from .. import codec
 from ..imaging import masks
-from ..imaging.layers import LayeredPixels
 from ..imaging.pictures import open_picture
 from .messages import (
     EngineChoice,
@@ -161,7 +160,7 @@ class EngineHandler:
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None], limits: codec.Limits) -> Mask:
+def read_mask(request: FillHole, source: PixelSource, check: Callable[[], None], limits: codec.Limits) -> Mask:
     """The mask of a request, from shapes or from a raster file. Raises what `check` raises."""
     height, width = source.shape[:2]
     if request.mask is None:

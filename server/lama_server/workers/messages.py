@@ -77,6 +77,16 @@ class CropPicture:
     target: Path
 
 
+@dataclass(frozen=True, slots=True)
+class ScalePicture:
+    """Bring the composed picture to another size and write its pixels to the file `target` as .npy. Answer: None."""
+
+    picture: Picture
+    width: int
+    height: int
+    target: Path
+
+
 # Requests to the engine worker
 
 
