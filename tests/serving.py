@@ -112,13 +112,12 @@ class RunningServer:
     def edit(self, image: str, *runs: dict[str, Any], **more: Any) -> Reply:
         return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
 
-    def stream(self, request: Any) -> Iterator[dict[str, Any]]:
+    def stream(self, request: Any, client: str | None = None) -> Iterator[dict[str, Any]]:
         """The lines of an edit as they come; closing the iterator hangs up."""
+        headers = {"content-type": "application/json", **({"x-client-id": client} if client else {})}
         connection = self.connection()
         try:
-            connection.request(
-                "POST", "/api/v1/edits", json.dumps(request).encode(), {"content-type": "application/json"}
-            )
+            connection.request("POST", "/api/v1/edits", json.dumps(request).encode(), headers)
             answer = connection.getresponse()
             while line := answer.readline():
                 yield json.loads(line)

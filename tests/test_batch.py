@@ -1,4 +1,4 @@
-"""Folders of pictures on the command line: nothing replaced, nothing half, a bad file never stops the rest."""
+"""Folders of photos on the command line: nothing replaced, nothing half, a bad file never stops the rest."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_full_disk_ends_the_batch(
 def test_what_cannot_work_is_refused_before_anything_is_done(folders: tuple[Path, Path, Path]) -> None:
     pictures, masks, out = folders
     hole = mask(masks / "m.png")
-    with pytest.raises(BatchInvalid, match="holds no pictures"):
+    with pytest.raises(BatchInvalid, match="holds no images"):
         plan(pictures, hole, out)
     source = picture(pictures / "a.png")
     for arguments, reason in (
@@ -238,4 +238,4 @@ def test_a_mask_that_is_gone_is_a_read_error_and_the_rest_goes_on(
     (masks / "a.png").unlink()
     run_all(jobs, inpainter, FillOptions(), Writer(), on_event=events.append)
     assert [event.outcome for event in events] == ["failed", "filled"]
-    assert events[0].message == "The picture or its mask cannot be read (No such file or directory)."
+    assert events[0].message == "The photo or its mask cannot be read (No such file or directory)."

@@ -27,12 +27,15 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "inpaint_models": (
         ("inpaint_models",),
         ("loading",),
-        ("catalog", "pipeline"),
-        ("lama", "mat", "ldm", "patchmatch", "opencv"),
-        ("weights", "nn", "devices", "options"),
-        ("registry", "memory", "processors", "folders"),
+        ("catalog", "tasks"),
+        ("pipeline",),
+        ("lama", "mat", "ldm", "patchmatch", "opencv", "lanczos", "backdrop"),
+        ("nn",),
+        ("weights", "devices", "options"),
+        ("registry",),
+        ("parameters", "protocols", "edges"),
         ("types",),
-        ("errors",),
+        ("errors", "machine", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from . import devices, weights
 from .catalog import families, get_model
+from .options import FillOptions
 from .pipeline.inpainter import Inpainter
 from .registry import LoadContext, ModelEntry
+from .types import Box, Mask, PatchProgress, no_progress
+
+WARM_UP_SIDE_PX = 64
 
 
 def load_model(
@@ -51,3 +57,15 @@ def build(
     )
     with devices.out_of_memory_errors(entry.title):
         return Inpainter(entry, entry.load(context), context.device)
+
+
+def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
+    """One small, cheap fill, so that compiled code and kernels are there before a person waits for them.
+
+    Raises what `progress` raises, `OutOfMemory` and `EngineFailed`.
+    """
+    side = WARM_UP_SIDE_PX
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
+    mask = Mask(hole, np.full((hole.height, hole.width), 255, np.uint8))
+    model.patch(image, mask, FillOptions(params=model.entry.warm_up), progress)

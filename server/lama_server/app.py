@@ -1,4 +1,4 @@
-"""The application: routes, errors and description put together, with the gate around everything."""
+"""The application: routes, errors and description put together, with the middleware around everything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from inpaint_models.registry import ModelEntry
 from . import __version__
 from .errors import ApiError, MethodNotAllowed, RequestMalformed, RouteNotFound, api_error_of
 from .http.access import access_policy
-from .http.gate import Gate, TokenGuard, encode_problem
+from .http.middleware.answer import encode_error
+from .http.middleware.asgi import AccessMiddleware
+from .http.middleware.token import TokenGuard
 from .http.static_files import Frontend, find_frontend
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
@@ -84,20 +86,26 @@ def create_app(
         app.include_router(routes.router)
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, policy=policy, guard=app.state.guard, boot_id=services.boot_id)
+    app.add_middleware(
+        AccessMiddleware,
+        policy=policy,
+        guard=app.state.guard,
+        boot_id=services.boot_id,
+        sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
+    )
     return app
 
 
 def _answer_errors(app: FastAPI) -> None:
     async def on_known(request: Request, error: Exception) -> Response:
-        return problem_response(request, api_error_of(error))
+        return error_response(request, api_error_of(error))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(request, _http_problem(request, error))
+        return error_response(request, _http_error(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
-        return problem_response(request, RequestMalformed("The request cannot be read."))
+        return error_response(request, RequestMalformed("The request cannot be read."))
 
     app.add_exception_handler(ApiError, on_known)
     app.add_exception_handler(ModelError, on_known)
@@ -105,13 +113,13 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
 
 
-def problem_response(request: Request, problem: ApiError) -> Response:
-    status, headers, body = encode_problem(problem, request_id(request))
+def error_response(request: Request, error: ApiError) -> Response:
+    status, headers, body = encode_error(error, request_id(request))
     plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
 
 
-def _http_problem(request: Request, error: HTTPException) -> ApiError:
+def _http_error(request: Request, error: HTTPException) -> ApiError:
     """What the framework refuses by itself, in our codes."""
     if error.status_code == 405:
         allowed = (("allow", ", ".join(_methods(request))),)

@@ -65,6 +65,7 @@ ENTRY = ModelEntry(
             help="plms (Liu et al. 2022) needs fewer steps; ddim (Song et al. 2021) is the original's choice with 50.",
         ),
     ),
+    warm_up={"steps": 2},
     stochastic=True,
     memory_bytes=2_000 * 2**20,
     bytes_per_px=5_000,

@@ -1,8 +1,9 @@
 """Which parts of an image the engine gets to see, and in which order. Pure: boxes and masks in, boxes out.
 
-What a crop costs is counted in pixels of the image: those that the engine sees, had the crop not been shrunk to its
-largest size (what shrinking saves in time it takes from the detail), and a fixed sum for the call. Two holes get
-crops of their own where that is cheaper than one crop around both; a thin stroke is tiled along its length.
+What a crop costs is counted in pixels of the image: those that the engine sees, and a fixed sum for the call. A crop
+that has to be shrunk costs all of its pixels, and as many times more as its sides are shrunk, because what shrinking
+saves in time it takes from the detail. Two holes get crops of their own where that is cheaper than one crop around
+both; a thin stroke is tiled along its length.
 
 A crop may see holes that other crops fill. Those of its own wave and of later ones are hole to it, so that no pixel of
 what is to go is ever taken for known. Those of earlier waves are filled by then, and known: crops that share a seam are
@@ -157,7 +158,9 @@ def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequireme
         tall, wide = heights + 2 * margin, widths + 2 * margin
         if size.square:
             tall = wide = np.maximum(tall, wide)
-        return padded(tall, height) * padded(wide, width) + CALL_PX
+        tall, wide = padded(tall, height), padded(wide, width)
+        shrunk = np.maximum(1, np.maximum(tall, wide) / strategy.max_side)
+        return tall * wide * shrunk + CALL_PX
 
     return price
 

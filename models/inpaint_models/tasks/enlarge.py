@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import EngineFailed
-from ..pipeline.compose import full_scale, pad, resize, to_float
+from ..pipeline.crops import full_scale, pad, resize, to_float
 from ..protocols import EnlargeEngine
 from ..registry import ModelEntry
 from ..types import AnyImage, Box, FloatImage, ParamValue, PixelSource, Progress, no_progress

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import zlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 from PIL.TiffTags import BYTE, LONG, SHORT, UNDEFINED
 
-from inpaint_models.processors import available_processors
+from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
@@ -98,20 +100,42 @@ def unmultiplied(rgba: Pixels) -> Pixels:
 
 
 def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
-    """A little-endian TIFF of (H, W, 3 | 4) uint8 or uint16, in deflated strips with horizontal differencing."""
+    """A little-endian TIFF of (H, W, 3 | 4) uint8 or uint16, in deflated strips with horizontal differencing.
+
+    Not with tifffile: it cannot write EXIF and GPS directories, and wants uncompressed pixels whole or in tiles. A 48
+    megapixel photo of 16 bit becomes a file of the same size in the same time.
+    """
     height, width, channels = pixels.shape
     kept = channels - 2 if grey else channels
-    sample_bytes = pixels.dtype.itemsize
-    rows = max(1, _STRIP_TARGET // (width * kept * sample_bytes))
+    rows = max(1, _STRIP_TARGET // (width * kept * pixels.dtype.itemsize))
+    tops = range(0, height, rows)
+    directory = _directory(pixels, kept, rows, grey=grey, metadata=metadata)
+    starts, sizes = [0] * len(tops), [0] * len(tops)
+    out = io.BytesIO(b"II*\0\x08\0\0\0")
+    first = out.seek(8 + len(_with_strips(directory, starts, sizes)))
     with ThreadPoolExecutor(min(4, available_processors())) as pool:
-        strips = list(
-            pool.map(lambda y: _strip(pixels[y : min(height, y + rows), 0:width], grey), range(0, height, rows))
-        )
+        strips = pool.map(lambda y: _strip(pixels[y : min(height, y + rows), 0:width], grey), tops)
+        for index, strip in enumerate(strips):
+            starts[index], sizes[index] = out.tell() - first, out.write(strip)
+    out.seek(8)
+    out.write(_with_strips(directory, starts, sizes))
+    return out.getvalue()
+
+
+def _directory(
+    pixels: PixelSource, kept: int, rows: int, *, grey: bool, metadata: Metadata
+) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Everything but where the strips are.
+
+    kept  channels in the file
+    rows  in a strip
+    """
+    height, width, _ = pixels.shape
     directory = TiffImagePlugin.ImageFileDirectory_v2(ifh=b"II*\0\0\0\0\0")
     values: dict[int, Any] = {
         _WIDTH: width,
         _HEIGHT: height,
-        _BITS: (8 * sample_bytes,) * kept,
+        _BITS: (8 * pixels.dtype.itemsize,) * kept,
         _COMPRESSION: _DEFLATES[0],
         _PHOTOMETRIC: _MIN_IS_BLACK if grey else _RGB,
         _SAMPLES: kept,
@@ -125,24 +149,17 @@ def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
         directory.tagtype[tag] = LONG if tag in (_WIDTH, _HEIGHT, _ROWS_PER_STRIP) else SHORT
         directory[tag] = value
     _add_metadata(directory, metadata)
-    for tag, positions in ((_STRIP_OFFSETS, _starts(strips)), (_STRIP_BYTES, [len(strip) for strip in strips])):
+    return directory
+
+
+def _with_strips(
+    directory: TiffImagePlugin.ImageFileDirectory_v2, starts: Sequence[int], sizes: Sequence[int]
+) -> bytes:
+    """The directory as bytes, to stand behind the header. Pillow adds the directory's end to the strips' starts."""
+    for tag, places in ((_STRIP_OFFSETS, starts), (_STRIP_BYTES, sizes)):
         directory.tagtype[tag] = LONG
-        directory[tag] = tuple(positions)
-    return _with_directory(directory, strips)
-
-
-def _with_directory(directory: TiffImagePlugin.ImageFileDirectory_v2, strips: list[bytes]) -> bytes:
-    """Header, directory, strips; Pillow adds the directory's end to the offsets of the strips."""
-    return b"".join((b"II*\0\x08\0\0\0", directory.tobytes(8), *strips))
-
-
-def _starts(strips: list[bytes]) -> list[int]:
-    """Where each strip begins, counted from the end of the directory."""
-    at, starts = 0, []
-    for strip in strips:
-        starts.append(at)
-        at += len(strip)
-    return starts
+        directory[tag] = tuple(places)
+    return directory.tobytes(8)
 
 
 def _strip(band: Pixels, grey: bool) -> bytes:

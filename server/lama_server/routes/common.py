@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -30,7 +31,7 @@ EVERYWHERE: Kinds = (
     errors.BodyUnsupportedEncoding,
     errors.InternalError,
 )
-"""What may be answered at any address, mostly by the gate."""
+"""What may be answered at any endpoint, mostly by the middleware."""
 
 BODY: Kinds = (errors.UploadTimeout, errors.BodyUnsupportedType, errors.ParamsMalformed)
 """What reading a JSON body may end in."""
@@ -79,6 +80,19 @@ MODEL: Kinds = (
 """What a fill may end in."""
 
 
+CLIENT_ID: dict[str, Any] = {
+    "name": "X-Client-Id",
+    "in": "header",
+    "required": False,
+    "description": "Of the sender's choice. Jobs under the same id run one after another, in the order in which they "
+    "were sent. Without one, or with anything else than 1 to 64 letters, digits, - and _, a request stands alone.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+"""OpenAPI of the header that `client_id` reads."""
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
@@ -86,6 +100,12 @@ def services(request: Request) -> Services:
 
 def request_id(request: Request) -> str:
     return str(request.scope["state"]["request_id"])
+
+
+def client_id(request: Request) -> str | None:
+    """Who sends the request, where it says so: jobs of one client run in the order in which they were sent."""
+    given = request.headers.get("x-client-id", "")
+    return given if _CLIENT_ID.fullmatch(given) else None
 
 
 async def json_body(request: Request, model: type[Wire]) -> Wire:
@@ -119,7 +139,7 @@ def schema(model: type[BaseModel] | str) -> dict[str, str]:
 
 
 def problems(*kinds: type[errors.ApiError]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI of the errors that an address answers with, those of the middleware included."""
+    """OpenAPI of the errors that an endpoint answers with, those of the middleware included."""
     by_status: dict[int, dict[str, str]] = {}
     for kind in (*kinds, *EVERYWHERE):
         by_status.setdefault(kind.status, {})[kind.code] = kind.title

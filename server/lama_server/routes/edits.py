@@ -9,7 +9,20 @@ from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..jobs.runner import patch_replies
 from ..schemas.replies import EditReply
 from ..schemas.requests import EditRequest
-from .common import BODY, FIELDS, JOB, MODEL, json_body, json_request, problems, request_id, schema, services
+from .common import (
+    BODY,
+    CLIENT_ID,
+    FIELDS,
+    JOB,
+    MODEL,
+    client_id,
+    json_body,
+    json_request,
+    problems,
+    request_id,
+    schema,
+    services,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
 
@@ -19,7 +32,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
 @router.post(
     "/edits",
     response_class=Response,
-    openapi_extra=json_request(EditRequest),
+    openapi_extra={**json_request(EditRequest), "parameters": [CLIENT_ID]},
     responses={
         200: {
             "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
@@ -31,7 +44,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
 async def create_edit(request: Request) -> NdjsonResponse:
     """Fill what the shapes cover, once for each run: several runs are variations, or models to compare."""
     runner = services(request).runner
-    ticket = runner.queue.reserve()
+    ticket = runner.queue.reserve(client_id(request))
     try:
         edit = await json_body(request, EditRequest)
         plan = await runner.plan(edit, request_id(request))

@@ -22,7 +22,7 @@ from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.runner import JobRunner, PlannedRun
 from ..schemas.requests import IopaintParams
-from .common import check_json, services
+from .common import check_json, client_id, services
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
@@ -40,7 +40,7 @@ CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 async def inpaint(request: Request) -> Response:
     """Fill as IOPaint's clients ask for it."""
     found = services(request)
-    ticket = found.queue.reserve()
+    ticket = found.queue.reserve(client_id(request))
     try:
         text, depth = await request.body(), found.limits.json_depth
         body = await asyncio.to_thread(parse_object, text, max_depth=depth)  # pictures as text: tens of megabytes

@@ -18,10 +18,12 @@ from ..schemas.requests import OneShotParams
 from . import iopaint
 from .common import (
     BODY,
+    CLIENT_ID,
     FIELDS,
     IMAGE,
     JOB,
     MODEL,
+    client_id,
     content_type,
     integer,
     problems,
@@ -52,6 +54,7 @@ _FORM = {
         "parameters": [
             query_parameter("format", "Default png.", {"type": "string", "enum": list(RENDER_FORMATS)}),
             query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
+            CLIENT_ID,
         ],
     },
     responses={
@@ -88,7 +91,7 @@ async def inpaint(request: Request) -> Response:
     found = services(request)
     wanted = render_format(request.query_params.get("format"), "png")
     quality = integer(request.query_params.get("quality"), "quality", 1, 100)
-    ticket = found.queue.reserve()
+    ticket = found.queue.reserve(client_id(request))
     try:
         work = found.documents.workspace()
         try:

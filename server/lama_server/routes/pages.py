@@ -21,7 +21,7 @@ async def page(request: Request) -> Response:
         "config": found.config_reply().model_dump(mode="json"),
         "models": found.manager.reply().model_dump(mode="json"),
     }
-    html = request.app.state.frontend.page(boot)
+    html = request.app.state.frontend.render("index.html", boot=boot)
     if html is None:
         raise RouteNotFound("This installation has no page. The API is described at /docs.")
     return HTMLResponse(html)

@@ -10,6 +10,10 @@ RenderFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
 RENDER_FORMATS: tuple[RenderFormat, ...] = get_args(RenderFormat)
 
 
+WireValue = bool | int | float | str
+"""Of a model's parameter; a picture travels as base64 of its file."""
+
+
 class RequestType(BaseModel):
     """Takes no field that it does not know."""
 

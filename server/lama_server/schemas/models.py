@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import computed_field
 
+from inpaint_models.parameters import ParameterKind
 from inpaint_models.registry import StrategyKind
-from inpaint_models.types import ParamValue
 
-from .base import ReplyType
+from .base import ReplyType, WireValue
 from .problems import ProblemReply
 
 ModelState = Literal["ready", "loaded", "missing", "downloading", "failed", "unavailable"]
@@ -23,11 +23,13 @@ class LicenceReply(ReplyType):
 
 class ParameterReply(ReplyType):
     name: str
-    kind: Literal["int", "float", "bool", "choice"]
-    default: ParamValue
+    kind: ParameterKind
+    default: WireValue | None
     minimum: float | None
     maximum: float | None
     choices: list[str]
+    max_length: int
+    placeholder: str
     help: str
 
 

@@ -8,10 +8,9 @@ from pydantic import AliasChoices, Field
 
 from inpaint_models.options import OPTIONS
 from inpaint_models.registry import StrategyKind
-from inpaint_models.types import ParamValue
 
 from ..settings import Limits
-from .base import RequestType
+from .base import RequestType, WireValue
 from .shapes import Shape
 
 _LIMITS = Limits()
@@ -52,7 +51,7 @@ class Run(RequestType):
     """One answer that is wanted: a model, its parameters, a seed."""
 
     model: ModelName
-    params: dict[str, ParamValue] = Field(default_factory=dict, max_length=50)
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
     seed: Seed | None = Field(None, description="Left out, the server draws one and tells it.")
 
 
@@ -82,7 +81,7 @@ class OneShotParams(RequestType):
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
-    params: dict[str, ParamValue] = Field(default_factory=dict, max_length=50)
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
 
 
 class IopaintParams(OneShotParams):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import assert_never
 
 import numpy as np
 
@@ -12,7 +12,17 @@ from ..codec.info import OUTPUTS
 from ..imaging.pictures import open_picture
 from ..imaging.pixel_files import write_bands, write_pixels
 from ..imaging.scaling import scaled_bands
-from .messages import CropPicture, DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage, ScalePicture
+from .messages import (
+    CodecRequest,
+    CropPicture,
+    DecodeImage,
+    DecodeMask,
+    ImageFacts,
+    MakePreview,
+    Rendered,
+    RenderImage,
+    ScalePicture,
+)
 from .worker import JobContext
 
 
@@ -24,20 +34,25 @@ class CodecHandler:
     def __init__(self, max_megapixels: int) -> None:
         self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000)
 
-    def handle(self, request: Any, context: JobContext) -> Any:
-        if isinstance(request, DecodeImage):
-            return self._decode(request)
-        if isinstance(request, DecodeMask):
-            return self._decode_mask(request)
-        if isinstance(request, RenderImage):
-            return self._render(request)
-        if isinstance(request, CropPicture):
-            return self._crop(request)
-        if isinstance(request, ScalePicture):
-            return self._scale(request, context)
-        if isinstance(request, MakePreview):
-            return self._preview(request)
-        raise TypeError(f"The codec worker does not know {type(request).__name__}.")
+    def handle(self, request: CodecRequest, context: JobContext) -> object:
+        match request:
+            case DecodeImage():
+                return self._decode(request)
+            case DecodeMask():
+                self._decode_mask(request)
+                return None
+            case RenderImage():
+                return self._render(request)
+            case CropPicture():
+                self._crop(request)
+                return None
+            case ScalePicture():
+                self._scale(request, context)
+                return None
+            case MakePreview():
+                return self._preview(request)
+            case _:
+                assert_never(request)
 
     def _decode(self, request: DecodeImage) -> ImageFacts:
         decoded = codec.decode(request.source, self._limits)
