@@ -30,11 +30,15 @@ RUN useradd --uid 10001 --create-home --home-dir /home/lama lama \
 COPY --from=build /opt/lama-server /opt/lama-server
 ENV PATH=/opt/lama-server/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    NUMBA_CACHE_DIR=/data/numba
+    NUMBA_CACHE_DIR=/data/numba \
+    LAMA_SERVER_HOST=0.0.0.0 \
+    LAMA_SERVER_MODEL_DIR=/models \
+    LAMA_SERVER_OUTPUT_DIR=/output \
+    LAMA_SERVER_DATA_DIR=/data
 USER 10001
 VOLUME ["/models", "/input", "/output", "/data"]
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
-ENTRYPOINT ["lama-server", "--host", "0.0.0.0", "--model-dir", "/models", "--output-dir", "/output", "--data-dir", "/data"]
+ENTRYPOINT ["lama-server"]
 CMD ["--token", "auto"]

@@ -113,7 +113,7 @@ def serving(engine: str, data: Path) -> Iterator[tuple[int, int]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "LAMA_SERVER_CONFIG": os.devnull},
     ) as server:
         try:
             assert server.stdout is not None

@@ -13,7 +13,7 @@ import torch
 
 from inpaint_models.mat.engine import PUBLISHED, MATEngine, draw
 from inpaint_models.mat.inference import InferenceMAT
-from inpaint_models.mat.network import MAT, KeepMaps
+from inpaint_models.mat.network import MAT, DropoutMasks
 from inpaint_models.types import no_progress
 
 from .measure import Row, in_fresh_process, interleaved
@@ -75,12 +75,12 @@ def job(form: str, precision: str, hole: str) -> Callable[[], object]:
 
 def run_readable(network: MAT, image: np.ndarray, hole: np.ndarray) -> torch.Tensor:
     """What the engine does, with the network that reads like the paper."""
-    noise = draw(0, network.config.latent_width, network.config.keep_shapes((SIDE, SIDE)))
+    noise = draw(0, network.config.latent_width, network.config.dropout_shapes((SIDE, SIDE)))
     z, tokens, features = (torch.from_numpy(array) for array in noise)
     picture = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous() * 2 - 1
     known = torch.from_numpy(~hole)[None, None].float()
     with torch.inference_mode():
-        result: torch.Tensor = network(picture, known, z, KeepMaps(tokens, features))
+        result: torch.Tensor = network(picture, known, z, DropoutMasks(tokens, features))
     return result
 
 

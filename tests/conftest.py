@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from lama_server.cli.sources import CONFIG_VARIABLE
+from lama_server.settings import VARIABLE_PREFIX
 from serving import RunningServer
 
 settings.register_profile("suite", deadline=None)  # how fast a machine is decides no test
 settings.load_profile("suite")
 
+for variable in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
+    del os.environ[variable]  # settings of whoever runs the tests
+os.environ[CONFIG_VARIABLE] = os.devnull
 
 HAS_CUDA = shutil.which("nvidia-smi") is not None
 

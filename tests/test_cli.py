@@ -68,7 +68,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--port", "x"], ExitCode.USAGE, "not a whole number"),
         (["--device", "abacus"], ExitCode.USAGE, "no kind of device 'abacus'. Use one of: auto, cpu, cuda, mps"),
         (["--device", "cpu,"], ExitCode.USAGE, "no kind of device ''"),
-        (["--device", "cuda:0,cuda:0"], ExitCode.USAGE, "--device names a device twice"),
+        (["--device", "cuda:0,cuda:0"], ExitCode.USAGE, "A device is named twice"),
         (["--device", "cpu,cuda:99"], ExitCode.USAGE, "The device cuda:99 cannot be used here"),
         (["--workers", "0"], ExitCode.USAGE, "0 is not from 1 to 64"),
         (["--nonsense"], ExitCode.USAGE, "--nonsense"),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from inpaint_models import devices, get_model, processors
+from inpaint_models import devices, get_model, machine
 from inpaint_models.errors import OutOfMemory, Unavailable
 from inpaint_models.patchmatch.engine import PatchMatchEngine
 
@@ -149,14 +149,14 @@ def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3, 5, 7}, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert processors.available_processors() == 3
+    assert machine.available_processors() == 3
     assert PatchMatchEngine().threads == 3
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert processors.available_processors() == 64
+    assert machine.available_processors() == 64
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert processors.available_processors() == PatchMatchEngine().threads == 2
+    assert machine.available_processors() == PatchMatchEngine().threads == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "100")
-    assert processors.available_processors() == 64
+    assert machine.available_processors() == 64
 
 
 def test_maps_are_channels_last_but_on_mps() -> None:

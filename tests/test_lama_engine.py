@@ -114,7 +114,7 @@ def test_a_fill_can_be_cancelled_between_blocks(lama: LamaEngine, refine: bool) 
 
 
 def test_refinement_reports_each_pass_with_a_preview(lama: LamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = engine.Settings(iterations=3, min_side=32)
+    settings = engine.RefinementSettings(iterations=3, min_side=32)
     monkeypatch.setattr(engine, "refinement_settings", lambda params: settings)
     heard = Heard()
     filled = fill(lama, progress=heard, refine=True)
@@ -142,7 +142,9 @@ def test_refinement_is_refused_when_memory_cannot_hold_it(lama: LamaEngine, monk
 def test_refinement_with_little_memory_gives_the_same_picture(
     lama: LamaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "refinement_settings", lambda params: engine.Settings(iterations=2, min_side=32))
+    monkeypatch.setattr(
+        engine, "refinement_settings", lambda params: engine.RefinementSettings(iterations=2, min_side=32)
+    )
     plenty = fill(lama, refine=True)
     monkeypatch.setattr(devices, "free_bytes", lambda device: 20_000_000)
     assert np.array_equal(fill(lama, refine=True), plenty)
@@ -173,7 +175,9 @@ def test_a_copy_in_full_precision_goes_with_the_fill_that_needed_it(
         return network
 
     monkeypatch.setattr(engine, "FoldedGenerator", watched)
-    monkeypatch.setattr(engine, "refinement_settings", lambda params: engine.Settings(iterations=1, min_side=32))
+    monkeypatch.setattr(
+        engine, "refinement_settings", lambda params: engine.RefinementSettings(iterations=1, min_side=32)
+    )
     used = with_large_weights(state) if reason == "not finite" else state
     half = LamaEngine(lambda: used, device="cpu", dtype=torch.float16)
     fill(half, refine=reason == "refined")

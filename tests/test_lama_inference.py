@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inpaint_models import devices
 from inpaint_models.lama.inference import FoldedGenerator, count_blocks
 from inpaint_models.lama.network import FFCResNetGenerator, masked_input
-from inpaint_models.lama.refine import Settings, refine
+from inpaint_models.lama.refine import RefinementSettings, refine
 from inpaint_models.nn.winograd import TiledConvolution
 from parity import goldens, weights
 
@@ -82,11 +82,11 @@ def test_the_number_of_blocks_is_read_from_the_weights(readable: FFCResNetGenera
 def test_gradients_reach_the_features(readable: FFCResNetGenerator, folded: FoldedGenerator) -> None:
     x, mask = random_input(64, 64)[:, :3], torch.zeros(1, 1, 64, 64)
     mask[..., 8:56, 8:56] = 1
-    settings = Settings(iterations=3, min_side=32)
+    settings = RefinementSettings(iterations=3, min_side=32)
     *_, ours = refine(folded, x, mask, settings=settings)
     *_, reference = refine(readable, x, mask, settings=settings)
     assert ours.loss.item() == pytest.approx(reference.loss.item(), abs=1e-5)
-    assert (ours.picture - reference.picture).abs().mean() < 1e-4
+    assert (ours.image - reference.image).abs().mean() < 1e-4
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -8,10 +8,19 @@ from torch import Tensor
 from inpaint_models.errors import Cancelled
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
-from inpaint_models.lama.refine import Settings, Step, at_size_of, pyramid, refine, scale_count, trusted, working_sizes
+from inpaint_models.lama.refine import (
+    RefinementSettings,
+    Step,
+    at_size_of,
+    pyramid,
+    refine,
+    scale_count,
+    trusted,
+    working_sizes,
+)
 from parity import goldens, weights
 
-GOLDEN_SETTINGS = Settings(min_side=256)
+GOLDEN_SETTINGS = RefinementSettings(min_side=256)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def random_picture(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def last(steps: list[Step]) -> Tensor:
-    return steps[-1].picture
+    return steps[-1].image
 
 
 def test_pyramid_and_trusted_area_equal_the_reference(golden: goldens.Golden) -> None:
@@ -68,7 +77,7 @@ def test_eight_passes_of_big_lama_in_its_inference_form_end_where_the_reference_
     tensors = weights.state_dict(weights.read_manifest("lama"), "generator")
     state = {key.removeprefix("generator."): torch.from_numpy(value) for key, value in tensors.items()}
     network = FoldedGenerator(state, device=torch.device("cpu"), dtype=torch.float32)
-    settings = Settings(iterations=8, min_side=128)
+    settings = RefinementSettings(iterations=8, min_side=128)
     assert_follows(golden, list(refine(network, *picture_and_mask(golden), settings=settings)))
 
 
@@ -78,7 +87,7 @@ def assert_follows(golden: goldens.Golden, steps: list[Step]) -> None:
     Where a gradient is near zero the optimiser may step either way, so a few pixels may differ by more than the rest.
     """
     coarsest, *descent = steps
-    goldens.assert_close("scale0_inpainted", coarsest.picture.numpy(), golden, atol=1e-4)
+    goldens.assert_close("scale0_inpainted", coarsest.image.numpy(), golden, atol=1e-4)
     np.testing.assert_allclose([step.loss.item() for step in descent], golden["losses"], rtol=0, atol=1e-5)
     goldens.assert_close("inpainted", last(steps).numpy(), golden, atol=5e-3, mean_atol=5e-5)
 
@@ -87,19 +96,19 @@ def assert_follows(golden: goldens.Golden, steps: list[Step]) -> None:
     ("height", "width", "levels"), [(512, 4000, 1), (723, 900, 1), (725, 900, 2), (1024, 1100, 2), (8000, 8000, 3)]
 )
 def test_a_level_is_added_for_each_doubling_of_the_shorter_side(height: int, width: int, levels: int) -> None:
-    assert scale_count(height, width, Settings()) == levels
+    assert scale_count(height, width, RefinementSettings()) == levels
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 70), (129, 97), (200, 300)])
 def test_planned_sizes_are_those_of_the_pyramid(height: int, width: int) -> None:
-    settings = Settings(min_side=32, budget_px=20_000)
+    settings = RefinementSettings(min_side=32, budget_px=20_000)
     levels = pyramid(*random_picture(height, width), settings)
     assert working_sizes(height, width, settings) == [tuple(level.image.shape[2:]) for level in levels]
 
 
 def test_odd_sizes_are_refined_and_known_pixels_stay(tiny_lama: FFCResNetGenerator) -> None:
     image, mask = random_picture(70, 107)
-    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=3, min_side=32)))
+    steps = list(refine(tiny_lama, image, mask, settings=RefinementSettings(iterations=3, min_side=32)))
     assert len(steps) == 1 + 3
     assert last(steps).shape == image.shape
     known = mask.expand_as(image) == 0
@@ -109,15 +118,15 @@ def test_odd_sizes_are_refined_and_known_pixels_stay(tiny_lama: FFCResNetGenerat
 
 def test_computing_blocks_again_gives_the_same_picture(tiny_lama: FFCResNetGenerator) -> None:
     image, mask = random_picture(64, 64)
-    settings = Settings(iterations=3, min_side=32)
-    remembered = last(list(refine(tiny_lama, image, mask, settings=settings, remember=True)))
-    computed_again = last(list(refine(tiny_lama, image, mask, settings=settings, remember=False)))
-    assert torch.equal(remembered, computed_again)
+    settings = RefinementSettings(iterations=3, min_side=32)
+    kept = last(list(refine(tiny_lama, image, mask, settings=settings, keep_activations=True)))
+    computed_again = last(list(refine(tiny_lama, image, mask, settings=settings, keep_activations=False)))
+    assert torch.equal(kept, computed_again)
 
 
 def test_a_picture_over_the_budget_comes_back_in_its_own_size(tiny_lama: FFCResNetGenerator) -> None:
     image, mask = random_picture(160, 120)
-    settings = Settings(iterations=2, min_side=32, budget_px=80 * 60)
+    settings = RefinementSettings(iterations=2, min_side=32, budget_px=80 * 60)
     small = last(list(refine(tiny_lama, image, mask, settings=settings)))
     assert small.shape == (1, 3, 80, 60)
     result = at_size_of(image, mask, small)
@@ -130,7 +139,7 @@ def test_a_hole_too_thin_to_be_trusted_is_filled_all_the_same(tiny_lama: FFCResN
     image, mask = random_picture(64, 64)
     mask.zero_()
     mask[..., 30:33, :] = 1
-    steps = list(refine(tiny_lama, image, mask, settings=Settings(iterations=3, min_side=32)))
+    steps = list(refine(tiny_lama, image, mask, settings=RefinementSettings(iterations=3, min_side=32)))
     assert all(torch.isfinite(step.loss) for step in steps)
     assert torch.isfinite(last(steps)).all()
 
@@ -139,7 +148,7 @@ def test_work_is_counted_in_equal_steps_up_to_the_total(tiny_lama: FFCResNetGene
     """Two blocks and the upsampling part, as dear as four; a level has four times the area of the one before."""
     image, mask = random_picture(128, 128)
     reported: list[tuple[int, int]] = []
-    settings = Settings(iterations=2, min_side=32)
+    settings = RefinementSettings(iterations=2, min_side=32)
     steps = list(refine(tiny_lama, image, mask, settings=settings, report=lambda *at: reported.append(at)))
     assert [step.done for step in steps] == [12, 12 + 4 * 48, 204 + 4 * 12, 252 + 16 * 48, 1020 + 16 * 12]
     assert {step.total for step in steps} == {1212}
@@ -161,5 +170,5 @@ def test_it_stops_where_the_report_says_so(tiny_lama: FFCResNetGenerator, calls:
 
     image, mask = random_picture(64, 64)
     with pytest.raises(Cancelled):
-        list(refine(tiny_lama, image, mask, settings=Settings(iterations=9, min_side=32), report=report))
+        list(refine(tiny_lama, image, mask, settings=RefinementSettings(iterations=9, min_side=32), report=report))
     assert left == 0

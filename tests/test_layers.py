@@ -30,11 +30,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("catalog", "tasks"),
         ("pipeline",),
         ("lama", "mat", "ldm", "patchmatch", "opencv", "grabcut", "backdrop", "lanczos"),
-        ("weights", "nn", "imaging", "devices", "options"),
-        ("registry", "memory", "processors", "folders"),
+        ("nn",),
+        ("weights", "imaging", "devices", "options"),
+        ("registry",),
         ("parameters", "protocols"),
         ("types",),
-        ("errors",),
+        ("errors", "machine", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

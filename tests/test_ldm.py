@@ -22,6 +22,7 @@ from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole
 from inpaint_models.ldm.inference import GatheredConv3x3, TiledConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
+from inpaint_models.nn import torch_engine
 from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, HoleMask, no_progress
@@ -182,7 +183,7 @@ def test_a_scratch_between_the_mask_s_samples_is_seen() -> None:
 
 
 def test_progress_rises_to_its_end_and_shows_previews(ldm: LdmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(torch_engine, "QUIET_SECONDS", 3600.0)
     told: list[tuple[str, int, int]] = []
     shown: list[FloatImage] = []
 
@@ -215,7 +216,7 @@ def test_a_fill_is_cancelled_between_steps(ldm: LdmEngine) -> None:
 
 
 def test_a_fill_is_cancelled_inside_a_network(ldm: LdmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(torch_engine, "QUIET_SECONDS", 0.0)
     asked: list[str] = []
 
     def progress(stage: str, step: int, total: int, preview: object = None) -> None:

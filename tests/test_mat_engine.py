@@ -12,7 +12,7 @@ from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.mat.engine import MATEngine, draw, wants_bfloat16
 from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT, Window, hole_window
 from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
-from inpaint_models.mat.network import MAT, STAGES, KeepMaps, MATConfig, StageConfig
+from inpaint_models.mat.network import MAT, STAGES, DropoutMasks, MATConfig, StageConfig
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
 
@@ -92,8 +92,8 @@ def fill(engine: MATEngine, hole: HoleMask = MIDDLE, **changes: Any) -> FloatIma
 def test_the_inference_form_equals_the_readable_network_wherever_the_hole_is(hole: HoleMask) -> None:
     known = torch.from_numpy(~hole)[None, None].float()
     image = torch.from_numpy(picture(hole.shape[0])).permute(2, 0, 1)[None] * 2 - 1
-    noise = draw(7, 6, CONFIG.keep_shapes((hole.shape[0], hole.shape[1])))
-    keep = KeepMaps(torch.from_numpy(noise.tokens), torch.from_numpy(noise.features))
+    noise = draw(7, 6, CONFIG.dropout_shapes((hole.shape[0], hole.shape[1])))
+    keep = DropoutMasks(torch.from_numpy(noise.tokens), torch.from_numpy(noise.features))
     arguments = (image.contiguous(), known, torch.from_numpy(noise.z), keep)
 
     readable = small_network()(*arguments, truncation=0.7)
@@ -135,7 +135,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_answer(engi
 
 
 def test_a_seed_means_the_same_noise_for_ever() -> None:
-    noise = draw(240, 512, MATConfig().keep_shapes((512, 512)))
+    noise = draw(240, 512, MATConfig().dropout_shapes((512, 512)))
     np.testing.assert_array_equal(noise.z, goldens.load("mat", "golden_512")["z"])
     assert (noise.tokens.shape, noise.features.shape) == ((1, 256, 180), (1, 512, 16, 16))
     assert noise.tokens[0, 0, :16].tolist() == [1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -144,7 +144,7 @@ def test_a_seed_means_the_same_noise_for_ever() -> None:
 
 
 def test_seeds_beyond_32_bits_and_negative_ones_wrap() -> None:
-    shapes = CONFIG.keep_shapes((SIDE, SIDE))
+    shapes = CONFIG.dropout_shapes((SIDE, SIDE))
     for seed, same in ((2**32 + 5, 5), (-1, 2**32 - 1)):
         assert draw(seed, 6, shapes).z.tolist() == draw(same, 6, shapes).z.tolist()
 

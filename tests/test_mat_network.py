@@ -9,7 +9,7 @@ from inpaint_models.mat.network import (
     HIDDEN_LOGIT,
     MAT,
     STAGES,
-    KeepMaps,
+    DropoutMasks,
     MATConfig,
     MultiHeadContextualAttention,
     StageConfig,
@@ -57,16 +57,17 @@ def network() -> MAT:
 
 def example(
     network: MAT, side: int = SIDE, *, batch: int = 1, seed: int = 0
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, KeepMaps]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, DropoutMasks]:
     """A random picture with a hole right of and below its centre."""
     rng = torch.Generator().manual_seed(seed)
     known = torch.ones(batch, 1, side, side)
     known[..., side // 2 : side // 2 + 20, side // 2 - 8 : side // 2 + 20] = 0
     maps = [
-        (torch.rand(batch, *shape, generator=rng) < 0.5).float() for shape in network.config.keep_shapes((side, side))
+        (torch.rand(batch, *shape, generator=rng) < 0.5).float()
+        for shape in network.config.dropout_shapes((side, side))
     ]
     image = torch.rand(batch, 3, side, side, generator=rng) * 2 - 1
-    return image, known, torch.randn(batch, 6, generator=rng), KeepMaps(maps[0], maps[1])
+    return image, known, torch.randn(batch, 6, generator=rng), DropoutMasks(maps[0], maps[1])
 
 
 def test_known_pixels_come_back_unchanged_and_the_hole_does_not(network: MAT) -> None:
@@ -95,7 +96,7 @@ def test_the_items_of_a_batch_do_not_mix(network: MAT) -> None:
     together = network(image, known, z, keep)
     for i in range(2):
         item = slice(i, i + 1)
-        alone = network(image[item], known[item], z[item], KeepMaps(keep.tokens[item], keep.features[item]))
+        alone = network(image[item], known[item], z[item], DropoutMasks(keep.tokens[item], keep.features[item]))
         torch.testing.assert_close(together[item], alone, atol=1e-5, rtol=1e-4)
 
 

@@ -23,7 +23,7 @@ from inpaint_models.mat.checkpoint import (
     published_shapes,
 )
 from inpaint_models.mat.engine import PUBLISHED, load
-from inpaint_models.mat.network import MAT, KeepMaps, MATConfig, MultiHeadContextualAttention
+from inpaint_models.mat.network import MAT, DropoutMasks, MATConfig, MultiHeadContextualAttention
 from inpaint_models.registry import LoadContext
 from inpaint_models.weights import read_state_dict
 from parity import goldens, weights
@@ -47,11 +47,13 @@ def golden() -> goldens.Golden:
     return goldens.load("mat", "golden_512")
 
 
-def golden_input(golden: goldens.Golden) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, KeepMaps]:
+def golden_input(golden: goldens.Golden) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, DropoutMasks]:
     image = torch.from_numpy(golden["image"]).permute(2, 0, 1)[None] / 127.5 - 1
     known = torch.from_numpy(golden["mask"] <= 127).float()[None, None]
     bits = [np.unpackbits(golden[f"drop_keep_stage{stage}"]).astype(np.float32) for stage in (1, 2)]
-    keep = KeepMaps(torch.from_numpy(bits[0]).reshape(1, 256, 180), torch.from_numpy(bits[1]).reshape(1, 512, 16, 16))
+    keep = DropoutMasks(
+        torch.from_numpy(bits[0]).reshape(1, 256, 180), torch.from_numpy(bits[1]).reshape(1, 512, 16, 16)
+    )
     return image, known, torch.from_numpy(golden["z"]), keep
 
 

@@ -13,7 +13,11 @@ from tools.reference import DOCS, pages
 
 from fake_engines import photo
 from lama_server.errors import REGISTRY
-from lama_server.schemas import wire as schemas
+from lama_server.schemas.events import EditEvent
+from lama_server.schemas.models import ModelsReply
+from lama_server.schemas.problems import ProblemReply
+from lama_server.schemas.replies import ConfigReply, EditReply, ImageReply, ReadyReply
+from lama_server.schemas.requests import EditRequest
 from serving import RunningServer, edit_request, misbehaving
 
 
@@ -65,27 +69,26 @@ def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
                     assert set(answer["content"]) == {"application/problem+json"}, (path, status)
 
 
-def valid(value: Any, name: str) -> None:
+def valid(value: Any, kind: Any) -> None:
     """Holds that the answer is of the wire type: nothing missing, nothing more."""
-    described = TypeAdapter(getattr(schemas, name)).validate_json(json.dumps(value))
+    described = TypeAdapter(kind).validate_json(json.dumps(value))
     assert described.model_dump(mode="json", exclude_unset=True) == value
 
 
 def test_what_is_answered_is_what_is_described(server: RunningServer) -> None:
     image = server.upload(photo()).json
-    valid(image, "ImageReply")
-    valid(server.ask("GET", "/api/v1/models").json, "ModelsReply")
-    valid(server.ask("GET", "/api/v1/config").json, "ConfigReply")
-    valid(server.ask("GET", "/readyz").json, "ReadyReply")
-    valid(server.ask("GET", "/nothing").json, "ProblemReply")
+    valid(image, ImageReply)
+    valid(server.ask("GET", "/api/v1/models").json, ModelsReply)
+    valid(server.ask("GET", "/api/v1/config").json, ConfigReply)
+    valid(server.ask("GET", "/readyz").json, ReadyReply)
+    valid(server.ask("GET", "/nothing").json, ProblemReply)
     lines = server.edit(image["id"], misbehaving("slow", 0.8), misbehaving("fail")).lines
     assert {line["type"] for line in lines} == {"queued", "progress", "preview", "result", "error"}
     for line in lines:
-        valid(line, "EditEvent")
-        valid(line, f"{line['type'].title()}Event")
+        valid(line, EditEvent)
     edit = next(line["edit"] for line in lines if line["type"] == "result")
-    valid(server.ask("GET", f"/api/v1/edits/{edit}").json, "EditReply")
-    valid(edit_request(image["id"]), "EditRequest")
+    valid(server.ask("GET", f"/api/v1/edits/{edit}").json, EditReply)
+    valid(edit_request(image["id"]), EditRequest)
 
 
 def test_the_documentation_page_needs_nothing_from_elsewhere(server: RunningServer) -> None:

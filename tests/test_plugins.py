@@ -12,7 +12,7 @@ import pytest
 
 from inpaint_models import catalog
 from inpaint_models.errors import Unavailable
-from inpaint_models.registry import LoadContext
+from inpaint_models.registry import LoadContext, ModelEntry
 
 SOURCE = """
 from inpaint_models.registry import Licence, ModelEntry
@@ -45,7 +45,7 @@ def load(context):
     return Engine()
 """
 
-Install = Callable[..., tuple[catalog.ModelEntry, ...]]
+Install = Callable[..., tuple[ModelEntry, ...]]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     """Puts a package with a dist-info on the path; answers what the catalogue finds then."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def installed(package: str = "acme-models", **points: str) -> tuple[catalog.ModelEntry, ...]:
+    def installed(package: str = "acme-models", **points: str) -> tuple[ModelEntry, ...]:
         module = package.replace("-", "_")
         info = tmp_path / f"{module}-1.0.dist-info"
         info.mkdir()
@@ -63,13 +63,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "entry_points.txt").write_text(text, encoding="utf-8")
         (tmp_path / f"{module}.py").write_text(SOURCE.replace("{module}", module), encoding="utf-8")
         catalog.entries_of_others.cache_clear()
-        return catalog.entries_of_others(catalog.ENTRIES)
+        return catalog.list_models()[len(catalog.ENTRIES) :]
 
     yield installed
     catalog.entries_of_others.cache_clear()
 
 
-def names(entries: tuple[catalog.ModelEntry, ...]) -> list[str]:
+def names(entries: tuple[ModelEntry, ...]) -> list[str]:
     return [entry.name for entry in entries]
 
 

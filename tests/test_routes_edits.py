@@ -101,6 +101,41 @@ def test_edits_lie_over_their_parents(server: RunningServer, image: str) -> None
     assert described["mask"]["shapes"][0]["w"] == 30
 
 
+FAR_APART = [{"kind": "rect", "x": x, "y": y, "w": 30, "h": 20} for x, y in ((10, 20), (560, 440), (300, 200))]
+
+
+def test_an_edit_has_a_patch_for_each_part_of_its_mask(server: RunningServer) -> None:
+    pixels = photo(640, 480)
+    image = str(server.upload(pixels).json["id"])
+    (result,) = results(server.edit(image, {"model": "painter", "seed": 9}, mask={"shapes": FAR_APART}).lines)
+    edit = f"/api/v1/edits/{result['edit']}"
+    expected = pixels.copy()
+    for shape in FAR_APART:
+        expected[shape["y"] : shape["y"] + 20, shape["x"] : shape["x"] + 30] = (9, 0, 0)
+    places = sorted((patch["x"], patch["y"], patch["w"], patch["h"]) for patch in result["patches"])
+    assert places == [(10, 20, 30, 20), (300, 200, 30, 20), (560, 440, 30, 20)]
+    for patch in result["patches"]:
+        assert (decode(server.ask("GET", patch["url"]).body) == (9, 0, 0)).all()
+    shown = server.ask("GET", f"/api/v1/images/{image}/render?edits={result['edit']}&format=png").body
+    assert np.array_equal(decode(shown), expected)
+    assert server.ask("GET", edit).json["patches"] == result["patches"]
+    assert result["patch"] == {"url": f"{edit}/patch.png", "x": 10, "y": 20, "w": 580, "h": 440}
+    assert np.array_equal(decode(server.ask("GET", f"{edit}/patch.png").body), expected[20:460, 10:590])
+
+
+def test_an_edit_in_several_patches_lies_over_its_parents(server: RunningServer) -> None:
+    image = str(server.upload(photo(640, 480, code=3)).json["id"])
+    first = server.edit(image, {"model": "painter", "seed": 50}, mask={"shapes": FAR_APART}).lines[-1]["edit"]
+    moved = {"shapes": [{**shape, "x": shape["x"] + 15} for shape in FAR_APART]}
+    second = server.edit(image, {"model": "painter", "seed": 60}, parents=[first], mask=moved).lines[-1]
+    shown = decode(server.ask("GET", f"/api/v1/images/{image}/render?edits={first},{second['edit']}&format=png").body)
+    joined = server.ask("GET", second["patch"]["url"]).body
+    for shape in FAR_APART:
+        assert (shown[shape["y"], shape["x"] : shape["x"] + 15] == (50, 0, 0)).all()
+        assert (shown[shape["y"], shape["x"] + 15 : shape["x"] + 45] == (60, 0, 0)).all()
+    assert np.array_equal(decode(joined), shown[20:460, 25:605]), "the parents show between the patches"
+
+
 def test_several_runs_come_one_after_another(server: RunningServer, image: str) -> None:
     runs = [{"model": "painter", "seed": 1}, {"model": "second-alias", "seed": 2}, {"model": "painter"}]
     lines = server.edit(image, *runs).lines

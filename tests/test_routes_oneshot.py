@@ -34,6 +34,15 @@ def test_a_photo_and_a_mask_give_a_picture(server: RunningServer) -> None:
     assert "x-saved-as" not in reply.headers
 
 
+def test_all_parts_of_a_mask_are_filled(server: RunningServer) -> None:
+    pixels, mask = photo(640, 480), np.zeros((480, 640), np.uint8)
+    mask[5:25, 10:40] = mask[440:470, 600:630] = 255
+    expected = pixels.copy()
+    expected[mask > 0] = (90, 0, 0)
+    reply = server.one_shot(encode(pixels), encode(mask), {"model": "painter", "seed": 90})
+    assert np.array_equal(decode(reply.body), expected)
+
+
 def test_without_parameters_the_current_model_fills(server: RunningServer) -> None:
     assert np.array_equal(decode(server.one_shot(IMAGE, MASK).body), painted(0))
 

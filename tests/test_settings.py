@@ -10,14 +10,14 @@ import pytest
 from inpaint_models.folders import default_model_dir
 from lama_server.app import create_app
 from lama_server.exits import ExitCode, StartError
-from lama_server.http.access import TOKEN_VARIABLE, access_policy, with_token
+from lama_server.http.access import access_policy
 from lama_server.settings import Limits, Settings, public_settings, table
 
 TOKEN = "the-right-token-of-this-file"
 
 
 def test_every_setting_is_a_row_of_the_table() -> None:
-    assert [row.name for row in table()] == [field.name for field in dataclasses.fields(Settings)]
+    assert [*(row.name for row in table()), "sources"] == [field.name for field in dataclasses.fields(Settings)]
     assert all(row.option.help.endswith(".") for row in table())
     assert all(row.option.metavar for row in table() if row.kind != "flag" and not row.choices)
 
@@ -88,31 +88,6 @@ def test_p13_the_application_does_not_start_with_a_token_that_protects_nothing(h
 @pytest.mark.parametrize("token", ["sixteen-letters!", "x" * 512, TOKEN])
 def test_p13_sixteen_characters_are_a_token(token: str) -> None:
     assert access_policy(Settings(host="0.0.0.0", token=token), Limits()).token == token
-
-
-@pytest.mark.parametrize(
-    ("argument", "in_file", "variable", "found"),
-    [
-        (TOKEN, None, "of-the-environment", TOKEN),
-        (None, f"{TOKEN}\n", "of-the-environment", TOKEN),
-        (None, f"{TOKEN}\r\n", None, TOKEN),
-        (None, "", "of-the-environment", ""),
-        (None, None, "of-the-environment", "of-the-environment"),
-        (None, None, "", ""),
-        ("", None, "of-the-environment", ""),
-        (None, None, None, None),
-    ],
-)
-def test_p13_a_token_comes_from_the_option_the_file_or_the_environment_in_this_order(
-    tmp_path: Path, argument: str | None, in_file: str | None, variable: str | None, found: str | None
-) -> None:
-    file = None if in_file is None else tmp_path / "token"
-    if file is not None and in_file is not None:
-        file.write_bytes(in_file.encode())
-    environment = {"HOME": "/home"} if variable is None else {"HOME": "/home", TOKEN_VARIABLE: variable}
-    settings = with_token(Settings(token=argument, token_file=file), environment)
-    assert (settings.token, settings.token_file) == (found, None)
-    assert environment == {"HOME": "/home"}, "worker processes do not inherit it"
 
 
 def test_p13_an_application_made_with_a_token_file_is_not_open(tmp_path: Path) -> None:

@@ -9,33 +9,52 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from bench.bench_models import bench_name
 
 from inpaint_models import list_models
 from inpaint_models.registry import Strategy
 from lama_server.app import create_app
 from lama_server.cli.main import COMMANDS
+from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.cli.terminal import size_text
-from lama_server.errors import REGISTRY
 from lama_server.exits import ExitCode
-from lama_server.http.access import TOKEN_VARIABLE
-from lama_server.http.gate import WRONG_TOKENS_PER_MINUTE
-from lama_server.routes.common import EVERYWHERE
+from lama_server.http.middleware.token import WRONG_TOKENS_PER_MINUTE
+from lama_server.routes.documentation import reference
 from lama_server.settings import Limits, Setting, Settings, table
 from tools import house
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+EXAMPLE = 'model = "lama"\nport = 9000\noutput-dir = "~/Pictures/cleaned"\nallow-host = ["photos.lan"]\n'
+API_TEMPLATE = Path(__file__).with_name("api.md.jinja")
 TABLE_BEGIN, TABLE_END = "<!-- made by `make docs`: begin -->", "<!-- made by `make docs`: end -->"
-TOKEN_TEXT = f"""The token is that of `--token`, else the one in the file, else that of the environment variable
-`{TOKEN_VARIABLE}`; giving both options is an error. It has 16 to 512 ASCII characters without spaces. The address
-that is printed at start holds a token that `auto` made, never one that was given.
+SOURCES_TEXT = f"""Every setting can be given as an option, as an environment variable or as a key in a file. An option
+counts before a variable, a variable before the file, and the file before the default. All commands read all three;
+`lama-server --show-settings` prints every setting and where it comes from. A wrong value is refused in the same words
+wherever it stands, and so is a key that is no setting.
+
+The file is that of `--config`, else that of `{CONFIG_VARIABLE}`, else `config.toml` in the platform's folder for
+settings, where there is one: `~/.config/lama-server` on Linux, `~/Library/Application Support/lama-server` on macOS,
+`%LOCALAPPDATA%\\lama-server` on Windows. It is TOML:
+
+```toml
+{EXAMPLE}```
+
+- Switches: `--offline` and `--no-offline`; in a variable 1, true, yes or on, and 0, false, no or off.
+- Lists: repeat the option, or separate the values by commas, as in a variable.
+- Paths may begin with `~`. Relative ones in the file count from the file's folder.
+- An empty variable counts as not set; an empty token is refused.
+- Kubernetes gives containers beside a service named lama-server a variable `LAMA_SERVER_PORT` that is an address and no
+  port; `enableServiceLinks: false` keeps it away.
+- `lama-server inpaint` takes `--quality` from its command line only, because there it replaces the photo's own."""
+TOKEN_TEXT = f"""The token or the file with it: giving both in one place is an error, and of two places the stronger
+one counts. The token has 16 to 512 ASCII characters without spaces. The address that is printed at start holds a
+token that `auto` made, never one that was given.
 
 After {WRONG_TOKENS_PER_MINUTE} wrong tokens from one address (IPv6: one /64 network) within a minute every token from
 there gets 429 `auth.rate_limited` with Retry-After, the right one too, so that a guess is not confirmed. Other
@@ -64,7 +83,7 @@ def _with_part(name: str, part: str) -> str:
 
 def _models_table() -> str:
     measured = json.loads((DOCS / "measured.json").read_text(encoding="utf-8"))
-    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Answers"]
+    head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Results"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for entry in list_models("fill"):
         size = size_text(entry.download_bytes) if entry.weights else "nothing"
@@ -99,18 +118,21 @@ def _seconds(ms: float) -> str:
 
 
 def configuration() -> str:
-    """The command line: options, commands, exit codes, fixed limits."""
-    lines = [NOTE, "", "# Configuration", "", "`lama-server` takes its settings from the command line.", ""]
+    """Settings, commands, exit codes, fixed limits."""
+    lines = [NOTE, "", "# Configuration", "", SOURCES_TEXT, ""]
+    head = ["Option", "Variable", "Key", "Default", "What it does"]
     for group, rows in itertools.groupby(table(), lambda setting: setting.option.group):
-        lines += [f"## {group}", "", "| Option | Default | What it does |", "| --- | --- | --- |"]
-        lines += [f"| {_flags(row)} | {_default(row)} | {_cell(row.option.help)} |" for row in rows]
+        lines += [f"## {group}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for row in rows:
+            cells = [_flags(row), f"`{row.variable}`", f"`{row.key}`", _default(row), _cell(row.option.help)]
+            lines.append("| " + " | ".join(cells) + " |")
         lines += ["", TOKEN_TEXT, ""] if group == "Access" else [""]
     lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]
     lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
     lines += [f"| {code.value} | {code.meaning} |" for code in ExitCode]
     lines += ["", "## Fixed limits", "", "| Limit | Value |", "| --- | --- |"]
-    lines += [f"| `{name}` | {_value(getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
+    lines += [f"| `{name}` | {_value(name, getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
     return "\n".join(lines) + "\n"
 
 
@@ -125,92 +147,19 @@ def _default(setting: Setting) -> str:
     return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if "bytes" in name:
+        return size_text(value)
     return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:,}".replace(",", " ")
 
 
 def api() -> str:
     """The wire: addresses, types, errors."""
-    document = _document()
-    lines = [NOTE, "", "# HTTP API", "", document["info"]["description"], ""]
-    lines += ["The same is served at `/docs`, and for machines at `/openapi.json`.", "", "## Addresses", ""]
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            lines += _operation(path, method, operation)
-    lines += ["Any address may also answer with " + ", ".join(f"`{kind.code}`" for kind in EVERYWHERE) + ".", ""]
-    lines += ["## Types", ""]
-    for name, schema in sorted(document["components"]["schemas"].items()):
-        lines += _type(name, schema)
-    lines += ["## Errors", "", "Every error is `application/problem+json`; clients switch on `code`.", ""]
-    lines += ["| Code | Status | Meaning | Try again |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| `{kind.code}` | {kind.status} | {kind.title} | {'yes' if kind.retryable else ''} |"
-        for kind in REGISTRY.values()
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _document() -> dict[str, Any]:
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.filters["cell"] = _cell
+    template = environment.from_string(API_TEMPLATE.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        return create_app(Settings(data_dir=Path(folder))).openapi()
-
-
-def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
-    yield from (f"### {method.upper()} {path}", "", operation.get("description", ""), "")
-    for parameter in operation.get("parameters", ()):
-        text = parameter.get("description", "")
-        yield f"- `{parameter['name']}` in {parameter['in']}: {_shape(parameter['schema'])}. {text}".rstrip()
-    for media, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"- body `{media}`: {_shape(content.get('schema', {}))}"
-    for media, content in operation["responses"].get("200", {}).get("content", {}).items():
-        yield f"- answer `{media}`: {_shape(content.get('schema', {}))}"
-    yield from (f"- {status}: {text}" for status, text in _successes(operation))
-    codes = [code for answer in operation["responses"].values() for code in _CODE.findall(answer["description"])]
-    known = REGISTRY.keys() - {kind.code for kind in EVERYWHERE}
-    yield f"- errors: {', '.join(f'`{code}`' for code in codes if code in known)}"
-    yield ""
-
-
-def _successes(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for status, answer in operation["responses"].items():
-        if status.startswith("2") and answer["description"] != "Successful Response":
-            yield status, answer["description"]
-
-
-_CODE = re.compile(r"`([a-z]+\.[a-z_]+)`")
-
-
-def _type(name: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield from (f"### {name}", "", schema.get("description", _shape(schema)), "")
-    properties = schema.get("properties", {})
-    if properties:
-        yield from ("| Field | Type | |", "| --- | --- | --- |")
-    for field, shape in properties.items():
-        optional = "" if field in schema.get("required", ()) else ", optional"
-        yield f"| `{field}` | {_cell(_shape(shape))}{optional} | {_cell(shape.get('description', ''))} |"
-    if properties:
-        yield ""
-
-
-def _shape(schema: dict[str, Any]) -> str:
-    """A schema in a few words, with links to named types."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return " or ".join(_shape(part) for part in schema[key])
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if schema.get("type") == "array":
-        return f"list of {_shape(schema.get('items', {}))}"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in _BOUNDS if key in schema]
-    return " ".join([str(schema.get("type", "any")), *bounds])
-
-
-_BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        return template.render(note=NOTE, **reference(create_app(Settings(data_dir=Path(folder))).openapi()))
 
 
 def _cell(text: str) -> str:

@@ -1,9 +1,9 @@
 /** The composition root: makes everything from the boot data and joins it together. No decisions are taken here. */
 
 import { createBitmaps } from "./canvas/bitmaps.js";
-import { addShape, chooseAnswer, clearDraft, shownEdits } from "./core/document.js";
+import { addShape, chooseResult, clearDraft, shownEdits } from "./core/document.js";
 import { canRedo, canUndo, record, redo, undo } from "./core/history.js";
-import { documentOf, findModel, initialState, shownAnswer, workingModel } from "./core/state.js";
+import { documentOf, findModel, initialState, shownResult, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { fit, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
@@ -14,7 +14,6 @@ import { createUploads } from "./net/uploads.js";
 import { createPersistence } from "./session/persist.js";
 import { loadPrefs, savePrefs } from "./session/prefs.js";
 import { createSession } from "./session/session.js";
-import { createAnswers, neighbour } from "./ui/answers.js";
 import { createCompare } from "./ui/compare.js";
 import { find, setText } from "./ui/dom.js";
 import { createWaysIn, createWaysOut, offerLast } from "./ui/files.js";
@@ -23,11 +22,12 @@ import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
 import { createGallery, createHelp, createOptions, createSettings } from "./ui/panels.js";
 import { createProgress } from "./ui/progress.js";
+import { createResults, neighbour } from "./ui/results.js";
 import { createToolbar, resized } from "./ui/toolbar.js";
 import { createViewer } from "./ui/viewer.js";
 
 const FILL_AFTER_MS = 250;
-const MORE_ANSWERS = 4;
+const MORE_RESULTS = 4;
 /** Small photos are shown up to this much larger. */
 const FIT_ENLARGES = 2;
 
@@ -142,7 +142,7 @@ function travel(move) {
 /** @param {string} key @param {string} edit */
 function choose(key, edit) {
   const later = shownEdits(documentOf(store.get())).length;
-  step("choice", (doc) => chooseAnswer(doc, key, edit));
+  step("choice", (doc) => chooseResult(doc, key, edit));
   const dropped = later - documentOf(store.get()).edits.length;
   if (dropped > 0) {
     messages.tell(
@@ -154,20 +154,20 @@ function choose(key, edit) {
 }
 
 /** @param {number} by */
-function stepAnswer(by) {
+function stepResult(by) {
   const next = neighbour(store.get(), by);
   if (next) choose(next.key, next.edit);
 }
 
-function moreAnswers() {
+function moreResults() {
   const state = store.get();
   const edit = documentOf(state).edits.find((each) => each.key === state.selected);
-  const shown = edit && shownAnswer(state, edit);
+  const shown = edit && shownResult(state, edit);
   if (!shown || !findModel(state, shown.model)?.stochastic) return;
   const another = { model: shown.model, ...(Object.keys(shown.params).length > 0 ? { params: shown.params } : {}) };
   jobs.more(
     edit.key,
-    Array.from({ length: MORE_ANSWERS }, () => another),
+    Array.from({ length: MORE_RESULTS }, () => another),
     false,
   );
 }
@@ -220,9 +220,9 @@ const actions = {
     find("stage").focus({ preventScroll: true });
   },
   cancel,
-  more: moreAnswers,
-  "answer-previous": () => stepAnswer(-1),
-  "answer-next": () => stepAnswer(1),
+  more: moreResults,
+  "result-previous": () => stepResult(-1),
+  "result-next": () => stepResult(1),
   drawer: () =>
     store.update((state) => ({ selected: state.selected ? null : (documentOf(state).edits.at(-1)?.key ?? null) })),
   undo: () => canUndo(store.get().timeline) && travel(undo),
@@ -250,7 +250,7 @@ createOptions(store, {
   refresh: () => void models.refresh().catch((error) => messages.complain(error, null)),
 });
 createGallery(store, (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)));
-createAnswers(store, bitmaps, {
+createResults(store, bitmaps, {
   choose,
   again: (key, model) => jobs.more(key, [plainRun(store.get(), model)], true),
 });

@@ -45,7 +45,8 @@ _OTHER_FAMILIES: Families = {
 
 def list_models(task: Task | None = None) -> tuple[ModelEntry, ...]:
     """Every model, or those of one task, in the order in which they are shown."""
-    entries = (*ENTRIES, *entries_of_others(ENTRIES))
+    taken = frozenset(name for entry in ENTRIES for name in _names(entry))
+    entries = (*ENTRIES, *entries_of_others(taken))
     return entries if task is None else tuple(entry for entry in entries if entry.task == task)
 
 
@@ -64,13 +65,12 @@ def families() -> Families:
 
 
 @cache
-def entries_of_others(shipped: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
-    """What installed packages add to the shipped entries, found once for each process.
+def entries_of_others(taken: frozenset[str]) -> tuple[ModelEntry, ...]:
+    """What installed packages add to the models whose names are taken, found once for each process.
 
-    What cannot be read is there as an entry that says why. A name that is taken is left out: by a shipped model
-    first, then by the package that comes first in the alphabet. Both are told in the log.
+    What cannot be read is there as an entry that says why. A model whose name is taken is left out; of two packages the
+    one that comes first in the alphabet has the name. Both are told in the log.
     """
-    taken = {name for entry in shipped for name in _names(entry)}
     found: list[ModelEntry] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: (_package(point), point.name)):
         for entry in _loaded(point):

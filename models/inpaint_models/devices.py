@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .errors import OutOfMemory, Unavailable
-from .memory import available_bytes
+from .machine import available_bytes
 from .registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def map_layout(device: str) -> torch.memory_format:
     return torch.contiguous_format if device == "mps" else torch.channels_last
 
 
-def free_bytes(device: str) -> int | None:
-    """Memory of the device that a fill may take; None where it does not tell.
+def free_bytes(device: str) -> int:
+    """Memory of the device that a fill may take.
 
     On CUDA with what torch holds ready for its next tensors, which the driver counts as taken.
     """

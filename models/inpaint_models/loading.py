@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack, overload
 
+import numpy as np
+
 from . import devices, weights
 from .catalog import families, get_model
 from .errors import WrongTask
+from .options import FillOptions
 from .pipeline.inpainter import Inpainter
 from .registry import LoadContext, ModelEntry, Task
 from .tasks.enlarge import Enlarger
 from .tasks.matte import Matter
 from .tasks.select import Selector
+from .types import Box, Mask, PatchProgress, no_progress
+
+WARM_UP_SIDE_PX = 64
 
 Runner = Inpainter | Selector | Matter | Enlarger
 """A loaded model with everything around it, of the kind that its task has."""
@@ -87,3 +93,16 @@ def build(
     )
     with devices.out_of_memory_errors(entry.title):
         return _RUNNERS[entry.task](entry, entry.load(context), context.device)
+
+
+def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
+    """One small, cheap fill, so that compiled code and kernels are there before a person waits for them.
+
+    Raises what `progress` raises, `OutOfMemory` and `EngineFailed`.
+    """
+    side = WARM_UP_SIDE_PX
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
+    mask = Mask(hole, np.full((hole.height, hole.width), 255, np.uint8))
+    for _ in model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress):
+        pass

@@ -11,7 +11,7 @@ from .types import ParamValue
 SEED_LIMIT = 2**32
 
 OPTIONS: tuple[Parameter, ...] = (
-    Parameter("seed", "int", 0, 0, SEED_LIMIT - 1, help="Chooses among the answers of a model with variations."),
+    Parameter("seed", "int", 0, 0, SEED_LIMIT - 1, help="Chooses among the results of a model that has several."),
     Parameter("strategy", "choice", "auto", choices=STRATEGIES, help="How the model sees a large image."),
     Parameter("grow_px", "int", 0, 0, 256, help="Grows the mask by so many pixels before filling."),
     Parameter("feather_px", "int", 0, 0, 256, help="Fades the fill in over so many pixels inside the grown mask."),

@@ -43,7 +43,7 @@ class WeightsFile:
     """One file of published weights. Sources are tried in order; the hash decides whether a file is the one.
 
     sources      https URLs
-    size_bytes   checked; None where nobody published it
+    size_bytes   checked; None where none was published
     approx_size_bytes  told where the size is unknown: four bytes for each value of the network
     """
 
@@ -58,6 +58,9 @@ class WeightsFile:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
 
 
+TensorShapes = Mapping[str, tuple[int, ...]]
+"""Key -> shape of the tensors of a network or a file."""
+
 Families = Mapping[str, tuple[str, ...]]
 """Name of a family of networks -> parts of tensor names by which its files are known, the likeliest family first."""
 
@@ -70,7 +73,7 @@ class Layout:
     file      the `WeightsFile.name` of which this is the content, where a model needs several files
     """
 
-    networks: tuple[Mapping[str, tuple[int, ...]], ...]
+    networks: tuple[TensorShapes, ...]
     file: str | None = None
 
 
@@ -138,6 +141,7 @@ class ModelEntry:
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
     broken        why the package that ships the model could not be used, in a sentence
+    warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another answer
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
@@ -160,6 +164,7 @@ class ModelEntry:
     broken: str = ""
     size: SizeRequirement = SizeRequirement()
     parameters: tuple[Parameter, ...] = ()
+    warm_up: Mapping[str, ParamValue] = field(default_factory=dict)
     strategy: Strategy = Strategy()
     stochastic: bool = False
     aliases: tuple[str, ...] = ()
@@ -170,7 +175,7 @@ class ModelEntry:
 
     @property
     def download_bytes(self) -> int:
-        """What all files have together, as far as anybody knows."""
+        """What all files have together, as far as it is known."""
         return sum(file.size_bytes or file.approx_size_bytes for file in self.weights)
 
     @property

@@ -1,8 +1,8 @@
-"""The application: routes, errors and description put together, with the gate around everything."""
+"""The application: routes, errors and description put together, with the middleware around everything."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,25 +21,27 @@ from inpaint_models.registry import ModelEntry
 from . import __version__
 from .errors import ApiError, MethodNotAllowed, RequestMalformed, RouteNotFound, api_error_of
 from .http.access import access_policy
-from .http.gate import Gate, TokenGuard, encode_problem
+from .http.middleware.answer import encode_error
+from .http.middleware.asgi import AccessMiddleware
+from .http.middleware.token import TokenGuard
 from .http.static_files import Frontend, find_frontend
+from .http.strict_json import wire_error
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
 from .routes.common import request_id
-from .schemas import wire as schemas
+from .schemas.events import EVENT_TYPES
+from .schemas.models import DownloadEvent
+from .schemas.problems import ProblemReply
+from .schemas.requests import EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
+from .workers.executor import Executor, FindFiles
 
-READ_TYPES: tuple[type[BaseModel], ...] = (schemas.EditRequest, schemas.OneShotParams, schemas.SessionRequest)
+READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, OneShotParams, SessionRequest)
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
-    schemas.DownloadEvent,
-    schemas.QueuedEvent,
-    schemas.ProgressEvent,
-    schemas.PreviewEvent,
-    schemas.ResultEvent,
-    schemas.SavedEvent,
-    schemas.ErrorEvent,
-    schemas.ProblemReply,
+    DownloadEvent,
+    *EVENT_TYPES,
+    ProblemReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""
 
@@ -53,13 +55,15 @@ def create_app(
     entries: Sequence[ModelEntry] | None = None,
     weights: WeightsSource | None = None,
     limits: Limits | None = None,
+    executor: Callable[[FindFiles], Executor] | None = None,
 ) -> FastAPI:
     """The ASGI application. Workers start with it and end with it.
 
-    entries  the models to offer; None = the library's catalogue
-    weights  where weights come from; None = the library's own search and download
+    entries   the models to offer; None = the library's catalogue
+    weights   where weights come from; None = the library's own search and download
+    executor  makes what runs the jobs; None = processes of this machine, as the settings say
     """
-    services = Services(settings, entries=entries, weights=weights, limits=limits or Limits())
+    services = Services(settings, entries=entries, weights=weights, limits=limits, executor=executor)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,20 +90,27 @@ def create_app(
         app.include_router(routes.router)
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Gate, policy=policy, guard=app.state.guard, boot_id=services.boot_id)
+    app.add_middleware(
+        AccessMiddleware,
+        policy=policy,
+        guard=app.state.guard,
+        boot_id=services.boot_id,
+        sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
+    )
     return app
 
 
 def _answer_errors(app: FastAPI) -> None:
     async def on_known(request: Request, error: Exception) -> Response:
-        return problem_response(request, api_error_of(error))
+        return error_response(request, api_error_of(error))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(request, _http_problem(request, error))
+        return error_response(request, _http_error(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
-        return problem_response(request, RequestMalformed("The request cannot be read."))
+        assert isinstance(error, RequestValidationError)
+        return error_response(request, wire_error(error.errors(), skipped=1))
 
     app.add_exception_handler(ApiError, on_known)
     app.add_exception_handler(ModelError, on_known)
@@ -107,13 +118,13 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
 
 
-def problem_response(request: Request, problem: ApiError) -> Response:
-    status, headers, body = encode_problem(problem, request_id(request))
+def error_response(request: Request, error: ApiError) -> Response:
+    status, headers, body = encode_error(error, request_id(request))
     plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
 
 
-def _http_problem(request: Request, error: HTTPException) -> ApiError:
+def _http_error(request: Request, error: HTTPException) -> ApiError:
     """What the framework refuses by itself, in our codes."""
     if error.status_code == 405:
         allowed = (("allow", ", ".join(_methods(request))),)
@@ -145,7 +156,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         components.update(generated.get("$defs", {}))
         components["EditEvent"] = {
-            "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in EVENT_NAMES],
+            "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in EVENT_TYPES],
             "discriminator": {"propertyName": "type"},
         }
         components.pop("HTTPValidationError", None)
@@ -155,9 +166,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 _drop_framework_errors(operation)
         app.openapi_schema = document
     return app.openapi_schema
-
-
-EVENT_NAMES = ("QueuedEvent", "ProgressEvent", "PreviewEvent", "ResultEvent", "SavedEvent", "ErrorEvent")
 
 
 def _drop_framework_errors(operation: dict[str, Any]) -> None:

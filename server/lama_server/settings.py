@@ -1,6 +1,6 @@
-"""Every knob of the server in one frozen table: command line, documentation and /api/v1/config are made from it.
+"""Every knob of the server in one frozen table: command line, variables, file, documentation and /api/v1/config.
 
-A field's `Option` says how it looks from outside; its flag, kind, choices and default follow from the field itself.
+A field's `Option` says how it looks from outside; its names, kind, choices and default follow from the field itself.
 Tests hold that no field is without one and that docs/configuration.md lists every one.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -19,6 +20,8 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 Kind = Literal["text", "int", "flag", "path", "list"]
+
+VARIABLE_PREFIX = "LAMA_SERVER_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,40 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table: a field of `Settings` and everything that follows from it."""
+    """One row of the table: a field of `Settings` and everything that follows from it.
+
+    secret  its value is never shown
+    """
 
     name: str
     kind: Kind
     choices: tuple[str, ...]
     default: Any
+    secret: bool
     option: Option
+
+    @property
+    def key(self) -> str:
+        """Its name in the file, and that of its flag without the dashes."""
+        return self.name.replace("_", "-")
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Command line spellings, the documented one first."""
-        return (f"--{self.name.replace('_', '-')}", *self.option.also)
+        return (f"--{self.key}", *self.option.also)
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return VARIABLE_PREFIX + self.name.upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The server's settings. Memory and disk sizes are in MiB, image sizes in megapixels."""
+    """The server's settings. Memory and disk sizes are in MiB, image sizes in megapixels.
+
+    sources  where each value that is no default came from, such as "LAMA_SERVER_PORT"
+    """
 
     model: Annotated[
         str,
@@ -204,6 +224,12 @@ class Settings:
         ),
     ] = 4096
 
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def named(self, name: str) -> str:
+        """A setting as whoever gave it spelled it, for messages; its flag for a default."""
+        return self.sources.get(name, f"--{name.replace('_', '-')}")
+
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
@@ -263,18 +289,16 @@ class Limits:
 def table() -> tuple[Setting, ...]:
     """Every setting, in the order of the fields."""
     hints = get_type_hints(Settings, include_extras=True)
-    return tuple(_setting(f.name, hints[f.name], f.default) for f in dataclasses.fields(Settings))
+    return tuple(_setting(f, hints[f.name]) for f in dataclasses.fields(Settings) if f.name != "sources")
 
 
-def _setting(name: str, hint: Any, default: Any) -> Setting:
+def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
     annotation, option = get_args(hint)
-    if get_origin(annotation) is Literal:
-        return Setting(name, "text", get_args(annotation), default, option)
-    if get_origin(annotation) is tuple:
-        return Setting(name, "list", (), default, option)
+    origin, (plain, *_) = get_origin(annotation), get_args(annotation) or (annotation,)
     kinds: dict[Any, Kind] = {str: "text", int: "int", bool: "flag", Path: "path"}
-    plain, *_ = get_args(annotation) or (annotation,)
-    return Setting(name, kinds[plain], (), default, option)
+    kind: Kind = "list" if origin is tuple else "text" if origin is Literal else kinds[plain]
+    choices = get_args(annotation) if origin is Literal else ()
+    return Setting(field.name, kind, choices, field.default, secret=not field.repr, option=option)
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

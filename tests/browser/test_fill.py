@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import App, Server
 from numpy.typing import NDArray
 from PIL import Image
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp, Server
 from lama_server.imaging.masks import rasterise
 from lama_server.schemas.shapes import Stroke
 
@@ -95,6 +94,45 @@ def test_strokes_collect_until_fill_is_pressed_in_manual_mode(app: App, photos: 
     assert app.read("doc.draft.length") == 0
 
 
+def test_dabs_far_apart_are_patches_of_one_fill_and_survive_a_reload(app: App, photos: Path, tmp_path: Path) -> None:
+    app.open(photos / "astronaut.png")
+    app.fill_on_release(False)
+    places = [(424.0, 120.0), (60.0, 460.0)]
+    before = [app.colour_at(place) for place in places]
+    for x, y in places:
+        app.paint([(x, y), (x + 4, y + 4)])
+    asked: list[str] = []
+    app.page.on("request", lambda request: asked.append(request.url) if "/patches/" in request.url else None)
+    app.page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    app.settle()
+    boxes = app.read("Object.values(state.results)[0][0].patches")
+    assert len(boxes) == len(asked) == app.read("lama.bitmaps.counts().patches") == 2
+    after = [app.colour_at(place) for place in places]
+    assert all(new != old for new, old in zip(after, before, strict=True))
+
+    app.page.keyboard.press("Control+z")
+    app.settle()
+    assert [app.colour_at(place) for place in places] == before
+    app.page.keyboard.press("Control+Shift+z")
+    app.page.reload()
+    app.wait("doc.edits.length === 1 && state.image !== null")
+    app.settle()
+    restored = [app.colour_at(place) for place in places]
+    assert np.allclose(restored, after, atol=16), (
+        "the photo is fitted anew, so that pixels are mixed a little otherwise"
+    )
+    assert not np.allclose(restored, before, atol=16)
+    assert len(asked) == 2, "both were kept in the browser"
+
+    result, original = pixels_of(app.download(tmp_path / "a.png")).copy(), pixels_of(photos / "astronaut.png")
+    for box in boxes:
+        part = slice(box["y"], box["y"] + box["h"]), slice(box["x"], box["x"] + box["w"])
+        assert not np.array_equal(result[part], original[part])
+        result[part] = original[part]
+    assert np.array_equal(result, original)
+
+
 def test_shift_click_joins_by_a_straight_line_and_the_right_button_erases(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
     app.fill_on_release(False)
@@ -162,7 +200,7 @@ def test_a_failed_fill_keeps_what_was_painted_and_offers_to_try_again(
 
 def test_cancel_keeps_what_was_painted(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
-    app.page.route("**/api/v1/edits", lambda route: None)  # never answered
+    app.page.route("**/api/v1/edits", lambda route: None)  # never resulted
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.wait("state.job !== null")
     app.page.keyboard.press("Escape")

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from driver import PATIENCE_S, App, Server, running_server
 from PIL import Image
 
-from conftest import OpenApp
+from browser.driver import PATIENCE_S, App, OpenApp, Server, running_server
 from parity import weights as synthetic
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
@@ -35,7 +34,7 @@ def lama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def answer(server: Server, path: str) -> dict[str, Any]:
+def ask(server: Server, path: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(server.url + path, timeout=30) as reply:
             return dict(json.load(reply))
@@ -48,10 +47,10 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
 ) -> None:
     app: App = open_app(lama_server.url)
     for _ in range(int(PATIENCE_S * 10)):
-        if answer(lama_server, "readyz")["ready"]:
+        if ask(lama_server, "readyz")["ready"]:
             break
         app.page.wait_for_timeout(100)
-    listed = answer(lama_server, "api/v1/models")
+    listed = ask(lama_server, "api/v1/models")
     assert listed["current"] == "lama"
     assert {model["name"]: model["state"] for model in listed["models"]}["lama"] == "loaded"
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   addShape,
-  chooseAnswer,
+  chooseResult,
   clearDraft,
   commitEdit,
   EMPTY,
@@ -52,21 +52,21 @@ test("erasing where nothing is painted leaves no trace", () => {
   assert.deepEqual(commitEdit(doc, { key: "k", shapes: [a], chosen: "e1" }).draft, []);
 });
 
-test("choosing another answer of an earlier fill returns later shapes to the draft", () => {
+test("choosing another result of an earlier fill returns later shapes to the draft", () => {
   let doc = [a, b, c].reduce(addShape, EMPTY);
   doc = commitEdit(doc, { key: "one", shapes: [a], chosen: "e1" });
   doc = commitEdit(doc, { key: "two", shapes: [b], chosen: "e2" });
   assert.deepEqual(parentsOf(doc, "two"), ["e1"]);
-  const chosen = chooseAnswer(doc, "one", "e9");
+  const chosen = chooseResult(doc, "one", "e9");
   assert.deepEqual(chosen, { draft: [b, c], edits: [{ key: "one", shapes: [a], chosen: "e9" }] });
 });
 
-test("choosing the answer of the last fill changes nothing else, and choosing it twice is no step", () => {
+test("choosing the result of the last fill changes nothing else, and choosing it twice is no step", () => {
   let doc = commitEdit(addShape(EMPTY, a), { key: "one", shapes: [a], chosen: "e1" });
-  doc = chooseAnswer(doc, "one", "e2");
+  doc = chooseResult(doc, "one", "e2");
   assert.deepEqual(doc, { draft: [], edits: [{ key: "one", shapes: [a], chosen: "e2" }] });
   const timeline = begin(doc);
-  assert.equal(record(timeline, "choice", chooseAnswer(doc, "one", "e2")), timeline);
+  assert.equal(record(timeline, "choice", chooseResult(doc, "one", "e2")), timeline);
 });
 
 test("a new step drops what was undone, and clearing can be undone", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { editRequest, explain, formatBytes, readLine, Trouble } from "../../frontend/js/core/protocol.js";
+import { ApiError, editRequest, explain, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
 import { DEFAULT_PREFS, downloadPercent, initialState, workingModel } from "../../frontend/js/core/state.js";
 
 const wanted = {
@@ -31,7 +31,7 @@ test("lines of a kind this page does not know are passed over", () => {
 
 test("a problem is explained with what to do about it", () => {
   const told = explain(
-    new Trouble({ code: "engine.out_of_memory", title: "Out of memory", detail: "It took 9 GB.", retryable: false }),
+    new ApiError({ code: "engine.out_of_memory", title: "Out of memory", detail: "It took 9 GB.", retryable: false }),
   );
   assert.deepEqual([told.title, told.cause, told.retryable], ["Out of memory", "It took 9 GB.", false]);
   assert.match(told.hint, /lighter model/);

@@ -40,7 +40,7 @@ test("an update made by a watcher reaches the watchers in the same turn", async 
   assert.deepEqual(seen, [0, 8]);
 });
 
-test("a session of version 0.1, whose answers had one patch, opens with its patch under its old name", () => {
+test("a session of version 0.1, whose results had one patch, opens with its patch under its old name", () => {
   const patch = { url: "/api/v1/edits/ab/patch.png", x: 1, y: 2, w: 3, h: 4 };
   const old = /** @type {any} */ ({ key: "s", results: { fill: [{ edit: "ab", patch }] } });
   const { results } = upgraded(old);
@@ -51,11 +51,11 @@ test("a session of version 0.1, whose answers had one patch, opens with its patc
   assert.deepEqual(upgraded(upgraded(old)), upgraded(old));
 });
 
-test("every patch of an answer has a name of its own", () => {
+test("every patch of an result has a name of its own", () => {
   const at = (/** @type {number} */ x) => ({ url: `${x}.png`, x, y: 0, w: 1, h: 1 });
-  const answer = /** @type {any} */ ({ edit: "ab", patches: [at(0), at(5), at(9)] });
+  const result = /** @type {any} */ ({ edit: "ab", patches: [at(0), at(5), at(9)] });
   assert.deepEqual(
-    patchesOf(answer).map(({ name, url }) => [name, url]),
+    patchesOf(result).map(({ name, url }) => [name, url]),
     [
       ["ab", "0.png"],
       ["ab-1", "5.png"],

@@ -2,14 +2,14 @@
  * The undoable part of the state, as plain data, and the functions that make the next one.
  *
  * A document is the shapes painted but not yet filled (the draft) and the fills that are shown, in drawing order.
- * Which answer of a fill is shown is part of the document; the answers themselves are not (see `results` in
+ * Which result of a fill is shown is part of the document; the results themselves are not (see `results` in
  * state.js): they only ever grow, so going back in time never loses one.
  *
  * @typedef {import("./shapes.js").Shape} Shape
  * @typedef {object} Edit
- * @property {string} key       ours, names the list of answers
+ * @property {string} key       ours, names the list of results
  * @property {readonly Shape[]} shapes
- * @property {string} chosen    the server's id of the answer that is shown
+ * @property {string} chosen    the server's id of the result that is shown
  * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
  */
 
@@ -42,12 +42,12 @@ export function commitEdit(doc, edit) {
 }
 
 /**
- * Shows another answer. Later fills were computed on top of the old one, so they leave, and what was painted for
+ * Shows another result. Later fills were computed on top of the old one, so they leave, and what was painted for
  * them returns to the draft: nothing painted is lost, and nothing is shown that does not fit together.
  * @param {Doc} doc @param {string} key @param {string} chosen
  * @returns {Doc}
  */
-export function chooseAnswer(doc, key, chosen) {
+export function chooseResult(doc, key, chosen) {
   const at = doc.edits.findIndex((edit) => edit.key === key);
   if (at < 0 || doc.edits[at].chosen === chosen) return doc;
   const later = doc.edits.slice(at + 1).flatMap((edit) => edit.shapes);

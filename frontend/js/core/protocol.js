@@ -18,7 +18,7 @@
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
- * @property {boolean} stochastic   another seed gives another answer
+ * @property {boolean} stochastic   another seed gives another result
  * @property {readonly string[]} strategies
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
@@ -122,11 +122,11 @@ export function licenceFacts({ licence, download_bytes, download_is_estimate }, 
 }
 
 /** Something the person should know about, with what to do about it. */
-export class Trouble extends Error {
+export class ApiError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
     super(problem.title || "Something went wrong");
-    this.name = "Trouble";
+    this.name = "ApiError";
     this.problem = problem;
     this.code = problem.code;
     this.retryable = problem.retryable ?? false;
@@ -158,7 +158,7 @@ const HINTS = {
 
 /** @param {unknown} error @returns {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} */
 export function explain(error) {
-  if (!(error instanceof Trouble)) {
+  if (!(error instanceof ApiError)) {
     const cause = error instanceof Error ? error.message : String(error);
     return {
       title: "Something went wrong in the page",

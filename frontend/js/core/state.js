@@ -20,7 +20,7 @@
  * @property {string | null} id  the server's; null until it has the file
  * @property {boolean} asPreview what the server makes of it is drawn, because this browser shows something else or nothing
  *
- * @typedef {object} Answer      one result of one run
+ * @typedef {object} Result      one result of one run
  * @property {string} edit       the server's id
  * @property {string} model
  * @property {number} seed
@@ -58,7 +58,7 @@
  * @property {string} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
- * @property {number} answers          runs of a fresh fill, where the model gives several
+ * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
  * @property {"tint" | "hatch"} ink
@@ -79,9 +79,9 @@
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
- * @property {Readonly<Record<string, readonly Answer[]>>} results  net/jobs.js: answers by edit key
+ * @property {Readonly<Record<string, readonly Result[]>>} results  net/jobs.js: results by edit key
  * @property {Job | null} job                    net/jobs.js
- * @property {string | null} selected            ui: the edit whose answers are shown
+ * @property {string | null} selected            ui: the edit whose results are shown
  * @property {ToolName} tool                     ui
  * @property {boolean} painting                  ui/input.js: a stroke is being made
  * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
@@ -107,7 +107,7 @@ export const DEFAULT_PREFS = Object.freeze({
   strategy: "default",
   growPx: null,
   featherPx: 0,
-  answers: 1,
+  resultsPerFill: 1,
   brush: 40,
   brushLocked: false,
   ink: "tint",
@@ -183,13 +183,13 @@ export function downloadPercent(model) {
 export const brushDiameter = (state) =>
   state.prefs.brushLocked ? state.prefs.brush : state.prefs.brush / state.view.scale;
 
-/** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Answer | null} */
-export const shownAnswer = (state, edit) =>
-  state.results[edit.key]?.find((answer) => answer.edit === edit.chosen) ?? null;
+/** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Result | null} */
+export const shownResult = (state, edit) =>
+  state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
 
 /**
- * An answer's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
- * @param {Answer} answer
+ * An result's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
+ * @param {Result} result
  */
 export const patchesOf = ({ edit, patches }) =>
   patches.map(({ url, x, y, w, h }, i) => ({

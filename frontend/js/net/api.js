@@ -1,6 +1,6 @@
-/** The one place that calls fetch: answers are checked here, and every failure becomes a `Trouble` with a code. */
+/** The one place that calls fetch: answers are checked here, and every failure becomes a `ApiError` with a code. */
 
-import { Trouble } from "../core/protocol.js";
+import { ApiError } from "../core/protocol.js";
 
 export const API = "/api/v1";
 
@@ -8,9 +8,12 @@ export const API = "/api/v1";
 
 /** @param {() => void} unreachable called when the server does not answer at all */
 export function createApi(unreachable) {
+  // The server runs what one tab sends in order, and what several tabs send at once where it can.
+  const clientId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
+
   /**
    * @param {string} path @param {RequestInit} [options]
-   * @returns {Promise<Response>} with a good status; rejects with `Trouble`, or AbortError when aborted
+   * @returns {Promise<Response>} with a good status; rejects with `ApiError`, or AbortError when aborted
    */
   async function call(path, options) {
     /** @type {Response} */
@@ -20,7 +23,7 @@ export function createApi(unreachable) {
     } catch (error) {
       throw gaveUp(error, options?.signal);
     }
-    if (!response.ok) throw new Trouble(await readProblem(response));
+    if (!response.ok) throw new ApiError(await readProblem(response));
     return response;
   }
 
@@ -28,7 +31,7 @@ export function createApi(unreachable) {
   function gaveUp(error, signal) {
     if (signal?.aborted) return error;
     unreachable();
-    return new Trouble({ code: "page.unreachable", title: "The server does not answer", retryable: true });
+    return new ApiError({ code: "page.unreachable", title: "The server does not answer", retryable: true });
   }
 
   return {
@@ -42,7 +45,7 @@ export function createApi(unreachable) {
     post: (path, body, signal) =>
       call(path, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", "x-client-id": clientId },
         body: JSON.stringify(body),
         signal,
       }),

@@ -2,13 +2,13 @@
  * One fill at a time, in order, while the person goes on painting.
  *
  * Two kinds of work wait here: "fill the draft", which is one flag, since strokes painted meanwhile simply become part
- * of the next fill; and explicit requests for further answers of an edit. Answers come in as lines of a stream; the
- * first one of a fresh fill becomes a step of the timeline, the others only join the list of answers.
+ * of the next fill; and explicit requests for further results of an edit. Results come in as lines of a stream; the
+ * first one of a fresh fill becomes a step of the timeline, the others only join the list of results.
  *
  * @typedef {import("../core/state.js").State} State
  * @typedef {import("../core/state.js").Job} Job
  * @typedef {import("../core/state.js").JobRun} JobRun
- * @typedef {import("../core/state.js").Answer} Answer
+ * @typedef {import("../core/state.js").Result} Result
  * @typedef {import("../core/protocol.js").Run} Run
  * @typedef {import("../core/protocol.js").ResultLine} ResultLine
  * @typedef {import("../core/protocol.js").SavedLine} SavedLine
@@ -18,8 +18,8 @@
  * @property {readonly Shape[]} shapes
  * @property {readonly string[]} parents
  * @property {readonly Run[]} runs
- * @property {boolean} fresh      the shapes are in the draft; otherwise more answers for an edit that exists
- * @property {boolean} show       show the first answer when it comes, where that can be done without touching other edits
+ * @property {boolean} fresh      the shapes are in the draft; otherwise more results for an edit that exists
+ * @property {boolean} show       show the first result when it comes, where that can be done without touching other edits
  *
  * @typedef {object} Ports        what jobs needs of the rest
  * @property {import("../core/store.js").Store<State>} store
@@ -34,9 +34,9 @@
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
 
-import { chooseAnswer, commitEdit, parentsOf, shownEdits } from "../core/document.js";
+import { chooseResult, commitEdit, parentsOf, shownEdits } from "../core/document.js";
 import { endOfStage, estimate, marked, remember } from "../core/eta.js";
-import { editRequest, readLine, Trouble } from "../core/protocol.js";
+import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { chosenParams, documentOf, findModel, patchesOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
@@ -87,11 +87,11 @@ export function createJobs(ports) {
     const model = workingModel(state);
     if (!state.image || !unionBounds(doc.draft)) return null;
     if (!model) {
-      ports.complain(new Trouble({ code: "model.not_downloaded", title: "No model is ready" }), null);
+      ports.complain(new ApiError({ code: "model.not_downloaded", title: "No model is ready" }), null);
       return null;
     }
-    const answers = model.stochastic ? Math.max(1, state.prefs.answers) : 1;
-    const runs = Array.from({ length: answers }, () => plainRun(state, model.name));
+    const wanted = model.stochastic ? Math.max(1, state.prefs.resultsPerFill) : 1;
+    const runs = Array.from({ length: wanted }, () => plainRun(state, model.name));
     return { key: newKey(), shapes: doc.draft, parents: shownEdits(doc), runs, fresh: true, show: true };
   };
 
@@ -128,7 +128,7 @@ export function createJobs(ports) {
     try {
       await stream(wanted, signal);
     } catch (error) {
-      const known = error instanceof Trouble ? error.code : "";
+      const known = error instanceof ApiError ? error.code : "";
       if (signal.aborted || (known !== "page.unreachable" && known !== "image.not_found")) throw error;
       if (known === "image.not_found") ports.imageLost();
       await untilAborted(ports.health.back(), signal);
@@ -158,7 +158,7 @@ export function createJobs(ports) {
     });
     const response = await ports.api.post(`${API}/edits`, body, signal);
     const progress = { ended: 0 };
-    /** @type {Trouble[]} */
+    /** @type {ApiError[]} */
     const failures = [];
     const lines = readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body));
     try {
@@ -169,7 +169,7 @@ export function createJobs(ports) {
       }
     } catch (error) {
       void lines.return();
-      throw error instanceof Trouble ? error : ports.api.gaveUp(error, signal);
+      throw error instanceof ApiError ? error : ports.api.gaveUp(error, signal);
     }
     void listenForSaves(lines);
     if (failures.length > 0) throw failures[0];
@@ -178,7 +178,7 @@ export function createJobs(ports) {
 
   /**
    * @param {import("../core/protocol.js").Line | null} line @param {Wanted} wanted @param {AbortSignal} signal
-   * @param {{ended: number}} progress @param {Trouble[]} failures
+   * @param {{ended: number}} progress @param {ApiError[]} failures
    */
   const take = async (line, wanted, signal, progress, failures) => {
     if (signal.aborted || !line) return;
@@ -196,7 +196,7 @@ export function createJobs(ports) {
     } else if (line.type === "saved") {
       takeSaved(line);
     } else {
-      failures.push(new Trouble(line.problem));
+      failures.push(new ApiError(line.problem));
       if (line.run === null) progress.ended = wanted.runs.length;
       else {
         updateRun(line.run, { status: "failed" });
@@ -226,35 +226,35 @@ export function createJobs(ports) {
       store.update({ savedAs: line.saved.name });
       ports.say(`Saved as ${line.saved.name}.`);
     }
-    if (line.save_error) ports.complain(new Trouble(line.save_error), null);
+    if (line.save_error) ports.complain(new ApiError(line.save_error), null);
   };
 
   /** @param {ResultLine} line @param {Wanted} wanted @param {AbortSignal} signal */
   const receive = async (line, wanted, signal) => {
     const { model, seed, ms, load_ms, strategy, patches, edit } = line;
-    /** @type {Answer} */
-    const answer = { edit, model, seed, ms, strategy, patches, params: wanted.runs[line.run].params ?? {} };
-    const kept = patchesOf(answer).map(async ({ name, url }) =>
+    /** @type {Result} */
+    const result = { edit, model, seed, ms, strategy, patches, params: wanted.runs[line.run].params ?? {} };
+    const kept = patchesOf(result).map(async ({ name, url }) =>
       ports.keepPatch(name, await ports.api.blob(url, { signal })),
     );
     await Promise.all(kept);
     if (signal.aborted) return;
-    addAnswer(wanted, answer);
-    learn(wanted, answer, ms - load_ms);
+    addResult(wanted, result);
+    learn(wanted, result, ms - load_ms);
     show(wanted, edit);
     const title = findModel(store.get(), model)?.title ?? model;
     ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
   };
 
-  /** @param {Wanted} wanted @param {Answer} answer */
-  const addAnswer = ({ key }, answer) =>
+  /** @param {Wanted} wanted @param {Result} result */
+  const addResult = ({ key }, result) =>
     store.update(({ results }) => {
-      const answers = results[key] ?? [];
-      const known = answers.some((each) => each.edit === answer.edit);
-      return known ? {} : { results: { ...results, [key]: [...answers, answer] } };
+      const list = results[key] ?? [];
+      const known = list.some((each) => each.edit === result.edit);
+      return known ? {} : { results: { ...results, [key]: [...list, result] } };
     });
 
-  /** @param {Wanted} wanted @param {Answer} answer @param {number} ms without loading the model, which happens once */
+  /** @param {Wanted} wanted @param {Result} result @param {number} ms without loading the model, which happens once */
   const learn = ({ shapes }, { model, params }, ms) =>
     store.update(({ prefs }) => {
       const box = unionBounds(shapes) ?? { width: 1, height: 1 };
@@ -267,13 +267,13 @@ export function createJobs(ports) {
     const doc = documentOf(store.get());
     const committed = parentsOf(doc, wanted.key) !== null;
     if (wanted.fresh && !committed) {
-      if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its answers wait for redo
+      if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
       updateJob({ fresh: false });
       ports.record("fill", (now) => commitEdit(now, { key: wanted.key, shapes: wanted.shapes, chosen: edit }));
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
       wanted.show = false;
-      ports.record("choice", (now) => chooseAnswer(now, wanted.key, edit));
+      ports.record("choice", (now) => chooseResult(now, wanted.key, edit));
     }
   };
 
@@ -304,7 +304,7 @@ export function createJobs(ports) {
       next();
     },
     /**
-     * Further answers for an edit of the document.
+     * Further results for an edit of the document.
      * @param {string} key @param {readonly Run[]} runs @param {boolean} show
      */
     more(key, runs, show) {

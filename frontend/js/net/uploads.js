@@ -5,7 +5,7 @@
  * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
  */
 
-import { Trouble } from "../core/protocol.js";
+import { ApiError } from "../core/protocol.js";
 import { API, parseProblem } from "./api.js";
 
 /** @typedef {ReturnType<typeof createUploads>} Uploads */
@@ -51,7 +51,7 @@ function send(api, blob, name, progress) {
     request.onloadend = () => progress(null);
     request.onload = () => {
       if (request.status < 300) resolve(JSON.parse(request.responseText));
-      else reject(new Trouble(parseProblem(request.responseText, request.status)));
+      else reject(new ApiError(parseProblem(request.responseText, request.status)));
     };
     request.onerror = () => reject(api.gaveUp(new Error("network")));
     progress(0);

@@ -7,7 +7,7 @@
  * @property {number} savedAt
  * @property {import("../core/state.js").OpenImage} image
  * @property {import("../core/history.js").Timeline} timeline
- * @property {Readonly<Record<string, readonly import("../core/state.js").Answer[]>>} results
+ * @property {Readonly<Record<string, readonly import("../core/state.js").Result[]>>} results
  */
 
 const SESSIONS_KEPT = 5;
@@ -82,12 +82,12 @@ export function createPersistence(failed) {
 }
 
 /**
- * A session as this version knows it: in version 0.1 an answer had one `patch`.
+ * A session as this version knows it: in version 0.1 an result had one `patch`.
  * @param {Session} session @returns {Session}
  */
 export function upgraded(session) {
-  const upgrade = (/** @type {any} */ { patch, ...answer }) => ({ ...answer, patches: answer.patches ?? [patch] });
-  const lists = Object.entries(session.results).map(([key, answers]) => [key, answers.map(upgrade)]);
+  const upgrade = (/** @type {any} */ { patch, ...result }) => ({ ...result, patches: result.patches ?? [patch] });
+  const lists = Object.entries(session.results).map(([key, results]) => [key, results.map(upgrade)]);
   return { ...session, results: Object.fromEntries(lists) };
 }
 

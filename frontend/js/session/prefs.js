@@ -7,7 +7,9 @@ const NAME = "lama-server.prefs";
 /** @returns {import("../core/state.js").Prefs} */
 export function loadPrefs() {
   try {
-    return { ...DEFAULT_PREFS, ...JSON.parse(localStorage.getItem(NAME) ?? "{}") };
+    const { answers, ...kept } = JSON.parse(localStorage.getItem(NAME) ?? "{}");
+    const renamed = answers === undefined ? {} : { resultsPerFill: answers }; // its name in version 0.1
+    return { ...DEFAULT_PREFS, ...renamed, ...kept };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof DOMException) return DEFAULT_PREFS;
     throw error;

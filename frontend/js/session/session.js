@@ -19,7 +19,7 @@
 
 import { EMPTY } from "../core/document.js";
 import { begin, current } from "../core/history.js";
-import { Trouble } from "../core/protocol.js";
+import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
 import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
@@ -150,7 +150,7 @@ export function createSession(ports) {
 
   /** @param {unknown} error @param {Blob} blob @param {string} name @param {string} key */
   const refuse = (error, blob, name, key) => {
-    const unreachable = error instanceof Trouble && error.code === "page.unreachable";
+    const unreachable = error instanceof ApiError && error.code === "page.unreachable";
     const shown = store.get().image?.key === key;
     if (!shown) store.update({ opening: "" });
     if (unreachable && shown) return; // the next fill brings the photo over
@@ -194,11 +194,11 @@ export function createSession(ports) {
     const shown = new Set(current(session.timeline).edits.map((edit) => edit.chosen));
     const restored = Object.values(session.results)
       .flat()
-      .flatMap((answer) =>
-        patchesOf(answer).map(async ({ name, url }) => {
+      .flatMap((result) =>
+        patchesOf(result).map(async ({ name, url }) => {
           const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
           const ready = bitmaps.addPatch(name, blob);
-          if (shown.has(answer.edit)) await ready;
+          if (shown.has(result.edit)) await ready;
         }),
       );
     await Promise.all(restored);
@@ -291,11 +291,11 @@ export function createSession(ports) {
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
       const { image } = store.get();
-      if (!image) throw new Trouble({ code: "image.empty", title: "No photo is open" });
+      if (!image) throw new ApiError({ code: "image.empty", title: "No photo is open" });
       const blob = originals.get(image.key);
       if (!blob && image.id) return image.id;
       if (!blob)
-        throw new Trouble({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+        throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
       return (await upload(image.key, blob, image.name)).id;
     },
 

@@ -163,8 +163,8 @@ function optionFields(store, model, setPrefs) {
   );
   if (model.stochastic) {
     fields.push(
-      numberField(t("Answers per fill"), { value: prefs.answers, min: 1, max: 8, step: 1 }, (text) =>
-        setPrefs({ answers: Math.max(1, Number(text)) }),
+      numberField(t("Results per fill"), { value: prefs.resultsPerFill, min: 1, max: 8, step: 1 }, (text) =>
+        setPrefs({ resultsPerFill: Math.max(1, Number(text)) }),
       ),
     );
   }

@@ -4,7 +4,7 @@ import { drawImageLayer } from "../canvas/image-layer.js";
 import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
-import { documentOf, patchesOf, shownAnswer } from "../core/state.js";
+import { documentOf, patchesOf, shownResult } from "../core/state.js";
 import { toScreen } from "../core/view.js";
 import { createInput } from "./input.js";
 
@@ -71,8 +71,8 @@ export function createViewer(store, element, bitmaps, ports) {
 
   /** @param {import("../core/document.js").Edit} edit */
   const shownPatches = (edit) => {
-    const answer = shownAnswer(store.get(), edit);
-    return answer ? patchesOf(answer).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })) : [];
+    const result = shownResult(store.get(), edit);
+    return result ? patchesOf(result).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })) : [];
   };
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });

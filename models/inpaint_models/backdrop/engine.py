@@ -105,14 +105,16 @@ def shade_like(view: Image8, backdrop: Image8, tolerance: int, shadow: float) ->
     other_hue = np.abs(seen - factor[..., None] * lit).max(axis=2)
     steepest = max(3.0, _STEEPEST * tolerance) * max(1.0, (_VIEW_PX / factor.size) ** 0.5)
     dimmed = (factor >= 1 - shadow) & (factor <= 1) & (brightness >= 3 * _DARKEST**2)
-    return dimmed & (other_hue <= tolerance) & (slope(view) <= steepest)
+    shade: Flags = dimmed & (other_hue <= tolerance) & (slope(view) <= steepest)
+    return shade
 
 
 def widely_connected(flags: Flags) -> Flags:
     """The flagged pixels that are reached from the border without passing a gap, as there is in faint outlines."""
     disc = _disc(_GAP_PX)
     reached = connected_to_border(cv2.erode(flags.astype(np.uint8), disc) > 0)
-    return np.asarray(cv2.dilate(reached.astype(np.uint8), disc), bool)
+    widened: Flags = cv2.dilate(reached.astype(np.uint8), disc) > 0
+    return widened
 
 
 def _disc(radius_px: int) -> Image8:

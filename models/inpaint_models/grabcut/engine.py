@@ -19,7 +19,7 @@ from ..errors import InvalidPrompts
 from ..imaging.edges import enlarged, halvings
 from ..protocols import Prompts, Stroke
 from ..registry import LoadContext
-from ..types import Box, Mask, ParamValue, PixelSource, Progress
+from ..types import Box, Mask, ParamValue, PixelSource, Progress, tight_box
 
 _VIEW_PX = 50_000
 """A graph cut's time grows faster than its pixels; of this size it takes some 60 ms."""
@@ -69,9 +69,11 @@ class GrabCutEngine:
         labels = drawn(prompts, View(box, height, width, *levels[-1].shape[:2]))
         inside = cut(levels[-1], labels)
         progress("selecting", 1, 2)
-        if not inside.any():
+        found = enlarged(inside, levels)
+        inner = tight_box(found)
+        if inner is None:
             raise InvalidPrompts("Nothing there differs from what is around it. Paint over more of the thing.")
-        return Mask.around(enlarged(inside, levels), box)
+        return Mask(inner.shifted(box.x0, box.y0), found[inner.slices] * np.uint8(255))
 
 
 def focus(prompts: Prompts, height: int, width: int) -> Box:
@@ -155,17 +157,18 @@ def _draw(labels: Labels, view: View, points: Sequence[tuple[float, float]], wid
 
 def cut(view: Image8, labels: Labels) -> Flags:
     """(rows, columns): those parts of the foreground that are painted somewhere."""
-    painted = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    painted: Flags = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if painted.all() or not painted.any():
         return painted  # there is nothing to tell it from
     cv2.setRNGSeed(0)  # the colour models begin with a random k-means
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(view, labels, (0, 0, 0, 0), background, foreground, _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    inside = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    inside: Flags = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     count, parts = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4)
     touched = np.bincount(parts[painted & inside], minlength=count) > 0
     touched[0] = False
-    return np.asarray(touched[parts], bool)
+    kept: Flags = touched[parts]
+    return kept
 
 
 def load(context: LoadContext) -> GrabCutEngine:

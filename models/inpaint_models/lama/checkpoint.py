@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
+from ..nn.torch_engine import on_meta, shapes_of
 from ..registry import Layout
 from .network import FFCResNetGenerator
 
 
 def layouts() -> tuple[Layout, ...]:
     """The generator; the same for photographs and for drawings."""
-    with torch.device("meta"):
-        return (Layout(({key: tuple(value.shape) for key, value in FFCResNetGenerator().state_dict().items()},)),)
+    return (Layout((shapes_of(on_meta(FFCResNetGenerator)),)),)

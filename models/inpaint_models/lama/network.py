@@ -8,7 +8,7 @@ Different from the original: only what the published models use. There is no loc
 and the two branches travel as a pair of tensors from the layer that splits them to the layer that joins them. Parameter
 names are those of the published files below their prefix ("generator.", "model.generator.", ...).
 
-Everything below works on float tensors in (B, C, H, W) order; H and W of the picture are multiples of 8, at least 16.
+Everything below works on float tensors in (B, C, H, W) order; H and W of the image are multiples of 8, at least 16.
 This form is for reading, for gradients (`refine`) and as the reference; `inference` holds the fast one.
 """
 
@@ -37,7 +37,7 @@ class Branches(NamedTuple):
 
 
 class FourierUnit(nn.Module):
-    """A 1x1 convolution in the frequency domain: each of its outputs sees the whole picture. (B, C, H, W) -> same."""
+    """A 1x1 convolution in the frequency domain: each of its outputs sees the whole image. (B, C, H, W) -> same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class FFCResNetGenerator(nn.Module):
     """Downsampling by 8, `n_blocks` FFC residual blocks, upsampling by 8.
 
     Takes cat([image * (1 - mask), mask]), (B, 4, H, W) with RGB in [0, 1] and mask 1 in the hole; returns the
-    prediction for the whole picture, (B, 3, H, W) in (0, 1).
+    prediction for the whole image, (B, 3, H, W) in (0, 1).
 
     big-lama is `FFCResNetGenerator()`, lama-fourier `FFCResNetGenerator(n_blocks=9)`.
     """

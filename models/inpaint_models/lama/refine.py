@@ -1,15 +1,16 @@
-"""Feature refinement: coarse-to-fine optimisation of LaMa's features, for holes larger than the network's habit.
+"""Feature refinement: coarse-to-fine optimisation of LaMa's features, for holes larger than those it was trained on.
 
 Paper: Kulshreshtha, Pugh, Jiddi, "Feature Refinement to Improve High Resolution Image Inpainting", 2022. Original code:
 https://github.com/geomagical/lama-with-refiner (Apache-2.0).
 
-LaMa fills well at the size it was trained at and loses structure on larger pictures. So the picture is filled at a
-coarse size first; at each finer size the features between the network's front and rear are then changed, by gradient
-descent, until the fill shrunk to the coarser size looks like the coarser fill. The weights stay as they are.
+LaMa fills well at the size it was trained at and loses structure on larger images. So the image is filled at a coarse
+size first; at each finer size the features between the network's front and rear are then optimised until the fill,
+shrunk to the coarser size, looks like the coarser fill. The weights stay as they are. Our words and the paper's: level
+= scale, front and rear = f_front and f_rear, features = z.
 
-Different from the original: the result of a picture over the pixel budget is brought back to the picture's size, work
-is reported and can be stopped between residual blocks, and blocks are computed a second time in the backward pass
-instead of being remembered when memory is short.
+Different from the original: the result of an image over the pixel budget is brought back to the image's size, work is
+reported and can be stopped between residual blocks, and where memory is short the activations of the blocks are not
+kept for the backward pass but computed a second time (gradient checkpointing).
 """
 
 from __future__ import annotations
@@ -61,12 +62,12 @@ class TwoPartNetwork(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RefinementSettings:
     """The numbers of the method, with the authors' values.
 
     iterations  passes through the rear part at every scale but the coarsest
     scales      at most so many sizes, each half of the next finer one
-    budget_px   larger pictures are shrunk to this area first
+    budget_px   larger images are shrunk to this area first
     min_side    the shorter side of the coarsest size is about this
     """
 
@@ -78,8 +79,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A picture of the pyramid and its hole: (1, 3, h, w) in [0, 1] and (1, 1, h, w) in {0, 1}."""
+class PyramidLevel:
+    """An image of the pyramid and its hole: (1, 3, h, w) in [0, 1] and (1, 1, h, w) in {0, 1}."""
 
     image: Tensor
     mask: Tensor
@@ -95,13 +96,13 @@ class Step:
 
     done, total  work, in halves of what a block costs at the coarsest size: equal steps take about equal time, so that
                  the time left can be told from the time spent
-    picture      the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
-    loss         what the descent lowers; 0 for the coarsest level, which is not optimised
+    image        the fill so far, (1, 3, h, w) in [0, 1], at the size of the level being worked at
+    loss         what the optimisation lowers; 0 for the coarsest level, which is not optimised
     """
 
     done: int
     total: int
-    picture: Tensor
+    image: Tensor
     loss: Tensor
 
 
@@ -123,56 +124,56 @@ def refine(
     image: Tensor,
     mask: Tensor,
     *,
-    settings: Settings,
+    settings: RefinementSettings,
     report: Callable[[int, int], None] = lambda _done, _total: None,
-    remember: bool = True,
+    keep_activations: bool = True,
 ) -> Iterator[Step]:
-    """Fill and refine a picture; the last step's picture is the result at the working size (see `at_size_of`).
+    """Fill and refine an image; the last step's image is the result at the working size (see `at_size_of`).
 
     image     (1, 3, H, W) RGB in [0, 1], at least 16 x 16
     mask      (1, 1, H, W), 1 = hole
     report    called between residual blocks, forward and backward, with `Step.done` and `Step.total`; may raise to stop
-    remember  keep each block's intermediate features for the backward pass; computing them again needs a fraction of
-              the memory and half as much time again
+    keep_activations  each block's, for the backward pass; computing them a second time (gradient checkpointing) needs a
+                      fraction of the memory and half as much time again
     """
     levels = pyramid(image, mask, settings)
     shares = [round(level.area / levels[0].area) for level in levels]
     finer = sum(shares[1:])
-    descents = finer * (settings.iterations - 1) * (_RECORDED + _BACKWARD)
-    work = _Work((network.n_blocks + _UPSAMPLING) * (_FORWARD * (1 + finer) + descents), report)
+    optimising = finer * (settings.iterations - 1) * (_RECORDED + _BACKWARD)
+    work = _Work((network.n_blocks + _UPSAMPLING) * (_FORWARD * (1 + finer) + optimising), report)
     result = _single_pass(network, levels[0], work)
     yield Step(work.done, work.total, result, torch.zeros(()))
     for level, share in zip(levels[1:], shares[1:], strict=True):
         coarser = result
-        descent = _descent(network, level, coarser, share, work, settings=settings, remember=remember)
-        for result, loss in descent:
+        passes = _optimised(network, level, coarser, share, work, settings=settings, keep_activations=keep_activations)
+        for result, loss in passes:
             yield Step(work.done, work.total, result, loss)
 
 
-def at_size_of(image: Tensor, mask: Tensor, picture: Tensor) -> Tensor:
-    """A step's picture brought to the size of the image it began with; known pixels are those of `image`."""
-    if picture.shape[2:] != image.shape[2:]:
-        picture = _resized(picture, (image.shape[2], image.shape[3]))
-    return _composite(picture, image, mask)
+def at_size_of(image: Tensor, mask: Tensor, refined: Tensor) -> Tensor:
+    """A step's image brought to the size of the image it began with; known pixels are those of `image`."""
+    if refined.shape[2:] != image.shape[2:]:
+        refined = _resized(refined, (image.shape[2], image.shape[3]))
+    return _composite(refined, image, mask)
 
 
-def pyramid(image: Tensor, mask: Tensor, settings: Settings) -> list[Level]:
-    """The picture at every scale, coarsest first."""
+def pyramid(image: Tensor, mask: Tensor, settings: RefinementSettings) -> list[PyramidLevel]:
+    """The image at every scale, coarsest first."""
     height, width = image.shape[2:]
     if height * width > settings.budget_px:
         ratio = math.sqrt(settings.budget_px / (height * width))
         size = (int(height * ratio), int(width * ratio))
         image = _resized(image, size)
         mask = (_resized(mask, size) > _EPSILON).to(image.dtype)
-    levels = [Level(image, mask)]
+    levels = [PyramidLevel(image, mask)]
     for _ in range(scale_count(image.shape[2], image.shape[3], settings) - 1):
         finer = levels[0]
-        levels.insert(0, Level(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
+        levels.insert(0, PyramidLevel(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
     return levels
 
 
-def scale_count(height: int, width: int, settings: Settings) -> int:
-    """How many sizes a picture within the budget is worked at. 1 means: there is nothing to refine."""
+def scale_count(height: int, width: int, settings: RefinementSettings) -> int:
+    """How many sizes an image within the budget is worked at. 1 means: there is nothing to refine."""
     doublings = max(0.0, math.log2(min(height, width) / settings.min_side))
     return min(1 + round(doublings), settings.scales)
 
@@ -185,40 +186,40 @@ def halved(x: Tensor) -> Tensor:
 def trusted(mask: Tensor) -> Tensor:
     """Where the coarser fill is the target: deep inside the hole, at half the size of `mask`; (1, 1, h, w) bool.
 
-    The rim is left out because there the finer picture knows better.
+    The rim is left out because there the finer image shows more of what is known.
     """
     inside = _resized(mask, (mask.shape[2] // 2, mask.shape[3] // 2)) >= 1 - _EPSILON
     return _eroded(inside)
 
 
-def working_sizes(height: int, width: int, settings: Settings) -> list[tuple[int, int]]:
-    """(height, width) of every level of such a picture, coarsest first."""
+def working_sizes(height: int, width: int, settings: RefinementSettings) -> list[tuple[int, int]]:
+    """(height, width) of every level of an image of that size, coarsest first."""
     ratio = min(1.0, math.sqrt(settings.budget_px / (height * width)))
     height, width = int(height * ratio), int(width * ratio)
     count = scale_count(height, width, settings)
     return [(height >> level, width >> level) for level in reversed(range(count))]
 
 
-def _single_pass(network: TwoPartNetwork, level: Level, work: _Work) -> Tensor:
+def _single_pass(network: TwoPartNetwork, level: PyramidLevel, work: _Work) -> Tensor:
     """The coarsest level: what the network says."""
     padded = _padded(level)
     with torch.no_grad():
         features = network.front(masked_input(padded.image, padded.mask))
-        predicted = _rear(network, features, 1, work, remember=True)
+        predicted = _rear(network, features, 1, work, keep_activations=True)
     return _finished(predicted, level)
 
 
-def _descent(
+def _optimised(
     network: TwoPartNetwork,
-    level: Level,
+    level: PyramidLevel,
     coarser: Tensor,
     share: int,
     work: _Work,
     *,
-    settings: Settings,
-    remember: bool,
+    settings: RefinementSettings,
+    keep_activations: bool,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A finer level: its features, changed until their fill agrees with the coarser one. Yields (picture, loss).
+    """A finer level: its features, changed until their fill agrees with the coarser one. Yields (image, loss).
 
     share  the level's area in areas of the coarsest level
     """
@@ -231,7 +232,7 @@ def _descent(
     for iteration in range(settings.iterations):
         last = iteration == settings.iterations - 1
         with torch.set_grad_enabled(not last):
-            predicted = _rear(network, features, share, work, remember=remember)
+            predicted = _rear(network, features, share, work, keep_activations=keep_activations)
             loss = _loss(predicted, level, padded, coarser, target)
         if not last:
             work.begins(share * _UPSAMPLING * _BACKWARD)
@@ -241,12 +242,12 @@ def _descent(
         yield _finished(predicted.detach(), level), loss.detach()
 
 
-def _rear(network: TwoPartNetwork, features: Branches, share: int, work: _Work, *, remember: bool) -> Tensor:
+def _rear(network: TwoPartNetwork, features: Branches, share: int, work: _Work, *, keep_activations: bool) -> Tensor:
     """Blocks and upsampling part; work is reported before each block in both directions."""
     cost = share * (_RECORDED if features.local.requires_grad and torch.is_grad_enabled() else _FORWARD)
     for index in range(network.n_blocks):
         work.begins(cost)
-        if remember or not torch.is_grad_enabled():
+        if keep_activations or not torch.is_grad_enabled():
             features = network.block(index, features)
         else:
             features = checkpoint(network.block, index, features, use_reentrant=False, preserve_rng_state=False)
@@ -265,7 +266,7 @@ def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
     x.register_hook(hook)  # type: ignore[no-untyped-call]
 
 
-def _loss(predicted: Tensor, level: Level, padded: Level, coarser: Tensor, target: Tensor) -> Tensor:
+def _loss(predicted: Tensor, level: PyramidLevel, padded: PyramidLevel, coarser: Tensor, target: Tensor) -> Tensor:
     """Disagreement with the known pixels, padding included, and with the coarser fill where that is trusted."""
     height, width = level.image.shape[2:]
     known = (padded.mask < _EPSILON).expand_as(predicted)
@@ -276,7 +277,7 @@ def _loss(predicted: Tensor, level: Level, padded: Level, coarser: Tensor, targe
     return loss
 
 
-def _finished(predicted: Tensor, level: Level) -> Tensor:
+def _finished(predicted: Tensor, level: PyramidLevel) -> Tensor:
     """The prediction without its padding, under the level's known pixels."""
     height, width = level.image.shape[2:]
     return _composite(predicted[..., :height, :width], level.image, level.mask)
@@ -286,11 +287,11 @@ def _composite(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return mask * fill + (1 - mask) * image
 
 
-def _padded(level: Level) -> Level:
+def _padded(level: PyramidLevel) -> PyramidLevel:
     """Reflected at the bottom and right to sides the network takes."""
     height, width = level.image.shape[2:]
     pad = (0, -width % MODULO, 0, -height % MODULO)
-    return Level(F.pad(level.image, pad, mode="reflect"), F.pad(level.mask, pad, mode="reflect"))
+    return PyramidLevel(F.pad(level.image, pad, mode="reflect"), F.pad(level.mask, pad, mode="reflect"))
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -308,7 +309,7 @@ def _blurred(x: Tensor) -> Tensor:
 
 
 def _eroded(inside: Tensor) -> Tensor:
-    """Binary erosion of a (1, 1, h, w) bool by the 15 x 15 ellipse; what lies outside the picture counts as inside."""
+    """Binary erosion of a (1, 1, h, w) bool by the 15 x 15 ellipse; what lies outside the image counts as inside."""
     outside = F.pad((~inside).float(), (_EROSION_RADIUS,) * 4)
     reached = F.conv2d(outside, _ellipse(_EROSION_RADIUS).to(inside.device)[None, None])
     return reached == 0

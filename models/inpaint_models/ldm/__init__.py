@@ -15,10 +15,10 @@ _SANSTER = "https://github.com/Sanster/models/releases/download/add_ldm"
 ENTRY = ModelEntry(
     name="ldm",
     title="Latent diffusion",
-    tagline="another answer for each seed, rich texture, slow without a GPU",
+    tagline="another result for each seed, rich texture, slow without a GPU",
     description=(
         "Invents, step by step from noise, what could have been there: for large holes whose surroundings do not say "
-        "what is behind. Another seed gives another answer. Trained on photographs of places."
+        "what is behind. Another seed gives another result. Trained on photographs of places."
     ),
     licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
@@ -55,7 +55,7 @@ ENTRY = ModelEntry(
             20,
             2,
             200,
-            help="Denoising steps. Time grows with them; beyond 50 the answer hardly changes.",
+            help="Denoising steps. Time grows with them; beyond 50 the result hardly changes.",
         ),
         Parameter(
             "sampler",
@@ -65,6 +65,7 @@ ENTRY = ModelEntry(
             help="plms (Liu et al. 2022) needs fewer steps; ddim (Song et al. 2021) is the original's choice with 50.",
         ),
     ),
+    warm_up={"steps": 2},
     stochastic=True,
     memory_bytes=2_000 * 2**20,
     bytes_per_px=5_000,

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import WeightsCorrupted
-from ..registry import Layout
+from ..nn.torch_engine import on_meta, shapes_of
+from ..registry import Layout, TensorShapes
 from ..weights import Reader, read_state_dict
 from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from .autoencoder import Autoencoder
 from .unet import UNetModel
 
-Shapes = dict[str, tuple[int, ...]]
 State = dict[str, Tensor]
 
 AUTOENCODER_PREFIX = "first_stage_model."
@@ -32,10 +31,6 @@ def ema_key(key: str) -> str:
     return "diffusion_model" + key.replace(".", "")
 
 
-def shapes(network: nn.Module) -> Shapes:
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
-
-
 def load_weights(
     unet: UNetModel, autoencoder: Autoencoder, files: Mapping[str, Path], read: Reader = read_state_dict
 ) -> None:
@@ -44,16 +39,18 @@ def load_weights(
     The networks may be on the meta device: their parameters are replaced, not copied into. Raises `WeightsError`.
     """
     if CHECKPOINT_FILE in files:
-        unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes(autoencoder))
+        unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(unet))
+        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(autoencoder))
     else:
-        unet_state = read(files[DIFFUSION_FILE], shapes(unet))
-        autoencoder_state = read_autoencoder_halves(read, files[ENCODE_FILE], files[DECODE_FILE], shapes(autoencoder))
+        unet_state = read(files[DIFFUSION_FILE], shapes_of(unet))
+        autoencoder_state = read_autoencoder_halves(
+            read, files[ENCODE_FILE], files[DECODE_FILE], shapes_of(autoencoder)
+        )
     unet.load_state_dict(unet_state, assign=True)
     autoencoder.load_state_dict(autoencoder_state, assign=True)
 
 
-def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
+def read_unet_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) -> State:
     """The moving average where the file has it; some conversions keep nothing but it under the plain names."""
     try:
         averaged = read(path, averaged_keys(expected))
@@ -62,28 +59,28 @@ def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State
     return {key: averaged[ema_key(key)] for key in expected}
 
 
-def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
+def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) -> State:
     named = read(path, autoencoder_keys(expected))
     return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
 
 
-def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: Shapes) -> State:
+def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: TensorShapes) -> State:
     """Each file holds at least its own half; both may hold the whole autoencoder."""
     encoding, decoding = halves(expected)
     return read(encode, encoding) | read(decode, decoding)
 
 
-def averaged_keys(expected: Shapes) -> Shapes:
+def averaged_keys(expected: TensorShapes) -> TensorShapes:
     """The U-Net as the checkpoint's moving average names it."""
     return {ema_key(key): shape for key, shape in expected.items()}
 
 
-def autoencoder_keys(expected: Shapes) -> Shapes:
+def autoencoder_keys(expected: TensorShapes) -> TensorShapes:
     """The autoencoder as the checkpoint names the copy that is read."""
     return {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()}
 
 
-def halves(expected: Shapes) -> tuple[Shapes, Shapes]:
+def halves(expected: TensorShapes) -> tuple[TensorShapes, TensorShapes]:
     """(what encodes, what decodes) of the autoencoder."""
     encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
     return encoding, {key: shape for key, shape in expected.items() if key not in encoding}
@@ -91,8 +88,7 @@ def halves(expected: Shapes) -> tuple[Shapes, Shapes]:
 
 def layouts() -> tuple[Layout, ...]:
     """The checkpoint with the moving average or without, and each of the three files."""
-    with torch.device("meta"):
-        unet, autoencoder = shapes(UNetModel()), shapes(Autoencoder())
+    unet, autoencoder = shapes_of(on_meta(UNetModel)), shapes_of(on_meta(Autoencoder))
     encoding, decoding = halves(autoencoder)
     return (
         Layout((averaged_keys(unet), autoencoder_keys(autoencoder))),

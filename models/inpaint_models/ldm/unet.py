@@ -144,7 +144,6 @@ class UNetModel(nn.Module):
             return [block] if level < first_attention_level else [block, AttentionBlock(after, heads)]
 
         widths = [width * multiplier for multiplier in multipliers]
-        coarsest = len(widths) - 1
         channels = width
         skips = [channels]
         self.input_blocks = nn.ModuleList([Stage([nn.Conv2d(in_channels, channels, kernel_size=3, padding=1)])])
@@ -153,17 +152,12 @@ class UNetModel(nn.Module):
                 self.input_blocks.append(Stage(residual(channels, level_width, level)))
                 channels = level_width
                 skips.append(channels)
-            if level < coarsest:
+            if level < len(widths) - 1:
                 self.input_blocks.append(Stage([ResBlock(channels, channels, embedding, resample=Downsample())]))
                 skips.append(channels)
 
-        self.middle_block = Stage(
-            [
-                ResBlock(channels, channels, embedding),
-                AttentionBlock(channels, heads),
-                ResBlock(channels, channels, embedding),
-            ]
-        )
+        first, attention = ResBlock(channels, channels, embedding), AttentionBlock(channels, heads)
+        self.middle_block = Stage([first, attention, ResBlock(channels, channels, embedding)])
 
         self.output_blocks = nn.ModuleList()
         for level, level_width in reversed(list(enumerate(widths))):

@@ -1,4 +1,4 @@
-"""MAT, the mask-aware transformer: another seed, another answer. Its weights are for non-commercial use."""
+"""MAT, the mask-aware transformer: another seed, another result. Its weights are for non-commercial use."""
 
 from ..registry import Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFile
 
@@ -18,7 +18,7 @@ _SINGLE = WeightsFile(
 ENTRY = ModelEntry(
     name="mat",
     title="MAT",
-    tagline="large holes, several answers",
+    tagline="large holes, several results",
     description=(
         "Invents plausible content for large holes, and something else for each seed. Trained on photographs of places "
         "at 512 pixels; a little soft beyond."
@@ -41,7 +41,7 @@ ENTRY = ModelEntry(
             1.0,
             0.0,
             1.0,
-            help="How much answers differ: 1 as trained; towards 0 they come nearer to one average answer.",
+            help="How much results differ: 1 as trained; towards 0 they come nearer to one average result.",
         ),
     ),
 )

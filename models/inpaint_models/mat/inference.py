@@ -11,6 +11,7 @@ For networks without fixed noise, as the published files are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,7 +32,7 @@ from .layers import (
     transposed,
     upsample,
 )
-from .network import MAT, ConvUNet, FirstStage, KeepMaps, OnStage, composite, to_map
+from .network import MAT, ConvUNet, DropoutMasks, FirstStage, OnStage, composite, to_map
 
 WINDOW_MARGIN = 4
 """Pixels of a block's input around the hole; 3 is the least. A block's result is wrong for up to 3 pixels from a
@@ -78,7 +79,7 @@ def hole_window(known: Tensor) -> Window:
 
 
 class InferenceMAT(nn.Module):
-    """Built from a network, which it takes over: do not use that any more. One picture at a time."""
+    """Built from a network, which it takes over: do not use that any more."""
 
     def __init__(self, network: MAT) -> None:
         super().__init__()
@@ -93,44 +94,74 @@ class InferenceMAT(nn.Module):
         image: Tensor,
         known: Tensor,
         z: Tensor,
-        keep: KeepMaps,
+        dropout: DropoutMasks,
         *,
         truncation: float = 1.0,
         on_stage: OnStage = lambda name, estimate: None,
     ) -> Tensor:
-        """As `network.MAT`, for a batch of one with a hole."""
-        window = hole_window(known)
+        """As `network.MAT`; every image has a hole. A z or a mask for one image serves all of a batch."""
         network = self.network
-        style = network.mapping(z, truncation)
-        coarse = coarse_picture(network.first_stage, image, known, style, keep.tokens, window, on_stage)
+        windows = [hole_window(known[index : index + 1]) for index in range(len(known))]
+        style = network.mapping(z, truncation).expand(len(image), -1)  # (B, latent_width)
+        coarse = coarse_image(network.first_stage, image, known, style, dropout.tokens, windows, on_stage)
         on_stage("refinement", lambda: coarse)
-        return refined_picture(network.second_stage, coarse, image, known, style, keep.features, window)
+        return refined_image(network.second_stage, coarse, image, known, style, dropout.features, windows)
 
 
-def coarse_picture(
-    stage: FirstStage, image: Tensor, known: Tensor, style: Tensor, keep: Tensor, window: Window, on_stage: OnStage
+def coarse_image(
+    stage: FirstStage,
+    image: Tensor,
+    known: Tensor,
+    style: Tensor,
+    dropout: Tensor,
+    windows: Sequence[Window],
+    on_stage: OnStage,
 ) -> Tensor:
     """`FirstStage.forward` with a windowed tail."""
     on_stage("head", None)
-    skips, known_after_head = stage.head(torch.cat([known - 0.5, image * known], dim=1), known)
-    tokens, size, styles = stage.body(skips.pop(), known_after_head, style, keep, stage.style, on_stage)
+    skips, known_after_head = stage.head(torch.cat([known - 0.5, image * known], dim=1), known)  # (B, C, H, W) to H / 8
+    tokens, size, styles = stage.body(skips.pop(), known_after_head, style, dropout, stage.style, on_stage)
+    x = to_map(tokens, size)  # (B, C, H / 8, W / 8)
     on_stage("reconstruction", None)
-    fill, place = decode(stage.tail.blocks, to_map(tokens, size), skips, styles, None, window)
-    return paste(fill, place, image, known)
+    fills = [decode(stage.tail.blocks, *one, None) for one in one_by_one(x, skips, styles, windows)]
+    return paste(fills, image, known)
 
 
-def refined_picture(
-    stage: ConvUNet, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, keep: Tensor, window: Window
+def refined_image(
+    stage: ConvUNet,
+    coarse: Tensor,
+    image: Tensor,
+    known: Tensor,
+    style: Tensor,
+    dropout: Tensor,
+    windows: Sequence[Window],
 ) -> Tensor:
     """`ConvUNet.forward` with a windowed decoder, composited."""
-    bottom, skips, styles = stage.encode(coarse, image, known, style, keep)
-    x, picture = stage.bottom(bottom, styles)
-    fill, place = decode(stage.decoder, x, skips, styles, picture, window)
-    return paste(fill, place, image, known)
+    bottom, skips, styles = stage.encode(coarse, image, known, style, dropout)  # (B, 512, H / 32, W / 32)
+    fills = []
+    for x, above, styles_of_one, window in one_by_one(bottom, skips, styles, windows):
+        x, rgb = stage.bottom(x, styles_of_one)  # (1, 512, H / 32, W / 32), (1, 3, H / 32, W / 32)
+        fills.append(decode(stage.decoder, x, above, styles_of_one, window, rgb))
+    return paste(fills, image, known)
+
+
+def one_by_one(
+    x: Tensor, skips: list[Tensor], styles: Tensor, windows: Sequence[Window]
+) -> list[tuple[Tensor, list[Tensor], Tensor, Window]]:
+    """A batch as batches of one: a style is worked into the weights, which are then those of one image only.
+
+    Empties `skips`, so that what a decoder has used up is freed.
+    """
+    ones = [slice(index, index + 1) for index in range(len(windows))]
+    split = [
+        (x[one], [skip[one] for skip in skips], styles[one], window) for one, window in zip(ones, windows, strict=True)
+    ]
+    skips.clear()
+    return split
 
 
 def decode(
-    blocks: nn.ModuleList, x: Tensor, skips: list[Tensor], style: Tensor, image: Tensor | None, target: Window
+    blocks: nn.ModuleList, x: Tensor, skips: list[Tensor], style: Tensor, target: Window, image: Tensor | None
 ) -> tuple[Tensor, Window]:
     """Style blocks, each only as far as `target` of the full-size result needs it. Uses up `skips`, largest first.
 
@@ -147,10 +178,12 @@ def decode(
     return image, outer
 
 
-def paste(fill: Tensor, place: Window, image: Tensor, known: Tensor) -> Tensor:
-    """The image with its hole filled from a part-size fill."""
+def paste(fills: Sequence[tuple[Tensor, Window]], image: Tensor, known: Tensor) -> Tensor:
+    """The images of a batch with their holes filled, each from its (1, 3, h, w) fill and the place of that."""
     out = image.clone()
-    place.cut(out).copy_(composite(fill, place.cut(image), place.cut(known)))
+    for index, (fill, place) in enumerate(fills):
+        one = slice(index, index + 1)
+        place.cut(out[one]).copy_(composite(fill, place.cut(image[one]), place.cut(known[one])))
     return out
 
 

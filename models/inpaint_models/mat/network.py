@@ -87,14 +87,14 @@ class MATConfig:
         """Side of the refinement's map at each level, at the trained size."""
         return tuple(self.resolution >> level for level in range(len(self.unet_widths)))
 
-    def keep_shapes(self, size: Size) -> tuple[tuple[int, int], tuple[int, int, int]]:
-        """Shapes of the two keep maps, without the batch axis, for an image of (H, W)."""
+    def dropout_shapes(self, size: Size) -> tuple[tuple[int, int], tuple[int, int, int]]:
+        """Shapes of the two dropout maps, without the batch axis, for an image of (H, W)."""
         tokens = math.prod(side * self.token_side // self.resolution for side in size)
         height, width = (side * self.unet_sides[-1] // self.resolution for side in size)
         return (tokens, self.channels), (self.unet_widths[-1], height, width)
 
 
-class KeepMaps(NamedTuple):
+class DropoutMasks(NamedTuple):
     """Where the style maps let the picture through: 1 keeps the feature, 0 puts the style there.
 
     In training these are dropout masks of probability 1/2; the original leaves them random at inference.
@@ -122,7 +122,7 @@ class MAT(nn.Module):
         image: Tensor,
         known: Tensor,
         z: Tensor,
-        keep: KeepMaps,
+        dropout: DropoutMasks,
         *,
         truncation: float = 1.0,
         on_stage: OnStage = lambda name, estimate: None,
@@ -133,9 +133,9 @@ class MAT(nn.Module):
         truncation  1 = as drawn; towards 0 = nearer to the mean style, less varied
         """
         style = self.mapping(z, truncation)  # (B, latent_width)
-        coarse = self.first_stage(image, known, style, keep.tokens, on_stage)
+        coarse = self.first_stage(image, known, style, dropout.tokens, on_stage)
         on_stage("refinement", lambda: coarse)
-        return composite(self.second_stage(coarse, image, known, style, keep.features), image, known)
+        return composite(self.second_stage(coarse, image, known, style, dropout.features), image, known)
 
 
 def composite(fill: Tensor, image: Tensor, known: Tensor) -> Tensor:
@@ -173,11 +173,11 @@ class FirstStage(nn.Module):
         self.style = StyleManipulation(config)
         self.tail = ReconstructionTail(config)
 
-    def forward(self, image: Tensor, known: Tensor, style: Tensor, keep: Tensor, on_stage: OnStage) -> Tensor:
-        """The coarse picture, composited: (B, 3, H, W). `keep` is (B, coarsest tokens, channels)."""
+    def forward(self, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor, on_stage: OnStage) -> Tensor:
+        """The coarse picture, composited: (B, 3, H, W). `dropout` is (B, coarsest tokens, channels)."""
         on_stage("head", None)
         skips, known_after_head = self.head(torch.cat([known - 0.5, image * known], dim=1), known)
-        tokens, size, styles = self.body(skips[-1], known_after_head, style, keep, self.style, on_stage)
+        tokens, size, styles = self.body(skips[-1], known_after_head, style, dropout, self.style, on_stage)
         on_stage("reconstruction", None)
         return composite(self.tail(to_map(tokens, size), skips, styles), image, known)
 
@@ -209,7 +209,7 @@ class TransformerBody(nn.Module):
         self.stages = nn.ModuleList(TransformerStage(config, stage) for stage in config.stages)
 
     def forward(
-        self, x: Tensor, known: Tensor, style: Tensor, keep: Tensor, manipulate: StyleManipulation, on_stage: OnStage
+        self, x: Tensor, known: Tensor, style: Tensor, dropout: Tensor, manipulate: StyleManipulation, on_stage: OnStage
     ) -> tuple[Tensor, Size, Tensor]:
         """x is a map (B, C, H, W); returns tokens of the same size, their (H, W) and the tail's style.
 
@@ -227,7 +227,7 @@ class TransformerBody(nn.Module):
             if index < middle:
                 skips.append(tokens)
             elif index == middle:
-                tokens, tail_style = manipulate(tokens, size, style, keep)
+                tokens, tail_style = manipulate(tokens, size, style, dropout)
             else:
                 tokens = tokens + skips.pop()
         return tokens, size, tail_style
@@ -377,11 +377,11 @@ class StyleManipulation(nn.Module):
         self.shrink = nn.ModuleList(EqualizedConv2d(width, width, resample="down") for _ in range(halvings))
         self.image_style = EqualizedLinear(width, 2 * width, activation="leaky")
 
-    def forward(self, tokens: Tensor, size: Size, style: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, size: Size, style: Tensor, dropout: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens with the style in places, and the tail's style (B, 3 * channels)."""
         noise_style = self.noise_style(style)
         drawn = style_map(self.noise_map(noise_style), self.side, size).flatten(2).transpose(1, 2)  # (B, N, 1)
-        tokens = tokens * keep + drawn * (1 - keep)
+        tokens = tokens * dropout + drawn * (1 - dropout)
         pooled = pool_through(self.shrink, to_map(tokens, size))
         return tokens, torch.cat([self.image_style(pooled), noise_style], dim=1)
 
@@ -444,9 +444,9 @@ class ConvUNet(nn.Module):
             for level in reversed(range(len(widths) - 1))
         )
 
-    def forward(self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, keep: Tensor) -> Tensor:
-        """RGB, not composited: (B, 3, H, W). `keep` is (B, C, H / 32, W / 32)."""
-        x, skips, styles = self.encode(coarse, image, known, style, keep)
+    def forward(self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor) -> Tensor:
+        """RGB, not composited: (B, 3, H, W). `dropout` is (B, C, H / 32, W / 32)."""
+        x, skips, styles = self.encode(coarse, image, known, style, dropout)
         picture: Tensor
         x, picture = self.bottom(x, styles)
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
@@ -454,7 +454,7 @@ class ConvUNet(nn.Module):
         return picture
 
     def encode(
-        self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, keep: Tensor
+        self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """The coarsest map with the style in places, the maps above it, largest first, and the decoder's style."""
         x = torch.cat([known - 0.5, coarse, image * known], dim=1)
@@ -463,7 +463,7 @@ class ConvUNet(nn.Module):
             x = block(x)
             maps.append(x)
         drawn = style_map(self.noise_map(style), self.side, (x.shape[2], x.shape[3]))
-        x = x * keep + drawn * (1 - keep)
+        x = x * dropout + drawn * (1 - dropout)
         return x, maps[:-1], torch.cat([style, self.image_style(pool_through(self.shrink, x))], dim=1)
 
 

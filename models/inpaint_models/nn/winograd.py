@@ -10,6 +10,7 @@ Everything is done by general matrix products, so it is as fast as the machine's
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -58,27 +59,27 @@ class TiledConvolution:
     def __call__(self, x: Tensor, kernels: Sequence[Tensor], *, padding: int = 0) -> list[Tensor]:
         """Several convolutions of one input, each over the input's first channels.
 
-        x        (1, C, H, W) float32 on the CPU; channels_last is fastest
+        x        (B, C, H, W) float32 on the CPU; channels_last is fastest
         kernels  (O, I, 3, 3) each, contiguous, I <= C
         padding  zeros around the input, on every side
 
-        Returns (1, O, H - 2 + 2 padding, W - 2 + 2 padding) for each kernel, channels_last.
+        Returns (B, O, H - 2 + 2 padding, W - 2 + 2 padding) for each kernel, channels_last.
         """
         height, width = (side - _TAPS + 1 + 2 * padding for side in x.shape[2:])
         rows, columns = -(-height // _TILE), -(-width // _TILE)  # of tiles
         right, below = columns * _TILE - width, rows * _TILE - height  # the last tiles may be cut
         whole = F.pad(x, (padding, padding + right, padding, padding + below))
-        pixels = whole.permute(0, 2, 3, 1)[0].contiguous()  # (4 rows + 2, 4 columns + 2, C)
+        images = whole.permute(0, 2, 3, 1).contiguous()  # (B, 4 rows + 2, 4 columns + 2, C)
         matrices = [self._kernel_matrices(kernel, f"kernel {index}") for index, kernel in enumerate(kernels)]
-        outputs = [pixels.new_empty(rows, _TILE, columns, _TILE, kernel.shape[0]) for kernel in kernels]
+        outputs = [images.new_empty(len(x), rows, _TILE, columns, _TILE, kernel.shape[0]) for kernel in kernels]
         chunk_rows = max(1, _CHUNK_TILES // columns)
-        for first in range(0, rows, chunk_rows):
+        for index, first in itertools.product(range(len(x)), range(0, rows, chunk_rows)):
             count = min(chunk_rows, rows - first)
-            tiles = self._tiles(pixels[first * _TILE :], count, columns)
+            tiles = self._tiles(images[index, first * _TILE :], count, columns)
             for matrix, output in zip(matrices, outputs, strict=True):
-                output[first : first + count] = self._pixels(tiles, matrix, count, columns)
+                output[index, first : first + count] = self._pixels(tiles, matrix, count, columns)
         return [
-            output.view(1, rows * _TILE, columns * _TILE, -1)[:, :height, :width].permute(0, 3, 1, 2)
+            output.view(len(x), rows * _TILE, columns * _TILE, -1)[:, :height, :width].permute(0, 3, 1, 2)
             for output in outputs
         ]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MaskCoversImage
-from ..processors import available_processors
+from ..machine import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .chunks import Chunks

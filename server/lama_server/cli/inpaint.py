@@ -1,4 +1,4 @@
-"""`lama-server inpaint IMAGE MASK -o OUT`: one picture or a folder of them, without a server."""
+"""`lama-server inpaint IMAGE MASK -o OUT`: one photo or a folder of them, without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .. import codec
 from ..errors import BatchInvalid, DiskFull, SaveError
 from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
-from ..schemas.wire import RENDER_FORMATS
+from ..schemas.base import RENDER_FORMATS
 from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
@@ -67,7 +67,7 @@ def parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """JobRunner; a picture that fails is reported and the rest goes on. Raises `StartError`."""
+    """Fills what was asked for; a photo that fails is reported and the rest goes on. Raises `StartError`."""
     given = parser().parse_args(arguments)
     try:
         summary = fill(given)

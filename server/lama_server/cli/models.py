@@ -24,7 +24,7 @@ from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
 from .main import PROGRAM
-from .options import Parser, add_settings
+from .options import Parser, add_settings, read_settings
 from .terminal import Bar, size_text, table
 
 STATE_WORDS = {
@@ -41,7 +41,7 @@ def run_models(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="Print JSON, for programs.")
     given = parser.parse_args(arguments)
     home = _home(given)
-    found = [weights.locate(entry, home, check="remembered") for entry in list_models()]
+    found = [weights.locate(entry, home, check="cached") for entry in list_models()]
     if given.json:
         sys.stdout.write(json.dumps([_as_json(files) for files in found], indent=1) + "\n")
         return ExitCode.OK
@@ -65,7 +65,7 @@ def run_download(arguments: Sequence[str]) -> int:
         if not entry.weights:
             sys.stdout.write(f"{entry.title} needs no weights.\n")
             continue
-        files = fetch(entry, home, offline=given.local_files_only, out=sys.stdout)
+        files = fetch(entry, home, offline=read_settings(given).local_files_only, out=sys.stdout)
         for name, path in files.paths.items():
             sys.stdout.write(f"{name}: ready, {path}\n")
     return ExitCode.OK
@@ -139,7 +139,7 @@ def fetch(entry: ModelEntry, home: Path, *, offline: bool, out: TextIO) -> weigh
     out.flush()
     bar = Bar(sys.stderr, amount_text=size_text)
 
-    def listen(progress: weights.DownloadProgress) -> None:
+    def listen(progress: weights.TransferProgress) -> None:
         words = {"waiting": f"{progress.file}: another process is downloading it", "verifying": "checking"}
         bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
 
@@ -187,7 +187,7 @@ def model_names() -> str:
 
 
 def _home(given: argparse.Namespace) -> Path:
-    return given.model_dir.expanduser() if given.model_dir else default_model_dir()
+    return read_settings(given).model_dir or default_model_dir()
 
 
 def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:

@@ -1,15 +1,18 @@
-"""From the settings table to command line options and back."""
+"""From the settings table to command line options, and from a command line to settings."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..settings import Setting, Settings, table
+from . import sources
+
+CONFIG_HELP = "File with settings, such as port = 9000. Default: config.toml in the platform's folder for settings."
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,71 +23,47 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_settings(
-    parser: argparse.ArgumentParser, names: Iterable[str] | None = None, *, texts: Mapping[str, str] | None = None
+    parser: argparse.ArgumentParser, names: Collection[str] | None = None, *, texts: Mapping[str, str] | None = None
 ) -> None:
-    """Adds the options of the named settings, or of all.
+    """Adds --config and the options of the named settings, or of all. An option that is not given is None.
 
-    texts  setting -> help of a command to which it means something else; such an option is None unless it is given
+    texts  setting -> help of a command to which it means something else
     """
-    texts = texts or {}
-    wanted = None if names is None else frozenset(names)
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for setting in table():
-        if wanted is not None and setting.name not in wanted:
-            continue
-        group = setting.option.group
-        if group not in groups:
-            groups[group] = parser.add_argument_group(group)
-        if setting.name in texts:
-            option = dataclasses.replace(setting.option, help=texts[setting.name])
-            setting = dataclasses.replace(setting, option=option, default=None)
-        _add(groups[group], setting)
+    rows = [setting for setting in table() if names is None or setting.name in names]
+    parser.set_defaults(settings=[setting.name for setting in rows])
+    parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
+    for title, members in itertools.groupby(rows, lambda setting: setting.option.group):
+        group = parser.add_argument_group(title)
+        for setting in members:
+            text = setting.option.help
+            if setting.default not in (None, (), False):
+                text += f" Default: {setting.default}."
+            _add(group, setting, (texts or {}).get(setting.name, text))
 
 
-def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
-    option, kind, default = setting.option, setting.kind, setting.default
-    text = option.help.replace("%", "%%")
-    if kind == "flag":
-        group.add_argument(*setting.flags, dest=setting.name, action="store_true", help=text)
+def _add(group: argparse._ArgumentGroup, setting: Setting, text: str) -> None:
+    common: dict[str, Any] = {"dest": setting.name, "default": None, "help": text.replace("%", "%%")}
+    if setting.kind == "flag":
+        group.add_argument(*setting.flags, action=argparse.BooleanOptionalAction, **common)
         return
-    if default not in (None, ()):
-        text += f" Default: {default}."
-    common: dict[str, Any] = {"dest": setting.name, "help": text}
-    if kind == "list":
-        group.add_argument(*setting.flags, action="append", default=[], metavar=option.metavar, **common)
-    elif setting.choices:
-        group.add_argument(*setting.flags, choices=setting.choices, default=default, **common)
-    else:
-        group.add_argument(*setting.flags, type=_converter(setting), default=default, metavar=option.metavar, **common)
+    group.add_argument(
+        *setting.flags,
+        action="extend" if setting.kind == "list" else "store",
+        type=functools.partial(_converted, setting),
+        metavar=f"{{{','.join(setting.choices)}}}" if setting.choices else setting.option.metavar,
+        **common,
+    )
 
 
-def _converter(setting: Setting) -> Any:
-    if setting.option.bounds is not None:
-        return functools.partial(_whole_number, bounds=setting.option.bounds)
-    return Path if setting.kind == "path" else str
-
-
-def _whole_number(text: str, bounds: tuple[int, int]) -> int:
-    low, high = bounds
+def _converted(setting: Setting, text: str) -> Any:
     try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{value} is not from {low} to {high}")
-    return value
+        return sources.parsed(setting, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def read_settings(namespace: argparse.Namespace) -> Settings:
-    """The settings that were given, defaults for the rest. Paths lose their ~."""
-    values: dict[str, Any] = {}
-    for setting in table():
-        value = getattr(namespace, setting.name, None)
-        if value is None:
-            value = setting.default
-        if setting.kind == "list":
-            value = tuple(value)
-        elif setting.kind == "path" and value is not None:
-            value = value.expanduser()
-        values[setting.name] = value
-    return Settings(**values)
+    """The settings of a parser's options, from wherever they are given. Raises `StartError`."""
+    flags = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(namespace).items()}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return sources.read(given, namespace.settings, sources.config_file(namespace.config))

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from .. import __version__
 from ..exits import ExitCode, StartError
 from ..settings import Limits, Settings
+from . import sources
 from .main import COMMANDS, PROGRAM
 from .options import Parser, add_settings, read_settings
 
@@ -35,17 +36,22 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    made.add_argument("--show-settings", action="store_true", help="print every setting and where it is from, and end")
     add_settings(made)
     return made
 
 
 def run(arguments: Sequence[str]) -> int:
     """Serves until a signal comes. Raises `StartError`."""
-    given = read_settings(parser().parse_args(arguments))
+    given = parser().parse_args(arguments)
+    settings = read_settings(given)
+    if given.show_settings:
+        sys.stdout.write(sources.shown(settings, sources.config_file(given.config)))
+        return ExitCode.OK
     from ..http.access import with_token  # imported late: --help must not wait for the web framework
     from ..http.server import listen
 
-    settings = with_token(given)
+    settings = with_token(settings)
     token_is_made = settings.token == "auto"
     if token_is_made:
         settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
@@ -59,30 +65,31 @@ def run(arguments: Sequence[str]) -> int:
 
 def check(settings: Settings) -> None:
     """Everything that can be wrong with the settings, in words. Raises `StartError`."""
-    check_model(settings.model)
-    check_devices(settings.devices)
+    check_model(settings)
+    check_devices(settings)
     check_access(settings)
     if settings.input is not None and not settings.input.is_file():
-        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give --input a photo.")
+        source = settings.named("input")
+        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo.")
     if settings.output_dir is not None:
-        check_folder(settings.output_dir, "--output-dir")
-    check_folder(settings.resolved_data_dir(), "--data-dir", parents=True)
+        check_folder(settings.output_dir, settings.named("output_dir"))
+    check_folder(settings.resolved_data_dir(), settings.named("data_dir"), parents=True)
 
 
-def check_model(name: str) -> None:
+def check_model(settings: Settings) -> None:
     """Raises `StartError` when there is no such model."""
-    if name == "auto":
+    if settings.model == "auto":
         return
     from inpaint_models.catalog import get_model
     from inpaint_models.errors import UnknownModel
 
     try:
-        get_model(name)
+        get_model(settings.model)
     except UnknownModel as error:
-        raise StartError(ExitCode.USAGE, str(error)) from None
+        raise StartError(ExitCode.USAGE, f"{settings.named('model')}: {error}") from None
 
 
-def check_devices(names: Sequence[str]) -> None:
+def check_devices(settings: Settings) -> None:
     """Raises `StartError` unless each device is there, and named once.
 
     A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
@@ -93,16 +100,17 @@ def check_devices(names: Sequence[str]) -> None:
     from inpaint_models import devices
     from inpaint_models.errors import Unavailable
 
+    names = settings.devices
     try:
         for name in names:
             devices.check_name(name)
         if len(set(names)) < len(names):
-            raise Unavailable("--device names a device twice. For several worker processes on one use --workers.")
+            raise Unavailable("A device is named twice. For several worker processes on one use --workers.")
         if gpus := [name for name in names if name not in ("auto", "cpu")]:
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 list(pool.map(devices.choose_device, gpus))
     except Unavailable as error:
-        raise StartError(ExitCode.USAGE, str(error)) from None
+        raise StartError(ExitCode.USAGE, f"{settings.named('device')}: {error}") from None
 
 
 def check_access(settings: Settings) -> None:
@@ -112,9 +120,10 @@ def check_access(settings: Settings) -> None:
     access_policy(settings, Limits())
 
 
-def check_folder(folder: Path, flag: str, *, parents: bool = False) -> None:
+def check_folder(folder: Path, source: str, *, parents: bool = False) -> None:
     """Makes the folder when it is missing. Raises `StartError` unless files can be written into it.
 
+    source   the option that named it, for the message
     parents  make the folders above it as well; otherwise a missing one is taken for a typing error
     """
     try:
@@ -123,13 +132,13 @@ def check_folder(folder: Path, flag: str, *, parents: bool = False) -> None:
             pass
     except FileNotFoundError:
         raise StartError(
-            ExitCode.FOLDER, f"There is no folder {folder.parent}: make it, or give {flag} another one."
+            ExitCode.FOLDER, f"There is no folder {folder.parent}: make it, or give {source} another one."
         ) from None
     except FileExistsError:
-        raise StartError(ExitCode.FOLDER, f"{folder} is a file: give {flag} a folder.") from None
+        raise StartError(ExitCode.FOLDER, f"{folder} is a file: give {source} a folder.") from None
     except OSError as error:
         raise StartError(
-            ExitCode.FOLDER, f"The folder {folder} cannot be written ({error.strerror}): give {flag} another one."
+            ExitCode.FOLDER, f"The folder {folder} cannot be written ({error.strerror}): give {source} another one."
         ) from None
     if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
         raise StartError(ExitCode.DISK_FULL, f"The disk of {folder} is full: free some space.")

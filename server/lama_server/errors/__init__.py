@@ -28,6 +28,7 @@ is a major version. The table of codes in docs/api.md is made from these classes
 from .base import REGISTRY as REGISTRY
 from .base import ApiError as ApiError
 from .base import Limit as Limit
+from .base import json_pointer as json_pointer
 from .conversion import MODEL_ERRORS as MODEL_ERRORS
 from .conversion import api_error_of as api_error_of
 from .request import *  # noqa: F403  every class is part of the registry

@@ -23,6 +23,11 @@ class Limit:
     flag: str | None = None
 
 
+def json_pointer(*parts: int | str) -> str:
+    """The JSON pointer (RFC 6901) to a field. Names may come from outside: they are cut after 40 characters."""
+    return "".join("/" + str(part)[:40].replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 class ApiError(Exception):
     """Base of every error that the server raises on purpose. A class that names a code enters the registry with it.
 
@@ -66,10 +71,11 @@ class ApiError(Exception):
     def detail(self) -> str:
         return str(self)
 
-    def fresh(self, detail: str | None = None) -> Self:
-        """The same error without its traceback, to be kept or raised again; with another sentence if one is given."""
+    def fresh(self, detail: str | None = None, pointer: str | None = None) -> Self:
+        """The same error without its traceback, to be kept or raised again; also with another sentence or pointer."""
         new = copy.copy(self)
         new.args = self.args if detail is None else (detail,)
+        new.pointer = self.pointer if pointer is None else pointer
         return new
 
     def body(self, request_id: str) -> dict[str, Any]:

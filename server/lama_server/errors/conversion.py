@@ -8,7 +8,7 @@ from typing import Final
 import inpaint_models.errors as model_errors
 
 from . import request, work
-from .base import ApiError
+from .base import ApiError, json_pointer
 
 MODEL_ERRORS: Final[dict[type[model_errors.ModelError], type[ApiError]]] = {
     model_errors.ModelError: work.EngineOutputInvalid,
@@ -16,8 +16,8 @@ MODEL_ERRORS: Final[dict[type[model_errors.ModelError], type[ApiError]]] = {
     model_errors.WrongTask: work.ModelWrongTask,
     model_errors.InvalidInput: request.ParamInvalid,
     model_errors.InvalidImage: work.ImageCorrupt,
-    model_errors.UnsuitableImage: work.ImageUnsuitable,
-    model_errors.InvalidPrompts: work.PromptsInvalid,
+    model_errors.UnsuitableImage: work.ModelImageUnsuitable,
+    model_errors.InvalidPrompts: request.ParamInvalid,
     model_errors.InvalidMask: work.MaskInvalid,
     model_errors.EmptyMask: work.MaskEmpty,
     model_errors.MaskCoversImage: work.MaskCoversAll,
@@ -56,5 +56,5 @@ def api_error_of(error: BaseException) -> ApiError:
 def from_model_error(error: model_errors.ModelError) -> ApiError:
     """A library's error in the server's words; one about a parameter points at it."""
     kind = next(MODEL_ERRORS[base] for base in type(error).__mro__ if base in MODEL_ERRORS)
-    pointer = f"/params/{error.name}" if isinstance(error, model_errors.InvalidParameter) else None
+    pointer = json_pointer("params", error.name) if isinstance(error, model_errors.InvalidParameter) else None
     return kind(str(error), pointer=pointer)

@@ -49,14 +49,6 @@ class ImageTooComplex(ImageError, code="image.too_complex"):
     """The image is too costly to decode"""
 
 
-class ImageUnsuitable(ApiError, code="image.unsuitable"):
-    """The model can do nothing with this image"""
-
-
-class PromptsInvalid(ApiError, code="prompts.invalid"):
-    """The points, boxes and strokes select nothing"""
-
-
 class StoreError(ApiError):
     """The store of images and edits cannot do what was asked."""
 
@@ -115,6 +107,10 @@ class ModelUnknown(ApiError, code="model.unknown", status=404):
 
 class ModelWrongTask(ApiError, code="model.wrong_task"):
     """The model does something else"""
+
+
+class ModelImageUnsuitable(ApiError, code="model.image_unsuitable"):
+    """The model can do nothing with this image"""
 
 
 class ModelFilesError(ApiError):

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-from collections.abc import MutableMapping
 from pathlib import Path
 
 from ..exits import ExitCode, StartError
 from ..settings import Limits, Settings
-from .gate import Policy, parse_origin
-
-TOKEN_VARIABLE = "LAMA_SERVER_TOKEN"
+from .middleware.origin import parse_origin
+from .middleware.policy import Policy
 
 _TOKEN = re.compile(r"[!-~]{16,512}")
 
 
-def with_token(settings: Settings, environment: MutableMapping[str, str] = os.environ) -> Settings:
-    """The settings with the token of --token, else of --token-file, else of LAMA_SERVER_TOKEN. Raises `StartError`.
-
-    The variable is taken out of the environment, which worker processes inherit.
-    """
-    variable = environment.pop(TOKEN_VARIABLE, None)
-    token = settings.token
-    if settings.token_file is not None:
-        if token is not None:
-            raise StartError(ExitCode.USAGE, "Give --token or --token-file, not both.")
-        token = _read_token(settings.token_file)
-    return dataclasses.replace(settings, token=variable if token is None else token, token_file=None)
+def with_token(settings: Settings) -> Settings:
+    """The settings with the token that is in --token-file, if there is one. Raises `StartError`."""
+    if settings.token_file is None:
+        return settings
+    source = settings.named("token_file")
+    if settings.token is not None:
+        raise StartError(ExitCode.USAGE, f"Give {settings.named('token')} or {source}, not both.")
+    token = _read_token(settings.token_file, source)
+    sources = {**settings.sources, "token": source}
+    return dataclasses.replace(settings, token=token, token_file=None, sources=sources)
 
 
-def _read_token(path: Path) -> str:
+def _read_token(path: Path, source: str) -> str:
     try:
         with path.open("rb") as file:
             return file.read(4096).decode("latin-1").rstrip("\r\n")
     except OSError as error:
         raise StartError(
-            ExitCode.FOLDER, f"The file {path} cannot be read ({error.strerror}): give --token-file one with the token."
+            ExitCode.FOLDER, f"The file {path} cannot be read ({error.strerror}): give {source} one with the token."
         ) from None
 
 
@@ -46,13 +41,12 @@ def access_policy(settings: Settings, limits: Limits) -> Policy:
 
     Raises `StartError` when it would be open to the network without a token, and when the token protects nothing.
     """
-    if settings.token_file is not None:
-        settings = with_token(settings, {})
+    settings = with_token(settings)
     if settings.token is not None and not _TOKEN.fullmatch(settings.token):
         raise StartError(
             ExitCode.USAGE,
-            f"The token has {len(settings.token)} characters; it takes 16 to 512 of ASCII, without spaces. "
-            "--token auto makes one.",
+            f"{settings.named('token')}: the token has {len(settings.token)} characters; it takes 16 to 512 of ASCII, "
+            "without spaces. --token auto makes one.",
         )
     if not settings.is_loopback and settings.token is None and not settings.insecure_no_auth:
         raise StartError(
@@ -64,7 +58,8 @@ def access_policy(settings: Settings, limits: Limits) -> Policy:
     for text in settings.cors_origin:
         origin = parse_origin(text)
         if origin is None:
-            raise StartError(ExitCode.USAGE, f"--cors-origin {text!r} is not an origin such as https://example.org.")
+            source = settings.named("cors_origin")
+            raise StartError(ExitCode.USAGE, f"{source}: {text!r} is not an origin such as https://example.org.")
         origins.append(origin)
     hosts = {name.lower() for name in settings.allow_host}
     if not settings.is_loopback:

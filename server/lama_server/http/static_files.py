@@ -1,6 +1,6 @@
 """The page's files: read once, served under an address that names their content, so that browsers may keep them.
 
-`index.html` is a Jinja template and gets `boot` (what /api/v1/config and /api/v1/models answer) and `asset_root`.
+The .html files are Jinja templates, filled in for each request and not served as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import jinja2
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
     ".ico": "image/x-icon",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
@@ -29,7 +28,8 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 """What is served; a file of any other kind in the tree is not."""
 
-TEMPLATE = "index.html"
+READ = {*MEDIA_TYPES, ".html"}
+"""What is read: what is served, and templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Frontend:
 
     def snapshot(self) -> Snapshot:
         """The current files."""
-        paths = sorted(path for path in self._root.rglob("*") if path.suffix in MEDIA_TYPES and path.is_file())
+        paths = sorted(path for path in self._root.rglob("*") if path.suffix in READ and path.is_file())
         stats = [path.stat() for path in paths]
         names = [path.relative_to(self._root).as_posix() for path in paths]
         signature = tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in zip(names, stats, strict=True))
@@ -68,16 +68,21 @@ class Frontend:
 
     def asset(self, tree_hash: str, name: str) -> tuple[bytes, str] | None:
         """(content, media type) of a file of the current tree; None when the hash or the name is not known."""
-        if tree_hash != self._snapshot.hash or name == TEMPLATE or name not in self._snapshot.files:
+        media_type = MEDIA_TYPES.get(Path(name).suffix)
+        if tree_hash != self._snapshot.hash or media_type is None or name not in self._snapshot.files:
             return None
-        return self._snapshot.files[name], MEDIA_TYPES["." + name.rsplit(".", 1)[-1]]
+        return self._snapshot.files[name], media_type
 
-    def page(self, boot: Mapping[str, Any]) -> str | None:
-        """The page as HTML; None when the tree has none."""
+    def file(self, name: str) -> bytes | None:
+        """A file of the current tree."""
+        return self.snapshot().files.get(name)
+
+    def render(self, template: str, **values: object) -> str | None:
+        """A template, which also gets `asset_root`; None when the tree does not have it."""
         snapshot = self.snapshot()
-        if TEMPLATE not in snapshot.files:
+        if template not in snapshot.files:
             return None
-        return self._environment.get_template(TEMPLATE).render(boot=boot, asset_root=snapshot.asset_root)
+        return self._environment.get_template(template).render(asset_root=snapshot.asset_root, **values)
 
     def _template(self, name: str) -> tuple[str, str | None, Any] | None:
         content = self._snapshot.files.get(name)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_models.types import Box, Mask
+from inpaint_models.types import Box, Mask, tight_box
 
 from .. import codec
 from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange
@@ -23,7 +23,10 @@ from ..settings import Limits
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Hole = NDArray[np.bool_]
+Coverage = NDArray[np.uint8]
+
+_VALUES = {"add": np.uint8(255), "sub": np.uint8(0)}
+"""What a mask's coverage is where a shape of this `op` lies."""
 
 _BAND_CROSSINGS = 65_536
 """Rows of outline pieces that are worked on at a time; bounds the memory of a very long stroke."""
@@ -71,31 +74,21 @@ def rasterise(
     outer = _union([box_of(shape).intersection(image) for shape in shapes if shape.op == "add"])
     if outer is None:
         raise _empty()
-    canvas = np.zeros((outer.height, outer.width + 1), bool)  # with a column where spans of a row can end
+    canvas = np.zeros((outer.height, outer.width + 1), np.uint8)  # with a column where spans of a row can end
     for shape in shapes:
         check()
         if isinstance(shape, Stroke | Polygon):
             for begins, ends in _spans(shape, outer):
                 check()
-                _paint(canvas, begins, ends, shape.op == "add")
+                _paint(canvas, begins, ends, _VALUES[shape.op])
         else:
             _paint_box(canvas, outer, shape, limits)
-    return from_hole(canvas[:, :-1], outer)
-
-
-def from_hole(hole: Hole, box: Box) -> Mask:
-    """A mask trimmed to its True pixels; `hole` covers `box`. Raises `MaskEmpty`."""
-    rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
-    if rows.size == 0:
-        raise _empty()
-    inner = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    coverage = hole[inner.slices].view(np.uint8) * np.uint8(255)
-    return Mask(inner.shifted(box.x0, box.y0), coverage)
+    return _trimmed(canvas[:, :-1], outer)
 
 
 def from_raster(data: bytes, width: int, height: int, limits: codec.Limits | None = None) -> Mask:
     """A mask from an image file of the image's size. Raises `MaskSizeMismatch`, `MaskEmpty`, `ImageError`."""
-    return from_hole(codec.decode_mask(data, width, height, limits) > 0, Box(0, 0, width, height))
+    return _trimmed(codec.decode_mask(data, width, height, limits), Box(0, 0, width, height))
 
 
 def box_of(shape: Shape) -> Box:
@@ -107,19 +100,27 @@ def box_of(shape: Shape) -> Box:
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
 
-def _paint_box(canvas: Hole, outer: Box, shape: Rectangle | Bitmap, limits: codec.Limits | None) -> None:
+def _trimmed(coverage: Coverage, box: Box) -> Mask:
+    """The mask in the smallest box around what it marks; `coverage` fills `box`. A view. Raises `MaskEmpty`."""
+    inner = tight_box(coverage.view(np.bool_))
+    if inner is None:
+        raise _empty()
+    return Mask(inner.shifted(box.x0, box.y0), coverage[inner.slices])
+
+
+def _paint_box(canvas: Coverage, outer: Box, shape: Rectangle | Bitmap, limits: codec.Limits | None) -> None:
     """Paints a shape that is its own box. A bitmap is decoded only if some of it lies in the box of the canvas."""
     inner = box_of(shape).intersection(outer)
     if inner.area == 0:
         return
     part = canvas[inner.shifted(-outer.x0, -outer.y0).slices]
     if isinstance(shape, Rectangle):
-        part[...] = shape.op == "add"
+        part[...] = _VALUES[shape.op]
     else:
-        np.copyto(part, shape.op == "add", where=_bitmap(shape, limits)[inner.shifted(-shape.x, -shape.y).slices] > 0)
+        np.copyto(part, _VALUES[shape.op], where=_bitmap(shape, limits)[inner.shifted(-shape.x, -shape.y).slices] > 0)
 
 
-def _bitmap(shape: Bitmap, limits: codec.Limits | None) -> NDArray[np.uint8]:
+def _bitmap(shape: Bitmap, limits: codec.Limits | None) -> Coverage:
     try:
         data = base64.b64decode(shape.png, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -127,7 +128,7 @@ def _bitmap(shape: Bitmap, limits: codec.Limits | None) -> NDArray[np.uint8]:
     return codec.decode_mask(data, shape.w, shape.h, limits)
 
 
-def _paint(canvas: Hole, begins: Indices, ends: Indices, value: bool) -> None:
+def _paint(canvas: Coverage, begins: Indices, ends: Indices, value: np.uint8) -> None:
     """Sets spans, given as indices of the flat canvas."""
     flat = canvas.reshape(-1)
     for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):

@@ -8,51 +8,46 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
+from inpaint_models.errors import InvalidParameter
+from inpaint_models.options import SEED_LIMIT, FillOptions
+from inpaint_models.types import ParamValue, PixelSource
+
+from .. import codec
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
-from ..model_manager.manager import ModelManager, problem_reply
-from ..schemas.wire import (
-    SEED_LIMIT,
-    EditRequest,
-    ErrorEvent,
-    OneShotParams,
-    PatchReply,
-    PreviewEvent,
-    ProgressEvent,
-    QueuedEvent,
-    ResultEvent,
-    SavedEvent,
-    SavedReply,
-    wire_box,
-)
+from ..model_manager.manager import ModelManager
+from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
+from ..schemas.problems import ProblemReply
+from ..schemas.replies import PatchReply, SavedReply, wire_box
+from ..schemas.requests import EditRequest, OneShotParams
+from ..schemas.shapes import Shape
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
-from ..workers.messages import (
-    EngineChoice,
-    Filled,
-    FillHole,
-    JobEvent,
-    LoadedModelsReport,
-    PreviewReport,
-    ProgressReport,
-)
-from ..workers.supervisor import Listener, Supervisor
+from ..workers.executor import Executor, Listener
+from ..workers.messages import Filled, FillHole, JobEvent, ModelChoice, PreviewReport, ProgressReport
 from .autosave import AutoSave, Saved
 from .queue import JobQueue, Ticket, shutting_down
 
-Event = QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent
-
-Events = asyncio.Queue[Event | None]
+Events = asyncio.Queue[EditEvent | None]
 
 PREVIEWS_KEPT = 32
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One fill, checked: nothing in it is refused later."""
+
+    choice: ModelChoice
+    options: FillOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class Plan:
     request: EditRequest
     image: StoredImage
     picture: Picture
-    choices: tuple[EngineChoice, ...]
+    runs: tuple[PlannedRun, ...]
     request_id: str
 
 
@@ -82,19 +77,19 @@ class OneShot:
 
 
 class JobRunner:
-    """Runs edits on the engine worker, one request at a time, in the order of their tickets."""
+    """Runs edits on an executor, when it is their tickets' turn."""
 
     def __init__(
         self,
         limits: Limits,
         documents: Documents,
         saves: AutoSave,
-        engine: Supervisor,
+        executor: Executor,
         manager: ModelManager,
         queue: JobQueue,
     ) -> None:
         self._limits, self._documents, self._saves = limits, documents, saves
-        self._engine, self._manager, self.queue = engine, manager, queue
+        self._executor, self._manager, self.queue = executor, manager, queue
         self._previews: OrderedDict[str, Preview] = OrderedDict()
 
     # edits
@@ -105,12 +100,17 @@ class JobRunner:
         shapes, info = request.mask.shapes, image.info
         await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
-        choices = tuple(self._manager.choice(run.model) for run in request.runs)
-        for choice, run in zip(choices, request.runs, strict=True):
-            choice.entry.check_params(run.params)
-        return Plan(request, image, picture, choices, request_id)
+        runs = tuple(self._planned_run(request, index) for index in range(len(request.runs)))
+        return Plan(request, image, picture, runs, request_id)
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[Event]:
+    def _planned_run(self, request: EditRequest, index: int) -> PlannedRun:
+        run, mask = request.runs[index], request.mask
+        choice = self._checked_choice(run.model, run.params, f"/runs/{index}")
+        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
+        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
+        return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
+
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -133,7 +133,7 @@ class JobRunner:
             async for position in ticket.positions():
                 events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
             with self._documents.hold(plan.image):
-                for index in range(len(plan.choices)):
+                for index in range(len(plan.runs)):
                     await self._run_told(ticket, plan, index, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
@@ -170,16 +170,11 @@ class JobRunner:
 
     async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """(what to tell, the photo with the edit over it)."""
-        run, choice, mask = plan.request.runs[index], plan.choices[index], plan.request.mask
-        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
-        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
-        options = _options(plan.request, seed, grow_px, mask.feather_px, run.params)
-        hole = FillHole(choice, plan.picture, tuple(mask.shapes), None, options, preview=True)
+        run = plan.runs[index]
+        hole = _hole(run, plan.picture, tuple(plan.request.mask.shapes), preview=True)
 
         def listen(event: JobEvent) -> None:
-            if isinstance(event, LoadedModelsReport):
-                self.note(event)
-            elif isinstance(event, PreviewReport):
+            if isinstance(event, PreviewReport):
                 events.put_nowait(self._keep_preview(ticket, index, event))
             else:
                 events.put_nowait(_progress(ticket, index, event))
@@ -187,16 +182,16 @@ class JobRunner:
         began = time.monotonic()
         filled = await self._filled(hole, listen)
         ms = round(1000 * (time.monotonic() - began))
-        made = MadeBy(model=choice.entry.name, seed=seed, ms=ms, strategy=filled.strategy)
-        edit = await self._documents.add_edit(plan.image, plan.request, run, filled, made)
-        shown = plan.picture.with_overlays(self._documents.patches(edit))
+        made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
+        edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
+        shown = plan.picture.with_layers(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
             run=index,
             edit=edit.id,
             model=made.model,
-            seed=seed,
+            seed=run.options.seed,
             ms=ms,
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
@@ -206,23 +201,36 @@ class JobRunner:
 
     # one shot
 
-    async def one_shot(self, ticket: Ticket, work: Workspace, params: OneShotParams) -> OneShot:
+    def plan_one_shot(self, params: OneShotParams, where: str = "") -> PlannedRun:
+        """Everything that can be refused before the pictures are looked at; `where` is the field of the parameters."""
+        choice = self._checked_choice(params.model, params.params, where)
+        return PlannedRun(choice, _options(params, params.seed, params.grow_px, params.feather_px, params.params))
+
+    async def one_shot(self, ticket: Ticket, work: Workspace, run: PlannedRun) -> OneShot:
         """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
         arrived = time.monotonic()
-        choice = self._manager.choice(params.model)
         await ticket.wait()
         began = time.monotonic()
-        options = _options(params, params.seed, params.grow_px, params.feather_px, params.params)
-        filled = await self._filled(FillHole(choice, work.picture, (), work.mask, options), self.note)
+        filled = await self._filled(_hole(run, work.picture, stored_array(work.mask)))
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(choice.entry.name, params.seed, timing)
+        return OneShot(run.choice.entry.name, run.options.seed, timing)
 
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
         return await self._saves.save(work.picture, name)
 
     # common
+
+    def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
+        """The model, when it is ready and takes these parameters, which came in the field `where`."""
+        choice = self._manager.choice(model)
+        try:
+            choice.entry.check_params(params)
+        except InvalidParameter as error:
+            refused = api_error_of(error)
+            raise refused.fresh(pointer=f"{where}{refused.pointer}") from None
+        return choice
 
     def preview(self, name: str) -> Preview | None:
         return self._previews.get(name)
@@ -240,21 +248,16 @@ class JobRunner:
             **wire_box(report.box),
         )
 
-    async def _filled(self, hole: FillHole, listener: Listener) -> Filled:
-        """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
+    async def _filled(self, hole: FillHole, listener: Listener | None = None) -> Filled:
+        """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
+        job = self._executor.submit(hole, deadline_s=self._deadline_s(hole.model), listener=listener)
         try:
-            filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
+            return await job.result()
         except ModelFilesError as error:
-            self._manager.reject(hole.choice.entry, error)
+            self._manager.reject(hole.model.entry, error)
             raise
-        return filled
 
-    def note(self, event: JobEvent) -> None:
-        """Takes over what the worker says of the models it holds."""
-        if isinstance(event, LoadedModelsReport):
-            self._manager.loaded = frozenset(event.loaded)
-
-    def _deadline_s(self, choice: EngineChoice) -> float:
+    def _deadline_s(self, choice: ModelChoice) -> float:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
@@ -265,20 +268,27 @@ def patch_replies(edit: StoredEdit) -> list[PatchReply]:
     ]
 
 
+def _hole(
+    run: PlannedRun, picture: Picture, mask: tuple[Shape, ...] | PixelSource, *, preview: bool = False
+) -> FillHole:
+    """The job of filling a hole in a stored photo."""
+    metadata = partial(codec.read_metadata, picture.source)
+    return FillHole(run.choice, stored_picture(picture), mask, run.options, metadata, preview)
+
+
 def _options(
-    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Keyword arguments of `FillOptions`."""
-    return {
-        "seed": seed,
-        "strategy": request.strategy,
-        "grow_px": grow_px,
-        "feather_px": feather_px,
-        "margin_px": request.margin_px,
-        "max_side": request.max_side,
-        "crop_above": request.crop_above,
-        "params": dict(params),
-    }
+    request: EditRequest | OneShotParams, seed: int, grow_px: int, feather_px: int, params: Mapping[str, ParamValue]
+) -> FillOptions:
+    return FillOptions(
+        seed=seed,
+        strategy=request.strategy,
+        grow_px=grow_px,
+        feather_px=feather_px,
+        margin_px=request.margin_px,
+        max_side=request.max_side,
+        crop_above=request.crop_above,
+        params=dict(params),
+    )
 
 
 def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
@@ -294,7 +304,7 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
         run=result.run,
         edit=result.edit,
         saved=SavedReply(name=saved.name) if saved.name else None,
-        save_error=problem_reply(saved.problem, request_id),
+        save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 
 
@@ -306,6 +316,4 @@ def _told(error: Exception, request_id: str) -> ApiError:
 
 
 def _error(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
-    reply = problem_reply(problem, request_id)
-    assert reply is not None
-    return ErrorEvent(type="error", job=ticket.id, run=run, problem=reply)
+    return ErrorEvent(type="error", job=ticket.id, run=run, problem=ProblemReply.of(problem, request_id))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
-from inpaint_models.weights import default_model_dir
 
 from .. import errors
-from ..schemas.wire import (
+from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
     LicenceReply,
@@ -21,10 +20,10 @@ from ..schemas.wire import (
     ModelsReply,
     ModelState,
     ParameterReply,
-    ProblemReply,
 )
+from ..schemas.problems import ProblemReply
 from ..settings import Settings
-from ..workers.messages import EngineChoice
+from ..workers.messages import ModelChoice
 from .download_log import DownloadLog
 
 AUTO_ORDER = ("lama", "patchmatch", "opencv")
@@ -66,7 +65,7 @@ class Download:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    async def events(self) -> AsyncGenerator[DownloadEvent, None]:
         """Each state from now on; the last one is ready or failed."""
         while True:
             changed, is_last = self.changed, self.finished
@@ -82,7 +81,7 @@ class Download:
         return DownloadEvent(
             state=state,
             progress=DownloadProgress(done_bytes=self.done_bytes, total_bytes=self.total_bytes),
-            problem=problem_reply(self.problem),
+            problem=ProblemReply.of(self.problem) if self.problem else None,
         )
 
 
@@ -150,8 +149,8 @@ class ModelManager:
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
 
-    def choice(self, name: str | None) -> EngineChoice:
-        """How to run the named model, or the current one. Never another than the one that was named.
+    def choice(self, name: str | None) -> ModelChoice:
+        """The named model, or the current one; never another than the one that was named.
 
         Raises `ModelUnknown`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its weights do not load.
         """
@@ -159,9 +158,7 @@ class ModelManager:
         if entry.name in self._unavailable:
             raise self._unavailable[entry.name].fresh()
         if entry.name in self._weights:
-            settings = self._settings
-            home = settings.model_dir or default_model_dir()
-            return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name], home)
+            return ModelChoice(entry, self._settings.precision)
         if entry.name in self._downloads:
             raise errors.ModelLoading(
                 f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
@@ -169,6 +166,11 @@ class ModelManager:
         if entry.name in self._rejected:
             raise self._failed[entry.name].fresh()
         raise errors.ModelNotDownloaded(self._how_to_get(entry))
+
+    def files(self, entry: ModelEntry) -> Mapping[str, Path]:
+        """A file for each name that the entry needs. Raises as `choice`."""
+        self.choice(entry.name)
+        return self._weights[entry.name]
 
     def state(self, entry: ModelEntry) -> ModelState:
         if entry.name in self._unavailable:
@@ -191,7 +193,7 @@ class ModelManager:
         )
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
-        download = self._downloads.get(entry.name)
+        download, problem = self._downloads.get(entry.name), self.problem(entry)
         return ModelReply(
             name=entry.name,
             title=entry.title,
@@ -213,9 +215,9 @@ class ModelManager:
                     minimum=parameter.minimum,
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
-                    help=parameter.help,
-                    max_length=parameter.max_length if parameter.kind == "text" else None,
+                    max_length=parameter.max_length,
                     placeholder=parameter.placeholder,
+                    help=parameter.help,
                 )
                 for parameter in entry.parameters
             ],
@@ -224,7 +226,7 @@ class ModelManager:
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             progress=download.event().progress if download else None,
-            problem=problem_reply(self.problem(entry)),
+            problem=ProblemReply.of(problem) if problem else None,
         )
 
     def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
@@ -366,8 +368,3 @@ def _file_stamp(path: Path) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     return str(path), found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def problem_reply(problem: errors.ApiError | None, request_id: str = "") -> ProblemReply | None:
-    """A problem as a part of another answer."""
-    return None if problem is None else ProblemReply.model_validate(problem.body(request_id))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..http import signin
-from ..schemas.wire import SessionRequest
-from .common import BODY, FIELDS, json_body, json_request, problems
+from ..errors import RouteNotFound
+from ..schemas.requests import SessionRequest
+from .common import BODY, FIELDS, Found, json_body, json_request, problems
 
 router = APIRouter(tags=["server"])
 
@@ -17,11 +17,11 @@ router = APIRouter(tags=["server"])
     openapi_extra=json_request(SessionRequest),
     responses=problems(*BODY, *FIELDS),
 )
-async def create_session(request: Request) -> Response:
+async def create_session(request: Request, found: Found) -> Response:
     """Swap the server's token for an HttpOnly cookie, which is good until the server stops."""
-    token = (await json_body(request, SessionRequest)).token
+    token = (await json_body(request, SessionRequest, found.limits)).token
     state = request.app.state
-    state.guard.compare(token, request.scope)
+    state.guard.compare(token, request)
     response = Response(status_code=204)
     if state.policy.token is not None:
         response.set_cookie(state.policy.cookie_name, state.guard.session, httponly=True, samesite="strict")
@@ -29,5 +29,9 @@ async def create_session(request: Request) -> Response:
 
 
 @router.get("/session.js", include_in_schema=False)
-async def session_script() -> Response:
-    return Response(signin.SCRIPT, media_type="text/javascript")
+async def sign_in_script(request: Request) -> Response:
+    """What the page that asks for the token runs: the one script that needs none."""
+    script = request.app.state.frontend.file("js/sign-in.js")
+    if script is None:
+        raise RouteNotFound("This installation has no page.")
+    return Response(script, media_type="text/javascript")

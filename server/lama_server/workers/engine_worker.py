@@ -7,38 +7,37 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, assert_never
 
 import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory, WrongTask
-from inpaint_models.loading import build
-from inpaint_models.options import FillOptions
+from inpaint_models.loading import build, warm_up
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
 from ..imaging import masks
-from ..imaging.layers import LayeredPixels
-from ..imaging.pictures import open_picture
 from .messages import (
+    AnswerT,
     EngineChoice,
     Filled,
     FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
-    LoadEngine,
+    LoadModel,
     PreviewReport,
     ProgressReport,
+    RunJob,
 )
 from .worker import JobContext
 
 PREVIEW_INTERVAL_S = 0.5
 PROGRESS_INTERVAL_S = 0.05
-WARM_UP_SIDE_PX = 64
 
 Result = TypeVar("Result")
 
@@ -92,20 +91,23 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 
 
 class EngineHandler:
-    """Answers `LoadEngine` and `FillHole`."""
+    """Does jobs."""
 
     def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
         self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
-    def handle(self, request: Any, context: JobContext) -> Any:
-        if isinstance(request, LoadEngine):
-            self._model(request.choice, context)
-            return LoadedModels(self._cache.names)
-        if isinstance(request, FillHole):
-            return self._fill(request, context)
-        raise TypeError(f"The engine worker does not know {type(request).__name__}.")
+    def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
+        job, choice = request.job, request.choice
+        match job:
+            case LoadModel():
+                self._model(choice, context)
+                return LoadedModels(self._cache.names)
+            case FillHole():
+                return self._fill(job, choice, context)
+            case _:
+                assert_never(job)
 
     def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
         """The loaded model; while it is being loaded that is the stage, and afterwards the models it holds are told."""
@@ -113,10 +115,13 @@ class EngineHandler:
             return loaded
         context.send(ProgressReport(context.number, "loading", 0, 1))
 
+        def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
+            context.check()
+
         def load() -> Inpainter:
             model = self._cache.add(choice, load_inpainter)
             try:
-                warm_up(model, context)
+                warm_up(model, still_wanted)
             except BaseException:
                 self._cache.discard(choice)  # a second try would build the model beside this one
                 raise
@@ -139,32 +144,39 @@ class EngineHandler:
         context.send(LoadedModelsReport(context.number, self._cache.names))
         return work()
 
-    def _fill(self, request: FillHole, context: JobContext) -> Filled:
+    def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
-        source = open_picture(request.picture)
-        options = FillOptions(**request.options)
-        request.choice.entry.check_params(options.params)
-        mask = read_mask(request, source, context.check, self._limits)
-        model = self._model(request.choice, context)
+        mask = read_mask(job, context.check, self._limits)
+        model = self._model(choice, context)
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=request.preview)
-        patches = self._with_room(request.choice, context, lambda: [model.patch(source, mask, options, progress)])
-        metadata = codec.read_metadata(request.picture.source)
+        progress = Progress(context, wants_previews=job.preview)
+        metadata = job.metadata() if job.metadata else codec.Metadata()
+
+        def fill() -> tuple[str, tuple[FilledPatch, ...]]:
+            return encoded(model.patches(job.image, mask, job.options, progress), metadata)
+
+        strategy, patches = self._with_room(choice, context, fill)
         return Filled(
-            patches=tuple(FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box) for patch in patches),
-            strategy=patches[0].strategy,
+            patches=patches,
+            strategy=strategy,
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None], limits: codec.Limits) -> Mask:
-    """The mask of a request, from shapes or from a raster file. Raises what `check` raises."""
-    height, width = source.shape[:2]
-    if request.mask is None:
-        return masks.rasterise(request.shapes, width, height, check, limits)
-    coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
-    return Mask(Box(0, 0, width, height), coverage)
+def read_mask(job: FillHole, check: Callable[[], None], limits: codec.Limits) -> Mask:
+    """The mask of a job, drawn or given as pixels. Raises what `check` raises."""
+    height, width = job.image.shape[:2]
+    if isinstance(job.mask, tuple):
+        return masks.rasterise(job.mask, width, height, check, limits)
+    return Mask(Box(0, 0, width, height), np.asarray(job.mask[0:height, 0:width]))
+
+
+def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled."""
+    with ThreadPoolExecutor(1) as encoder:
+        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
+        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
@@ -178,20 +190,6 @@ def load_inpainter(choice: EngineChoice) -> Inpainter:
     if not isinstance(model, Inpainter):
         raise WrongTask(f"{choice.entry.title} fills no holes: its task is {choice.entry.task}.")
     return model
-
-
-def warm_up(model: Inpainter, context: JobContext) -> None:
-    """One small fill, so that compiled code and kernels are there before somebody waits for them."""
-    side = WARM_UP_SIDE_PX
-    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    coverage = np.full((side // 4, side // 4), 255, np.uint8)
-    box = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
-
-    def progress(stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
-        context.check()
-
-    params: Mapping[str, Any] = {p.name: p.minimum for p in model.entry.parameters if p.name == "steps"}
-    model.patch(image, Mask(box, coverage), FillOptions(params=params), progress)
 
 
 class Progress:

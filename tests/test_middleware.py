@@ -1,4 +1,4 @@
-"""The gate alone, around an application that answers 200 to everything."""
+"""The middleware alone, around an application that answers 200 to everything."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import json
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from lama_server.errors import ApiError
-from lama_server.http.gate import LIMITED_ADDRESSES, Gate, Message, Policy, TokenGuard
+from lama_server.http.middleware.asgi import AccessMiddleware
+from lama_server.http.middleware.policy import Policy
+from lama_server.http.middleware.token import LIMITED_ADDRESSES, TokenGuard
 from lama_server.settings import Limits
 
 LOOPBACK = Policy()
@@ -18,6 +22,7 @@ TOKEN = "the-right-token-of-this-file"
 NETWORK = Policy(loopback=False, token=TOKEN, cookie_name="lama_session_8080")
 OPEN_NETWORK = Policy(loopback=False)
 PORT = 8080
+SIGN_IN = "<!doctype html><p>This server asks for its token.</p>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,10 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
+def middleware_of(policy: Policy, app: Any = application) -> AccessMiddleware:
+    return AccessMiddleware(app, policy, TokenGuard(policy), "boot", lambda: SIGN_IN)
+
+
 def ask(
     policy: Policy = LOOPBACK,
     *,
@@ -47,7 +56,7 @@ def ask(
     host: str | None = f"localhost:{PORT}",
     headers: list[tuple[str, str]] | None = None,
     chunks: list[bytes] | None = None,
-    gate: Gate | None = None,
+    middleware: AccessMiddleware | None = None,
     stall: bool = False,
     client: str | None = "192.168.1.7",
 ) -> Answer:
@@ -76,7 +85,11 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run((gate or Gate(application, policy, TokenGuard(policy), "boot"))(scope, receive, send))
+    asyncio.run(
+        (middleware or AccessMiddleware(application, policy, TokenGuard(policy), "boot", lambda: SIGN_IN))(
+            scope, receive, send
+        )
+    )
     start = sent[0]
     head = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
     return Answer(start["status"], head, b"".join(m.get("body", b"") for m in sent[1:]))
@@ -230,14 +243,15 @@ def test_a_server_with_a_token_asks_for_it(target: str, headers: list[tuple[str,
 def test_the_page_without_a_token_is_the_one_that_asks_for_it() -> None:
     answer = ask(NETWORK, target="/", host="192.168.1.5:8080")
     assert answer.status == 401
-    assert b"/session.js" in answer.body
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.body.decode() == SIGN_IN
     stale = ask(NETWORK, target="/", host="192.168.1.5:8080", headers=[("cookie", "lama_session_8080=old")])
     assert stale.body == answer.body
 
 
 @dataclasses.dataclass
 class Door:
-    """A gate with a token, and a clock that the test sets."""
+    """A middleware with a token, and a clock that the test sets."""
 
     token: str = TOKEN
     now_s: float = 1000.0
@@ -245,14 +259,22 @@ class Door:
     def __post_init__(self) -> None:
         policy = dataclasses.replace(NETWORK, token=self.token)
         self.guard = TokenGuard(policy, lambda: self.now_s)
-        self.gate = Gate(application, policy, self.guard, "boot")
+        self.middleware = AccessMiddleware(application, policy, self.guard, "boot")
+
+    def ask(self, header: tuple[str, str], client: str | None) -> Answer:
+        return ask(middleware=self.middleware, host="192.168.1.5", headers=[header], client=client)
 
     def bearer(self, token: str, client: str | None = "192.168.1.7") -> Answer:
-        return ask(gate=self.gate, host="192.168.1.5", headers=[("authorization", f"Bearer {token}")], client=client)
+        return ask(
+            middleware=self.middleware,
+            host="192.168.1.5",
+            headers=[("authorization", f"Bearer {token}")],
+            client=client,
+        )
 
     def cookie(self, value: str, client: str | None = "192.168.1.7") -> Answer:
         pair = f"other=1; lama_session_8080={value}; another[x]=2"
-        return ask(gate=self.gate, host="192.168.1.5", headers=[("cookie", pair)], client=client)
+        return self.ask(("cookie", pair), client)
 
     def guess(self, times: int, client: str | None = "192.168.1.7") -> list[str]:
         return [self.bearer(f"wrong{number}", client).code for number in range(times)]
@@ -335,10 +357,9 @@ def test_p13_the_memory_of_wrong_tokens_is_bounded() -> None:
     door.guess(10, "10.0.0.1")
     door.guess(10, "10.0.0.2")
     for number in range(LIMITED_ADDRESSES - 1):
+        client = (f"10.{1 + number // 65536}.{number // 256 % 256}.{number % 256}", 1)
         with pytest.raises(ApiError):
-            door.guard.compare(
-                "wrong", {"client": (f"10.{1 + number // 65536}.{number // 256 % 256}.{number % 256}", 1)}
-            )
+            door.guard.compare("wrong", Request({"type": "http", "client": client}))
     assert door.bearer(TOKEN, "10.0.0.1").code == "ok", "the address that failed longest ago is forgotten first"
     assert door.bearer(TOKEN, "10.0.0.2").code == "auth.rate_limited"
 
@@ -378,7 +399,7 @@ def test_a_websocket_is_closed() -> None:
     async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    asyncio.run(Gate(application, LOOPBACK, TokenGuard(LOOPBACK), "boot")({"type": "websocket"}, receive, send))
+    asyncio.run(middleware_of(LOOPBACK)({"type": "websocket"}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
@@ -386,7 +407,7 @@ def test_an_unexpected_error_says_nothing_about_itself() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("/secret/path")
 
-    answer = ask(gate=Gate(failing, LOOPBACK, TokenGuard(LOOPBACK), "boot"))
+    answer = ask(middleware=middleware_of(LOOPBACK, failing))
     assert answer.code == "server.internal"
     assert b"secret" not in answer.body
     assert b"RuntimeError" not in answer.body

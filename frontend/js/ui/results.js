@@ -1,20 +1,20 @@
 /**
- * The strip of fills at the bottom, and the drawer with the answers of the selected one.
+ * The strip of fills at the bottom, and the drawer with the results of the selected one.
  *
  * @typedef {import("../core/state.js").State} State
- * @typedef {import("../core/state.js").Answer} Answer
+ * @typedef {import("../core/state.js").Result} Result
  */
 
 import { drawImageLayer } from "../canvas/image-layer.js";
-import { documentOf, findModel, patchesOf, shownAnswer, usable, workingModel } from "../core/state.js";
+import { documentOf, findModel, patchesOf, shownResult, usable, workingModel } from "../core/state.js";
 import { around, union } from "../core/view.js";
 import { find, findButton, make, roving, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
-/** What the model saw, by the strategy that the answer names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
+/** What the model saw, by the strategy that the result names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
 const AREAS = { resize: "saw the whole photo, scaled", original: "saw the whole photo" };
 
-/** Of an answer's picture, in CSS pixels. */
+/** Of an result's picture, in CSS pixels. */
 const TILE = { width: 110, height: 120 };
 const MOST_DPR = 2;
 
@@ -23,9 +23,9 @@ const MOST_DPR = 2;
  * @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
  * @param {{choose: (key: string, edit: string) => void, again: (key: string, model: string) => void}} acts
  */
-export function createAnswers(store, bitmaps, acts) {
+export function createResults(store, bitmaps, acts) {
   const settleStrip = roving(find("fills"), "button");
-  roving(find("answers"), "button");
+  roving(find("results"), "button");
   const models = /** @type {HTMLSelectElement} */ (find("again-model"));
 
   const showStrip = () => {
@@ -40,19 +40,19 @@ export function createAnswers(store, bitmaps, acts) {
 
   /** @param {State} state @param {import("../core/document.js").Edit} edit @param {number} i */
   const fillButton = (state, edit, i) => {
-    const answer = shownAnswer(state, edit);
+    const result = shownResult(state, edit);
     const several = state.results[edit.key]?.length ?? 0;
-    const model = answer ? modelTitle(state, answer.model) : "";
+    const model = result ? modelTitle(state, result.model) : "";
     const button = make(
       "button",
       {
         type: "button",
         class: "fill",
         "aria-current": String(state.selected === edit.key),
-        "aria-label": t("Fill {n}, {model}: show its answers", { n: i + 1, model }),
+        "aria-label": t("Fill {n}, {model}: show its results", { n: i + 1, model }),
         onclick: () => store.update({ selected: store.get().selected === edit.key ? null : edit.key }),
       },
-      picture(answer),
+      picture(result),
       make("span", { class: "tag", text: several > 1 ? `${model} · ${several}` : model }),
     );
     return make("li", {}, button);
@@ -65,56 +65,56 @@ export function createAnswers(store, bitmaps, acts) {
     drawer.hidden = !edit;
     if (!edit) return;
     const at = documentOf(state).edits.indexOf(edit);
-    setText(find("drawer-title"), t("Answers for fill {n}", { n: at + 1 }));
-    const list = find("answers");
+    setText(find("drawer-title"), t("Results for fill {n}", { n: at + 1 }));
+    const list = find("results");
     const focused = /** @type {HTMLElement | null} */ (
       list.contains(document.activeElement) ? document.activeElement : null
     )?.dataset.edit;
-    const answers = state.results[edit.key] ?? [];
-    const tiles = answers.map((answer, i) => answerTile(state, edit, answer, i));
+    const results = state.results[edit.key] ?? [];
+    const tiles = results.map((result, i) => resultTile(state, edit, result, i));
     list.replaceChildren(...tiles, ...waitingTiles(state, edit.key));
     if (focused) tiles.find((tile) => tile.dataset.edit === focused)?.focus();
-    const shown = shownAnswer(state, edit);
+    const shown = shownResult(state, edit);
     find("more").hidden = !(shown && findModel(state, shown.model)?.stochastic);
     showModels(state, shown);
   };
 
-  /** @param {State} state @param {import("../core/document.js").Edit} edit @param {Answer} answer @param {number} i */
-  const answerTile = (state, edit, answer, i) => {
-    const chosen = edit.chosen === answer.edit;
-    const settings = Object.entries(answer.params).map(([name, value]) => `${name} ${value}`);
-    const stochastic = findModel(state, answer.model)?.stochastic;
+  /** @param {State} state @param {import("../core/document.js").Edit} edit @param {Result} result @param {number} i */
+  const resultTile = (state, edit, result, i) => {
+    const chosen = edit.chosen === result.edit;
+    const settings = Object.entries(result.params).map(([name, value]) => `${name} ${value}`);
+    const stochastic = findModel(state, result.model)?.stochastic;
     const facts = [
-      stochastic ? t("seed {n}", { n: answer.seed }) : "",
+      stochastic ? t("seed {n}", { n: result.seed }) : "",
       ...settings,
-      AREAS[answer.strategy] ? t(AREAS[answer.strategy]) : "",
-      `${(answer.ms / 1000).toFixed(1)} s`,
+      AREAS[result.strategy] ? t(AREAS[result.strategy]) : "",
+      `${(result.ms / 1000).toFixed(1)} s`,
     ].filter(Boolean);
     return make(
       "button",
       {
         type: "button",
-        class: "answer",
+        class: "result",
         role: "radio",
         "aria-checked": String(chosen),
         tabindex: chosen ? 0 : -1,
-        "data-edit": answer.edit,
-        "aria-label": t("Answer {n}: {model}, {facts}", {
+        "data-edit": result.edit,
+        "aria-label": t("Result {n}: {model}, {facts}", {
           n: i + 1,
-          model: modelTitle(state, answer.model),
+          model: modelTitle(state, result.model),
           facts: facts.join(", "),
         }),
-        onclick: () => acts.choose(edit.key, answer.edit),
+        onclick: () => acts.choose(edit.key, result.edit),
         onfocus: (/** @type {FocusEvent} */ event) => {
           const from = /** @type {HTMLElement | null} */ (event.relatedTarget);
-          if (from?.classList.contains("answer")) acts.choose(edit.key, answer.edit); // an arrow key, as radio buttons do
+          if (from?.classList.contains("result")) acts.choose(edit.key, result.edit); // an arrow key, as radio buttons do
         },
       },
-      excerpt(state, edit, answer),
+      excerpt(state, edit, result),
       make(
         "span",
         { class: "name" },
-        make("b", { text: modelTitle(state, answer.model) }),
+        make("b", { text: modelTitle(state, result.model) }),
         make("br", {}),
         make("span", { class: "muted", text: facts.join(" · ") }),
       ),
@@ -131,11 +131,11 @@ export function createAnswers(store, bitmaps, acts) {
           ? make("img", { alt: "", src: run.preview })
           : make("span", { class: "waiting" }, run.status === "running" ? make("span", { class: "spinner" }) : "…");
         const title = known.find((model) => model.name === run.model)?.title ?? run.model;
-        return make("div", { class: "answer" }, shown, make("span", { class: "name muted", text: title }));
+        return make("div", { class: "result" }, shown, make("span", { class: "name muted", text: title }));
       });
   };
 
-  /** @param {State} state @param {Answer | null} shown */
+  /** @param {State} state @param {Result | null} shown */
   const showModels = (state, shown) => {
     const usableModels = state.models.filter(usable);
     const names = usableModels.map((model) => model.name).join();
@@ -147,19 +147,19 @@ export function createAnswers(store, bitmaps, acts) {
   };
 
   /**
-   * An answer with what is around it, over the fills before.
-   * @param {State} state @param {import("../core/document.js").Edit} edit @param {Answer} answer
+   * An result with what is around it, over the fills before.
+   * @param {State} state @param {import("../core/document.js").Edit} edit @param {Result} result
    */
-  const excerpt = (state, edit, answer) => {
+  const excerpt = (state, edit, result) => {
     const dpr = Math.min(MOST_DPR, devicePixelRatio);
     const canvas = make("canvas", { width: TILE.width * dpr, height: TILE.height * dpr });
     const { edits } = documentOf(state);
-    const before = edits.slice(0, edits.indexOf(edit)).map((each) => shownAnswer(state, each));
-    const shown = [...before, answer].flatMap((each) => (each ? patchesOf(each) : []));
+    const before = edits.slice(0, edits.indexOf(edit)).map((each) => shownResult(state, each));
+    const shown = [...before, result].flatMap((each) => (each ? patchesOf(each) : []));
     Promise.all(shown.map(({ name }) => bitmaps.ready(name))).then(() => {
       const context = canvas.getContext("2d");
       if (!context || !state.image) return;
-      const view = around(union(patchesOf(answer).map(({ box }) => box)), state.image, TILE);
+      const view = around(union(patchesOf(result).map(({ box }) => box)), state.image, TILE);
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
@@ -177,11 +177,11 @@ export function createAnswers(store, bitmaps, acts) {
     return canvas;
   };
 
-  /** The largest patch, small. @param {Answer | null} answer */
-  const picture = (answer) => {
+  /** The largest patch, small. @param {Result | null} result */
+  const picture = (result) => {
     const image = make("img", { alt: "" });
-    if (answer) {
-      const [largest] = patchesOf(answer).sort((a, b) => area(b) - area(a));
+    if (result) {
+      const [largest] = patchesOf(result).sort((a, b) => area(b) - area(a));
       bitmaps.thumbnail(largest.name).then((url) => {
         if (url) image.src = url;
       });
@@ -217,11 +217,11 @@ const area = ({ box }) => box.width * box.height;
 /** @param {State} state @param {string} name */
 export const modelTitle = (state, name) => findModel(state, name)?.title ?? name;
 
-/** The answer `step` further on in the list, round its ends. @param {State} state @param {number} step */
+/** The result `step` further on in the list, round its ends. @param {State} state @param {number} step */
 export function neighbour(state, step) {
   const edit = documentOf(state).edits.find((each) => each.key === state.selected);
-  const answers = edit ? (state.results[edit.key] ?? []) : [];
-  const at = answers.findIndex((answer) => answer.edit === edit?.chosen);
-  if (!edit || answers.length < 2) return null;
-  return { key: edit.key, edit: answers[(at + step + answers.length) % answers.length].edit };
+  const results = edit ? (state.results[edit.key] ?? []) : [];
+  const at = results.findIndex((result) => result.edit === edit?.chosen);
+  if (!edit || results.length < 2) return null;
+  return { key: edit.key, edit: results[(at + step + results.length) % results.length].edit };
 }

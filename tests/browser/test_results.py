@@ -1,4 +1,4 @@
-"""Several answers for one mask: variations by seed, and one model against another."""
+"""Several results for one mask: variations by seed, and one model against another."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import App, Server, running_server
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp, Server, running_server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
 
 
 @pytest.fixture(scope="module")
 def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Starts with an engine that gives another answer for each seed."""
+    """Starts with an engine that gives another result for each seed."""
     with running_server(tmp_path_factory.mktemp("varied"), "--model", "patchmatch") as server:
         yield server
 
@@ -27,29 +26,29 @@ def app(open_app: OpenApp, varied_server: Server, photos: Path) -> App:
     return app
 
 
-def answers(app: App) -> int:
+def results(app: App) -> int:
     return int(app.read("Object.values(state.results)[0]?.length ?? 0"))
 
 
 def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(app: App) -> None:
     app.page.click("#model")
-    app.page.get_by_label("Answers per fill").fill("4")
+    app.page.get_by_label("Results per fill").fill("4")
     app.page.keyboard.press("Escape")
     app.page.keyboard.press("Escape")
     app.paint(STROKE)
     counts = []
     while not counts or counts[-1] < 4:
         app.page.wait_for_timeout(10)
-        counts.append(answers(app))
+        counts.append(results(app))
         assert len(counts) < 6000
     app.wait_for_edits(1)
-    assert {1, 2, 3, 4} <= set(counts), "answers are shown as they come, not all at once"
-    tiles = app.page.get_by_role("radio").and_(app.page.locator(".answer"))
+    assert {1, 2, 3, 4} <= set(counts), "results are shown as they come, not all at once"
+    tiles = app.page.get_by_role("radio").and_(app.page.locator(".result"))
     assert tiles.count() == 4
-    pictures = app.page.evaluate("[...document.querySelectorAll('.answer canvas')].map((each) => each.toDataURL())")
-    assert len(set(pictures)) == 4, "each tile shows its answer"
+    pictures = app.page.evaluate("[...document.querySelectorAll('.result canvas')].map((each) => each.toDataURL())")
+    assert len(set(pictures)) == 4, "each tile shows its result"
     first = app.read("doc.edits[0].chosen")
-    assert len(set(app.read("Object.values(state.results)[0].map(answer => answer.seed)"))) == 4
+    assert len(set(app.read("Object.values(state.results)[0].map(result => result.seed)"))) == 4
 
     tiles.nth(0).focus()
     app.page.keyboard.press("ArrowRight")
@@ -68,7 +67,7 @@ def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(a
     app.page.keyboard.press("Control+z")
     app.settle()
     assert app.read("doc.edits[0].chosen") == first
-    assert tiles.count() == 4, "no answer is lost by undo"
+    assert tiles.count() == 4, "no result is lost by undo"
 
 
 def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
@@ -88,14 +87,14 @@ def test_old_strokes_are_filled_again_by_another_model(app: App) -> None:
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
     app.wait("Object.values(state.results)[0].length === 2 && state.job === null")
-    assert app.read("Object.values(state.results)[0].map(answer => answer.model)") == ["patchmatch", "opencv"]
+    assert app.read("Object.values(state.results)[0].map(result => result.model)") == ["patchmatch", "opencv"]
     assert app.read("doc.edits[0].chosen === Object.values(state.results)[0][1].edit")
     app.page.keyboard.press("Control+z")
     app.settle()
     assert app.read("doc.edits[0].chosen === Object.values(state.results)[0][0].edit")
 
 
-def test_another_answer_of_an_earlier_fill_gives_later_strokes_back(app: App) -> None:
+def test_another_result_of_an_earlier_fill_gives_later_strokes_back(app: App) -> None:
     app.paint(STROKE)
     app.wait_for_edits(1)
     app.paint([(60.0, 60.0), (90.0, 60.0)])
@@ -104,8 +103,8 @@ def test_another_answer_of_an_earlier_fill_gives_later_strokes_back(app: App) ->
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
     app.wait("state.results[doc.edits[0].key].length === 2 && state.job === null")
-    assert app.read("doc.edits.length") == 2, "an answer for an earlier fill changes nothing until it is chosen"
-    app.page.locator(".answer").nth(1).click()
+    assert app.read("doc.edits.length") == 2, "an result for an earlier fill changes nothing until it is chosen"
+    app.page.locator(".result").nth(1).click()
     app.settle()
     assert app.read("[doc.edits.length, doc.draft.length]") == [1, 1]
     app.page.keyboard.press("Control+z")
@@ -121,6 +120,6 @@ def test_the_parameters_of_a_model_are_asked_for_and_sent(app: App) -> None:
     app.page.keyboard.press("Escape")
     app.paint(STROKE)
     app.wait_for_edits(1)
-    [answer] = app.read("Object.values(state.results)[0]")
-    assert answer["model"] == "opencv"
-    assert answer["params"] == {"radius": 7}
+    [result] = app.read("Object.values(state.results)[0]")
+    assert result["model"] == "opencv"
+    assert result["params"] == {"radius": 7}

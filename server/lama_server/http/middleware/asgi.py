@@ -1,0 +1,93 @@
+"""The outermost layer: decides from headers alone who may talk to the server, and bounds what they may send.
+
+Pure ASGI, in front of every route, static file and error page alike. Decisions use the scope, never a URL put together
+from headers. What passes gets a request id, security headers on the response and a counted, timed body.
+
+Order of the checks: target, header sizes, Host, fetch site or Origin, token, declared body size.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ...errors import ApiError, api_error_of
+from .answer import Answer
+from .host import check_host
+from .limits import CountedBody, body_limit, check_body_head, check_header_size, check_target
+from .origin import check_origin, is_preflight
+from .policy import Policy, shown
+from .token import TokenGuard
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("lama_server.http.access")
+
+
+class AccessMiddleware:
+    """ASGI middleware; see the module's text. `sign_in_page` makes the HTML that asks for the token."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: Policy,
+        guard: TokenGuard,
+        boot_id: str,
+        sign_in_page: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.app, self.policy, self.guard = app, policy, guard
+        self._boot_id, self._sign_in_page = boot_id.encode(), sign_in_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id, began = uuid.uuid4().hex, time.monotonic()
+        scope.setdefault("state", {})["request_id"] = request_id
+        request = Request(scope)
+        answer = Answer(send, request, request_id, self._boot_id)
+        try:
+            answer.readable_by = self._admit(request)
+            if answer.readable_by is not None and is_preflight(request):
+                await answer.preflight()
+                return
+            limit = body_limit(request, self.policy.limits)
+            check_body_head(request, limit)
+            await self.app(scope, CountedBody(receive, limit, self.policy.limits), answer)
+        except ApiError as error:
+            await answer.error(error, self._sign_in_page)
+        except Exception as error:  # the last resort of P9: an unexpected error is logged and answered with its id only
+            log.exception("request %s failed", request_id)
+            if answer.started:
+                raise
+            await answer.error(api_error_of(error))
+        finally:
+            _log_access(request, answer, request_id, began)
+
+    def _admit(self, request: Request) -> tuple[str, str, int] | None:
+        check_target(request, self.policy.limits)
+        check_header_size(request, self.policy.limits)
+        own = check_host(request, self.policy)
+        foreign = check_origin(request, own, self.policy)
+        if foreign is None or not is_preflight(request):
+            self.guard.check(request)
+        return foreign
+
+
+def _log_access(request: Request, answer: Answer, request_id: str, began: float) -> None:
+    access_log.info(
+        "%s %s %d",
+        request.method,
+        shown(request.scope["path"], 200),
+        answer.status,
+        extra={"request_id": request_id, "ms": round(1000 * (time.monotonic() - began), 1)},
+    )

@@ -1,0 +1,97 @@
+"""How long a request's target, headers and body may be, and how long the body may take."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from ... import errors
+from ...settings import Limits
+from .policy import shown
+
+
+def check_target(request: Request, limits: Limits) -> None:
+    """Raises unless the request target is a path within the limit of length."""
+    target: bytes = request.scope.get("raw_path") or b""
+    if not target.startswith(b"/"):
+        raise errors.BadTarget("The request target must be a path that begins with a slash.")
+    length = len(target) + len(request.scope.get("query_string", b""))
+    if length > limits.target_bytes:
+        raise errors.UriTooLong(
+            f"The request target has {length} bytes; the limit is {limits.target_bytes}.",
+            limit=errors.Limit("target_bytes", limits.target_bytes, length),
+        )
+
+
+def check_header_size(request: Request, limits: Limits) -> None:
+    """Raises when there are too many headers or too many bytes in them."""
+    headers = request.headers.raw
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > limits.header_count or size > limits.header_bytes:
+        raise errors.HeadersTooLarge(
+            f"The request has {len(headers)} headers of {size} bytes together; "
+            f"the limits are {limits.header_count} and {limits.header_bytes}.",
+        )
+
+
+def body_limit(request: Request, limits: Limits) -> int:
+    """The largest body that this address takes, in bytes."""
+    if request.scope["path"] == "/api/v1/images":
+        return limits.upload_bytes
+    if request.scope["path"] == "/api/v1/inpaint":
+        return limits.one_shot_bytes
+    return limits.json_bytes
+
+
+def check_body_head(request: Request, limit: int) -> None:
+    """Raises when the headers already tell that the body is too large, compressed or of two lengths."""
+    if (encoding := request.headers.get("content-encoding")) not in (None, "identity"):
+        raise errors.BodyUnsupportedEncoding(f"The body is compressed ({shown(encoding or '')}). Send it as it is.")
+    declared = request.headers.get("content-length")
+    if declared is not None and request.headers.get("transfer-encoding") is not None:
+        raise errors.RequestMalformed("The request has both Content-Length and Transfer-Encoding.")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise too_large(int(declared), limit)
+
+
+def too_large(actual: int, limit: int) -> errors.ApiError:
+    return errors.BodyTooLarge(
+        f"The body has {actual} bytes or more; the limit here is {limit} bytes.",
+        limit=errors.Limit("body_bytes", limit, actual),
+    )
+
+
+class CountedBody:
+    """A request body that is counted and timed while it is read."""
+
+    def __init__(self, receive: Receive, limit: int, limits: Limits) -> None:
+        self._receive, self._limit, self._limits = receive, limit, limits
+        self._read, self._complete, self._began = 0, False, time.monotonic()
+
+    async def __call__(self) -> Message:
+        """The next ASGI message. Raises `BodyTooLarge`, `UploadTimeout`."""
+        if self._complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._limits.body_idle_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._too_slow(f"Nothing came for {self._limits.body_idle_s:g} seconds") from None
+        if message["type"] != "http.request":
+            self._complete = True
+            return message
+        self._read += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        if self._read > self._limit:
+            raise too_large(self._read, self._limit)
+        elapsed = time.monotonic() - self._began
+        if elapsed > self._limits.body_grace_s and self._read < elapsed * self._limits.body_bytes_per_s:
+            raise self._too_slow(f"{self._read} bytes came in {elapsed:.0f} seconds")
+        return message
+
+    def _too_slow(self, found: str) -> errors.ApiError:
+        self._complete = True
+        return errors.UploadTimeout(f"{found}: the upload was given up. Send it again.")

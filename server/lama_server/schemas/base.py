@@ -1,0 +1,24 @@
+"""What the types of the wire share. Field descriptions end up in OpenAPI and on the documentation page."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+RenderFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
+RENDER_FORMATS: tuple[RenderFormat, ...] = get_args(RenderFormat)
+
+
+WireValue = bool | int | float | str
+"""Of a model's parameter; a picture travels as base64 of its file."""
+
+
+class RequestType(BaseModel):
+    """Takes no field that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ReplyType(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())

@@ -1,0 +1,131 @@
+"""What goes out: images, edits, and what the server says of itself."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any, Literal
+
+from pydantic import Field, computed_field
+
+from inpaint_models.types import Box
+
+from .base import ReplyType, WireValue
+from .requests import MaskShapes
+
+
+class ImageReply(ReplyType):
+    """A photo that the server has. `id` is the SHA-256 of the file."""
+
+    id: str
+    name: str
+    width: int = Field(description="After EXIF rotation.")
+    height: int = Field(description="After EXIF rotation.")
+    format: str
+    bit_depth: int
+    has_alpha: bool
+    icc: bool = Field(description="Whether the file carries a colour profile.")
+    browsers_agree: bool = Field(
+        description="Whether browsers show the file as the server sees it; if not, show `preview` instead."
+    )
+    size_bytes: int
+
+
+class PatchReply(ReplyType):
+    """Where pixels of an edit are, and where they belong in the image."""
+
+    url: str
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+def wire_box(box: Box) -> dict[str, int]:
+    """A box as the wire's x, y, w and h: the one place where a box changes its form on the way out."""
+    return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
+
+
+class Patches(ReplyType):
+    """An edit's patches: their boxes do not overlap, one for each connected region of the mask."""
+
+    patches: list[PatchReply]
+
+    @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
+    @property
+    def patch(self) -> PatchReply:
+        """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
+        around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
+        edit, _, _ = self.patches[0].url.partition("/patches/")
+        return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
+
+
+class SavedReply(ReplyType):
+    """The file that auto-save wrote into the output folder."""
+
+    name: str
+
+
+class EditReply(Patches):
+    """A finished edit, with all that is needed to run it again."""
+
+    id: str
+    image: str
+    parents: list[str]
+    mask: MaskShapes
+    model: str
+    params: dict[str, WireValue]
+    seed: int
+    strategy: str
+    ms: int
+
+
+class LimitsReply(ReplyType):
+    max_megapixels: int
+    max_side_px: int
+    upload_bytes: int
+    runs: int
+    shapes: int
+
+
+class ConfigReply(ReplyType):
+    """What the page needs to know at start."""
+
+    version: str
+    boot_id: str
+    model: str
+    device: str
+    output_dir: str | None = Field(description="Name of the auto-save folder, null when auto-save is off.")
+    open_image: str | None = Field(description="Id of the photo given by --input.")
+    limits: LimitsReply
+    settings: dict[str, Any]
+
+
+class CheckReply(ReplyType):
+    ok: bool
+    detail: str
+
+
+class HealthReply(ReplyType):
+    status: Literal["ok"]
+    version: str
+
+
+class WorkerReply(ReplyType):
+    """A process in which fills run, one at a time."""
+
+    name: str
+    device: str = Field(description="As asked for: auto is chosen when the first network is loaded.")
+    state: Literal["starting", "ready", "unavailable"]
+    restarts: int
+    loaded: list[str] = Field(description="Models it holds, least recently used first.")
+
+
+class ReadyReply(ReplyType):
+    """503 while a check fails. `model` says as well why another model than the wanted one is at work.
+
+    `engine_worker` holds as soon as one of the `workers` can fill, and names those that cannot.
+    """
+
+    ready: bool
+    checks: dict[str, CheckReply]
+    workers: list[WorkerReply]

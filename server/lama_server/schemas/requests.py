@@ -1,0 +1,99 @@
+"""What comes in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field
+
+from inpaint_models.options import OPTIONS
+from inpaint_models.registry import StrategyKind
+
+from ..settings import Limits
+from .base import RequestType, WireValue
+from .shapes import Shape
+
+_LIMITS = Limits()
+
+Identifier = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_-]+$")]
+ModelName = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+def _ranged(name: str, *names: str) -> Any:
+    """A number of `FillOptions` within the library's own limits; `names` are those that it goes by on the wire."""
+    option = next(option for option in OPTIONS if option.name == name)
+    assert option.minimum is not None
+    assert option.maximum is not None
+    alias = AliasChoices(*names) if names else None
+    return Field(
+        strict=True, ge=int(option.minimum), le=int(option.maximum), validation_alias=alias, description=option.help
+    )
+
+
+Seed = Annotated[int, _ranged("seed")]
+GrowPx = Annotated[int, _ranged("grow_px")]
+FeatherPx = Annotated[int, _ranged("feather_px")]
+MarginPx = Annotated[int | None, _ranged("margin_px")]
+MaxSide = Annotated[int | None, _ranged("max_side", "max_side", "cap_px")]
+CropAbove = Annotated[int | None, _ranged("crop_above", "crop_above", "trigger_px")]
+"""`cap_px` and `trigger_px` are their names of version 0.1; they go with the next one."""
+
+
+class MaskShapes(RequestType):
+    """What to fill: shapes in drawing order, "add" paints and "sub" erases."""
+
+    shapes: list[Shape] = Field(min_length=1, max_length=_LIMITS.shapes)
+    grow_px: GrowPx | None = Field(None, description="Grow the mask; left out, the model's own value.")
+    feather_px: FeatherPx = 0
+
+
+class Run(RequestType):
+    """One answer that is wanted: a model, its parameters, a seed."""
+
+    model: ModelName
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
+    seed: Seed | None = Field(None, description="Left out, the server draws one and tells it.")
+
+
+class EditRequest(RequestType):
+    """Fill a hole once for each run."""
+
+    image: Identifier
+    parents: list[Identifier] = Field(
+        default_factory=list, max_length=_LIMITS.parents, description="Edits that lie under this one, in drawing order."
+    )
+    mask: MaskShapes
+    strategy: StrategyKind = "auto"
+    margin_px: MarginPx = None
+    max_side: MaxSide = None
+    crop_above: CropAbove = None
+    runs: list[Run] = Field(min_length=1, max_length=_LIMITS.runs)
+
+
+class OneShotParams(RequestType):
+    """The `params` field of a one-shot request. A raster mask is exact: it does not grow unless told to."""
+
+    model: ModelName | None = Field(None, description="Left out, the server's current model.")
+    seed: Seed = 0
+    strategy: StrategyKind = "auto"
+    grow_px: GrowPx = 0
+    feather_px: FeatherPx = 0
+    margin_px: MarginPx = None
+    max_side: MaxSide = None
+    crop_above: CropAbove = None
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
+
+
+class IopaintParams(OneShotParams):
+    """The same with the sizes under IOPaint's names."""
+
+    seed: Annotated[int, _ranged("seed", "sd_seed")] = 0
+    margin_px: Annotated[int | None, _ranged("margin_px", "hd_strategy_crop_margin")] = None
+    max_side: Annotated[int | None, _ranged("max_side", "hd_strategy_resize_limit")] = None
+    crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None
+
+
+class SessionRequest(RequestType):
+    """Swap the server's token for a cookie."""
+
+    token: str = Field(min_length=1, max_length=512)

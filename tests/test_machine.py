@@ -1,0 +1,108 @@
+"""Memory counts as free when neither the machine nor a container's limit says otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from inpaint_models import machine
+
+MIB = 2**20
+
+
+class Groups:
+    """Control groups as a folder of files, and a machine with 1000 MiB free."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = folder / "cgroup"
+        self._own = folder / "own"
+        monkeypatch.setattr(machine, "_CGROUPS", self.root)
+        monkeypatch.setattr(machine, "_OWN_CGROUPS", self._own)
+        memory = psutil.virtual_memory()._replace(available=1000 * MIB)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+
+    def belong_to(self, *lines: str) -> None:
+        self._own.write_text("".join(f"{line}\n" for line in lines))
+
+    def version_2(self, path: str, limit: int | str, used: int, cache: int = 0) -> None:
+        self._write(self.root / path, ("memory.max", limit), ("memory.current", used), f"inactive_file {cache}")
+
+    def version_1(self, path: str, limit: int, used: int, cache: int = 0) -> None:
+        statistics = f"inactive_file 7\ntotal_inactive_file {cache}"
+        files = ("memory.limit_in_bytes", limit), ("memory.usage_in_bytes", used)
+        self._write(self.root / "memory" / path, *files, statistics)
+
+    def _write(self, folder: Path, limit: tuple[str, int | str], used: tuple[str, int], statistics: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in (limit, used):
+            (folder / name).write_text(f"{value}\n")
+        (folder / "memory.stat").write_text(f"anon 5\n{statistics}\n")
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
+    return Groups(tmp_path, monkeypatch)
+
+
+def test_without_control_groups_the_machine_decides(groups: Groups) -> None:
+    """As on macOS and Windows."""
+    assert machine.available_bytes() == 1000 * MIB
+
+
+def test_a_limit_of_version_2_leaves_what_is_not_used_and_what_is_only_cache(groups: Groups) -> None:
+    groups.belong_to("0::/app.slice/server")
+    groups.version_2("app.slice/server", 512 * MIB, used=300 * MIB, cache=100 * MIB)
+    assert machine.available_bytes() == 312 * MIB
+
+
+def test_the_tightest_of_all_groups_around_counts(groups: Groups) -> None:
+    groups.belong_to("0::/outer/inner")
+    groups.version_2("outer", 400 * MIB, used=350 * MIB)
+    groups.version_2("outer/inner", "max", used=100 * MIB)
+    assert machine.available_bytes() == 50 * MIB
+
+
+def test_a_container_finds_its_limit_at_the_root_of_what_it_sees(groups: Groups) -> None:
+    """Version 2 with a namespace of its own; version 1, where the path is the host's and is not there."""
+    groups.belong_to("0::/")
+    groups.version_2("", 300 * MIB, used=100 * MIB)
+    assert machine.available_bytes() == 200 * MIB
+    groups.belong_to("5:devices:/docker/123", "4:hugetlb,memory:/docker/123", "0::/elsewhere/without/files")
+    groups.version_1("", 256 * MIB, used=100 * MIB, cache=20 * MIB)
+    assert machine.available_bytes() == 176 * MIB
+
+
+def test_a_limit_of_version_1_is_found_along_its_path(groups: Groups) -> None:
+    groups.belong_to("4:memory:/a/b", "0::/")
+    groups.version_1("", 2**63 - 4096, used=900 * MIB)
+    groups.version_1("a/b", 128 * MIB, used=100 * MIB)
+    assert machine.available_bytes() == 28 * MIB
+
+
+def test_no_limit_and_a_larger_limit_leave_it_to_the_machine(groups: Groups) -> None:
+    groups.belong_to("0::/a", "4:memory:/a")
+    groups.version_2("a", "max", used=100 * MIB)
+    groups.version_1("a", 2**63 - 4096, used=100 * MIB)
+    assert machine.available_bytes() == 1000 * MIB
+
+
+def test_a_group_that_is_over_its_limit_leaves_nothing(groups: Groups) -> None:
+    groups.belong_to("0::/a")
+    groups.version_2("a", 100 * MIB, used=101 * MIB)
+    assert machine.available_bytes() == 0
+
+
+@pytest.mark.parametrize("content", ["", "junk"])
+def test_files_that_say_nothing_are_passed_over(groups: Groups, content: str) -> None:
+    groups.belong_to("0::/a")
+    groups.version_2("a", content, used=5)
+    assert machine.available_bytes() == 1000 * MIB
+    groups.version_2("a", 5, used=0)
+    (groups.root / "a/memory.current").write_text(content)
+    assert machine.available_bytes() == 1000 * MIB
+
+
+def test_this_machine_has_some_memory_left() -> None:
+    assert 0 < machine.available_bytes() <= psutil.virtual_memory().total
