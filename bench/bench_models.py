@@ -89,7 +89,8 @@ def _lama() -> Any:
     from inpaint_models.lama.network import FFCResNetGenerator
 
     def random_state() -> dict[str, torch.Tensor]:
-        return _random(FFCResNetGenerator).state_dict()
+        state: dict[str, torch.Tensor] = _random(FFCResNetGenerator).state_dict()
+        return state
 
     return LamaEngine(random_state, device="cpu", dtype=torch.float32)
 

@@ -13,6 +13,7 @@ from lama_server.workers.engine_worker import EngineHandler
 from lama_server.workers.executor import Executor, Handle, Listener, WorkerState
 from lama_server.workers.local import FindFiles
 from lama_server.workers.messages import (
+    AnyJob,
     Done,
     EngineChoice,
     Failed,
@@ -21,6 +22,8 @@ from lama_server.workers.messages import (
     LoadedModelsReport,
     LoadModel,
     ModelChoice,
+    PreviewReport,
+    ProgressReport,
     RunJob,
     Submit,
 )
@@ -79,7 +82,7 @@ class InlineExecutor(Executor):
                 raise ShuttingDown("The executor is closed.") from None
             raise
 
-    async def _run_on(self, handler: EngineHandler, job: Job[Any], deadline_s: float, listener: Listener | None) -> Any:
+    async def _run_on(self, handler: EngineHandler, job: AnyJob, deadline_s: float, listener: Listener | None) -> Any:
         entry, loop = job.model.entry, asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         cell = SimpleNamespace(value=0)
@@ -88,10 +91,10 @@ class InlineExecutor(Executor):
             if isinstance(message, LoadedModelsReport):
                 self._loaded[handler] = message.loaded
                 self.on_change()
-            elif not isinstance(message, Done | Failed):
+            elif isinstance(message, ProgressReport | PreviewReport):
                 if listener is not None and not answer.done():
                     listener(message)
-            else:
+            elif isinstance(message, Done | Failed):
                 self._free.put_nowait(handler)
                 if answer.done():
                     return
@@ -101,10 +104,12 @@ class InlineExecutor(Executor):
                     answer.set_exception(message.error)
 
         choice = EngineChoice(entry, "cpu", job.model.precision, self._files(entry))
-        loop.run_in_executor(
-            None, serve_one, handler, Submit(1, RunJob(job, choice)),
-            lambda message: loop.call_soon_threadsafe(receive, message), cell,
-        )  # fmt: skip
+        request: RunJob[Any] = RunJob(job, choice)
+
+        def send(message: FromWorker) -> None:
+            loop.call_soon_threadsafe(receive, message)
+
+        loop.run_in_executor(None, lambda: serve_one(handler, Submit(1, request), send, cell))
         try:
             return await asyncio.wait_for(answer, deadline_s)
         except TimeoutError:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -48,25 +48,29 @@ class RunningServer:
     data_dir: Path
     options: dict[str, Any] = field(default_factory=dict)
     port: int = 0
-    process: subprocess.Popen[str] | None = None
+    _process: subprocess.Popen[str] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "it has not been started"
+        return self._process
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-        if self.process:
-            self.process.communicate()
+        if self._process:
+            self._process.kill()  # does nothing to one that has ended
+            self._process.communicate()
 
     def start(self) -> None:
         """Starts, again after a stop, and waits until the page would be served."""
-        if self.process is not None:
-            self.process.communicate()
+        if self._process is not None:
+            self._process.communicate()
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
         path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
-        self.process = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), given],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -81,7 +85,6 @@ class RunningServer:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits; returns the exit code."""
-        assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
 
@@ -112,8 +115,8 @@ class RunningServer:
     def edit(self, image: str, *runs: dict[str, Any], **more: Any) -> Reply:
         return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
 
-    def stream(self, request: Any, client: str | None = None) -> Iterator[dict[str, Any]]:
-        """The lines of an edit as they come; closing the iterator hangs up."""
+    def stream(self, request: Any, client: str | None = None) -> Generator[dict[str, Any]]:
+        """The lines of an edit as they come; closing the generator hangs up."""
         headers = {"content-type": "application/json", **({"x-client-id": client} if client else {})}
         connection = self.connection()
         try:
@@ -139,7 +142,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
-RECT = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
+RECT: dict[str, Any] = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
 
 
 def edit_request(image: str, *runs: dict[str, Any], **more: Any) -> dict[str, Any]:

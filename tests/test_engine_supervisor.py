@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def shot(server: RunningServer, behaviour: str, seconds: float = 30.0) -> str:
 
 
 @pytest.fixture(scope="module")
-def rough(tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+def rough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose fills may take a second."""
     limits = {"fill_deadline_s": 1.0, "cancel_grace_s": 0.3, "queue_wait_s": 0.4}
     with RunningServer(tmp_path_factory.mktemp("rough"), {"limits": limits}) as running:

@@ -143,21 +143,21 @@ def test_a_result_belongs_to_its_own_request(pair: RunningServer) -> None:
     """P7: 24 clients at once on two workers, each with its own photo and colour, and two jobs."""
     wrong: list[int] = []
 
-    def insist(ask: Callable[[], Reply]) -> Reply:
-        while (reply := ask()).status == 429:
+    def insist(ask: Callable[..., Reply], *arguments: Any) -> Reply:
+        while (reply := ask(*arguments)).status == 429:
             threading.Event().wait(0.05)
         return reply
 
     def client(code: int) -> None:
         pixels = photo(code=code)
-        image = insist(lambda: pair.upload(pixels, f"{code}.png")).json["id"]
+        image = insist(pair.upload, pixels, f"{code}.png").json["id"]
         for seed in (code, 100 + code):
-            reply = insist(lambda seed=seed: pair.edit(image, {"model": "painter", "seed": seed}))
+            reply = insist(pair.edit, image, {"model": "painter", "seed": seed})
             edit = next(line for line in reply.lines if line["type"] == "result")["edit"]
             path = f"/api/v1/images/{image}/render?edits={edit}&format=png"
             expected = pixels.copy()
             expected[RECT["y"] : RECT["y"] + RECT["h"], RECT["x"] : RECT["x"] + RECT["w"]] = (seed, 0, 0)
-            if not np.array_equal(decode(insist(lambda path=path: pair.ask("GET", path)).body), expected):
+            if not np.array_equal(decode(insist(pair.ask, "GET", path).body), expected):
                 wrong.append(seed)
 
     threads = [threading.Thread(target=client, args=(code,)) for code in range(24)]

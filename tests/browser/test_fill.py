@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import Route
 
 from browser.driver import App, OpenApp, Server
 from lama_server.imaging.masks import rasterise
@@ -65,7 +66,8 @@ def test_what_is_painted_changes_and_every_other_pixel_is_identical(app: App, ph
     original = pixels_of(photos / "astronaut.png")
     result = pixels_of(app.download(tmp_path / "result.png"))
     model = app.read("state.models.find(model => model.name === 'opencv')")
-    hole = covered(app, *original.shape[:2], grow_px=model["grow_px"])
+    height, width, _ = original.shape
+    hole = covered(app, height, width, grow_px=model["grow_px"])
     changed = (result != original).any(axis=2)
     assert not changed[~hole].any(), f"{changed[~hole].sum()} pixels outside the mask changed"
     assert changed[hole].mean() > 0.5
@@ -170,7 +172,12 @@ def test_rectangle_and_lasso_fill_what_they_enclose(app: App, photos: Path) -> N
 
 def test_painting_goes_on_while_a_fill_runs_and_becomes_the_next_fill(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
-    app.page.route("**/api/v1/edits", lambda route: (app.page.wait_for_timeout(400), route.continue_()))
+
+    def late(route: Route) -> None:
+        app.page.wait_for_timeout(400)
+        route.continue_()
+
+    app.page.route("**/api/v1/edits", late)
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.wait("state.job !== null")
     app.paint([(60.0, 160.0), (90.0, 160.0)])
