@@ -248,7 +248,7 @@ def test_a_fill_offline_says_what_to_put_where(
 
 
 def test_a_model_that_is_loaded_from_python_tells_its_download(home: Path) -> None:
-    told: list[weights.DownloadProgress] = []
+    told: list[weights.TransferProgress] = []
     load_model("tiny", progress=told.append)
     assert {progress.stage for progress in told} == {"downloading", "verifying"}
     assert told[-1].done_bytes == len(CONTENT)

@@ -23,7 +23,7 @@ import pytest
 from fake_hub import FakeHub, Fault
 from inpaint_models.errors import Cancelled, DownloadFailed, WeightsCorrupted, WeightsError, WeightsMissing
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile
-from inpaint_models.weights import DownloadProgress, Network, download, locate
+from inpaint_models.weights import Network, TransferProgress, download, locate
 
 CONTENT = random.Random(1).randbytes(300_001)
 NAME = "big.safetensors"
@@ -111,19 +111,19 @@ def test_what_is_there_is_not_fetched_again(hub: FakeHub, tmp_path: Path) -> Non
 
 
 def test_progress_counts_up_to_the_whole(hub: FakeHub, tmp_path: Path) -> None:
-    seen: list[DownloadProgress] = []
+    seen: list[TransferProgress] = []
     fetch(hub, tmp_path, progress=seen.append)
     loading = [told for told in seen if told.stage == "downloading"]
     assert [told.done_bytes for told in loading] == sorted(told.done_bytes for told in loading)
     assert loading[0].done_bytes == 0
-    assert loading[-1] == DownloadProgress("downloading", NAME, len(CONTENT), len(CONTENT))
+    assert loading[-1] == TransferProgress("downloading", NAME, len(CONTENT), len(CONTENT))
     assert seen[-1].stage == "verifying"
 
 
 def test_progress_of_several_files_is_one_count(tmp_path: Path) -> None:
     with FakeHub({"a": b"a" * 1000, "b": b"b" * 3000}) as hub:
         files = [published(hub.url(name), name=name, content=hub.files[name]) for name in "ab"]
-        seen: list[DownloadProgress] = []
+        seen: list[TransferProgress] = []
         download(entry(*files), tmp_path, network=network(), progress=seen.append)
     assert {told.total_bytes for told in seen if told.stage == "downloading"} == {4000}
     assert max(told.done_bytes for told in seen) == 4000
@@ -135,7 +135,7 @@ def test_progress_of_files_of_unpublished_sizes_grows_to_the_true_whole(tmp_path
             WeightsFile(name, (hub.url(name),), md5=hashlib.md5(content).hexdigest(), approx_size_bytes=1200)
             for name, content in hub.files.items()
         ]
-        seen: list[DownloadProgress] = []
+        seen: list[TransferProgress] = []
         download(entry(*files), tmp_path, network=network(), progress=seen.append)
     counts = [told.done_bytes for told in seen if told.stage == "downloading"]
     assert counts == sorted(counts)
@@ -352,7 +352,7 @@ def safetensors() -> bytes:
     return len(header).to_bytes(8, "little") + header + b"1234"
 
 
-def test_a_file_nobody_published_a_hash_for_is_remembered_from_its_first_use(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_file_without_a_published_hash_must_stay_as_at_its_first_use(hub: FakeHub, tmp_path: Path) -> None:
     hub.files[NAME] = safetensors()
     state = download(entry(unpublished(hub.url(NAME))), tmp_path, network=network()).files[0]
     assert state.proof == "first-use"
@@ -430,7 +430,7 @@ def test_a_cancelled_download_ends_soon_and_goes_on_later(hub: FakeHub, tmp_path
     hub.always[NAME] = Fault(stall_after=150_000)
     wish = threading.Event()
 
-    def told(progress: DownloadProgress) -> None:
+    def told(progress: TransferProgress) -> None:
         if progress.done_bytes >= 150_000:
             wish.set()
 
@@ -450,7 +450,7 @@ def test_a_download_waiting_for_its_next_try_can_be_cancelled(hub: FakeHub, tmp_
 
 
 def test_a_progress_that_raises_stops_the_download(hub: FakeHub, tmp_path: Path) -> None:
-    def told(_: DownloadProgress) -> None:
+    def told(_: TransferProgress) -> None:
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled, match="enough"):

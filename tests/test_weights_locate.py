@@ -186,14 +186,14 @@ def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(hash_cache, "digests_of", refuse)
     assert locate(ENTRY, tmp_path).status == "ready"
-    assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
+    assert locate(ENTRY, tmp_path, check="cached").status == "ready"
     with pytest.raises(AssertionError, match="hashed again"):
         locate(ENTRY, tmp_path, check="all")
 
 
 def test_a_list_hashes_nothing_and_says_so(tmp_path: Path) -> None:
     put(tmp_path / NAME)
-    files = locate(ENTRY, tmp_path, check="remembered")
+    files = locate(ENTRY, tmp_path, check="cached")
     assert files.status == "unverified"
     assert files.paths == {NAME: tmp_path / NAME}
     assert not (tmp_path / hash_cache.FILE_NAME).exists()
@@ -204,9 +204,9 @@ def test_a_file_that_was_touched_is_hashed_again(tmp_path: Path) -> None:
     assert locate(ENTRY, tmp_path).status == "ready"
     path.write_bytes(CONTENT[::-1])
     os.utime(path, (time.time() + 5, time.time() + 5))
-    assert locate(ENTRY, tmp_path, check="remembered").status == "unverified"
+    assert locate(ENTRY, tmp_path, check="cached").status == "unverified"
     assert locate(ENTRY, tmp_path).status == "corrupted"
-    assert locate(ENTRY, tmp_path, check="remembered").status == "corrupted"
+    assert locate(ENTRY, tmp_path, check="cached").status == "corrupted"
 
 
 def test_verify_notices_a_bit_that_flipped_behind_our_back(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_damaged_memory_costs_a_rehash_only(tmp_path: Path, content: bytes) ->
     put(tmp_path / NAME)
     put(tmp_path / hash_cache.FILE_NAME, content)
     assert locate(ENTRY, tmp_path).status == "ready"
-    assert locate(ENTRY, tmp_path, check="remembered").status == "ready"
+    assert locate(ENTRY, tmp_path, check="cached").status == "ready"
 
 
 def test_a_folder_that_cannot_be_written_to_still_serves(home: Path, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_file_of_unknown_hash_may_not_change_unless_somebody_says_so(tmp_path:
     assert locate(ENTRY, tmp_path).status == "ready"
 
 
-@pytest.mark.parametrize("check", ["remembered", "new", "all"])
+@pytest.mark.parametrize("check", ["cached", "new", "all"])
 def test_looking_for_files_runs_nothing_that_is_in_them(tmp_path: Path, check: Check) -> None:
     canary = tmp_path / "canary"
     put(tmp_path / "models/lama/best.ckpt", f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
@@ -332,7 +332,7 @@ def test_several_missing_files_are_asked_for_in_one_sentence(tmp_path: Path) -> 
     assert listed([*files, *files]) == "a, b (2 MiB), a and b (2 MiB)"
 
 
-def test_offline_nobody_is_sent_to_a_download(tmp_path: Path) -> None:
+def test_offline_no_message_advises_a_download(tmp_path: Path) -> None:
     missing = locate(entry(WeightsFile("a", ("https://files.example/a",), 2**21)), tmp_path)
     assert missing.explain(offline=True, folder=tmp_path) == (
         "LaMa needs a (2 MiB), which is not on this machine: start once without --offline, or get it from "
@@ -342,7 +342,7 @@ def test_offline_nobody_is_sent_to_a_download(tmp_path: Path) -> None:
         download(missing.entry, tmp_path, local_files_only=True)
 
 
-def test_a_file_that_nobody_publishes_is_asked_for_by_hand(tmp_path: Path) -> None:
+def test_a_file_without_a_source_is_asked_for_by_hand(tmp_path: Path) -> None:
     assert locate(entry(WeightsFile("a", ())), tmp_path).explain() == (
         "LaMa needs a, which is not on this machine: put it into the model folder."
     )

@@ -279,7 +279,7 @@ def test_the_refusal_names_what_the_pickle_wanted(tmp_path: Path) -> None:
         read_state_dict(path, KEYS)
 
 
-def test_torchscript_that_nobody_published_is_refused(tmp_path: Path) -> None:
+def test_torchscript_of_unknown_hash_is_refused(tmp_path: Path) -> None:
     path = forms.write_torchscript(tmp_path / "big-lama.pt", tensors())
     with pytest.raises(UnsafeWeights, match=sha256(path)):
         read_state_dict(path, KEYS)
@@ -329,7 +329,7 @@ def test_a_safetensors_copy_is_kept_and_used_from_then_on(tmp_path: Path) -> Non
     known = {sha256(path)}
     read_state_dict(path, KEYS, known_hashes=known, copies_in=home)
     (copy,) = (home / "converted").glob("*.safetensors")
-    assert HashCache(home).remembered(copy).made_from == sha256(path)  # type: ignore[union-attr]
+    assert HashCache(home).unchanged(copy).made_from == sha256(path)  # type: ignore[union-attr]
     # Without a known hash the program would be refused: so the copy is what is read.
     assert_same(read_state_dict(path, KEYS, known_hashes=set(), copies_in=home), tensors())
 

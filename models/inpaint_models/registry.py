@@ -44,7 +44,7 @@ class WeightsFile:
     """One file of published weights. Sources are tried in order; the hash decides whether a file is the one.
 
     sources      https URLs
-    size_bytes   checked; None where nobody published it
+    size_bytes   checked; None where none was published
     approx_size_bytes  told where the size is unknown: four bytes for each value of the network
     """
 
@@ -59,6 +59,9 @@ class WeightsFile:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
 
 
+TensorShapes = Mapping[str, tuple[int, ...]]
+"""Key -> shape of the tensors of a network or a file."""
+
 Families = Mapping[str, tuple[str, ...]]
 """Name of a family of networks -> parts of tensor names by which its files are known, the likeliest family first."""
 
@@ -71,7 +74,7 @@ class Layout:
     file      the `WeightsFile.name` of which this is the content, where a model needs several files
     """
 
-    networks: tuple[Mapping[str, tuple[int, ...]], ...]
+    networks: tuple[TensorShapes, ...]
     file: str | None = None
 
 
@@ -171,7 +174,7 @@ class ModelEntry:
 
     @property
     def download_bytes(self) -> int:
-        """What all files have together, as far as anybody knows."""
+        """What all files have together, as far as it is known."""
         return sum(file.size_bytes or file.approx_size_bytes for file in self.weights)
 
     @property

@@ -13,8 +13,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import WeightsCorrupted
-from ..nn.torch_engine import Shapes, on_meta, shapes_of
-from ..registry import Layout
+from ..nn.torch_engine import on_meta, shapes_of
+from ..registry import Layout, TensorShapes
 from ..weights import Reader, read_state_dict
 from . import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from .autoencoder import Autoencoder
@@ -50,7 +50,7 @@ def load_weights(
     autoencoder.load_state_dict(autoencoder_state, assign=True)
 
 
-def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
+def read_unet_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) -> State:
     """The moving average where the file has it; some conversions keep nothing but it under the plain names."""
     try:
         averaged = read(path, averaged_keys(expected))
@@ -59,28 +59,28 @@ def read_unet_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State
     return {key: averaged[ema_key(key)] for key in expected}
 
 
-def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: Shapes) -> State:
+def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) -> State:
     named = read(path, autoencoder_keys(expected))
     return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
 
 
-def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: Shapes) -> State:
+def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: TensorShapes) -> State:
     """Each file holds at least its own half; both may hold the whole autoencoder."""
     encoding, decoding = halves(expected)
     return read(encode, encoding) | read(decode, decoding)
 
 
-def averaged_keys(expected: Shapes) -> Shapes:
+def averaged_keys(expected: TensorShapes) -> TensorShapes:
     """The U-Net as the checkpoint's moving average names it."""
     return {ema_key(key): shape for key, shape in expected.items()}
 
 
-def autoencoder_keys(expected: Shapes) -> Shapes:
+def autoencoder_keys(expected: TensorShapes) -> TensorShapes:
     """The autoencoder as the checkpoint names the copy that is read."""
     return {AUTOENCODER_PREFIX + key: shape for key, shape in expected.items()}
 
 
-def halves(expected: Shapes) -> tuple[Shapes, Shapes]:
+def halves(expected: TensorShapes) -> tuple[TensorShapes, TensorShapes]:
     """(what encodes, what decodes) of the autoencoder."""
     encoding = {key: shape for key, shape in expected.items() if key.startswith(ENCODING_PARTS)}
     return encoding, {key: shape for key, shape in expected.items() if key not in encoding}

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
-from ..nn.torch_engine import Shapes, on_meta
+from ..nn.torch_engine import on_meta
+from ..registry import TensorShapes
 from .layers import EqualizedConv2d, ModulatedConv2d, ToRGB
 from .network import MAT, AdjustedBlock, MATConfig, TransformerStage
 
@@ -45,19 +46,19 @@ def published_name(name: str, config: MATConfig) -> str:
     raise KeyError(name)
 
 
-def published_shapes(network: MAT) -> Shapes:
+def published_shapes(network: MAT) -> TensorShapes:
     """Key -> shape of everything in a published file of this network: its own data and the constants."""
-    return {key: shape for key, shape, _ in _own(network)} | constant_shapes(network)
+    return {key: shape for key, shape, _ in _own(network)} | dict(constant_shapes(network))
 
 
-def constant_shapes(network: MAT) -> Shapes:
+def constant_shapes(network: MAT) -> TensorShapes:
     """Key -> shape of the constants in a published file, which are no part of the network's state."""
-    shapes: Shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, module in network.named_modules():
         if isinstance(module, EqualizedConv2d | ModulatedConv2d | ToRGB):
             shapes[published_name(name, network.config) + ".resample_filter"] = (4, 4)
         if isinstance(module, TransformerStage):
-            shapes |= _window_masks(name, module, network.config)
+            shapes.update(_window_masks(name, module, network.config))
     return shapes
 
 
@@ -83,10 +84,10 @@ def _own(network: MAT) -> Iterator[tuple[str, tuple[int, ...], tuple[str, Tensor
         yield published_name(name, network.config), shape, (name, value)
 
 
-def _window_masks(name: str, stage: nn.Module, config: MATConfig) -> Shapes:
+def _window_masks(name: str, stage: nn.Module, config: MATConfig) -> TensorShapes:
     """The visibility masks that a stage's blocks have in a published file: (windows, n, n)."""
     assert isinstance(stage, TransformerStage)
-    shapes: Shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index, block in enumerate(stage.blocks):
         assert isinstance(block, AdjustedBlock)
         if block.attention.shift:

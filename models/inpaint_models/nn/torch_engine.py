@@ -20,14 +20,13 @@ from torch import Tensor, nn
 
 from .. import devices
 from ..errors import EngineFailed
-from ..registry import LoadContext
+from ..registry import LoadContext, TensorShapes
 from ..types import FloatImage, HoleMask, ParamValue, Progress, no_progress
 from ..weights import reader_for
 
 QUIET_SECONDS = 0.2
 """Between two questions whether the answer is still wanted, while a network runs."""
 
-Shapes = dict[str, tuple[int, ...]]
 Network = TypeVar("Network", bound=nn.Module)
 
 _LOG = logging.getLogger(__name__)
@@ -195,12 +194,12 @@ def on_meta(build: Callable[[], Network]) -> Network:
         return build().eval().requires_grad_(False)
 
 
-def shapes_of(network: nn.Module) -> Shapes:
+def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Key -> shape of its state dict."""
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
-def read_state(context: LoadContext, expected: Shapes) -> dict[str, Tensor]:
+def read_state(context: LoadContext, expected: TensorShapes) -> dict[str, Tensor]:
     """The state dict from the one file of the model that is being loaded. Raises `WeightsError`."""
     (path,) = context.weights.values()
     return reader_for(context)(path, expected)

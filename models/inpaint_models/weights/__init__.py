@@ -6,18 +6,18 @@ Nothing here imports torch until tensors are read.
 from ..folders import default_model_dir
 from .convert import convert
 from .copies import drop_damaged
-from .download import DownloadProgress, ProgressListener, download, silent
+from .download import ProgressListener, TransferProgress, download, silent
 from .locate import FileState, ModelFiles, accept, locate
 from .network import Network
 from .reading import Reader, read_state_dict, reader_for
 
 __all__ = [
-    "DownloadProgress",
     "FileState",
     "ModelFiles",
     "Network",
     "ProgressListener",
     "Reader",
+    "TransferProgress",
     "accept",
     "convert",
     "default_model_dir",

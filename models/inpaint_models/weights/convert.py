@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, WeightsCorrupted
 from ..folders import default_model_dir
-from ..registry import Families, Layout, ModelEntry
+from ..registry import Families, Layout, ModelEntry, TensorShapes
 from . import copies, keys
 from .hash_cache import HashCache
 from .reading import NO_FAMILIES, read_tensors
@@ -59,9 +58,7 @@ def _network_only(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return inside or tensors
 
 
-def layout_of(
-    path: Path, found: Mapping[str, tuple[int, ...]], entry: ModelEntry, families: Families = NO_FAMILIES
-) -> Layout:
+def layout_of(path: Path, found: TensorShapes, entry: ModelEntry, families: Families = NO_FAMILIES) -> Layout:
     """The first of the model's layouts that a file has; where it may be either of several files, that of its name.
 
     found  key -> shape of every tensor in it

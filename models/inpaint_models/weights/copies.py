@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import WeightsError
+from ..registry import TensorShapes
 from . import disk
 from .hash_cache import HashCache, Row, digests_of
 
@@ -22,19 +23,19 @@ FOLDER = "converted"
 _SPACE_FACTOR = 1.1
 
 
-def existing(path: Path, expected: Mapping[str, tuple[int, ...]], model_dir: Path) -> Path | None:
+def existing(path: Path, expected: TensorShapes, model_dir: Path) -> Path | None:
     """The copy that was made of this very file for these keys; None when either has changed since."""
     hashes = HashCache(model_dir)
-    row = hashes.remembered(path) if path.is_file() else None
+    row = hashes.unchanged(path) if path.is_file() else None
     return None if row is None else hashes.copy_of(row.sha256, _stem(path, row.sha256, expected))
 
 
 def keep(
-    path: Path, handle: BinaryIO, state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], model_dir: Path
+    path: Path, handle: BinaryIO, state: Mapping[str, Tensor], expected: TensorShapes, model_dir: Path
 ) -> Path | None:
     """Writes the copy. A folder that is full or read-only is no error: the original is read again next time."""
     hashes = HashCache(model_dir)
-    source = hashes.remembered(path) or hashes.measure(path)
+    source = hashes.unchanged(path) or hashes.measure(path)
     if os.fstat(handle.fileno()).st_ino != source.inode:
         return None
     folder = model_dir / FOLDER
@@ -49,7 +50,7 @@ def keep(
     with target.open("rb") as written:
         sums, stat = digests_of(written), os.fstat(written.fileno())
     made = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, made_from=source.sha256)
-    hashes.remember(target, made)
+    hashes.store(target, made)
     _logger.info("Kept a safetensors copy of %s as %s", path.name, target)
     return target
 
@@ -99,7 +100,7 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return apart
 
 
-def _stem(path: Path, sha256: str, expected: Mapping[str, tuple[int, ...]]) -> str:
+def _stem(path: Path, sha256: str, expected: TensorShapes) -> str:
     """Names the source, and the network, because one checkpoint may hold several."""
     network = hashlib.sha256("\n".join(sorted(expected)).encode()).hexdigest()[:8]
     return f"{path.stem}-{sha256[:12]}-{network}"

@@ -19,8 +19,8 @@ from . import disk
 from .formats import format_of
 from .hash_cache import Digests, HashCache, Row, digests_of
 from .locate import ModelFiles, locate, locate_file
-from .network import Network, Trouble
-from .part import Target, check, disk_trouble, fetch
+from .network import Network, TransferError
+from .part import Target, check, disk_failure, fetch
 
 _logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _PROGRESS_THAT_COUNTS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class DownloadProgress:
+class TransferProgress:
     """Where a download stands.
 
     stage        "waiting" = another process is fetching the same file
@@ -44,10 +44,10 @@ class DownloadProgress:
     total_bytes: int | None
 
 
-ProgressListener = Callable[[DownloadProgress], None]
+ProgressListener = Callable[[TransferProgress], None]
 
 
-def silent(progress: DownloadProgress) -> None:
+def silent(progress: TransferProgress) -> None:
     """A listener that is not there."""
 
 
@@ -83,17 +83,17 @@ def download(
     fetchable = [files for files in (entry.weights, *entry.alternatives) if all(file.sources for file in files)]
     if not fetchable:
         found.require_ready()
-    troubles: list[DownloadFailed | WeightsCorrupted] = []
+    errors: list[DownloadFailed | WeightsCorrupted] = []
     for files in fetchable:
         job = _Job(entry, files, found.model_dir, progress, cancelled, network or Network())
         try:
             job.run()
             return locate(entry, model_dir)
         except (DownloadFailed, WeightsCorrupted) as error:
-            troubles.append(error)
+            errors.append(error)
             if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
                 break
-    raise troubles[0]
+    raise errors[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +115,22 @@ class _Job:
                     if locate_file(self.entry, file, self.model_dir).status != "ready":
                         self._fetch(file, target)
             except OSError as error:
-                raise self._failed(file, [disk_trouble(error)]) from error
+                raise self._failed(file, [disk_failure(error)]) from error
 
     def _fetch(self, file: WeightsFile, target: Target) -> None:
         """From the first source that delivers the right bytes."""
         _set_aside(target.path)
-        troubles: list[Trouble] = []
+        errors: list[TransferError] = []
         for source in file.sources:
             try:
                 self._from_source(source, file, target)
                 return
-            except Trouble as trouble:
-                _logger.warning("%s: %s", file.name, trouble)
-                troubles.append(trouble)
-                if trouble.cause in ("disk_full", "disk"):
+            except TransferError as error:
+                _logger.warning("%s: %s", file.name, error)
+                errors.append(error)
+                if error.cause in ("disk_full", "disk"):
                     break
-        raise self._failed(file, troubles)
+        raise self._failed(file, errors)
 
     def _from_source(self, source: str, file: WeightsFile, target: Target) -> None:
         """Tries again while that makes sense; wrong bytes are fetched afresh once."""
@@ -149,14 +149,14 @@ class _Job:
                 )
                 self._finish(file, target)
                 return
-            except Trouble as trouble:
-                mismatches += trouble.cause == "wrong_content"
+            except TransferError as error:
+                mismatches += error.cause == "wrong_content"
                 progressed = target.done_bytes - best >= _PROGRESS_THAT_COUNTS_BYTES
                 failures = 1 if progressed else failures + 1
                 best = max(best, target.done_bytes)
-                if not trouble.retryable or failures >= self.network.tries or mismatches > 1:
+                if not error.retryable or failures >= self.network.tries or mismatches > 1:
                     raise
-                self._wait(self.network.wait_s(failures, trouble.retry_after_s))
+                self._wait(self.network.wait_s(failures, error.retry_after_s))
 
     def _finish(self, file: WeightsFile, target: Target) -> None:
         """Checks the whole part, puts it on the disk for good and gives it its name."""
@@ -170,14 +170,14 @@ class _Job:
         if wrong:
             target.part.replace(_bad(target.path))
             target.discard()
-            raise Trouble("wrong_content", wrong, retryable=True)
+            raise TransferError("wrong_content", wrong, retryable=True)
         target.notes.unlink(missing_ok=True)
         _bad(target.path).unlink(missing_ok=True)
         disk.finish(target.part, target.path)
         stat = target.path.stat()
         first_use = "" if target.proven else sums.sha256
         row = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, first_use=first_use)
-        HashCache(self.model_dir).remember(target.path, row)
+        HashCache(self.model_dir).store(target.path, row)
 
     def _tell(self, stage: Literal["waiting", "downloading"], file: WeightsFile, done: int, total: int | None) -> None:
         """Counts over all files of the set: those before this one are done, those after it as large as is known."""
@@ -185,7 +185,7 @@ class _Job:
         before = sum(self._size_on_disk(other) for other in self.files[:index])
         sizes = [total or file.size_bytes or file.approx_size_bytes]
         sizes += [other.size_bytes or other.approx_size_bytes for other in self.files[index + 1 :]]
-        self.progress(DownloadProgress(stage, file.name, before + done, before + sum(sizes) if all(sizes) else None))
+        self.progress(TransferProgress(stage, file.name, before + done, before + sum(sizes) if all(sizes) else None))
 
     def _size_on_disk(self, file: WeightsFile) -> int:
         path = self.model_dir / file.name
@@ -193,7 +193,7 @@ class _Job:
 
     def _verifying(self, file: WeightsFile, done: int, size: int) -> None:
         check(self.cancelled)
-        self.progress(DownloadProgress("verifying", file.name, done, size))
+        self.progress(TransferProgress("verifying", file.name, done, size))
 
     def _wait(self, seconds: float) -> None:
         """Sleeps in short pieces, so that a cancelled download ends soon."""
@@ -222,20 +222,24 @@ class _Job:
         finally:
             lock.release()
 
-    def _failed(self, file: WeightsFile, troubles: list[Trouble]) -> DownloadFailed | WeightsCorrupted:
-        said = "; ".join(dict.fromkeys(str(trouble).rstrip(".") for trouble in troubles))
+    def _failed(self, file: WeightsFile, errors: list[TransferError]) -> DownloadFailed | WeightsCorrupted:
+        said = "; ".join(dict.fromkeys(str(error).rstrip(".") for error in errors))
         by_hand = f"Or get it from {file.sources[0]} and put it into the model folder."
-        if any(trouble.cause == "wrong_content" for trouble in troubles):
+        if any(error.cause == "wrong_content" for error in errors):
             return WeightsCorrupted(f"No source has the published {file.name}: {said}. {by_hand}")
-        advice = "Make room" if troubles[-1].cause == "disk_full" else "Try again later"
+        advice = "Make room" if errors[-1].cause == "disk_full" else "Try again later"
         return DownloadFailed(
             f"{file.name} could not be downloaded: {said}. {advice}, what has arrived is kept. {by_hand}",
-            cause=troubles[-1].cause,
+            cause=errors[-1].cause,
         )
 
 
 def _address(source: str) -> tuple[str, dict[str, str]]:
-    """The address to ask and headers that are only for its host: huggingface_hub knows mirrors and tokens."""
+    """The address to ask and headers that are only for its host: huggingface_hub knows mirrors and tokens.
+
+    Its own download is not used: what is cut off or cancelled there is deleted, a silent server keeps a cancel waiting
+    for its time-out, redirects to plain http are followed, and bytes get their final name before they can be verified.
+    """
     hub = hub_address(source)
     if hub is None:
         return source, {}
@@ -272,6 +276,6 @@ def _bad(path: Path) -> Path:
 
 
 def _set_aside(path: Path) -> None:
-    """Somebody's file that is not the published one makes room, but is not deleted."""
+    """A file of this name that is not the published one makes room, but is not deleted."""
     if path.exists():
         path.replace(path.with_name(f"{path.name}.replaced"))

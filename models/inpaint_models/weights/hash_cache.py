@@ -1,4 +1,4 @@
-"""What has been hashed is not hashed again: a small file in the model folder remembers it by size, time and inode."""
+"""What has been hashed is not hashed again: a small file in the model folder keeps hashes by size, time and inode."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Digests:
 class Row:
     """A file as it was when it was hashed.
 
-    first_use    SHA-256 when it was first taken on trust, because nobody published one; "" otherwise
+    first_use    SHA-256 when it was first taken on trust, because none was published; "" otherwise
     made_from    SHA-256 of the checkpoint that this file is our copy of; "" otherwise
     """
 
@@ -71,11 +71,11 @@ def digests_of(handle: BinaryIO, listener: Listener | None = None) -> Digests:
 
 @dataclass(frozen=True, slots=True)
 class HashCache:
-    """The memory of one model folder. A folder that cannot be written to costs a rehash and nothing else."""
+    """The hashes of one model folder. A folder that cannot be written to costs a rehash and nothing else."""
 
     model_dir: Path
 
-    def remembered(self, path: Path) -> Row | None:
+    def unchanged(self, path: Path) -> Row | None:
         """The row of a file that has not been touched since it was hashed."""
         row = self.recorded(path)
         stat = path.stat()
@@ -87,23 +87,23 @@ class HashCache:
         return self._rows().get(_key(path))
 
     def measure(self, path: Path, listener: Listener | None = None) -> Row:
-        """Hashes a file and remembers it; what was known of its first use stays."""
+        """Hashes a file and stores its row; what was known of its first use stays."""
         with path.open("rb") as handle:
             before = os.fstat(handle.fileno())
             sums = digests_of(handle, listener)
         size, mtime_ns, inode = _identity(before)
         old = self.recorded(path)
         row = Row(size, mtime_ns, inode, sums.sha256, sums.md5, first_use=old.first_use if old else "")
-        self.remember(path, row)
+        self.store(path, row)
         return row
 
     def trust(self, path: Path, row: Row) -> Row:
         """Takes a file without a published hash as it is now: it must stay that way."""
         trusted = replace(row, first_use=row.sha256)
-        self.remember(path, trusted)
+        self.store(path, trusted)
         return trusted
 
-    def remember(self, path: Path, row: Row) -> None:
+    def store(self, path: Path, row: Row) -> None:
         self._change(lambda rows: rows.__setitem__(_key(path), row))
 
     def forget(self, path: Path) -> None:
@@ -113,7 +113,7 @@ class HashCache:
         """Our untouched safetensors copy of a checkpoint, when there is one."""
         for key, row in self._rows().items():
             path = Path(key)
-            if row.made_from == sha256 and path.stem == stem and path.is_file() and self.remembered(path) == row:
+            if row.made_from == sha256 and path.stem == stem and path.is_file() and self.unchanged(path) == row:
                 return path
         return None
 

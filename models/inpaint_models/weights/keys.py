@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import WeightsCorrupted
-from ..registry import Families
-
-Shape = tuple[int, ...]
+from ..registry import Families, TensorShapes
 
 _logger = logging.getLogger(__name__)
 
@@ -21,8 +19,8 @@ _COUNTER = "num_batches_tracked"
 
 
 def matching(
-    found: Mapping[str, Shape],
-    expected: Mapping[str, Shape],
+    found: TensorShapes,
+    expected: TensorShapes,
     name: str,
     families: Families,
     prefix: str | None = None,
@@ -79,7 +77,7 @@ def _common_beginnings(expected: Iterable[str]) -> list[str]:
     return beginnings
 
 
-def _places(found: Mapping[str, Shape], expected: Mapping[str, Shape], cut: str) -> list[_Place]:
+def _places(found: TensorShapes, expected: TensorShapes, cut: str) -> list[_Place]:
     """Every dotted prefix under which all the expected keys, shortened by `cut`, are found."""
     longest = max(expected, key=len)[len(cut) :]
     starts = sorted({key[: -len(longest)] for key in found if key.endswith(longest)})
@@ -99,7 +97,7 @@ def _preferred(fitting: list[_Place], sample: str, name: str) -> _Place:
     raise WeightsCorrupted(f"{name} holds {len(fitting)} networks of the expected form ({examples}). Say which.")
 
 
-def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], name: str, families: Families) -> str:
+def _nothing_fits(found: TensorShapes, expected: TensorShapes, name: str, families: Families) -> str:
     wanted, guess = looks_like(expected, families), looks_like(found, families)
     if guess and guess != wanted:
         return f"{name} looks like {guess}" + (f", but {wanted} was expected." if wanted else ", not like this model.")
@@ -109,7 +107,7 @@ def _nothing_fits(found: Mapping[str, Shape], expected: Mapping[str, Shape], nam
     return f"{name} holds {there}, but not all of the {len(expected)} expected: {missing} is missing.{kind}"
 
 
-def _wrong_shapes(found: Mapping[str, Shape], expected: Mapping[str, Shape], place: _Place, name: str) -> str:
+def _wrong_shapes(found: TensorShapes, expected: TensorShapes, place: _Place, name: str) -> str:
     wrong = [key for key in expected if found[place.of(key)] != expected[key]]
     key = wrong[0]
     return (

@@ -13,7 +13,7 @@ from ..registry import ModelEntry, WeightsFile, listed
 from .formats import SUFFIXES, format_of
 from .hash_cache import HashCache, Listener, Row
 
-Check = Literal["remembered", "new", "all"]
+Check = Literal["cached", "new", "all"]
 """What to hash: nothing, what has not been hashed since it changed, or everything."""
 
 Status = Literal["ready", "unverified", "missing", "corrupted"]
@@ -73,7 +73,7 @@ class ModelFiles:
         """What is wrong and what to do about it, in a sentence or two; empty when all is well.
 
         offline  nothing may be downloaded now
-        folder   named as the place for files, for somebody at this machine; None names no path
+        folder   named as the place for files, for a reader at this machine; None names no path
         """
         wrong = [state for state in self.files if state.status not in ("ready", "unverified")]
         if not wrong:
@@ -104,7 +104,7 @@ def locate(
     Looks at every folder in turn and takes the first good copy; alternative sets are looked at only when the entry's
     own set is not complete. Files outside the model folder are used where they lie and never changed.
 
-    check     "remembered" costs a few system calls and is for lists; "new" is for loading; "all" for `verify`
+    check     "cached" costs a few system calls and is for lists; "new" is for loading; "all" for `verify`
     listener  told the bytes hashed so far of the file at hand
     """
     home = model_dir or default_model_dir()
@@ -119,7 +119,7 @@ def locate(
 
 
 def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
-    """Trusts files without a published sum as they are now, after somebody replaced one on purpose."""
+    """Trusts files without a published sum as they are now, after one was replaced on purpose."""
     files = locate(entry, model_dir, check="new")
     hashes = HashCache(files.model_dir)
     for state in files.files:
@@ -155,7 +155,7 @@ class _Candidate:
 
 
 def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_Candidate]:
-    """In the order of preference: what somebody chose by hand, our own downloads, what other programs left."""
+    """In the order of preference: what was put there by hand, our own downloads, what other programs left."""
     sets = (entry.weights, *entry.alternatives)
     alone = (file,) in sets
     others = {other.name for files in sets for other in files} - {file.name}
@@ -211,8 +211,8 @@ def _judged(
                 path,
                 note=f"{path.name} has {size:,} bytes; the published file has {file.size_bytes:,}.",
             )
-        row = hashes.remembered(path) if check != "all" else None
-        if row is None and check == "remembered":
+        row = hashes.unchanged(path) if check != "all" else None
+        if row is None and check == "cached":
             return FileState(file, "unverified", path)
         row = row or hashes.measure(path, listener)
         if candidate.published and (file.sha256 or file.md5):
@@ -236,7 +236,7 @@ def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
 
 def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCache, check: Check) -> FileState:
     if not row.first_use:
-        if check == "remembered":
+        if check == "cached":
             return FileState(file, "unverified", path)
         try:
             with path.open("rb") as handle:
@@ -245,7 +245,7 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCach
             return FileState(file, "corrupted", path, note=str(error))
         row = hashes.trust(path, row)
     if row.first_use == row.sha256:
-        note = f"Nobody published a hash for {path.name}; since its first use it must have SHA-256 {row.sha256}."
+        note = f"No hash of {path.name} was published; since its first use it must have SHA-256 {row.sha256}."
         return FileState(file, "ready", path, "first-use", note)
     return FileState(
         file,

@@ -34,7 +34,7 @@ Cause = Literal[
 _MAX_RETRY_AFTER_S = 120.0
 
 
-class Trouble(Exception):
+class TransferError(Exception):
     """Why one attempt failed. `retryable` = the same address may answer better in a while."""
 
     def __init__(self, cause: Cause, message: str, *, retryable: bool, retry_after_s: float = 0.0) -> None:
@@ -66,8 +66,8 @@ class Network:
         backoff = min(30.0, self.backoff_s * 2.0 ** (failures - 1)) * (0.5 + self.chance())
         return max(backoff, min(asked_for_s, _MAX_RETRY_AFTER_S))
 
-    def get(self, url: str, headers: Mapping[str, str], secret_headers: Mapping[str, str]) -> Answer:
-        """The answer to a GET, after redirects; secret headers go to the first host only. Raises `Trouble`."""
+    def get(self, url: str, headers: Mapping[str, str], secret_headers: Mapping[str, str]) -> Response:
+        """The response to a GET, after redirects; secret headers go to the first host only. Raises `TransferError`."""
         self.check_address(url)
         request = urllib.request.Request(url, headers=dict(headers))
         for name, value in secret_headers.items():
@@ -80,13 +80,13 @@ class Network:
                 raise _refusal(error, _host(url)) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(error, _host(url)) from error
-        return Answer(response, connected[-1], _host(url))
+        return Response(response, connected[-1], _host(url))
 
     def check_address(self, url: str) -> None:
-        """Raises `Trouble` for an address that anybody on the way could answer in the server's place."""
+        """Raises `TransferError` for an address whose answer could be forged on its way."""
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in self.plain_http_hosts):
-            raise Trouble("insecure_redirect", f"{_host(url)} is not asked over https", retryable=False)
+            raise TransferError("insecure_redirect", f"{_host(url)} is not asked over https", retryable=False)
 
     def _opener(self, connected: list[socket.socket]) -> urllib.request.OpenerDirector:
         """urllib's, with proxies from the environment, and nothing that opens files or FTP."""
@@ -105,20 +105,20 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response whose body has not been read."""
 
-    response: http.client.HTTPResponse
+    raw: http.client.HTTPResponse
     socket: socket.socket
     host: str
 
     def header(self, name: str) -> str:
-        return str(self.response.headers.get(name, ""))
+        return str(self.raw.headers.get(name, ""))
 
     def read(self, size: int) -> bytes:
-        """What has arrived, at least one byte; b"" at the end. Raises `Trouble`."""
+        """What has arrived, at least one byte; b"" at the end. Raises `TransferError`."""
         try:
-            return self.response.read1(size)
+            return self.raw.read1(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(error, self.host) from error
 
@@ -131,7 +131,7 @@ class Answer:
             return  # the other side was faster
 
     def close(self) -> None:
-        self.response.close()
+        self.raw.close()
         self.socket.close()
 
 
@@ -178,7 +178,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         try:
             self._network.check_address(newurl)
-        except Trouble:
+        except TransferError:
             fp.close()
             raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
@@ -193,18 +193,18 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _refusal(error: urllib.error.HTTPError, host: str) -> Trouble:
+def _refusal(error: urllib.error.HTTPError, host: str) -> TransferError:
     """What a status outside 200 to 299 means."""
     code = error.code
     said = f"{host} answered {code} {http.client.responses.get(code, '')}".rstrip()
     if code == 416:
-        return Trouble("bad_answer", f"{host} does not have the rest of the file", retryable=True)
+        return TransferError("bad_answer", f"{host} does not have the rest of the file", retryable=True)
     if code == 429 or code == 408 or code >= 500:
         cause: Cause = "rate_limited" if code == 429 else "server_error"
-        return Trouble(cause, said, retryable=True, retry_after_s=_retry_after_s(error.headers))
+        return TransferError(cause, said, retryable=True, retry_after_s=_retry_after_s(error.headers))
     if code < 400:
-        return Trouble("bad_answer", f"{host} redirects in circles or away from the web", retryable=False)
-    return Trouble("forbidden" if code in (401, 403, 451) else "not_found", said, retryable=False)
+        return TransferError("bad_answer", f"{host} redirects in circles or away from the web", retryable=False)
+    return TransferError("forbidden" if code in (401, 403, 451) else "not_found", said, retryable=False)
 
 
 def _retry_after_s(headers: Any) -> float:
@@ -212,18 +212,18 @@ def _retry_after_s(headers: Any) -> float:
     return float(value) if value.isdecimal() else 0.0
 
 
-def _broken(error: Exception, host: str) -> Trouble:
+def _broken(error: Exception, host: str) -> TransferError:
     """What an interrupted conversation means."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return Trouble("tls", f"{host} has no valid certificate ({reason.verify_message})", retryable=False)
+        return TransferError("tls", f"{host} has no valid certificate ({reason.verify_message})", retryable=False)
     if isinstance(reason, TimeoutError):
-        return Trouble("timeout", f"{host} did not answer in time", retryable=True)
+        return TransferError("timeout", f"{host} did not answer in time", retryable=True)
     if isinstance(reason, socket.gaierror):
-        return Trouble("connection", f"the name {host} cannot be looked up", retryable=True)
+        return TransferError("connection", f"the name {host} cannot be looked up", retryable=True)
     if isinstance(reason, http.client.HTTPException | ValueError):
-        return Trouble("bad_answer", f"{host} answered with something that is no HTTP", retryable=True)
-    return Trouble("connection", f"the connection to {host} failed ({reason})", retryable=True)
+        return TransferError("bad_answer", f"{host} answered with something that is no HTTP", retryable=True)
+    return TransferError("connection", f"the connection to {host} failed ({reason})", retryable=True)
 
 
 def _host(url: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import Cancelled
 from . import disk
-from .network import Answer, Network, Trouble
+from .network import Network, Response, TransferError
 
 _CHUNK_BYTES = 1 << 16
 _SPACE_FACTOR = 1.1
@@ -23,7 +23,7 @@ _CANCEL_POLL_S = 0.25
 class Target:
     """What is wanted.
 
-    size_bytes   None where nobody published it
+    size_bytes   None where none was published
     proven       whether a published hash will decide about the bytes, so that parts of several servers may be joined
     """
 
@@ -61,7 +61,7 @@ def fetch(
 
     listener   told (bytes so far, bytes in all or None)
 
-    Raises `Trouble` and `Cancelled`; the part stays for the next attempt in both cases.
+    Raises `TransferError` and `Cancelled`; the part stays for the next attempt in both cases.
     """
     offset = _resumable_bytes(url, target)
     if target.size_bytes is not None and offset == target.size_bytes:
@@ -72,18 +72,18 @@ def fetch(
         if validator := _validator(url, target):
             headers["If-Range"] = validator
     try:
-        answer = network.get(url, headers, secret_headers)
-    except Trouble as trouble:
-        if trouble.cause == "bad_answer" and offset:
+        response = network.get(url, headers, secret_headers)
+    except TransferError as error:
+        if error.cause == "bad_answer" and offset:
             target.discard()
         raise
     try:
-        offset, total = _start(answer, offset, target)
-        _note(url, answer, target)
-        with _interrupted_when(cancelled, answer):
-            _receive(answer, target, offset, total, listener, cancelled)
+        offset, total = _start(response, offset, target)
+        _note(url, response, target)
+        with _interrupted_when(cancelled, response):
+            _receive(response, target, offset, total, listener, cancelled)
     finally:
-        answer.close()
+        response.close()
 
 
 def _resumable_bytes(url: str, target: Target) -> int:
@@ -96,30 +96,30 @@ def _resumable_bytes(url: str, target: Target) -> int:
     return done
 
 
-def _start(answer: Answer, offset: int, target: Target) -> tuple[int, int | None]:
-    """(where this answer starts, length of the whole file); refuses what cannot be the file."""
-    length = answer.header("Content-Length")
+def _start(response: Response, offset: int, target: Target) -> tuple[int, int | None]:
+    """(where this response starts, length of the whole file); refuses what cannot be the file."""
+    length = response.header("Content-Length")
     total = int(length) if length.isdecimal() else None
-    if answer.response.status == 206:
-        start, total = _content_range(answer)
+    if response.raw.status == 206:
+        start, total = _content_range(response)
         if start != offset:
             target.discard()
-            raise Trouble("bad_answer", f"{answer.host} sent another part of the file", retryable=True)
+            raise TransferError("bad_answer", f"{response.host} sent another part of the file", retryable=True)
     else:
         offset = 0
     if target.size_bytes is not None and total is not None and total != target.size_bytes:
-        message = f"{answer.host} offers {total:,} bytes instead of {target.size_bytes:,}"
-        raise Trouble("wrong_length", message, retryable=False)
-    if target.size_bytes is None and answer.header("Content-Type").startswith("text/html"):
-        raise Trouble("wrong_content", f"{answer.host} sent a web page instead of the file", retryable=False)
+        message = f"{response.host} offers {total:,} bytes instead of {target.size_bytes:,}"
+        raise TransferError("wrong_length", message, retryable=False)
+    if target.size_bytes is None and response.header("Content-Type").startswith("text/html"):
+        raise TransferError("wrong_content", f"{response.host} sent a web page instead of the file", retryable=False)
     whole = target.size_bytes or total
     _check_space(target, offset, whole)
     return offset, whole
 
 
-def _content_range(answer: Answer) -> tuple[int, int | None]:
+def _content_range(response: Response) -> tuple[int, int | None]:
     """(first byte, length of the whole) of "bytes 5-9/10"."""
-    unit, _, rest = answer.header("Content-Range").partition(" ")
+    unit, _, rest = response.header("Content-Range").partition(" ")
     span, _, total = rest.partition("/")
     start = span.partition("-")[0]
     if unit != "bytes" or not start.isdecimal():
@@ -134,11 +134,11 @@ def _check_space(target: Target, offset: int, total: int | None) -> None:
             f"the disk of the model folder has {free / 2**20:,.0f} MiB free and {target.path.name} needs "
             f"{(_SPACE_FACTOR * total - offset) / 2**20:,.0f} MiB"
         )
-        raise Trouble("disk_full", message, retryable=False)
+        raise TransferError("disk_full", message, retryable=False)
 
 
 def _receive(
-    answer: Answer,
+    response: Response,
     target: Target,
     offset: int,
     total: int | None,
@@ -146,48 +146,48 @@ def _receive(
     cancelled: Callable[[], bool],
 ) -> None:
     done = offset
-    with _disk_trouble(), target.part.open("r+b" if offset else "wb") as part:
+    with _disk_errors(), target.part.open("r+b" if offset else "wb") as part:
         part.seek(offset)
         part.truncate()
         listener(done, total)
         while True:
             check(cancelled)
-            data = _read(answer, cancelled)
+            data = _read(response, cancelled)
             if not data:
                 break
             part.write(data)
             done += len(data)
             if total is not None and done > total:
                 target.discard()
-                raise Trouble("wrong_length", f"{answer.host} sent more than {total:,} bytes", retryable=False)
+                raise TransferError("wrong_length", f"{response.host} sent more than {total:,} bytes", retryable=False)
             listener(done, total)
     if total is not None and done < total:
-        raise Trouble("connection", f"{answer.host} hung up after {done:,} of {total:,} bytes", retryable=True)
+        raise TransferError("connection", f"{response.host} hung up after {done:,} of {total:,} bytes", retryable=True)
 
 
-def _read(answer: Answer, cancelled: Callable[[], bool]) -> bytes:
+def _read(response: Response, cancelled: Callable[[], bool]) -> bytes:
     try:
-        return answer.read(_CHUNK_BYTES)
-    except Trouble:
+        return response.read(_CHUNK_BYTES)
+    except TransferError:
         check(cancelled)
         raise
 
 
 def check(cancelled: Callable[[], bool]) -> None:
-    """Raises `Cancelled` when nobody wants the file any more."""
+    """Raises `Cancelled` when the file is no longer wanted."""
     if cancelled():
         raise Cancelled("The download was stopped. What has arrived is kept; the next one goes on from there.")
 
 
 @contextmanager
-def _interrupted_when(cancelled: Callable[[], bool], answer: Answer) -> Iterator[None]:
+def _interrupted_when(cancelled: Callable[[], bool], response: Response) -> Iterator[None]:
     """A server that says nothing does not keep a cancelled download waiting."""
     finished = threading.Event()
 
     def watch() -> None:
         while not finished.wait(_CANCEL_POLL_S):
             if cancelled():
-                answer.interrupt()
+                response.interrupt()
                 return
 
     watcher = threading.Thread(target=watch, name="download-cancel", daemon=True)
@@ -200,27 +200,27 @@ def _interrupted_when(cancelled: Callable[[], bool], answer: Answer) -> Iterator
 
 
 @contextmanager
-def _disk_trouble() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_trouble(error) from error
+        raise disk_failure(error) from error
 
 
-def disk_trouble(error: OSError) -> Trouble:
+def disk_failure(error: OSError) -> TransferError:
     """A failure to write, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Trouble("disk_full", "the disk of the model folder is full", retryable=False)
-    return Trouble(
+        return TransferError("disk_full", "the disk of the model folder is full", retryable=False)
+    return TransferError(
         "disk", f"the model folder cannot be written to ({error.strerror or type(error).__name__})", retryable=False
     )
 
 
-def _note(url: str, answer: Answer, target: Target) -> None:
-    """Writes down by what the server will know that its file is still the same."""
-    etag = answer.header("ETag")
-    validator = etag if etag and not etag.startswith("W/") else answer.header("Last-Modified")
-    with _disk_trouble():
+def _note(url: str, response: Response, target: Target) -> None:
+    """Writes down the server's validator, with which the next attempt asks whether its file is still the same."""
+    etag = response.header("ETag")
+    validator = etag if etag and not etag.startswith("W/") else response.header("Last-Modified")
+    with _disk_errors():
         disk.write_atomically(target.notes, json.dumps({"url": url, "validator": validator}).encode())
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
-from ..registry import Families, LoadContext
+from ..registry import Families, LoadContext, TensorShapes
 from . import copies, keys, pickles
 from .formats import Format, format_of
 from .hash_cache import digests_of
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 NO_FAMILIES: Families = MappingProxyType({})
 
-Reader = Callable[[Path, Mapping[str, tuple[int, ...]]], "dict[str, Tensor]"]
+Reader = Callable[[Path, TensorShapes], "dict[str, Tensor]"]
 """(file, expected shapes) -> state dict."""
 
 
 def read_state_dict(
     path: Path,
-    expected_shapes: Mapping[str, tuple[int, ...]],
+    expected_shapes: TensorShapes,
     *,
     prefix: str | None = None,
     known_hashes: Collection[str] = (),
@@ -137,9 +137,7 @@ def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
     return {key: tensor.detach() for key, tensor in module.state_dict().items()}
 
 
-def _read_safetensors(
-    path: Path, expected: Mapping[str, tuple[int, ...]], prefix: str | None, families: Families
-) -> dict[str, Tensor]:
+def _read_safetensors(path: Path, expected: TensorShapes, prefix: str | None, families: Families) -> dict[str, Tensor]:
     """Only the tensors that are asked for are read."""
     from safetensors import SafetensorError, safe_open
 
@@ -162,7 +160,7 @@ def _read_all_safetensors(path: Path) -> dict[str, Tensor]:
         raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
 
 
-def _in_order(state: dict[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+def _in_order(state: dict[str, Tensor], expected: TensorShapes) -> dict[str, Tensor]:
     """In the network's own order, absent BatchNorm counters as 0."""
     import torch
 

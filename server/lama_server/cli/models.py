@@ -41,7 +41,7 @@ def run_models(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="Print JSON, for programs.")
     given = parser.parse_args(arguments)
     home = _home(given)
-    found = [weights.locate(entry, home, check="remembered") for entry in list_models()]
+    found = [weights.locate(entry, home, check="cached") for entry in list_models()]
     if given.json:
         sys.stdout.write(json.dumps([_as_json(files) for files in found], indent=1) + "\n")
         return ExitCode.OK
@@ -139,7 +139,7 @@ def fetch(entry: ModelEntry, home: Path, *, offline: bool, out: TextIO) -> weigh
     out.flush()
     bar = Bar(sys.stderr, amount_text=size_text)
 
-    def listen(progress: weights.DownloadProgress) -> None:
+    def listen(progress: weights.TransferProgress) -> None:
         words = {"waiting": f"{progress.file}: another process is downloading it", "verifying": "checking"}
         bar.show(words.get(progress.stage, progress.file), progress.done_bytes, progress.total_bytes)
 

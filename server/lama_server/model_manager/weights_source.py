@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from inpaint_models.registry import ModelEntry
-from inpaint_models.weights import DownloadProgress, Network, download, locate
+from inpaint_models.weights import Network, TransferProgress, download, locate
 
 from ..settings import Settings
 from .manager import DownloadReport
@@ -23,7 +23,7 @@ class LibraryWeights:
         return files.paths if files.status == "ready" else None
 
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
-        def listen(progress: DownloadProgress) -> None:
+        def listen(progress: TransferProgress) -> None:
             # Hashing counts from 0 again, and is too quick to be worth a second bar.
             if progress.stage != "verifying":
                 report(progress.done_bytes, progress.total_bytes)
