@@ -63,11 +63,11 @@ def test_boxes_are_disjoint_and_tight_and_hold_every_pixel(
 def test_boxes_never_cost_more_than_one_around_everything(lines: list[tuple[int, int, int, int, int]]) -> None:
     mask = mask_of(drawn(1100, 1400, *lines))
     whole = tight_box(mask.coverage > 0)
+    assert whole is not None
     boxes = boxes_of(mask)
     cell = 2 * 16  # of the price's own resolution, on either side
-    assert sum(patch_price(box.height, box.width) for box in boxes) <= patch_price(
-        whole.height + cell, whole.width + cell
-    )
+    priced = patch_price(np.array([box.height for box in boxes]), np.array([box.width for box in boxes]))
+    assert priced.sum() <= patch_price(np.array(whole.height + cell), np.array(whole.width + cell))
 
 
 def test_dabs_far_apart_are_two_boxes_and_near_ones_one() -> None:

@@ -71,7 +71,8 @@ def _alpha_of_tile(
 ) -> NDArray[np.float32]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band_px + 1, 2 * band_px + 1))
     fore = inside.astype(np.uint8)
-    surely_in, surely_out = cv2.erode(fore, disc), cv2.erode(1 - fore, disc)
+    surely_in = cv2.erode(fore, disc).astype(np.uint8, copy=False)
+    surely_out = cv2.erode(1 - fore, disc).astype(np.uint8, copy=False)
     within, within_there = _local_mean(image, surely_in, 3 * band_px)
     around, around_there = _local_mean(image, surely_out, 3 * band_px)
     between = within - around
@@ -89,4 +90,4 @@ def _local_mean(
     count = cv2.boxFilter(where, cv2.CV_32F, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
     chosen = image * where[..., None]
     total = cv2.boxFilter(chosen, cv2.CV_32F, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return total / np.maximum(count, 1.0)[..., None], count > 0.5
+    return (total / np.maximum(count, 1.0)[..., None]).astype(np.float32, copy=False), count > 0.5

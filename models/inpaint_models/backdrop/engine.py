@@ -47,7 +47,8 @@ class BackdropEngine:
         view = shrunk(image)
         backdrop = learnt_backdrop(view, tolerance)
         progress("separating", 1, 3)
-        like = near(image, cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR), tolerance)
+        expected = cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR)
+        like = near(image, expected.astype(np.uint8, copy=False), tolerance)
         if shadow > 0:
             like |= shaded(image, view, backdrop, tolerance, shadow)
         subject = without_specks(~(like if params["holes"] else connected_to_border(like)))
@@ -124,7 +125,7 @@ def fitted(view: Image8, known: Flags) -> Image8:
         coefficients = np.linalg.solve(weighted @ terms.T + steady, weighted @ colours)
         weight = 1 / (np.abs(terms.T @ coefficients - colours).max(axis=1) + 1)
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
-    surface = np.tensordot(_terms(x, y), coefficients, (0, 0))
+    surface: NDArray[np.float64] = np.tensordot(_terms(x, y), coefficients, (0, 0))
     return np.clip(np.rint(surface), 0, 255).astype(np.uint8)
 
 
@@ -145,15 +146,17 @@ def connected_to_border(flags: Flags) -> Flags:
     """The flagged pixels from which a flagged path leads to the border."""
     padded = np.pad(flags, 1, constant_values=True).astype(np.uint8)
     cv2.floodFill(padded, None, (0, 0), 2)
-    return padded[1:-1, 1:-1] == 2
+    reached: Flags = padded[1:-1, 1:-1] == 2
+    return reached
 
 
 def without_specks(subject: Flags) -> Flags:
     """The subject without parts of less than a ten-thousandth of the image: dust and noise of the backdrop."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(subject.astype(np.uint8), connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= subject.size / 10_000
+    large: Flags = stats[:, cv2.CC_STAT_AREA] >= subject.size / 10_000
     large[0] = False
-    return large[labels]
+    kept: Flags = large[labels]
+    return kept
 
 
 def load(context: LoadContext) -> BackdropEngine:

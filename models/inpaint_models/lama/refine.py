@@ -263,7 +263,7 @@ def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
     def hook(_gradient: Tensor) -> None:
         call()
 
-    x.register_hook(hook)  # type: ignore[no-untyped-call]
+    x.register_hook(hook)
 
 
 def _loss(predicted: Tensor, level: PyramidLevel, padded: PyramidLevel, coarser: Tensor, target: Tensor) -> Tensor:

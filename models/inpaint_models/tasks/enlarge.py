@@ -11,7 +11,7 @@ from ..errors import EngineFailed
 from ..pipeline.crops import full_scale, pad, resize, to_float
 from ..protocols import EnlargeEngine
 from ..registry import ModelEntry
-from ..types import AnyImage, Box, FloatImage, ParamValue, PixelSource, Progress, no_progress
+from ..types import AnyImage, Box, ParamValue, PixelSource, Progress, no_progress
 from .pixels import check_memory, check_source, part_of
 
 
@@ -56,7 +56,7 @@ class Enlarger:
             raise EngineFailed(f"{self.entry.title} did not make {factor} times of a tile of {width}x{height}.")
         large = large[: height * factor, : width * factor]
         if tile.shape[2] == 4:
-            alpha: FloatImage = tile[..., 3] / np.float32(full_scale(tile))
+            alpha = tile[..., 3].astype(np.float32) / np.float32(full_scale(tile))
             large = np.dstack([large, resize(alpha, height * factor, width * factor)])
         top = full_scale(tile)
         rounded: AnyImage = np.rint(np.clip(large, 0, 1) * np.float32(top)).astype(tile.dtype)

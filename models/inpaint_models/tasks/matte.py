@@ -55,5 +55,7 @@ class Matter:
         alpha = self.engine.matte(rgb8(pixels), params=values, progress=progress)
         if alpha.shape != (height, width) or not np.isfinite(alpha).all():
             raise EngineFailed(f"{self.entry.title} gave no alpha for the {width}x{height} image.")
-        alpha = np.clip(alpha, 0, 1, dtype=np.float32)
-        return alpha * (pixels[..., 3] / np.float32(np.iinfo(pixels.dtype).max)) if channels == 4 else alpha
+        alpha = np.clip(alpha, 0, 1).astype(np.float32, copy=False)
+        if channels == 4:
+            alpha *= pixels[..., 3] / np.float32(np.iinfo(pixels.dtype).max)
+        return alpha

@@ -34,7 +34,7 @@ def whole(source: PixelSource) -> AnyImage:
 def rgb8(pixels: AnyImage) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 of an image at any depth, alpha left out; the image itself where it is that already."""
     colour = pixels[..., :3]
-    return colour if colour.dtype == np.uint8 else (colour >> 8).astype(np.uint8)
+    return (colour if colour.dtype == np.uint8 else colour >> 8).astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
