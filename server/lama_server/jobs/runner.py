@@ -184,7 +184,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_overlays(self._documents.patches(edit))
+        shown = plan.picture.with_layers(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
