@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lama_server.errors import ApiError
 from lama_server.http.middleware.asgi import AccessMiddleware
@@ -44,7 +44,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
-def middleware_of(policy: Policy, app: Any = application) -> AccessMiddleware:
+def middleware_of(policy: Policy, app: ASGIApp = application) -> AccessMiddleware:
     return AccessMiddleware(app, policy, TokenGuard(policy), "boot", lambda: SIGN_IN)
 
 

@@ -131,7 +131,7 @@ def test_a_model_goes_from_missing_over_downloading_to_ready(tmp_path: Path) -> 
         assert done[-1] == len(CONTENT)
         assert models.state(tiny) == "ready"
         assert models.choice("tiny").entry is tiny
-        assert models.files(tiny) == {NAME: tmp_path / NAME}
+        assert dict(models.files(tiny)) == {NAME: tmp_path / NAME}
 
     with FakeHub({NAME: CONTENT}) as hub:
         run(work(hub))
