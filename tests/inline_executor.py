@@ -10,8 +10,7 @@ from typing import Any
 
 from lama_server.errors import JobDeadlineExceeded, ShuttingDown
 from lama_server.workers.engine_worker import EngineHandler
-from lama_server.workers.executor import Executor, Handle, Listener, WorkerState
-from lama_server.workers.local import FindFiles
+from lama_server.workers.executor import Executor, FindFiles, Handle, Listener, WorkerState
 from lama_server.workers.messages import (
     Done,
     EngineChoice,

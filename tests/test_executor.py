@@ -23,8 +23,8 @@ from lama_server.errors import ApiError, ModelNotDownloaded
 from lama_server.imaging.lazy_pixels import stored_array, stored_picture
 from lama_server.imaging.pictures import Overlay, Picture
 from lama_server.workers import messages
-from lama_server.workers.executor import Executor, Handle, WorkerState
-from lama_server.workers.local import FindFiles, LocalExecutor
+from lama_server.workers.executor import Executor, FindFiles, Handle, WorkerState
+from lama_server.workers.local import LocalExecutor
 from lama_server.workers.messages import (
     EngineChoice,
     Filled,

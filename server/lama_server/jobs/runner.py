@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -110,7 +110,7 @@ class JobRunner:
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[EditEvent]:
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -184,7 +184,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_overlays(self._documents.patches(edit))
+        shown = plan.picture.with_layers(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
@@ -66,7 +66,7 @@ class Download:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    async def events(self) -> AsyncGenerator[DownloadEvent, None]:
         """Each state from now on; the last one is ready or failed."""
         while True:
             changed, is_last = self.changed, self.finished

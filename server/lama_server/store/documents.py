@@ -245,7 +245,7 @@ class Workspace:
             png = self._folder / f"patch-{index}.png"
             await asyncio.to_thread(png.write_bytes, patch.png)
             overlays.append(Overlay(png, patch.box))
-        self._picture = self.picture.with_overlays(overlays)
+        self._picture = self.picture.with_layers(overlays)
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""

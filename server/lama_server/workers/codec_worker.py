@@ -10,7 +10,8 @@ import numpy as np
 from .. import codec
 from ..codec.info import OUTPUTS
 from ..imaging.pictures import open_picture
-from ..imaging.pixel_files import write_pixels
+from ..imaging.pixel_files import write_bands, write_pixels
+from ..imaging.scaling import scaled_bands
 from .messages import (
     CodecRequest,
     CropPicture,
@@ -20,12 +21,13 @@ from .messages import (
     MakePreview,
     Rendered,
     RenderImage,
+    ScalePicture,
 )
 from .worker import JobContext
 
 
 class CodecHandler:
-    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture` and `MakePreview`."""
+    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture`, `ScalePicture` and `MakePreview`."""
 
     device = ""
 
@@ -44,6 +46,9 @@ class CodecHandler:
             case CropPicture():
                 self._crop(request)
                 return None
+            case ScalePicture():
+                self._scale(request, context)
+                return None
             case MakePreview():
                 return self._preview(request)
             case _:
@@ -61,7 +66,7 @@ class CodecHandler:
             np.save(file, mask, allow_pickle=False)
 
     def _render(self, request: RenderImage) -> Rendered:
-        info = request.picture.info
+        info = request.picture.shown
         data = codec.render(
             request.picture.source,
             open_picture(request.picture),
@@ -77,6 +82,11 @@ class CodecHandler:
     def _crop(self, request: CropPicture) -> None:
         pixels = open_picture(request.picture)[request.box.slices]
         request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
+
+    def _scale(self, request: ScalePicture, context: JobContext) -> None:
+        source = open_picture(request.picture)
+        bands = scaled_bands(source, request.width, request.height, context.check)
+        write_bands(request.target, (request.height, request.width, source.shape[2]), source.dtype, bands)
 
     def _preview(self, request: MakePreview) -> Rendered:
         metadata = codec.read_metadata(request.picture.source)

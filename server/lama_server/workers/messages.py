@@ -99,7 +99,17 @@ class CropPicture(Request[Codec, None]):
     target: Path
 
 
-CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture
+@dataclass(frozen=True, slots=True)
+class ScalePicture(Request[Codec, None]):
+    """Bring the composed picture to another size and write its pixels to the file `target` as .npy. Answer: None."""
+
+    picture: Picture
+    width: int
+    height: int
+    target: Path
+
+
+CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture | ScalePicture
 
 # Jobs: what an executor can be asked to do with a model. No local path, no device: they could run on another machine.
 
