@@ -24,7 +24,7 @@ from inpaint_models.errors import (
     OutOfMemory,
 )
 from inpaint_models.opencv.engine import OpenCvEngine
-from inpaint_models.registry import SizeRequirement, Strategy
+from inpaint_models.registry import SizeRequirement, Strategy, StrategyKind
 from inpaint_models.types import Box, FloatImage, HoleMask, Mask, ParamValue, Patch, Progress
 
 ANY_SIZE = SizeRequirement()
@@ -210,10 +210,10 @@ class Witness(ConstantEngine):
     st.sampled_from(["crop", "crop", "original"]),
 )  # fmt: skip
 def test_an_edit_in_many_patches_is_the_edit(
-    points: list[tuple[int, int]], channels: int, dtype: Any, grow: int, feather: int, kind: Any
+    points: list[tuple[int, int]], channels: int, dtype: Any, grow: int, feather: int, kind: StrategyKind
 ) -> None:
     top = np.iinfo(dtype).max
-    image = (noise(1200, 1600, channels, dtype).astype(np.float64) * 0.7).astype(dtype)
+    image: NDArray[Any] = (noise(1200, 1600, channels, dtype).astype(np.float64) * 0.7).astype(dtype)
     mask = line(1200, 1600, *points)
     image[mask, :3] = top
     before, engine = image.copy(), Witness()
