@@ -18,6 +18,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
+HEAD = ["engine", "what", "size", "device", "precision", "threads", "ms (median)", "n", "peak MiB", "ratio", "note"]
+KEY_COLUMNS = 6
+"""Columns that tell a row from all others, in every run: what is measured belongs there, results do not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -66,17 +70,20 @@ def in_fresh_process(function: str, arguments: Mapping[str, Any], *, threads: in
 
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    head = ["engine", "what", "size", "device", "precision", "threads", "ms (median)", "n", "peak MiB", "ratio", "note"]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}x {row.against}"
         peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
         cells = [
             row.engine, row.what, row.size, row.device, row.precision, str(row.threads),
-            f"{row.ms:.0f}", str(row.runs), peak, ratio, row.note,
+            _three_digits(row.ms), str(row.runs), peak, ratio, row.note,
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _three_digits(ms: float) -> str:
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
 
 
 def processor_name() -> str:

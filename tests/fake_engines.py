@@ -4,16 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from inpaint_models import opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
+from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from lama_server.workers.messages import Engine, Request
+from lama_server.workers.worker import JobContext
+
+
+@dataclass(frozen=True)
+class CountThreads(Request[Engine, dict[str, int]]):
+    """Asks a worker in how many threads it computes."""
+
+
+class ThreadsHandler:
+    """Answers `CountThreads`."""
+
+    device = ""
+
+    def handle(self, request: CountThreads, context: JobContext) -> dict[str, int]:
+        import cv2
+        import numba
+        import torch
+
+        return {
+            "torch": torch.get_num_threads(),
+            "opencv": cv2.getNumThreads(),
+            "numba": numba.get_num_threads(),
+            "patchmatch": available_processors(),
+        }
+
 
 LICENCE = Licence("none", "https://example.org/licence")
 
@@ -35,7 +64,9 @@ class Painter:
 
 def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progress) -> None:
     """Does what tests want a model to do wrong."""
-    if behaviour == "slow":
+    if behaviour == "meet":
+        meet(progress)
+    elif behaviour == "slow":
         steps = max(1, round(seconds / 0.02))
         for step in range(steps):
             progress("painting", step, steps, lambda: out)
@@ -50,6 +81,18 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
         raise EngineFailed("Nothing but NaN.")
     elif behaviour == "bug":
         raise RuntimeError("/a/secret/path")
+
+
+def meet(progress: Progress) -> None:
+    """Ends when two fills are at it at once, in the folder that MEETING names."""
+    folder = Path(os.environ["MEETING"])
+    (folder / f"{os.getpid()}-{threading.get_ident()}").touch()
+    for _ in range(1500):
+        if len(list(folder.iterdir())) > 1:
+            return
+        progress("waiting", 0, 1)
+        time.sleep(0.02)
+    raise EngineFailed("Nobody else came.")
 
 
 def load(context: LoadContext) -> Painter:
@@ -93,7 +136,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "behaviour",
                 "choice",
                 "paint",
-                choices=("paint", "slow", "hang", "crash", "memory", "fail", "bug"),
+                choices=("paint", "meet", "slow", "hang", "crash", "memory", "fail", "bug"),
             ),
             Parameter("seconds", "float", 1.0, 0.0, 60.0),
         ),

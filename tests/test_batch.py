@@ -1,4 +1,4 @@
-"""Folders of pictures on the command line: nothing replaced, nothing half, a bad file never stops the rest."""
+"""Folders of photos on the command line: nothing replaced, nothing half, a bad file never stops the rest."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lama_server import codec
 from lama_server.cli.batch import Event, Summary, Writer, plan, run_all
 from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
 from lama_server.store import saving
+from test_codec_cut import CUT, HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,25 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(folders: tuple[Path, Path, 
     assert names(out) == ["a.png", "d.png"]
 
 
+@pytest.mark.parametrize("name", CUT)
+def test_a_picture_or_mask_that_is_cut_is_reported_and_not_saved(
+    name: str, folders: tuple[Path, Path, Path], inpainter: Inpainter
+) -> None:
+    """B51, P8"""
+    pictures, masks, out = folders
+    cut, size = masks / "cut.img", (WIDTH, HEIGHT)
+    cut.write_bytes(CUT[name])
+    (pictures / "cut.png").write_bytes(CUT[name])
+    events: list[Event] = []
+    run_batch(pictures, mask(masks / "whole.png", size), out, inpainter, FillOptions(), on_event=events.append)
+    (pictures / "cut.png").unlink()
+    picture(pictures / "whole.png", size=size)
+    run_batch(pictures, cut, out, inpainter, FillOptions(), on_event=events.append)
+    assert [event.outcome for event in events] == ["failed", "failed"]
+    assert all(name.split()[-1] in event.message for event in events)
+    assert not out.exists()
+
+
 def test_pictures_that_would_get_one_name_are_told_apart(
     folders: tuple[Path, Path, Path], inpainter: Inpainter
 ) -> None:
@@ -199,7 +219,7 @@ def test_a_full_disk_ends_the_batch(
 def test_what_cannot_work_is_refused_before_anything_is_done(folders: tuple[Path, Path, Path]) -> None:
     pictures, masks, out = folders
     hole = mask(masks / "m.png")
-    with pytest.raises(BatchInvalid, match="holds no pictures"):
+    with pytest.raises(BatchInvalid, match="holds no images"):
         plan(pictures, hole, out)
     source = picture(pictures / "a.png")
     for arguments, reason in (
@@ -238,4 +258,4 @@ def test_a_mask_that_is_gone_is_a_read_error_and_the_rest_goes_on(
     (masks / "a.png").unlink()
     run_all(jobs, inpainter, FillOptions(), Writer(), on_event=events.append)
     assert [event.outcome for event in events] == ["failed", "filled"]
-    assert events[0].message == "The picture or its mask cannot be read (No such file or directory)."
+    assert events[0].message == "The photo or its mask cannot be read (No such file or directory)."

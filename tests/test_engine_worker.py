@@ -17,14 +17,24 @@ from fake_engines import entry
 from inpaint_models import Inpainter
 from inpaint_models.errors import Cancelled, OutOfMemory
 from inpaint_models.options import FillOptions
-from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from inpaint_models.types import FloatImage, HoleMask, ParamValue, PixelSource, Progress
 from lama_server import codec
 from lama_server.errors import TooManyPixels
+from lama_server.imaging.lazy_pixels import stored_picture
 from lama_server.imaging.pictures import Picture
 from lama_server.schemas.shapes import Bitmap, Shape
 from lama_server.workers import engine_worker
 from lama_server.workers.engine_worker import EngineHandler, ModelCache
-from lama_server.workers.messages import EngineChoice, FillHole, LoadedModels, LoadedModelsReport, LoadEngine
+from lama_server.workers.messages import (
+    EngineChoice,
+    Filled,
+    FillHole,
+    LoadedModels,
+    LoadedModelsReport,
+    LoadModel,
+    ModelChoice,
+    RunJob,
+)
 
 MIB = 2**20
 
@@ -81,6 +91,14 @@ def choice(name: str, memory_mib: int = 100) -> EngineChoice:
     return EngineChoice(replace(entry(name), memory_bytes=memory_mib * MIB), "cpu", "auto", {}, None)
 
 
+def loading(wanted: EngineChoice) -> RunJob[LoadedModels]:
+    return RunJob(LoadModel(ModelChoice(wanted.entry)), wanted)
+
+
+def filling(wanted: EngineChoice, image: PixelSource, shapes: tuple[Shape, ...]) -> RunJob[Filled]:
+    return RunJob(FillHole(ModelChoice(wanted.entry), image, shapes, FillOptions(seed=1)), wanted)
+
+
 def load(wanted: EngineChoice) -> Inpainter:
     return Inpainter(wanted.entry, Greedy(99))
 
@@ -129,8 +147,8 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
     monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener()
     for name in ("a", "b"):
-        handler.handle(LoadEngine(choice(name)), listener)
-    assert handler.handle(LoadEngine(choice("needy")), listener) == LoadedModels(("needy",))
+        handler.handle(loading(choice(name)), listener)
+    assert handler.handle(loading(choice("needy")), listener) == LoadedModels(("needy",))
     assert beside == [0, 1, 2, 0], "nor beside what the first try had built"
     assert listener.held_models()[-1] == ("needy",)
 
@@ -138,7 +156,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
-        EngineHandler(1000 * MIB, "cpu", 128).handle(LoadEngine(choice("huge")), Listener())
+        EngineHandler(1000 * MIB, "cpu", 128).handle(loading(choice("huge")), Listener())
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -148,9 +166,9 @@ def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPa
         engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
     )
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener(cancelled=cancelled)
-    handler.handle(LoadEngine(choice("a")), Listener())
+    handler.handle(loading(choice("a")), Listener())
     with pytest.raises(Cancelled if cancelled else OutOfMemory):
-        handler.handle(LoadEngine(choice("huge")), listener)
+        handler.handle(loading(choice("huge")), listener)
     assert "huge" not in listener.held_models()[-1]
     assert len(Greedy.alive) == len(listener.held_models()[-1])
 
@@ -173,7 +191,7 @@ def test_a_cancelled_fill_ends_in_the_rasteriser(monkeypatch: pytest.MonkeyPatch
             {"kind": "stroke", "op": op, "d": 30, "p": [0, 0, *[380, 250, -380, -250] * 3000]},
         ]
     )
-    job = FillHole(choice("a"), picture(tmp_path, 96, 64), tuple(shapes), None, FillOptions(seed=1))
+    job = filling(choice("a"), stored_picture(picture(tmp_path, 96, 64)), tuple(shapes))
     with pytest.raises(Cancelled):
         EngineHandler(1000 * MIB, "cpu", 128).handle(job, Listener(cancelled_after=4))
 
@@ -183,7 +201,7 @@ def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
     photo = picture(tmp_path, 1200, 1000)
     png = base64.b64encode(photo.source.read_bytes()).decode()
     shape = Bitmap(kind="bitmap", x=0, y=0, w=1200, h=1000, png=png)
-    job = FillHole(choice("a"), photo, (shape,), None, FillOptions(seed=1))
+    job = filling(choice("a"), stored_picture(photo), (shape,))
     with pytest.raises(TooManyPixels, match="the limit is 1"):
         EngineHandler(1000 * MIB, "cpu", 1).handle(job, Listener())
 

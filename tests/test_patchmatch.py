@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inpaint_models import FillOptions, Inpainter, get_model
 from inpaint_models.errors import Cancelled, MaskCoversImage
 from inpaint_models.patchmatch.engine import PatchMatchEngine
-from inpaint_models.types import Box, FloatImage, HoleMask, Mask, Patch, no_progress
+from inpaint_models.types import Box, FloatImage, HoleMask, Mask, no_progress
 
 
 @pytest.fixture(scope="module")
@@ -240,9 +240,8 @@ def test_a_fill_of_12_megapixels_can_be_cancelled_every_half_second(engine: Patc
     mask = Mask(Box(0, 0, 4000, 3000), disc(3000, 4000, 276).astype(np.uint8) * 255)
     polls: list[float] = []
     begun = time.process_time()
-    Inpainter(get_model("patchmatch"), PatchMatchEngine(threads=1)).patch(
-        photo, mask, FillOptions(), lambda *_: polls.append(time.process_time())
-    )
+    model = Inpainter(get_model("patchmatch"), PatchMatchEngine(threads=1))
+    list(model.patches(photo, mask, FillOptions(), lambda *_: polls.append(time.process_time())))
     waits = np.diff([begun, *polls, time.process_time()])
     assert waits.size > 100
     assert waits.max() < 0.5
@@ -264,6 +263,6 @@ def test_a_small_mask_on_a_large_photo_costs_its_surroundings_only(engine: Patch
     photo = Photo()
     hole = disc(60, 60, 28)
     mask = Mask(Box(4000, 3000, 4060, 3060), hole.astype(np.uint8) * 255)
-    patch: Patch = Inpainter(get_model("patchmatch"), engine).patch(photo, mask, FillOptions())
+    (patch,) = Inpainter(get_model("patchmatch"), engine).patches(photo, mask, FillOptions())
     assert patch.pixels.shape[:2] == (patch.box.height, patch.box.width)
     assert photo.read < 80_000

@@ -122,3 +122,23 @@ def test_sizes_of_a_strategy_that_is_not_asked_for_do_not_count(client: TestClie
 def test_the_names_of_one_version_ago_still_count(client: TestClient) -> None:
     assert by_form(client, cap_px=64, trigger_px=16).status_code == 200
     assert by_form(client, cap_px=64, max_side=64).json()["code"] == "param.unknown"
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ("quality=0", "/quality", "param.out_of_range"),
+        ("quality=" + "9" * 4000, "/quality", "param.out_of_range"),
+        ("quality=my-secret", "/quality", "param.wrong_type"),
+        ("format=my-secret", "/format", "param.unknown_value"),
+    ],
+)
+def test_a_query_value_that_cannot_be_met_is_named_and_not_repeated(
+    client: TestClient, lined_up: list[Ticket], query: str, pointer: str, code: str
+) -> None:
+    body, kind = form(IMAGE, MASK)
+    reply = client.post(f"/api/v1/inpaint?{query}", content=body, headers={"content-type": kind})
+    assert (reply.status_code, reply.json()["code"]) == (422, code)
+    assert [found["pointer"] for found in reply.json()["errors"]] == [pointer]
+    assert "my-secret" not in reply.text
+    assert not lined_up

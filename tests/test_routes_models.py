@@ -16,8 +16,6 @@ from fake_engines import ENTRIES, entry, photo
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
-from lama_server.errors import ApiError
-from lama_server.jobs.queue import JobQueue
 from lama_server.model_manager.manager import DownloadReport
 from lama_server.settings import Settings
 from serving import RunningServer, edit_request, encode
@@ -303,15 +301,3 @@ def test_the_photo_given_at_start_is_open(start_server: Callable[..., RunningSer
     server = start_server(input=str(file))
     image = server.ask("GET", "/api/v1/config").json["open_image"]
     assert server.ask("GET", f"/api/v1/images/{image}").json["name"] == "given.png"
-
-
-def test_a_ticket_that_is_still_uploading_holds_nobody_up() -> None:
-    queue = JobQueue(waiting=2)
-    uploading, ready = queue.reserve(), queue.reserve()
-    queue.line_up(ready)
-    assert queue.position(ready) == 0
-    queue.line_up(uploading)
-    assert queue.position(uploading) == 1
-    queue.reserve()
-    with pytest.raises(ApiError, match="waiting already"):
-        queue.reserve()

@@ -132,7 +132,7 @@ def configuration() -> str:
     lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
     lines += [f"| {code.value} | {code.meaning} |" for code in ExitCode]
     lines += ["", "## Fixed limits", "", "| Limit | Value |", "| --- | --- |"]
-    lines += [f"| `{name}` | {_value(getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
+    lines += [f"| `{name}` | {_value(name, getattr(Limits(), name))} |" for name in Limits.__dataclass_fields__]
     return "\n".join(lines) + "\n"
 
 
@@ -147,7 +147,9 @@ def _default(setting: Setting) -> str:
     return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
+    if "bytes" in name:
+        return size_text(value)
     return ", ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:,}".replace(",", " ")
 
 

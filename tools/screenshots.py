@@ -15,9 +15,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from driver import App, launch_chromium, running_server  # noqa: E402
+from browser.driver import App, launch_chromium, running_server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 256
@@ -97,7 +97,7 @@ def move_divider(page: Page, by_px: float) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """A picture with a palette: a photograph in a page stays below 300 KB that way."""
+    """The screenshot with a palette: one that shows a photo stays below 300 KiB that way."""
     page.wait_for_timeout(500)
     path = IMAGES / f"{name}.png"
     page.screenshot(path=path)

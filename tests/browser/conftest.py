@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import skimage.data
-from driver import App, Server, launch_chromium, running_server
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-OpenApp = Callable[..., App]
+from browser.driver import App, OpenApp, Server, launch_chromium, running_server
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, Playwright
 
@@ -100,7 +100,7 @@ class Server:
 
 
 @contextmanager
-def running_server(data_dir: Path, *arguments: str) -> Iterator[Server]:
+def running_server(data_dir: Path, *arguments: str) -> Generator[Server]:
     server = Server(data_dir, arguments)
     server.start()
     try:
@@ -145,7 +145,7 @@ class App:
         view = self.read("state.view")
         return point[0] * view["scale"] + view["x"], point[1] * view["scale"] + view["y"]
 
-    def paint(self, points: Sequence[Point], *, steps: int = 6, button: str = "left") -> None:
+    def paint(self, points: Sequence[Point], *, steps: int = 6, button: Literal["left", "right"] = "left") -> None:
         """Drags the pointer along the points: real pointer events."""
         mouse = self.page.mouse
         mouse.move(*self.on_screen(points[0]))
@@ -160,12 +160,14 @@ class App:
     def colour_at(self, point: Point) -> list[int]:
         """RGB on the image canvas."""
         x, y = self.on_screen(point)
-        return self.read(f"lama.stage.probe({x}, {y}).slice(0, 3)")
+        colour: list[int] = self.read(f"lama.stage.probe({x}, {y}).slice(0, 3)")
+        return colour
 
     def ink_at(self, point: Point) -> int:
         """0 to 255."""
         x, y = self.on_screen(point)
-        return self.read(f"lama.stage.probeInk({x}, {y})")
+        ink: int = self.read(f"lama.stage.probeInk({x}, {y})")
+        return ink
 
     def settle(self) -> None:
         """Returns when everything asked for so far is drawn, faded in, and kept in the browser."""
@@ -179,3 +181,7 @@ class App:
             self.page.keyboard.press("Control+s")
         download.value.save_as(to)
         return to
+
+
+OpenApp = Callable[..., App]
+"""What the fixture `open_app` gives: url=..., script=... and options of the browser's context -> App."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import ROOT, App, Server
 from playwright.sync_api import FileChooser
 
-from conftest import OpenApp
+from browser.driver import ROOT, App, OpenApp, Server
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 LISTEN = """() => {

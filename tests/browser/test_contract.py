@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driver import App
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from browser.driver import App
 from lama_server.imaging.masks import rasterise
 from lama_server.schemas.shapes import Shape
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import App
 from PIL import Image
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp
 from fake_engines import HUB_CONTENT, photo
 from fake_hub import FakeHub, Fault
 from serving import RunningServer, edit_request

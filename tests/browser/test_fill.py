@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import App, Server
 from numpy.typing import NDArray
 from PIL import Image
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp, Server
 from lama_server.imaging.masks import rasterise
 from lama_server.schemas.shapes import Stroke
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Request
 
-from conftest import OpenApp
+from browser.driver import OpenApp
 
 WATCH = """
 (() => {

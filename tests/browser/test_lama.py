@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from driver import PATIENCE_S, App, Server, running_server
 from PIL import Image
 
-from conftest import OpenApp
+from browser.driver import PATIENCE_S, App, OpenApp, Server, running_server
 from parity import weights as synthetic
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]

@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from driver import App, Server, running_server
 from playwright.sync_api import Browser
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp, Server, running_server
 
 REFUSED = r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED\w*|SOCKET_NOT_CONNECTED)"
 ROCKET = (424.0, 120.0)

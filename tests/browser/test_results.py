@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import App, Server, running_server
 
-from conftest import OpenApp
+from browser.driver import App, OpenApp, Server, running_server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
 

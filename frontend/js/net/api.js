@@ -8,6 +8,9 @@ export const API = "/api/v1";
 
 /** @param {() => void} unreachable called when the server does not answer at all */
 export function createApi(unreachable) {
+  // The server runs what one tab sends in order, and what several tabs send at once where it can.
+  const clientId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
+
   /**
    * @param {string} path @param {RequestInit} [options]
    * @returns {Promise<Response>} with a good status; rejects with `ApiError`, or AbortError when aborted
@@ -42,7 +45,7 @@ export function createApi(unreachable) {
     post: (path, body, signal) =>
       call(path, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", "x-client-id": clientId },
         body: JSON.stringify(body),
         signal,
       }),

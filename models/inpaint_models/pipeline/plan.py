@@ -1,8 +1,9 @@
 """Which parts of an image the engine gets to see, and in which order. Pure: boxes and masks in, boxes out.
 
-What a crop costs is counted in pixels of the image: those that the engine sees, had the crop not been shrunk to its
-largest size (what shrinking saves in time it takes from the detail), and a fixed sum for the call. Two holes get
-crops of their own where that is cheaper than one crop around both; a thin stroke is tiled along its length.
+What a crop costs is counted in pixels of the image: those that the engine sees, and a fixed sum for the call. A crop
+that has to be shrunk costs all of its pixels, and as many times more as its sides are shrunk, because what shrinking
+saves in time it takes from the detail. Two holes get crops of their own where that is cheaper than one crop around
+both; a thin stroke is tiled along its length.
 
 A crop may see holes that other crops fill. Those of its own wave and of later ones are hole to it, so that no pixel of
 what is to go is ever taken for known. Those of earlier waves are filled by then, and known: crops that share a seam are
@@ -97,7 +98,7 @@ def plan(
     holes = [around(patches) for patches in groups]
     step_px = BATCH_STEP_PX if in_batches and len(groups) > 1 else 1
     crops = [
-        _crop(_seeing(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
+        _crop(seeing_known(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
         for hole, patches, wave in zip(holes, groups, _waves(holes), strict=True)
     ]
     return FillPlan("crop", tuple(sorted(crops, key=lambda crop: (crop.wave, crop.padded_size, crop.box))))
@@ -138,7 +139,7 @@ def network_size(crop: Box, max_side: int | None) -> tuple[int, int]:
 
 def patch_price(heights: Lengths, widths: Lengths) -> NDArray[np.float64]:
     """What patches of these sizes cost, in pixels."""
-    return heights * widths + float(PATCH_PX)
+    return np.asarray(heights * widths + PATCH_PX, np.float64)
 
 
 def _patches(mask: Mask, cells: Cells, part: Box) -> tuple[Box, ...]:
@@ -157,12 +158,14 @@ def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequireme
         tall, wide = heights + 2 * margin, widths + 2 * margin
         if size.square:
             tall = wide = np.maximum(tall, wide)
-        return padded(tall, height) * padded(wide, width) + CALL_PX
+        tall, wide = padded(tall, height), padded(wide, width)
+        shrunk = np.maximum(1, np.maximum(tall, wide) / strategy.max_side)
+        return tall * wide * shrunk + CALL_PX
 
     return price
 
 
-def _seeing(
+def seeing_known(
     mask: Mask, hole: Box, height: int, width: int, strategy: Strategy, size: SizeRequirement, step_px: int
 ) -> Box:
     """The hole with its context; a wider one where all of it is hole, so that there is something to fill from."""
@@ -179,9 +182,8 @@ def _crop(box: Box, patches: tuple[Box, ...], max_side: int | None, size: SizeRe
 
 def _waves(holes: Sequence[Box]) -> list[int]:
     """The first wave for each hole in which none that it touches is filled."""
-    edges = np.array(holes)
-    touching = (edges[:, None, :2] <= edges[None, :, 2:]).all(axis=2)
-    touching &= touching.T
+    x0, y0, x1, y1 = np.array(holes).T
+    touching = (x0[:, None] <= x1) & (x0 <= x1[:, None]) & (y0[:, None] <= y1) & (y0 <= y1[:, None])
     waves: list[int] = []
     for index in range(len(holes)):
         taken = {waves[other] for other in np.flatnonzero(touching[index, :index])}

@@ -1,6 +1,6 @@
-"""Many pictures without a server: fill IMAGE where MASK says so and write OUT; the same for whole folders.
+"""Many photos without a server: fill IMAGE where MASK says so and write OUT; the same for whole folders.
 
-`plan` looks at names only and decides what is written where; `run_all` does it, one picture at a time. A result appears
+`plan` looks at names only and decides what is written where; `run_all` does it, one photo at a time. A result appears
 whole or not at all and nothing is ever replaced, so running the same command again goes on where it was stopped.
 """
 
@@ -37,7 +37,7 @@ _SUFFIXES: dict[str, codec.SourceFormat] = {
     ".gif": "gif",
     ".avif": "avif",
 }
-"""What counts as a picture in a folder. Afterwards only the bytes count."""
+"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -46,7 +46,7 @@ Outcome = Literal["filled", "copied", "skipped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture.
+    """One photo.
 
     mask    None = the folder of masks has none for it
     stem    of the result's name, before it is made safe
@@ -62,7 +62,7 @@ class Job:
     suffix: str | None = None
 
     def result(self, info: codec.ImageInfo) -> Path:
-        """Where the result goes: under the picture's own suffix where that names the result's format."""
+        """Where the result goes: under the photo's own suffix where that names the result's format."""
         target = codec.output_format(info, self.format)
         own = self.suffix or self.image.suffix.lower()
         suffix = own if _SUFFIXES.get(own) == target.name else target.suffix
@@ -71,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What became of a picture.
+    """What became of a photo.
 
     outcome  filled; copied: its mask is empty; skipped: its result was there already; failed: see `message`
     result   the file that was written or was there
@@ -100,20 +100,20 @@ class Summary:
 def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = "keep") -> tuple[Job, ...]:
     """What is to be done, in the order of names.
 
-    image   a file, or a folder of pictures (not those in folders below it)
-    mask    a file for all of them, or a folder of masks that are called like their pictures, whatever their format
-    output  a folder; for one picture also a file, whose suffix then says the format
+    image   a file, or a folder of photos (not those in folders below it)
+    mask    a file for all of them, or a folder of masks that are called like their photos, whatever their format
+    output  a folder; for one photo also a file, whose suffix then says the format
 
     Raises `BatchInvalid`.
     """
-    images, masks_found = _pictures(image), _pictures(mask)
+    images, masks_found = _image_files(image), _image_files(mask)
     mask_of = {path.stem: path for path in masks_found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
         _refuse_file(output.parent)
         return (Job(image, mask_of.get(image.stem), output.parent, output.stem, chosen, output.suffix.lower()),)
     if output.resolve() == (image if image.is_dir() else image.parent).resolve():
-        raise BatchInvalid("The results would go into the folder of the pictures. Give another output folder.")
+        raise BatchInvalid("The results would go into the folder of the photos. Give another output folder.")
     _refuse_file(output)
     names = _distinct_names(images)
     return tuple(
@@ -123,7 +123,7 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """How results are written; `limits` hold for pictures and masks."""
+    """How results are written; `limits` hold for photos and masks."""
 
     quality: int | None = None
     strip_metadata: bool = False
@@ -147,7 +147,7 @@ def run_all(
 
 
 def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer) -> Iterator[Event]:
-    """Does the jobs; what is wrong with one picture is told and the next one is taken.
+    """Does the jobs; what is wrong with one photo is told and the next one is taken.
 
     Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
     """
@@ -161,17 +161,17 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
         except (ApiError, ModelError) as error:
             outcome, message = "failed", str(error)
         except OSError as error:
-            outcome, message = "failed", f"The picture or its mask cannot be read ({error.strerror})."
+            outcome, message = "failed", f"The photo or its mask cannot be read ({error.strerror})."
         yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message)
 
 
 def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path]:
-    """Does one picture. Raises whatever is wrong with it."""
+    """Does one photo. Raises whatever is wrong with it."""
     path = job.result(codec.probe(job.image, writer.limits))
     if path.exists():
         return "skipped", path
     if job.mask is None:
-        raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the picture out.")
+        raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
     source = codec.decode(job.image, writer.limits)
     outcome: Outcome = "filled"
     try:
@@ -186,7 +186,7 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
 
 
 def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
-    """The file itself when its format is wanted: the least that can happen to a picture with nothing to remove."""
+    """The file itself when its format is wanted: the least that can happen to a photo with nothing to remove."""
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
         return job.image.read_bytes()
@@ -209,7 +209,7 @@ def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
     return _WRITABLE[named]
 
 
-def _pictures(path: Path) -> list[Path]:
+def _image_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -220,7 +220,7 @@ def _pictures(path: Path) -> list[Path]:
         if child.is_file() and child.suffix.lower() in _SUFFIXES and not child.name.startswith(".")
     )
     if not found:
-        raise BatchInvalid(f"The folder {path.name} holds no pictures. Known are {', '.join(sorted(_SUFFIXES))}.")
+        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(_SUFFIXES))}.")
     return found
 
 
@@ -235,7 +235,7 @@ def _stems(paths: Sequence[Path]) -> list[str]:
 
 
 def _distinct_names(images: Sequence[Path]) -> list[str]:
-    """Stems; with the picture's own suffix in it where two pictures could get the same result."""
+    """Stems; with the photo's own suffix in it where two photos could get the same result."""
     keys = [saving.safe_name(path.stem, ".x").lower() for path in images]
     suffixes = [path.suffix[1:].lower() for path in images]
     return [

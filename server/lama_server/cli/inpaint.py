@@ -1,4 +1,4 @@
-"""`lama-server inpaint IMAGE MASK -o OUT`: one picture or a folder of them, without a server."""
+"""`lama-server inpaint IMAGE MASK -o OUT`: one photo or a folder of them, without a server."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """JobRunner; a picture that fails is reported and the rest goes on. Raises `StartError`."""
+    """Fills what was asked for; a photo that fails is reported and the rest goes on. Raises `StartError`."""
     given = parser().parse_args(arguments)
     try:
         summary = fill(given)

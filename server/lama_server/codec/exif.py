@@ -6,15 +6,25 @@ re-serialised: single values are overwritten where they stand. (CIPA DC-008, sec
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _ORIENTATION = 0x0112
+_EXIF_IFD = 0x8769
+_WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
+"""ImageWidth and ImageLength of the first directory, PixelXDimension and PixelYDimension of the one for EXIF."""
+
 _THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x0201, 0x0202
 _SHORT, _LONG = 3, 4
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
+_XMP_WIDTH = re.compile(rb"((?:tiff:ImageWidth|exif:PixelXDimension)\s*(?:=\s*[\"']|>)\s*)\d+")
+_XMP_HEIGHT = re.compile(rb"((?:tiff:ImageLength|exif:PixelYDimension)\s*(?:=\s*[\"']|>)\s*)\d+")
+
+_CLOCKWISE = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
+"""Orientation -> the one whose picture is turned by another quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,15 @@ def orientation(exif: bytes | None) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def for_result(exif: bytes | None) -> bytes | None:
-    """The block with orientation 1 and without its thumbnail, which still shows what was removed.
+def turned(orientation: int, quarter_turns: int) -> int:
+    """The orientation of a picture that is shown turned clockwise once more."""
+    for _ in range(quarter_turns):
+        orientation = _CLOCKWISE[orientation]
+    return orientation
+
+
+def for_result(exif: bytes | None, width: int, height: int) -> bytes | None:
+    """The block with orientation 1, of that size, and without its thumbnail, which still shows what was removed.
 
     Everything else stays byte by byte. A block that cannot be followed is dropped.
     """
@@ -54,15 +71,30 @@ def for_result(exif: bytes | None) -> bytes | None:
         for entry in _entries(exif, order, first):
             if entry.tag == _ORIENTATION:
                 struct.pack_into(order + "HIHH", out, entry.value_at - 6, _SHORT, 1, 1, 0)
+            elif entry.tag == _EXIF_IFD:
+                with contextlib.suppress(ValueError, struct.error):
+                    _set_size(out, order, _number(exif, order, entry), width, height)
+        _set_size(out, order, first, width, height)
         _drop_thumbnail(out, order, first)
     except (ValueError, struct.error):
         return None
     return bytes(out)
 
 
-def xmp_for_result(xmp: bytes | None) -> bytes | None:
-    """The packet with its copy of the orientation set to 1."""
-    return None if xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+def xmp_for_result(xmp: bytes | None, width: int, height: int) -> bytes | None:
+    """The packet with its copies of the orientation set to 1, and of the size to that size."""
+    if xmp is None:
+        return None
+    upright = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    return _XMP_HEIGHT.sub(rb"\g<1>%d" % height, _XMP_WIDTH.sub(rb"\g<1>%d" % width, upright))
+
+
+def _set_size(out: bytearray, order: str, ifd: int, width: int, height: int) -> None:
+    """Overwrites what a directory says of the picture's size, if it does."""
+    for entry in _entries(bytes(out), order, ifd):
+        value = width if entry.tag in _WIDTHS else height if entry.tag in _HEIGHTS else None
+        if value is not None and _number(bytes(out), order, entry) != value:
+            struct.pack_into(order + "HII", out, entry.value_at - 6, _LONG, 1, value)
 
 
 def _drop_thumbnail(out: bytearray, order: str, first_ifd: int) -> None:

@@ -34,10 +34,10 @@ class Preview:
 
 
 def output_format(info: ImageInfo, wanted: WantedFormat = "keep") -> OutputFormat:
-    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for BMP with transparency."""
+    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for JPEG and BMP with transparency."""
     if wanted != "keep":
         return OUTPUTS[wanted]
-    if info.format in ("gif", "avif") or (info.format == "bmp" and info.has_alpha):
+    if info.format in ("gif", "avif") or (info.format in ("bmp", "jpeg") and info.has_alpha):
         return OUTPUTS["png"]
     return replace(OUTPUTS[info.format], lossless=info.format != "jpeg" and info.lossless)
 
@@ -54,6 +54,7 @@ def render(
     """An image file of `pixels` with the source's metadata.
 
     source          the original file, for its metadata and a JPEG's quantisation tables
+    info            of `pixels`; its orientation says how the stored picture was turned to become them
     pixels          (H, W, info.channels), as shown; sliced, not copied, where the format allows it
     quality         1 to 100 for JPEG and WebP; None = the source's own tables for a JPEG, else 95 and 90
     strip_metadata  leaves out EXIF, XMP, comments and resolution; the colour profile stays, as colours would change
@@ -111,7 +112,12 @@ def _for_result(metadata: Metadata, info: ImageInfo, *, strip: bool) -> Metadata
     dpi = metadata.dpi
     if dpi is not None and info.orientation >= 5:
         dpi = (dpi[1], dpi[0])
-    return replace(metadata, exif=exif.for_result(metadata.exif), xmp=exif.xmp_for_result(metadata.xmp), dpi=dpi)
+    return replace(
+        metadata,
+        exif=exif.for_result(metadata.exif, info.width, info.height),
+        xmp=exif.xmp_for_result(metadata.xmp, info.width, info.height),
+        dpi=dpi,
+    )
 
 
 def _write_jpeg(

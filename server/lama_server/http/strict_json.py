@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,14 +46,14 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise wire_error(error, where) from None
+        raise wire_error(error.errors(include_input=False, include_context=False, include_url=False), where) from None
 
 
-def wire_error(error: ValidationError, where: str = "") -> errors.ApiError:
-    """What pydantic found, in our codes; never with the values that came in."""
+def wire_error(wrong: Sequence[Mapping[str, Any]], where: str = "", skipped: int = 0) -> errors.ApiError:
+    """What pydantic found, in our codes; never with the values that came in. Locations begin after `skipped` parts."""
     found = [
-        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"]))
-        for item in error.errors(include_input=False, include_context=False, include_url=False)[:20]
+        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"][skipped:]))
+        for item in wrong[:20]
     ]
     first = found[0]
     return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
@@ -69,8 +70,17 @@ _KINDS: dict[str, type[errors.ApiError]] = {
     "too_long": errors.ParamTooLong,
     "string_pattern_mismatch": errors.ParamInvalid,
     "value_error": errors.ParamInvalid,
+    "int_parsing_size": errors.ParamOutOfRange,
 }
-_RANGE = ("greater_than", "less_than", "too_short", "string_too_short", "finite_number", "multiple_of")
+_RANGE = (
+    "greater_than",
+    "less_than",
+    "too_short",
+    "string_too_short",
+    "finite_number",
+    "multiple_of",
+    "int_parsing_size",
+)
 
 
 def _kind(name: str) -> type[errors.ApiError]:

@@ -11,24 +11,25 @@ from typing import Any, cast
 
 import numpy as np
 
-from inpaint_models.types import Box
+from inpaint_models.types import Box, PixelSource
 
 from .. import codec
+from .canvas import window_of
 
-Layer = tuple[Box, Callable[[], codec.Pixels]]
+PlacedPatch = tuple[Box, Callable[[], codec.Pixels]]
 """Where a patch lies, and what reads its pixels: of the base's depth and channels, of the box's size."""
 
 
 class LayeredPixels:
     """Slices like an (H, W, C) array. Slices are the caller's own; patches are read when first touched, and kept.
 
-    base    (H, W, C) uint8 or uint16, usually a memory map
-    layers  in drawing order
+    base     (H, W, C) uint8 or uint16, usually a memory map, or what slices like one
+    patches  in drawing order
     """
 
-    def __init__(self, base: codec.Pixels, layers: Iterable[Layer] = ()) -> None:
-        self._base, self._layers = base, tuple(layers)
-        self._boxes = np.array([box for box, _ in self._layers], np.int64).reshape(-1, 4)
+    def __init__(self, base: PixelSource, patches: Iterable[PlacedPatch] = ()) -> None:
+        self._base, self._placed = base, tuple(patches)
+        self._boxes = np.array([box for box, _ in self._placed], np.int64).reshape(-1, 4)
         self._patches: dict[int, codec.Pixels] = {}
 
     @property
@@ -43,17 +44,12 @@ class LayeredPixels:
 
     def __getitem__(self, area: tuple[slice, slice]) -> codec.Pixels:
         """(rows, columns, C). Slices without steps. Raises `ValueError` for a patch that does not fit its box."""
-        rows, columns = area
-        y0, y1, y_step = rows.indices(self.shape[0])
-        x0, x1, x_step = columns.indices(self.shape[1])
-        if (y_step, x_step) != (1, 1):
-            raise ValueError("Layered pixels are sliced without steps.")
-        window = Box(x0, y0, max(x0, x1), max(y0, y1))
+        window = window_of(area, self.shape)
         out = np.array(self._base[window.slices])
         left, top, right, bottom = self._boxes.T
         touched = (left < window.x1) & (right > window.x0) & (top < window.y1) & (bottom > window.y0)
         for index in np.flatnonzero(touched).tolist() if out.size else ():
-            box = self._layers[index][0]
+            box = self._placed[index][0]
             shared = box.intersection(window)
             inner = shared.shifted(-box.x0, -box.y0)
             out[shared.shifted(-window.x0, -window.y0).slices] = self._patch(index)[inner.slices]
@@ -65,7 +61,7 @@ class LayeredPixels:
 
     def _patch(self, index: int) -> codec.Pixels:
         if index not in self._patches:
-            box, read = self._layers[index]
+            box, read = self._placed[index]
             pixels = read()
             if pixels.shape != (box.height, box.width, self.shape[2]) or pixels.dtype != self.dtype:
                 raise ValueError(f"A patch of {pixels.shape} {pixels.dtype} does not fit {tuple(box)} of {self.shape}.")

@@ -1,51 +1,105 @@
-"""A photo with the patches over it: as a record that crosses process borders, and opened for reading."""
+"""A photo with what edits made of it: as a record that crosses process borders, and opened for reading."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from inpaint_models.types import Box
+from inpaint_models.types import Box, PixelSource
 
 from .. import codec
+from ..codec.exif import turned
+from ..schemas.canvas import Move, Rotate
+from .canvas import MovedPixels, size_after
 from .layers import LayeredPixels
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """An earlier edit's patch: a PNG file and where it lies."""
+    """A patch: a PNG file and where it lies on the canvas."""
 
     png: Path
     box: Box
 
 
 @dataclass(frozen=True, slots=True)
+class Raster:
+    """All pixels of a canvas, with everything under it in them.
+
+    pixels  .npy file, (H, W, 3|4) of the photo's depth
+    """
+
+    pixels: Path
+    width: int
+    height: int
+    has_alpha: bool
+
+
+Layer = Overlay | Raster | Move
+"""What lies over a photo. Positions are those of the canvas that the layers below make."""
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded image on disk with the patches that lie over it, in drawing order.
+    """A decoded image on disk with the layers over it, in drawing order.
 
     source  the original file, for its metadata
     pixels  .npy file, (H, W, 3|4) uint8 or uint16, read through a memory map
+    info    of the original file
     """
 
     source: Path
     pixels: Path
     info: codec.ImageInfo
-    overlays: tuple[Overlay, ...] = ()
+    layers: tuple[Layer, ...] = ()
 
-    def with_overlays(self, overlays: Iterable[Overlay]) -> Picture:
-        """The same picture with more patches on top."""
-        return replace(self, overlays=(*self.overlays, *overlays))
+    def with_layers(self, layers: Iterable[Layer]) -> Picture:
+        """The same picture with more layers on top."""
+        return replace(self, layers=(*self.layers, *layers))
+
+    @property
+    def shown(self) -> codec.ImageInfo:
+        """What the original's description becomes by the layers: another size, turned, with alpha."""
+        return shown_info(self.info, self.layers)
 
 
-def open_picture(picture: Picture) -> LayeredPixels:
-    """The photo's pixels from its memory-mapped file with its patches over them. Raises `OSError`."""
-    base = np.load(picture.pixels, mmap_mode="r", allow_pickle=False)
-    read = functools.partial(_read, has_alpha=picture.info.has_alpha)
-    return LayeredPixels(base, [(overlay.box, functools.partial(read, overlay)) for overlay in picture.overlays])
+def shown_info(info: codec.ImageInfo, layers: Iterable[Layer]) -> codec.ImageInfo:
+    """As `Picture.shown`, without a picture."""
+    for layer in layers:
+        if isinstance(layer, Raster):
+            info = replace(info, width=layer.width, height=layer.height, has_alpha=layer.has_alpha)
+        elif not isinstance(layer, Overlay):
+            width, height = size_after(layer, info.width, info.height)
+            turns = layer.quarter_turns if isinstance(layer, Rotate) else 0
+            info = replace(info, width=width, height=height, orientation=turned(info.orientation, turns))
+    return info
+
+
+def open_picture(picture: Picture) -> PixelSource:
+    """The photo's pixels from its memory-mapped file with its layers over them; slices are copies. Raises `OSError`."""
+    path, over = picture.pixels, picture.layers
+    for index, layer in enumerate(picture.layers):
+        if isinstance(layer, Raster):
+            path, over = layer.pixels, picture.layers[index + 1 :]
+    pixels: PixelSource = np.load(path, mmap_mode="r", allow_pickle=False)
+    for kind, group in groupby(over, type):
+        if kind is Overlay:
+            pixels = _covered(pixels, [layer for layer in group if isinstance(layer, Overlay)])
+            continue
+        for layer in group:
+            assert not isinstance(layer, Overlay | Raster)
+            pixels = MovedPixels(pixels, layer)
+    return pixels if isinstance(pixels, LayeredPixels) else LayeredPixels(pixels)
+
+
+def _covered(pixels: PixelSource, overlays: Iterable[Overlay]) -> LayeredPixels:
+    read = functools.partial(_read, has_alpha=pixels.shape[2] == 4)
+    return LayeredPixels(pixels, [(overlay.box, functools.partial(read, overlay)) for overlay in overlays])
 
 
 def _read(overlay: Overlay, has_alpha: bool) -> codec.Pixels:

@@ -6,8 +6,9 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,14 +19,22 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_pixels(target: Path, pixels: codec.Pixels) -> None:
-    """Writes decoded pixels so that they appear whole or not at all. For the codec worker. Raises `StoreFull`.
+    """Writes pixels so that they appear whole or not at all. For workers. Raises `StoreFull`.
 
     Can be called any number of times, by several processes at once: the last one wins, with the same pixels.
     """
+    write_bands(target, pixels.shape, pixels.dtype, (pixels,))
+
+
+def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterable[codec.Pixels]) -> None:
+    """As `write_pixels`, for pixels of that shape that come band by band, from top to bottom."""
     part = target.with_name(f"{secrets.token_hex(16)}.part")
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     try:
         with disk_errors(), os.fdopen(create_file(part), "wb") as file:
-            np.save(file, pixels)
+            np.lib.format.write_array_header_1_0(file, header)
+            for band in bands:
+                file.write(np.ascontiguousarray(band).data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)

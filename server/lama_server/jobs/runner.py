@@ -8,14 +8,17 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from inpaint_models.errors import InvalidParameter
 from inpaint_models.options import SEED_LIMIT, FillOptions
-from inpaint_models.types import ParamValue
+from inpaint_models.types import ParamValue, PixelSource
 
+from .. import codec
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..model_manager.manager import ModelManager
@@ -23,19 +26,12 @@ from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent,
 from ..schemas.problems import ProblemReply
 from ..schemas.replies import PatchReply, SavedReply, wire_box
 from ..schemas.requests import EditRequest, OneShotParams
+from ..schemas.shapes import Shape
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
-from ..workers.messages import (
-    EngineChoice,
-    Filled,
-    FillHole,
-    JobEvent,
-    LoadedModelsReport,
-    PreviewReport,
-    ProgressReport,
-)
-from ..workers.supervisor import Listener, Supervisor
+from ..workers.executor import Executor, Listener
+from ..workers.messages import Filled, FillHole, JobEvent, ModelChoice, PreviewReport, ProgressReport
 from .autosave import AutoSave, Saved
 from .queue import JobQueue, Ticket, shutting_down
 
@@ -50,7 +46,7 @@ log = logging.getLogger(__name__)
 class PlannedRun:
     """One fill, checked: nothing in it is refused later."""
 
-    choice: EngineChoice
+    choice: ModelChoice
     options: FillOptions
 
 
@@ -81,19 +77,19 @@ class OneShot:
 
 
 class JobRunner:
-    """Runs edits on the engine worker, one request at a time, in the order of their tickets."""
+    """Runs edits on an executor, when it is their tickets' turn."""
 
     def __init__(
         self,
         limits: Limits,
         documents: Documents,
         saves: AutoSave,
-        engine: Supervisor,
+        executor: Executor,
         manager: ModelManager,
         queue: JobQueue,
     ) -> None:
         self._limits, self._documents, self._saves = limits, documents, saves
-        self._engine, self._manager, self.queue = engine, manager, queue
+        self._executor, self._manager, self.queue = executor, manager, queue
         self._previews: OrderedDict[str, Preview] = OrderedDict()
 
     # edits
@@ -114,7 +110,7 @@ class JobRunner:
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncIterator[EditEvent]:
+    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -175,12 +171,10 @@ class JobRunner:
     async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """(what to tell, the photo with the edit over it)."""
         run = plan.runs[index]
-        hole = FillHole(run.choice, plan.picture, tuple(plan.request.mask.shapes), None, run.options, preview=True)
+        hole = _hole(run, plan.picture, tuple(plan.request.mask.shapes), preview=True)
 
         def listen(event: JobEvent) -> None:
-            if isinstance(event, LoadedModelsReport):
-                self.note(event)
-            elif isinstance(event, PreviewReport):
+            if isinstance(event, PreviewReport):
                 events.put_nowait(self._keep_preview(ticket, index, event))
             else:
                 events.put_nowait(_progress(ticket, index, event))
@@ -190,7 +184,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_overlays(self._documents.patches(edit))
+        shown = plan.picture.with_layers(self._documents.patches(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -217,7 +211,7 @@ class JobRunner:
         arrived = time.monotonic()
         await ticket.wait()
         began = time.monotonic()
-        filled = await self._filled(FillHole(run.choice, work.picture, (), work.mask, run.options), self.note)
+        filled = await self._filled(_hole(run, work.picture, stored_array(work.mask)))
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
         return OneShot(run.choice.entry.name, run.options.seed, timing)
@@ -228,7 +222,7 @@ class JobRunner:
 
     # common
 
-    def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> EngineChoice:
+    def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
         """The model, when it is ready and takes these parameters, which came in the field `where`."""
         choice = self._manager.choice(model)
         try:
@@ -254,21 +248,16 @@ class JobRunner:
             **wire_box(report.box),
         )
 
-    async def _filled(self, hole: FillHole, listener: Listener) -> Filled:
-        """The worker's answer; a model whose weights turn out not to load is known for it from then on."""
+    async def _filled(self, hole: FillHole, listener: Listener | None = None) -> Filled:
+        """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
+        job = self._executor.submit(hole, deadline_s=self._deadline_s(hole.model), listener=listener)
         try:
-            filled: Filled = await self._engine.run(hole, deadline_s=self._deadline_s(hole.choice), listener=listener)
+            return await job.result()
         except ModelFilesError as error:
-            self._manager.reject(hole.choice.entry, error)
+            self._manager.reject(hole.model.entry, error)
             raise
-        return filled
 
-    def note(self, event: JobEvent) -> None:
-        """Takes over what the worker says of the models it holds."""
-        if isinstance(event, LoadedModelsReport):
-            self._manager.loaded = frozenset(event.loaded)
-
-    def _deadline_s(self, choice: EngineChoice) -> float:
+    def _deadline_s(self, choice: ModelChoice) -> float:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
 
 
@@ -277,6 +266,14 @@ def patch_replies(edit: StoredEdit) -> list[PatchReply]:
         PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
         for index, box in enumerate(edit.record.boxes)
     ]
+
+
+def _hole(
+    run: PlannedRun, picture: Picture, mask: tuple[Shape, ...] | PixelSource, *, preview: bool = False
+) -> FillHole:
+    """The job of filling a hole in a stored photo."""
+    metadata = partial(codec.read_metadata, picture.source)
+    return FillHole(run.choice, stored_picture(picture), mask, run.options, metadata, preview)
 
 
 def _options(

@@ -7,20 +7,23 @@ import contextlib
 import logging
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inpaint_models.catalog import list_models
 from inpaint_models.registry import ModelEntry
+from inpaint_models.weights import default_model_dir
 
 from .. import __version__
 from ..errors import ApiError
 from ..model_manager.manager import LOAD_ERRORS, ModelManager, WeightsSource
 from ..model_manager.weights_source import LibraryWeights
-from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply
+from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply, WorkerReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
-from ..workers.messages import LoadEngine
+from ..workers.executor import Executor, FindFiles
+from ..workers.local import LocalExecutor
+from ..workers.messages import Codec
 from ..workers.supervisor import Supervisor
 from .autosave import AutoSave
 from .queue import JobQueue
@@ -29,8 +32,7 @@ from .runner import JobRunner
 FREE_DISK_FLOOR = 200 * 2**20
 
 CODEC_HANDLER = "lama_server.workers.codec_worker:CodecHandler"
-ENGINE_HANDLER = "lama_server.workers.engine_worker:EngineHandler"
-"""Named and not imported: image libraries and networks belong into the workers alone."""
+"""Named and not imported: image libraries belong into the worker alone."""
 
 log = logging.getLogger(__name__)
 
@@ -45,39 +47,51 @@ class Services:
         entries: Sequence[ModelEntry] | None = None,
         weights: WeightsSource | None = None,
         limits: Limits | None = None,
+        executor: Callable[[FindFiles], Executor] | None = None,
     ) -> None:
         self.settings, self.limits = settings, limits or Limits()
         self.boot_id = uuid.uuid4().hex
         self.manager = ModelManager(
             list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
         )
-        grace = self.limits.cancel_grace_s
-        self.codec = Supervisor(
-            "codec", CODEC_HANDLER, (settings.max_megapixels,), cancel_grace_s=grace, backoff_s=self.limits.backoff_s
-        )
-        self.engine = Supervisor(
-            "engine",
-            ENGINE_HANDLER,
-            (settings.memory_budget * 2**20, settings.device, settings.max_megapixels),
-            cancel_grace_s=grace,
+        self.codec: Supervisor[Codec] = Supervisor(
+            "codec",
+            CODEC_HANDLER,
+            (settings.max_megapixels,),
+            cancel_grace_s=self.limits.cancel_grace_s,
             backoff_s=self.limits.backoff_s,
         )
-        self.queue = JobQueue(self.limits.queue_waiting, self.limits.queue_wait_s)
+        self.executor = (executor or self._local_executor)(self.manager.files)
+        self.queue = JobQueue(self.executor, self.limits.queue_waiting, self.limits.queue_wait_s)
         self.documents = Documents(settings, self.limits, self.codec)
         self.saves = AutoSave(settings, self.documents)
-        self.runner = JobRunner(self.limits, self.documents, self.saves, self.engine, self.manager, self.queue)
+        self.runner = JobRunner(self.limits, self.documents, self.saves, self.executor, self.manager, self.queue)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
         self._load_problem: ApiError | None = None
         self._opening: asyncio.Task[None] | None = None
+
+    def _local_executor(self, files: FindFiles) -> Executor:
+        settings, limits = self.settings, self.limits
+        return LocalExecutor(
+            settings.devices,
+            settings.workers,
+            files,
+            model_dir=settings.model_dir or default_model_dir(),
+            memory_budget_bytes=settings.memory_budget * 2**20,
+            max_megapixels=settings.max_megapixels,
+            cancel_grace_s=limits.cancel_grace_s,
+            backoff_s=limits.backoff_s,
+        )
 
     # life
 
     async def start(self) -> None:
         """Starts the workers without waiting for them, and fetches the wanted model when its weights are missing."""
         self.codec.start()
-        self.engine.start()
-        self.engine.on_exit = self._engine_ended
+        self.executor.on_change = self._note_loaded
+        self.executor.on_exit = lambda: self._load(self.manager.current)
+        self.executor.start()
         await self.manager.refresh()
         self.manager.on_ready = lambda entry: self._load(entry) if entry is self.manager.wanted else None
         wanted = self.manager.wanted
@@ -94,7 +108,7 @@ class Services:
             if task is not None:
                 task.cancel()
         await self.saves.finish(self.limits.drain_s)
-        await self.engine.close()
+        await self.executor.close()
         await self.codec.close()
 
     def begin_stop(self) -> None:
@@ -104,7 +118,7 @@ class Services:
 
     def end_now(self) -> None:
         """Ends the workers without waiting for anything."""
-        self.engine.kill()
+        self.executor.kill()
         self.codec.kill()
 
     def switch_model(self, name: str) -> str:
@@ -113,9 +127,8 @@ class Services:
         self._load(entry)
         return entry.name
 
-    def _engine_ended(self) -> None:
-        self.manager.loaded = frozenset()
-        self._load(self.manager.current)
+    def _note_loaded(self) -> None:
+        self.manager.loaded = self.executor.loaded
 
     def _load(self, entry: ModelEntry) -> None:
         """Loads and warms a model up, so that the first stroke does not wait for it.
@@ -129,11 +142,7 @@ class Services:
     async def _load_quietly(self, entry: ModelEntry) -> None:
         self._load_problem = None
         try:
-            choice = self.manager.choice(entry.name)
-            held = await self.engine.run(
-                LoadEngine(choice), deadline_s=self.limits.network_deadline_s, listener=self.runner.note
-            )
-            self.manager.loaded = frozenset(held.loaded)
+            await self.executor.load(self.manager.choice(entry.name), deadline_s=self.limits.network_deadline_s)
         except ApiError as error:
             log.warning("%s was not loaded ahead: %s", entry.name, error)
             self._load_problem = error.fresh()
@@ -151,7 +160,7 @@ class Services:
             version=__version__,
             boot_id=self.boot_id,
             model=self.manager.current.name,
-            device=self.engine.device or self.settings.device,
+            device=", ".join(self.executor.devices),
             output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
             open_image=self.open_image,
             limits=LimitsReply(
@@ -168,14 +177,23 @@ class Services:
         checks = {
             "accepting": _check(not self.queue.closing, "the server is stopping"),
             "codec_worker": _check(self.codec.is_ready, "starting"),
-            "engine_worker": _check(self.engine.is_ready, "starting"),
+            "engine_worker": self._executor_check(),
             "model": self._model_check(),
             "queue": _check(not self.queue.is_full, "full"),
             "disk": _check(self._free_bytes() > FREE_DISK_FLOOR, "less than 200 MiB are free"),
         }
         if self.settings.output_dir is not None:
             checks["output_dir"] = _check(self.settings.output_dir.is_dir(), "the folder is gone")
-        return ReadyReply(ready=all(check.ok for check in checks.values()), checks=checks)
+        workers = [
+            WorkerReply(name=w.name, device=w.device, state=w.state, restarts=w.restarts, loaded=list(w.loaded))
+            for w in self.executor.workers
+        ]
+        return ReadyReply(ready=all(check.ok for check in checks.values()), checks=checks, workers=workers)
+
+    def _executor_check(self) -> CheckReply:
+        """Whether some worker can take a job; and which cannot."""
+        down = [f"{worker.name}: {worker.state}" for worker in self.executor.workers if worker.state != "ready"]
+        return CheckReply(ok=self.executor.is_ready, detail=", ".join(down) or "ok")
 
     def _model_check(self) -> CheckReply:
         """Whether the current model is loaded; and why it is not the wanted one, or why it is not loaded."""

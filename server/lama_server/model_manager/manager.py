@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
-from inpaint_models.weights import default_model_dir
 
 from .. import errors
 from ..schemas.base import WireValue
@@ -25,7 +24,7 @@ from ..schemas.models import (
 )
 from ..schemas.problems import ProblemReply
 from ..settings import Settings
-from ..workers.messages import EngineChoice
+from ..workers.messages import ModelChoice
 from .download_log import DownloadLog
 
 AUTO_ORDER = ("lama", "patchmatch", "opencv")
@@ -67,7 +66,7 @@ class Download:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    async def events(self) -> AsyncGenerator[DownloadEvent, None]:
         """Each state from now on; the last one is ready or failed."""
         while True:
             changed, is_last = self.changed, self.finished
@@ -151,8 +150,8 @@ class ModelManager:
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
 
-    def choice(self, name: str | None) -> EngineChoice:
-        """How to run the named model, or the current one. Never another than the one that was named.
+    def choice(self, name: str | None) -> ModelChoice:
+        """The named model, or the current one; never another than the one that was named.
 
         Raises `ModelUnknown`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its weights do not load.
         """
@@ -160,9 +159,7 @@ class ModelManager:
         if entry.name in self._unavailable:
             raise self._unavailable[entry.name].fresh()
         if entry.name in self._weights:
-            settings = self._settings
-            home = settings.model_dir or default_model_dir()
-            return EngineChoice(entry, settings.device, settings.precision, self._weights[entry.name], home)
+            return ModelChoice(entry, self._settings.precision)
         if entry.name in self._downloads:
             raise errors.ModelLoading(
                 f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
@@ -170,6 +167,11 @@ class ModelManager:
         if entry.name in self._rejected:
             raise self._failed[entry.name].fresh()
         raise errors.ModelNotDownloaded(self._how_to_get(entry))
+
+    def files(self, entry: ModelEntry) -> Mapping[str, Path]:
+        """A file for each name that the entry needs. Raises as `choice`."""
+        self.choice(entry.name)
+        return self._weights[entry.name]
 
     def state(self, entry: ModelEntry) -> ModelState:
         if entry.name in self._unavailable:

@@ -110,8 +110,22 @@ class HealthReply(ReplyType):
     version: str
 
 
+class WorkerReply(ReplyType):
+    """A process in which fills run, one at a time."""
+
+    name: str
+    device: str = Field(description="As asked for: auto is chosen when the first network is loaded.")
+    state: Literal["starting", "ready", "unavailable"]
+    restarts: int
+    loaded: list[str] = Field(description="Models it holds, least recently used first.")
+
+
 class ReadyReply(ReplyType):
-    """503 while a check fails. `model` says as well why another model than the wanted one is at work."""
+    """503 while a check fails. `model` says as well why another model than the wanted one is at work.
+
+    `engine_worker` holds as soon as one of the `workers` can fill, and names those that cannot.
+    """
 
     ready: bool
     checks: dict[str, CheckReply]
+    workers: list[WorkerReply]

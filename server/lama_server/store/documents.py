@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starlette.datastructures import UploadFile
 
@@ -28,14 +27,16 @@ from ..schemas.base import RenderFormat
 from ..schemas.requests import EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    AnswerT,
+    Codec,
     CropPicture,
     DecodeImage,
     DecodeMask,
     Filled,
-    ImageFacts,
     MakePreview,
     Rendered,
     RenderImage,
+    Request,
 )
 from ..workers.supervisor import Supervisor
 from . import saving
@@ -57,7 +58,7 @@ class MadeBy:
 class Documents:
     """The photos and edits of one data folder."""
 
-    def __init__(self, settings: Settings, limits: Limits, worker: Supervisor) -> None:
+    def __init__(self, settings: Settings, limits: Limits, worker: Supervisor[Codec]) -> None:
         self.root = settings.resolved_data_dir()
         self.codec_limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
         self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits)
@@ -165,10 +166,7 @@ class Documents:
         """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
         if quality is None and wanted not in ("keep", picture.info.format):
             quality = self._settings.quality
-        rendered: Rendered = await self.in_codec(
-            RenderImage(picture, wanted, quality, self._settings.strip_metadata, target)
-        )
-        return rendered
+        return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
 
     async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
         """(a temporary file, what it is). Raises `QueueFull`."""
@@ -197,7 +195,7 @@ class Documents:
         folder.mkdir(mode=0o700)
         return Workspace(self, folder)
 
-    async def in_codec(self, request: Any) -> Any:
+    async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
         self._pending += 1
         try:
@@ -231,7 +229,7 @@ class Workspace:
         """Decodes the photo. Raises image problems, `QueueFull`."""
         self._documents.check_room()
         await asyncio.to_thread(_write, upload, self._source)
-        facts: ImageFacts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:
@@ -247,7 +245,7 @@ class Workspace:
             png = self._folder / f"patch-{index}.png"
             await asyncio.to_thread(png.write_bytes, patch.png)
             overlays.append(Overlay(png, patch.box))
-        self._picture = self.picture.with_overlays(overlays)
+        self._picture = self.picture.with_layers(overlays)
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""

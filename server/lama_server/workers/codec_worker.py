@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import assert_never
 
 import numpy as np
 
 from .. import codec
 from ..codec.info import OUTPUTS
 from ..imaging.pictures import open_picture
-from ..imaging.pixel_files import write_pixels
-from .messages import CropPicture, DecodeImage, DecodeMask, ImageFacts, MakePreview, Rendered, RenderImage
+from ..imaging.pixel_files import write_bands, write_pixels
+from ..imaging.scaling import scaled_bands
+from .messages import (
+    CodecRequest,
+    CropPicture,
+    DecodeImage,
+    DecodeMask,
+    ImageFacts,
+    MakePreview,
+    Rendered,
+    RenderImage,
+    ScalePicture,
+)
 from .worker import JobContext
 
 
 class CodecHandler:
-    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture` and `MakePreview`."""
+    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture`, `ScalePicture` and `MakePreview`."""
 
     device = ""
 
     def __init__(self, max_megapixels: int) -> None:
         self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000)
 
-    def handle(self, request: Any, context: JobContext) -> Any:
-        if isinstance(request, DecodeImage):
-            return self._decode(request)
-        if isinstance(request, DecodeMask):
-            return self._decode_mask(request)
-        if isinstance(request, RenderImage):
-            return self._render(request)
-        if isinstance(request, CropPicture):
-            return self._crop(request)
-        if isinstance(request, MakePreview):
-            return self._preview(request)
-        raise TypeError(f"The codec worker does not know {type(request).__name__}.")
+    def handle(self, request: CodecRequest, context: JobContext) -> object:
+        match request:
+            case DecodeImage():
+                return self._decode(request)
+            case DecodeMask():
+                self._decode_mask(request)
+                return None
+            case RenderImage():
+                return self._render(request)
+            case CropPicture():
+                self._crop(request)
+                return None
+            case ScalePicture():
+                self._scale(request, context)
+                return None
+            case MakePreview():
+                return self._preview(request)
+            case _:
+                assert_never(request)
 
     def _decode(self, request: DecodeImage) -> ImageFacts:
         decoded = codec.decode(request.source, self._limits)
@@ -48,7 +66,7 @@ class CodecHandler:
             np.save(file, mask, allow_pickle=False)
 
     def _render(self, request: RenderImage) -> Rendered:
-        info = request.picture.info
+        info = request.picture.shown
         data = codec.render(
             request.picture.source,
             open_picture(request.picture),
@@ -64,6 +82,11 @@ class CodecHandler:
     def _crop(self, request: CropPicture) -> None:
         pixels = open_picture(request.picture)[request.box.slices]
         request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
+
+    def _scale(self, request: ScalePicture, context: JobContext) -> None:
+        source = open_picture(request.picture)
+        bands = scaled_bands(source, request.width, request.height, context.check)
+        write_bands(request.target, (request.height, request.width, source.shape[2]), source.dtype, bands)
 
     def _preview(self, request: MakePreview) -> Rendered:
         metadata = codec.read_metadata(request.picture.source)

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar, assert_never
 
 import numpy as np
 
@@ -21,18 +21,18 @@ from inpaint_models.types import Box, Mask, Patch
 
 from .. import codec
 from ..imaging import masks
-from ..imaging.layers import LayeredPixels
-from ..imaging.pictures import open_picture
 from .messages import (
+    AnswerT,
     EngineChoice,
     Filled,
     FilledPatch,
     FillHole,
     LoadedModels,
     LoadedModelsReport,
-    LoadEngine,
+    LoadModel,
     PreviewReport,
     ProgressReport,
+    RunJob,
 )
 from .worker import JobContext
 
@@ -91,20 +91,23 @@ def _key(choice: EngineChoice) -> tuple[str, str, str]:
 
 
 class EngineHandler:
-    """Answers `LoadEngine` and `FillHole`."""
+    """Does jobs."""
 
     def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
         self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
-    def handle(self, request: Any, context: JobContext) -> Any:
-        if isinstance(request, LoadEngine):
-            self._model(request.choice, context)
-            return LoadedModels(self._cache.names)
-        if isinstance(request, FillHole):
-            return self._fill(request, context)
-        raise TypeError(f"The engine worker does not know {type(request).__name__}.")
+    def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
+        job, choice = request.job, request.choice
+        match job:
+            case LoadModel():
+                self._model(choice, context)
+                return LoadedModels(self._cache.names)
+            case FillHole():
+                return self._fill(job, choice, context)
+            case _:
+                assert_never(job)
 
     def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
         """The loaded model; while it is being loaded that is the stage, and afterwards the models it holds are told."""
@@ -141,19 +144,18 @@ class EngineHandler:
         context.send(LoadedModelsReport(context.number, self._cache.names))
         return work()
 
-    def _fill(self, request: FillHole, context: JobContext) -> Filled:
+    def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
-        source = open_picture(request.picture)
-        mask = read_mask(request, source, context.check, self._limits)
-        model = self._model(request.choice, context)
+        mask = read_mask(job, context.check, self._limits)
+        model = self._model(choice, context)
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=request.preview)
-        metadata = codec.read_metadata(request.picture.source)
+        progress = Progress(context, wants_previews=job.preview)
+        metadata = job.metadata() if job.metadata else codec.Metadata()
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(source, mask, request.options, progress), metadata)
+            return encoded(model.patches(job.image, mask, job.options, progress), metadata)
 
-        strategy, patches = self._with_room(request.choice, context, fill)
+        strategy, patches = self._with_room(choice, context, fill)
         return Filled(
             patches=patches,
             strategy=strategy,
@@ -162,13 +164,12 @@ class EngineHandler:
         )
 
 
-def read_mask(request: FillHole, source: LayeredPixels, check: Callable[[], None], limits: codec.Limits) -> Mask:
-    """The mask of a request, from shapes or from a raster file. Raises what `check` raises."""
-    height, width = source.shape[:2]
-    if request.mask is None:
-        return masks.rasterise(request.shapes, width, height, check, limits)
-    coverage = np.load(request.mask, mmap_mode="r", allow_pickle=False)
-    return Mask(Box(0, 0, width, height), coverage)
+def read_mask(job: FillHole, check: Callable[[], None], limits: codec.Limits) -> Mask:
+    """The mask of a job, drawn or given as pixels. Raises what `check` raises."""
+    height, width = job.image.shape[:2]
+    if isinstance(job.mask, tuple):
+        return masks.rasterise(job.mask, width, height, check, limits)
+    return Mask(Box(0, 0, width, height), np.asarray(job.mask[0:height, 0:width]))
 
 
 def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:

@@ -1,30 +1,52 @@
-"""What crosses the pipe between the web process and a worker. Small records only: pixels stay in files.
+"""What crosses the pipe between the web process and a worker. Small records only: stored pixels stay in files.
 
 A worker gets `Submit`s and answers each with any number of `ProgressReport`s and `PreviewReport`s and then exactly one
 `Done` or `Failed` that carries the number of its `Submit`. A worker starts with one `Started`.
+
+A new kind of request is a class here, in the union of its worker (`CodecRequest` or `AnyJob`), and a case in that
+worker's `handle`: mypy names what is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar
 
 from inpaint_models.options import FillOptions
 from inpaint_models.registry import ModelEntry
-from inpaint_models.types import Box
+from inpaint_models.types import Box, PixelSource
 
-from ..codec import ImageInfo
+from ..codec import ImageInfo, Metadata
 from ..errors import ApiError
 from ..imaging.pictures import Picture
 from ..schemas.shapes import Shape
+
+KindT = TypeVar("KindT")
+AnswerT = TypeVar("AnswerT")
+RequestT = TypeVar("RequestT")
+
+
+class Codec:
+    """The kind of worker that turns image files into arrays and back."""
+
+
+class Engine:
+    """The kind of worker that holds models."""
+
+
+class Request(Generic[KindT, AnswerT]):
+    """What a kind of worker can be asked for, with the type of its answer."""
+
+    __slots__ = ()
+
 
 # Requests to the codec worker
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeImage:
+class DecodeImage(Request[Codec, "ImageFacts"]):
     """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`."""
 
     source: Path
@@ -32,7 +54,7 @@ class DecodeImage:
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeMask:
+class DecodeMask(Request[Codec, None]):
     """Decode the mask file `source`, write it as (H, W) uint8 0|255 to `mask`. Answer: None.
 
     The size is compared with (width, height) on the header, before anything is decoded.
@@ -45,7 +67,7 @@ class DecodeMask:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderImage:
+class RenderImage(Request[Codec, "Rendered"]):
     """Compose the picture and encode it to the file `target`. Answer: `Rendered`.
 
     format   "keep" or a format name
@@ -60,7 +82,7 @@ class RenderImage:
 
 
 @dataclass(frozen=True, slots=True)
-class MakePreview:
+class MakePreview(Request[Codec, "Rendered"]):
     """A small PNG or JPEG of the picture, for browsers that cannot decode the file. Answer: `Rendered`."""
 
     picture: Picture
@@ -69,7 +91,7 @@ class MakePreview:
 
 
 @dataclass(frozen=True, slots=True)
-class CropPicture:
+class CropPicture(Request[Codec, None]):
     """A part of the composed picture as a patch: a lossless PNG in the file `target`. Answer: None."""
 
     picture: Picture
@@ -77,12 +99,66 @@ class CropPicture:
     target: Path
 
 
+@dataclass(frozen=True, slots=True)
+class ScalePicture(Request[Codec, None]):
+    """Bring the composed picture to another size and write its pixels to the file `target` as .npy. Answer: None."""
+
+    picture: Picture
+    width: int
+    height: int
+    target: Path
+
+
+CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture | ScalePicture
+
+# Jobs: what an executor can be asked to do with a model. No local path, no device: they could run on another machine.
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model, in which number format."""
+
+    entry: ModelEntry
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[AnswerT]):
+    """Work for a model, with the type of its answer."""
+
+    model: ModelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel(Job["LoadedModels"]):
+    """Load and warm up a model, so that the first job does not wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillHole(Job["Filled"]):
+    """Fill a hole.
+
+    image     (H, W, 3|4) uint8 or uint16: anything that can be pickled and slices like an array
+    mask      the mask as drawn, or (H, W) uint8 0|255
+    metadata  reads what the patches are to carry of the photo's file, where the job runs
+    preview   whether estimates are wanted while the job runs
+    """
+
+    image: PixelSource
+    mask: tuple[Shape, ...] | PixelSource
+    options: FillOptions
+    metadata: Callable[[], Metadata] | None = None
+    preview: bool = False
+
+
+AnyJob = LoadModel | FillHole
+
 # Requests to the engine worker
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Which model, and how it is to run.
+    """Which model, and how it is to run on this machine.
 
     model_dir  keeps safetensors copies of weights in other forms; None keeps none
     """
@@ -95,27 +171,11 @@ class EngineChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadEngine:
-    """Load and warm up a model. Answer: `LoadedModels`."""
+class RunJob(Request[Engine, AnswerT]):
+    """A job with what it needs of this machine. Answer: the job's."""
 
+    job: AnyJob
     choice: EngineChoice
-
-
-@dataclass(frozen=True, slots=True)
-class FillHole:
-    """Fill a hole. Answer: `Filled`.
-
-    shapes    the mask as drawn; empty when `mask` names a raster
-    mask      .npy file, (H, W) uint8 0|255
-    preview   whether estimates are wanted while the job runs
-    """
-
-    choice: EngineChoice
-    picture: Picture
-    shapes: tuple[Shape, ...]
-    mask: Path | None
-    options: FillOptions
-    preview: bool = False
 
 
 # Answers
@@ -166,11 +226,11 @@ class LoadedModels:
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(Generic[RequestT]):
     """A request under a number that no other request of this worker process has."""
 
     number: int
-    request: Any
+    request: RequestT
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +271,10 @@ class LoadedModelsReport:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A job's answer."""
+    """The answer to a request, of the type that the request says."""
 
     number: int
-    value: Any
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,5 +286,6 @@ class Failed:
     trace: str = ""
 
 
-JobEvent = ProgressReport | PreviewReport | LoadedModelsReport
-FromWorker = Started | JobEvent | Done | Failed
+JobEvent = ProgressReport | PreviewReport
+WorkerEvent = JobEvent | LoadedModelsReport
+FromWorker = Started | WorkerEvent | Done | Failed

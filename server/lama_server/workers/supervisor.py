@@ -17,11 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Generic
 
 from ..errors import JobDeadlineExceeded, ShuttingDown, WorkerCrashed, WorkerUnavailable
 from . import worker
-from .messages import Done, Failed, FromWorker, JobEvent, Started, Submit
+from .messages import AnswerT, Done, Failed, FromWorker, KindT, Request, Started, Submit, WorkerEvent
 
 BACKOFF_S = (0.0, 1.0, 5.0, 30.0)
 CRASH_WINDOW_S = 600.0
@@ -30,11 +30,15 @@ START_DEADLINE_S = 60.0
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[JobEvent], None]
+WorkerListener = Callable[[WorkerEvent], None]
 
 
-class Supervisor:
-    """Runs requests in one child process. Every method belongs to the event loop that `start` ran in."""
+class Supervisor(Generic[KindT]):
+    """Runs requests in one child process. Every method belongs to the event loop that `start` ran in.
+
+    on_exit  called when the child ended by itself or was killed
+    on_idle  called when the child can take another request
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Supervisor:
         factory: str,
         arguments: tuple[Any, ...] = (),
         *,
+        threads: int | None = None,
         cancel_grace_s: float = 10.0,
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
@@ -49,7 +54,8 @@ class Supervisor:
         self.device = ""
         self.restarts = 0
         self.on_exit: Callable[[], None] = lambda: None
-        self._factory, self._arguments = factory, arguments
+        self.on_idle: Callable[[], None] = lambda: None
+        self._factory, self._arguments, self.threads = factory, arguments, threads
         self._cancel_grace_s, self._backoff_s = cancel_grace_s, backoff_s
         self._spawn = multiprocessing.get_context("spawn")
         self._cancelled = self._spawn.RawValue("Q", 0)
@@ -59,7 +65,7 @@ class Supervisor:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
-        self._running: tuple[int, asyncio.Future[Any], Listener | None] | None = None
+        self._running: tuple[int, asyncio.Future[Any], WorkerListener | None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
         self._replacing = False
@@ -79,6 +85,11 @@ class Supervisor:
     @property
     def is_ready(self) -> bool:
         return self._ready.is_set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a request would be begun at once."""
+        return self.is_ready and not self._turn.locked()
 
     @property
     def is_unavailable(self) -> bool:
@@ -106,7 +117,9 @@ class Supervisor:
 
     # jobs
 
-    async def run(self, request: Any, *, deadline_s: float, listener: Listener | None = None) -> Any:
+    async def run(
+        self, request: Request[KindT, AnswerT], *, deadline_s: float, listener: WorkerListener | None = None
+    ) -> AnswerT:
         """The child's answer to `request`.
 
         deadline_s  counted from the moment when the child gets the request
@@ -115,7 +128,8 @@ class Supervisor:
         Raises `ApiError`. Cancelling the awaiting task cancels the job.
         """
         await self._turn.acquire()
-        number, answer, handed_over = next(self._numbers), asyncio.get_running_loop().create_future(), False
+        number, handed_over = next(self._numbers), False
+        answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         try:
             await self._wait_until_up()
             self._running = (number, answer, listener)
@@ -137,8 +151,7 @@ class Supervisor:
             raise
         finally:
             if not handed_over:
-                self._running = None
-                self._turn.release()
+                self._let_go()
 
     def _settle(self, number: int, answer: asyncio.Future[Any]) -> None:
         """Tells the child that a job is unwanted; the next one waits until the child let go of it or was replaced."""
@@ -157,8 +170,12 @@ class Supervisor:
                 self.kill()
                 await asyncio.wait({answer})
         finally:
-            self._running = None
-            self._turn.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._running = None
+        self._turn.release()
+        self.on_idle()
 
     async def _wait_until_up(self) -> None:
         if self.is_unavailable:
@@ -180,7 +197,7 @@ class Supervisor:
         ours, theirs = self._spawn.Pipe(duplex=True)
         process = self._spawn.Process(
             target=worker.main,
-            args=(theirs, self._cancelled, self._factory, self._arguments),
+            args=(theirs, self._cancelled, self._factory, self._arguments, self.threads),
             name=f"lama-{self.name}",
             daemon=True,
         )
@@ -203,7 +220,7 @@ class Supervisor:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _send(self, message: Submit) -> None:
+    def _send(self, message: Submit[Request[KindT, AnswerT]]) -> None:
         assert self._connection is not None
         with contextlib.suppress(OSError):  # a dead child: `_ended` fails the job
             self._connection.send(message)
@@ -214,6 +231,7 @@ class Supervisor:
         if isinstance(message, Started):
             self.device = message.device
             self._ready.set()
+            self.on_idle()
             return
         if self._running is None or self._running[0] != message.number:
             return

@@ -17,15 +17,21 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from inpaint_models.errors import Cancelled
 
 from ..errors import InternalError, api_error_of
 from .messages import Done, Failed, FromWorker, Started, Submit
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "NUMBA_NUM_THREADS")
+"""Where torch, OpenCV and numba look for the number of threads, when they are imported."""
+
 _PR_SET_PDEATHSIG = 1
+
+HandledT = TypeVar("HandledT", contravariant=True)
 
 log = logging.getLogger(__name__)
 
@@ -50,40 +56,53 @@ class JobContext:
             raise Cancelled("The job was cancelled.")
 
 
-class Handler(Protocol):
+class Handler(Protocol[HandledT]):
     """What a worker does with requests. Made inside the child process, where heavy imports belong."""
 
     device: str
 
-    def handle(self, request: Any, context: JobContext) -> Any: ...
+    def handle(self, request: HandledT, context: JobContext) -> object:
+        """The answer, of the type that the request says."""
 
 
-def main(connection: Connection, cancelled: CancelCell, factory: str, arguments: tuple[Any, ...]) -> None:
+def main(
+    connection: Connection, cancelled: CancelCell, factory: str, arguments: tuple[Any, ...], threads: int | None
+) -> None:
     """Entry point of a worker process: serves requests until the pipe closes.
 
     factory  "module:class" of the `Handler`, made with `arguments`
+    threads  how many to compute with; None = one for each processor
     """
     _die_with_parent()
+    if threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: only the web process decides
         signal.signal(number, signal.SIG_IGN)
-    requests: queue.SimpleQueue[Submit] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[Submit[Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, requests), daemon=True, name="pipe").start()
     module, name = factory.split(":")
-    handler: Handler = getattr(importlib.import_module(module), name)(*arguments)
-    _send(connection, Started(os.getpid(), handler.device))
+    handler: Handler[Any] = getattr(importlib.import_module(module), name)(*arguments)
+    send = partial(_send, connection)
+    send(Started(os.getpid(), handler.device))
     while True:
-        _serve_one(handler, requests.get(), connection, cancelled)
+        serve_one(handler, requests.get(), send, cancelled)
         gc.collect(0)
 
 
-def _serve_one(handler: Handler, submitted: Submit, connection: Connection, cancelled: CancelCell) -> None:
-    context = JobContext(submitted.number, lambda message: _send(connection, message), cancelled)
+def serve_one(
+    handler: Handler[HandledT],
+    submitted: Submit[HandledT],
+    send: Callable[[FromWorker], None],
+    cancelled: CancelCell,
+) -> None:
+    """Does what was asked for; the last message is its `Done` or `Failed`."""
+    context = JobContext(submitted.number, send, cancelled)
     try:
         context.check()
         answer: FromWorker = Done(submitted.number, handler.handle(submitted.request, context))
     except Exception as error:  # noqa: BLE001  every failure of a job is an answer; the process goes on
         answer = Failed(submitted.number, api_error_of(error), _trace_for_log(error))
-    _send(connection, answer)
+    send(answer)
 
 
 def _trace_for_log(error: Exception) -> str:
@@ -91,7 +110,7 @@ def _trace_for_log(error: Exception) -> str:
     return "".join(traceback.format_exception(error)) if isinstance(api_error_of(error), InternalError) else ""
 
 
-def _read(connection: Connection, requests: queue.SimpleQueue[Submit]) -> None:
+def _read(connection: Connection, requests: queue.SimpleQueue[Submit[Any]]) -> None:
     while True:
         try:
             requests.put(connection.recv())

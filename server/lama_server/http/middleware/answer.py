@@ -58,7 +58,7 @@ class Answer:
         """Answers a browser's question whether an allowed foreign page may send a request."""
         headers = [
             (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
-            (b"access-control-allow-headers", b"content-type, authorization"),
+            (b"access-control-allow-headers", b"content-type, authorization, x-client-id"),
             (b"access-control-max-age", b"600"),
         ]
         await self({"type": "http.response.start", "status": 204, "headers": headers})

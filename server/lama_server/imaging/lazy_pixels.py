@@ -1,0 +1,53 @@
+"""Stored pixels as something that can be sent to a worker: small, and opened through a memory map where it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inpaint_models.types import PixelSource
+
+from .pictures import Picture, open_picture
+
+
+class LazyPixels:
+    """Slices like the array that `open` gives, which is called when it is first needed. Raises what that raises."""
+
+    def __init__(self, open: Callable[[], PixelSource]) -> None:
+        """`open` can be pickled."""
+        self._open = open
+        self._opened: PixelSource | None = None
+
+    def __reduce__(self) -> tuple[type[LazyPixels], tuple[Callable[[], PixelSource]]]:
+        return LazyPixels, (self._open,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._pixels.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._pixels.dtype
+
+    def __getitem__(self, rows_and_columns: tuple[slice, slice]) -> Any:
+        return self._pixels[rows_and_columns]
+
+    @property
+    def _pixels(self) -> PixelSource:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+
+def stored_picture(picture: Picture) -> LazyPixels:
+    """A photo with the patches over it."""
+    return LazyPixels(partial(open_picture, picture))
+
+
+def stored_array(path: Path) -> LazyPixels:
+    """An .npy file."""
+    return LazyPixels(partial(np.load, path, mmap_mode="r", allow_pickle=False))
