@@ -86,7 +86,7 @@ def tiled(conv: nn.Conv2d) -> TiledConv3x3:
 def test_convolutions_by_matrix_products_equal_torch_s(
     form: Callable[[nn.Conv2d], nn.Module], bias: bool, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "BAND_BYTES", 1 << 14)  # so that there are several bands
+    monkeypatch.setattr(inference, "CHUNK_BYTES", 1 << 14)  # so that there are several chunks
     torch.manual_seed(6)
     conv = nn.Conv2d(24, 40, kernel_size=3, padding=1, bias=bias)
     x = torch.randn(1, 24, *size)
