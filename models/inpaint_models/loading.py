@@ -68,4 +68,5 @@ def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
     mask = Mask(hole, np.full((hole.height, hole.width), 255, np.uint8))
-    tuple(model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress))
+    for _ in model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress):
+        pass
