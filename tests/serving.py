@@ -52,29 +52,25 @@ class RunningServer:
     data_dir: Path
     options: dict[str, Any] = field(default_factory=dict)
     port: int = 0
-    _process: subprocess.Popen[str] | None = None
-
-    @property
-    def process(self) -> subprocess.Popen[str]:
-        assert self._process is not None, "it has not been started"
-        return self._process
+    process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.kill()  # does nothing to one that has ended
-            self._process.communicate()
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.communicate()
 
     def start(self) -> None:
         """Starts, again after a stop, and waits until the page would be served."""
-        if self._process is not None:
-            self._process.communicate()
+        if self.process is not None:
+            self.process.communicate()
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
         path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), given],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,8 +85,15 @@ class RunningServer:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and waits; returns the exit code."""
+        assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    @property
+    def child(self) -> subprocess.Popen[str]:
+        """The process, which has been started."""
+        assert self.process is not None
+        return self.process
 
     def wait_ready(self, timeout_s: float = 30) -> None:
         end = time.monotonic() + timeout_s
@@ -120,7 +123,7 @@ class RunningServer:
         return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
 
     def stream(self, request: Any, client: str | None = None) -> Generator[dict[str, Any]]:
-        """The lines of an edit as they come; closing the generator hangs up."""
+        """The lines of an edit as they come; closing the iterator hangs up."""
         headers = {"content-type": "application/json", **({"x-client-id": client} if client else {})}
         connection = self.connection()
         try:
@@ -146,7 +149,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
-RECT: dict[str, Any] = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
+RECT = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
 
 
 def edit_request(image: str, *runs: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -72,7 +72,7 @@ class Listener(JobContext):
 
     def __init__(self, *, cancelled: bool = False, cancelled_after: int | None = None) -> None:
         self.sent: list[Any] = []
-        super().__init__(1, self.sent.append, ctypes.c_int())
+        super().__init__(1, self.sent.append, SimpleNamespace(value=0))
         self._checks_left = 0 if cancelled else cancelled_after
 
     def check(self) -> None:

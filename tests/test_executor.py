@@ -72,8 +72,8 @@ def run(executor: Callable[[], Executor], scenario: Scenario) -> None:
 @pytest.fixture(params=[local, InlineExecutor], ids=["processes", "inline"])
 def make(request: pytest.FixtureRequest) -> Make:
     """make(slots, files) -> an executor of each kind."""
-    make: Make = request.param
-    return make
+    kind: Make = request.param
+    return kind
 
 
 @pytest.fixture(autouse=True)

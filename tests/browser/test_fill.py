@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -309,3 +310,24 @@ def test_a_photo_that_browsers_show_differently_is_shown_as_it_will_be_saved(app
     app.wait("state.image?.asPreview")
     app.settle()
     assert app.colour_at((60, 40))[0] > 200
+
+
+def test_a_tab_names_itself_so_that_its_fills_run_in_order(
+    open_app: OpenApp, photos: Path, server: Server, tolerated: list[str]
+) -> None:
+    """Also on a page without a secure context."""
+    tolerated.append("Cross-Origin-Opener-Policy header has been ignored")
+    names: list[set[str]] = []
+    for url in (server.url, server.lan_url):
+        app, sent = open_app(url=url), []
+        app.page.on("request", lambda request, sent=sent: sent.append(request) if request.method == "POST" else None)
+        app.open(photos / "astronaut.png")
+        for count, x in enumerate((100.0, 200.0), 1):
+            app.paint([(x, 100.0), (x, 140.0)])
+            app.wait_for_edits(count)
+        edits = [request for request in sent if request.url.endswith("/api/v1/edits")]
+        assert len(edits) == 2
+        names.append({request.headers["x-client-id"] for request in edits})
+    assert [len(own) for own in names] == [1, 1]
+    assert names[0] != names[1]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for own in names for name in own)
