@@ -28,13 +28,13 @@ RUNS = {"ldm": 1}
 
 def bench_name(entry: ModelEntry) -> str:
     """The model that is measured for it: another one of the same network where there is one."""
-    return next(other.name for other in list_models() if other.loader == entry.loader)
+    return next(other.name for other in list_models("fill") if other.loader == entry.loader)
 
 
 def rows() -> list[Row]:
     threads = os.cpu_count() or 1
     found = []
-    for entry in list_models():
+    for entry in list_models("fill"):
         if bench_name(entry) != entry.name:
             continue
         runs = RUNS.get(entry.name, 3)
