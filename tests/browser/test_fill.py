@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Route
+from playwright.sync_api import Request, Route
 
 from browser.driver import App, OpenApp, Server
 from lama_server.imaging.masks import rasterise
@@ -319,8 +319,9 @@ def test_a_tab_names_itself_so_that_its_fills_run_in_order(
     tolerated.append("Cross-Origin-Opener-Policy header has been ignored")
     names: list[set[str]] = []
     for url in (server.url, server.lan_url):
-        app, sent = open_app(url=url), []
-        app.page.on("request", lambda request, sent=sent: sent.append(request) if request.method == "POST" else None)
+        sent: list[Request] = []
+        app = open_app(url=url)
+        app.page.on("request", sent.append)
         app.open(photos / "astronaut.png")
         for count, x in enumerate((100.0, 200.0), 1):
             app.paint([(x, 100.0), (x, 140.0)])
