@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from . import lama, ldm, mat, opencv, patchmatch
+from pkgutil import resolve_name
+
 from .errors import UnknownModel
 from .registry import Families, ModelEntry
 
-ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, lama.LAMA, lama.ANIME_LAMA, mat.ENTRY, ldm.ENTRY)
+_OWN = (
+    "patchmatch:ENTRY",
+    "opencv:ENTRY",
+    "lama:LAMA",
+    "lama:ANIME_LAMA",
+    "mat:ENTRY",
+    "ldm:ENTRY",
+)
+"""Where each model's entry is, as "folder:name": adding a model is adding a line here."""
+
+ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") for place in _OWN)
 
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
