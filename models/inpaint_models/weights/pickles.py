@@ -5,10 +5,10 @@ names has to be on the lists below. Then torch.load(weights_only=True) reads it,
 training frameworks left in the file (optimiser settings, callbacks), so that neither they nor their code are needed.
 
 The second line looks names up in a table and imports nothing. Both known ways around it are closed in the torch that we
-require: running code from the old tar format (CVE-2025-32434, until 2.5) and corrupting memory by opcodes on the wrong
-objects (CVE-2026-24747, until 2.9). So today the first line is no repair of a known hole. It is kept because it executes
-no opcode at all, because the next hole is not known yet, and because its list of names is needed anyway: to register the
-stand-ins, and to say in the refusal what the file wanted.
+require: running code from the old tar format (CVE-2025-32434, until 2.5) and corrupting memory by opcodes on objects
+of the wrong kind (CVE-2026-24747, until 2.9). So today the first line mends no known hole. It is kept because it
+executes no opcode at all, because the next hole is not known yet, and because its list of names is needed anyway: to
+register the stand-ins, and to say in the refusal what the file wanted.
 https://docs.pytorch.org/docs/stable/generated/torch.load.html
 """
 
