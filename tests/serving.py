@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,6 +89,12 @@ class RunningServer:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    @property
+    def child(self) -> subprocess.Popen[str]:
+        """The process, which has been started."""
+        assert self.process is not None
+        return self.process
+
     def wait_ready(self, timeout_s: float = 30) -> None:
         end = time.monotonic() + timeout_s
         while self.ask("GET", "/readyz").status != 200:
@@ -116,7 +122,7 @@ class RunningServer:
     def edit(self, image: str, *runs: dict[str, Any], **more: Any) -> Reply:
         return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
 
-    def stream(self, request: Any, client: str | None = None) -> Iterator[dict[str, Any]]:
+    def stream(self, request: Any, client: str | None = None) -> Generator[dict[str, Any]]:
         """The lines of an edit as they come; closing the iterator hangs up."""
         headers = {"content-type": "application/json", **({"x-client-id": client} if client else {})}
         connection = self.connection()

@@ -23,7 +23,8 @@ from inpaint_models.errors import (
     MaskSizeMismatch,
     OutOfMemory,
 )
-from inpaint_models.registry import SizeRequirement, Strategy
+from inpaint_models.opencv.engine import OpenCvEngine
+from inpaint_models.registry import SizeRequirement, Strategy, StrategyKind
 from inpaint_models.types import Box, FloatImage, HoleMask, Mask, ParamValue, Patch, Progress
 
 ANY_SIZE = SizeRequirement()
@@ -64,7 +65,7 @@ def inpainter(
     return Inpainter(entry, engine)
 
 
-def noise(height: int, width: int, channels: int = 3, dtype: type = np.uint8, seed: int = 0) -> NDArray[np.uint8]:
+def noise(height: int, width: int, channels: int = 3, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
     top = np.iinfo(dtype).max
     return np.random.default_rng(seed).integers(0, top, (height, width, channels), dtype=dtype, endpoint=True)
 
@@ -209,10 +210,10 @@ class Witness(ConstantEngine):
     st.sampled_from(["crop", "crop", "original"]),
 )  # fmt: skip
 def test_an_edit_in_many_patches_is_the_edit(
-    points: list[tuple[int, int]], channels: int, dtype: type, grow: int, feather: int, kind: str
+    points: list[tuple[int, int]], channels: int, dtype: Any, grow: int, feather: int, kind: StrategyKind
 ) -> None:
     top = np.iinfo(dtype).max
-    image = (noise(1200, 1600, channels, dtype).astype(np.float64) * 0.7).astype(dtype)
+    image: NDArray[Any] = (noise(1200, 1600, channels, dtype).astype(np.float64) * 0.7).astype(dtype)
     mask = line(1200, 1600, *points)
     image[mask, :3] = top
     before, engine = image.copy(), Witness()
@@ -481,8 +482,8 @@ def test_opencv_fills_far_regions_as_if_each_were_alone() -> None:
 
 
 def test_opencv_fills_several_crops_as_it_fills_one() -> None:
-    engine = load_model("opencv").engine
-    images = [noise(64, 64, seed=seed).astype(np.float32) / 255 for seed in range(5)]
+    engine = OpenCvEngine()
+    images = [noise(64, 64, seed=seed).astype(np.float32) / np.float32(255) for seed in range(5)]
     hole = np.zeros((64, 64), bool)
     hole[20:40, 20:44] = True
     params: dict[str, ParamValue] = {"method": "telea", "radius": 5}

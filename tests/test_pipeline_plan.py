@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 import pytest
@@ -129,7 +131,7 @@ def test_a_blob_is_shown_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", ["resize", "original"])
-def test_a_whole_image_has_a_patch_for_each_region(kind: str) -> None:
+def test_a_whole_image_has_a_patch_for_each_region(kind: Literal["resize", "original"]) -> None:
     mask = mask_with(Box(10, 10, 20, 20), Box(2900, 1900, 2910, 1905), box=Box(0, 0, 3000, 2000))
     (crop,) = plan(mask, 2000, 3000, Strategy(kind, max_side=600), ANY_SIZE).crops
     assert crop.box == Box(0, 0, 3000, 2000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,13 +17,16 @@ from lama_server.jobs.queue import JobQueue, Ticket
 from lama_server.settings import Settings
 from serving import edit_request, encode, form, rect_mask
 
+SELECTOR = replace(entry("selector"), task="select")
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="opencv")
-    with TestClient(create_app(settings, entries=(opencv.ENTRY, entry("painter"))), "http://localhost:8080") as client:
+    with TestClient(
+        create_app(settings, entries=(opencv.ENTRY, entry("painter"), SELECTOR)), "http://localhost:8080"
+    ) as client:
         yield client
 
 
@@ -70,6 +74,8 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (by_edit, {"run": {"model": "painter", "seed": 2**32}}, "/runs/0/seed", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"seconds": -1}}}, "/runs/0/params/seconds", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"a/b": 1}}}, "/runs/0/params/a~1b", "param.unknown"),
+    (by_edit, {"run": {"model": "selector"}}, "/runs/0/model", "model.wrong_task"),
+    (by_form, {"model": "selector"}, "/params/model", "model.wrong_task"),
     (by_form, {"margin_px": -1}, "/params/margin_px", "param.out_of_range"),
     (by_form, {"cap_px": 1}, "/params/cap_px", "param.out_of_range"),
     (by_form, {"trigger_px": "x"}, "/params/trigger_px", "param.wrong_type"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inpaint_models.errors import EmptyMask
 from inpaint_models.pipeline.compose import grow
 from inpaint_models.pipeline.plan import patch_price
-from inpaint_models.pipeline.regions import MOST_PIECES, cells_of, in_pixels, split
+from inpaint_models.pipeline.regions import CELL_PX, MOST_PIECES, cells_of, in_pixels, split
 from inpaint_models.types import Box, Mask, tight_box
 
 
@@ -62,12 +62,13 @@ def test_boxes_are_disjoint_and_tight_and_hold_every_pixel(
 @given(strokes)
 def test_boxes_never_cost_more_than_one_around_everything(lines: list[tuple[int, int, int, int, int]]) -> None:
     mask = mask_of(drawn(1100, 1400, *lines))
-    whole = tight_box(mask.coverage > 0)
-    boxes = boxes_of(mask)
-    cell = 2 * 16  # of the price's own resolution, on either side
-    assert sum(patch_price(box.height, box.width) for box in boxes) <= patch_price(
-        whole.height + cell, whole.width + cell
-    )
+    x0, y0, w, h = cv2.boundingRect(mask.coverage)
+    whole = Box(x0, y0, x0 + w, y0 + h).grown(CELL_PX)
+    assert sum(map(price, boxes_of(mask))) <= price(whole)
+
+
+def price(box: Box) -> float:
+    return float(patch_price(np.array(box.height), np.array(box.width)))
 
 
 def test_dabs_far_apart_are_two_boxes_and_near_ones_one() -> None:

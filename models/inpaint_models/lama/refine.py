@@ -264,7 +264,7 @@ def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
     def hook(_gradient: Tensor) -> None:
         call()
 
-    x.register_hook(hook)  # type: ignore[no-untyped-call]
+    x.register_hook(hook)
 
 
 def _loss(

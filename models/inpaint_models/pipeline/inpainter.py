@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import devices
-from ..errors import InvalidImage, InvalidMask, MaskCoversImage, MaskSizeMismatch, OutOfMemory
+from ..errors import InvalidImage, InvalidMask, MaskCoversImage, MaskSizeMismatch
 from ..options import FillOptions
 from ..registry import ModelEntry, Strategy
 from ..types import (
@@ -29,8 +29,8 @@ from . import compose
 from .fill import Fill
 from .plan import FillPlan, plan
 
-_LARGEST_SHARE, _BATCH_SHARE = 0.8, 0.5
-"""How much of the free memory one crop may take, and a batch of them."""
+_BATCH_SHARE = 0.5
+"""How much of the free memory a batch of crops may take."""
 
 _BATCH_PX = 2048 * 2048
 """Pixels of a batch at most: it is finished, and can be cancelled and shown, at once or not at all."""
@@ -68,7 +68,7 @@ class Inpainter:
         if seed is not None:
             options = replace(options, seed=seed)
         out = image.copy()
-        source = image if image.ndim == 3 else _GreyAsRgb(image)
+        source = image if image.ndim == 3 else GreyAsRgb(image)
         for patch in self.patches(source, mask_from_array(mask, *image.shape[:2]), options):
             out[patch.box.slices] = patch.pixels if image.ndim == 3 else luma(patch.pixels)
         return out
@@ -103,13 +103,9 @@ class Inpainter:
 
     def _check_memory(self, planned: FillPlan) -> None:
         height, width = max((crop.padded_size for crop in planned.crops), key=lambda size: size[0] * size[1])
-        needed, free = self.entry.bytes_per_px * height * width, devices.free_bytes(self.device)
-        if free is not None and needed > _LARGEST_SHARE * free:
-            whose = "this machine" if self.device == "cpu" else "the GPU"
-            raise OutOfMemory(
-                f"{self.entry.title} needs about {needed / 2**30:.1f} GiB for {width}x{height} pixels and "
-                f"{free / 2**30:.1f} GiB are free on {whose}. Use the strategy crop, or a smaller max_side."
-            )
+        needed = self.entry.bytes_per_px * height * width
+        advice = "Use the strategy crop, or a smaller max_side."
+        devices.check_memory(self.entry.title, needed, height, width, self.device, advice)
 
     @property
     def _fills_in_batches(self) -> bool:
@@ -130,10 +126,10 @@ class Inpainter:
 
 
 @dataclass(frozen=True, slots=True)
-class _GreyAsRgb:
-    """A (H, W) image, read as (H, W, 3)."""
+class GreyAsRgb:
+    """A (H, W) source, read as (H, W, 3)."""
 
-    image: AnyImage
+    image: PixelSource
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -155,10 +151,10 @@ def luma(pixels: AnyImage) -> AnyImage:
     return grey.astype(np.uint8) if pixels.dtype == np.uint8 else grey.astype(np.uint16)
 
 
-def check_image(image: AnyImage) -> None:
+def check_image(image: PixelSource) -> None:
     """Raises `InvalidImage` unless it is (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16."""
-    usable_shape = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))
-    if not usable_shape or image.dtype not in (np.uint8, np.uint16) or not image.size:
+    usable_shape = len(image.shape) == 2 or (len(image.shape) == 3 and image.shape[2] in (3, 4))
+    if not usable_shape or image.dtype not in (np.uint8, np.uint16) or 0 in image.shape:
         raise InvalidImage(
             f"The image is an array of shape {image.shape} and type {image.dtype}. "
             "Give (height, width, 3) RGB, (height, width, 4) RGBA or (height, width) grey of uint8 or uint16."

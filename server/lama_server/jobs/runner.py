@@ -17,7 +17,7 @@ from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.types import ParamValue, PixelSource
 
 from .. import codec
-from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, ModelWrongTask, api_error_of
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
@@ -223,8 +223,12 @@ class JobRunner:
     # common
 
     def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
-        """The model, when it is ready and takes these parameters, which came in the field `where`."""
+        """The model, when it fills, is ready and takes these parameters, which came in the field `where`."""
         choice = self._manager.choice(model)
+        if choice.entry.task != "fill":
+            raise ModelWrongTask(
+                f"{choice.entry.title} does not fill: it is there to {choice.entry.task}.", pointer=f"{where}/model"
+            )
         try:
             choice.entry.check_params(params)
         except InvalidParameter as error:
