@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,17 +46,30 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise wire_error(error, where) from None
+        raise wire_error(error, value, where) from None
 
 
-def wire_error(error: ValidationError, where: str = "") -> errors.ApiError:
-    """What pydantic found, in our codes; never with the values that came in."""
+def wire_error(error: ValidationError, value: dict[str, Any], where: str = "") -> errors.ApiError:
+    """What pydantic found in the value, in our codes; never with the values that came in."""
     found = [
-        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"]))
+        _kind(item["type"])(
+            str(item["msg"]), pointer=where + errors.json_pointer(*_path(item["loc"], value, item["type"]))
+        )
         for item in error.errors(include_input=False, include_context=False, include_url=False)[:20]
     ]
     first = found[0]
     return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
+
+
+def _path(location: tuple[int | str, ...], value: Any, kind: str) -> Iterator[int | str]:
+    """The location without the tags of unions, which pydantic has in it among the fields."""
+    for index, part in enumerate(location):
+        is_missing_field = kind == "missing" and index + 1 == len(location)
+        if isinstance(value, dict) and part not in value and not is_missing_field:
+            continue
+        yield part
+        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        value = value[part] if inside else value.get(part) if isinstance(value, dict) else None
 
 
 _KINDS: dict[str, type[errors.ApiError]] = {

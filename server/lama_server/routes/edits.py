@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..errors import EditNotFound, ImageNotFound, JobNotFound, RouteNotFound
+from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound, JobNotFound, RouteNotFound
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
-from ..jobs.runner import patch_replies
+from ..http.strict_json import validated
+from ..jobs.runner import CanvasPlan, Plan, edit_reply
 from ..schemas.replies import EditReply
-from ..schemas.requests import EditRequest
+from ..schemas.requests import CanvasRequest, EditRequest
 from .common import (
     BODY,
     CLIENT_ID,
@@ -16,7 +17,7 @@ from .common import (
     JOB,
     MODEL,
     client_id,
-    json_body,
+    json_object,
     json_request,
     problems,
     request_id,
@@ -32,45 +33,41 @@ FOR_EVER = "private, max-age=31536000, immutable"
 @router.post(
     "/edits",
     response_class=Response,
-    openapi_extra={**json_request(EditRequest), "parameters": [CLIENT_ID]},
+    openapi_extra={**json_request(EditRequest, CanvasRequest), "parameters": [CLIENT_ID]},
     responses={
         200: {
             "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
             "content": {NDJSON: {"schema": schema("EditEvent")}},
         },
-        **problems(ImageNotFound, EditNotFound, *MODEL, *JOB, *BODY, *FIELDS),
+        **problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
     },
 )
 async def create_edit(request: Request) -> NdjsonResponse:
-    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare."""
+    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare.
+
+    With `canvas` instead of mask and runs: extend, crop, turn or scale what the parents make.
+    """
     runner = services(request).runner
     ticket = runner.queue.reserve(client_id(request))
     try:
-        edit = await json_body(request, EditRequest)
-        plan = await runner.plan(edit, request_id(request))
+        body, asked_by = await json_object(request), request_id(request)
+        plan: Plan | CanvasPlan
+        if "canvas" in body:
+            plan = await runner.plan_canvas(validated(CanvasRequest, body), asked_by)
+        else:
+            plan = await runner.plan(validated(EditRequest, body), asked_by)
     except BaseException:
         ticket.release()
         raise
     return NdjsonResponse(runner.edit(ticket, plan), ticket.release)
 
 
-@router.get("/edits/{edit}", responses=problems(EditNotFound))
+@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound))
 async def describe(request: Request, edit: str) -> EditReply:
     """A finished edit."""
-    stored = services(request).documents.edit(edit)
-    run, made = stored.record.request["run"], stored.record.request["made"]
-    return EditReply(
-        id=stored.id,
-        image=stored.record.image,
-        parents=list(stored.record.parents),
-        mask=stored.record.request["mask"],
-        model=run["model"],
-        params=run["params"],
-        seed=run["seed"],
-        strategy=made["strategy"],
-        ms=made["ms"],
-        patches=patch_replies(stored),
-    )
+    documents = services(request).documents
+    stored = documents.edit(edit)
+    return edit_reply(stored, documents.shown(stored))
 
 
 @router.delete("/edits/{job}", status_code=204, responses=problems(JobNotFound))
@@ -115,6 +112,8 @@ async def joined_patch(request: Request, edit: str) -> Response:
     documents = services(request).documents
     stored = documents.edit(edit)
     patches = documents.patches(stored)
+    if not patches:
+        raise EditNotFound("The edit has no patches: it changed the canvas.")
     if len(patches) == 1:
         return WholeFile(patches[0].png, "image/png", {"cache-control": FOR_EVER})
     file = await documents.joined_patch(stored)

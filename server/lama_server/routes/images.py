@@ -22,6 +22,11 @@ router = APIRouter(prefix="/api/v1/images", tags=["images"])
 PREVIEW_SIDES = (128, 256, 512, 1024, 2048, 4096)
 MAX_EDITS = Limits().parents
 
+SHOWN = (errors.ImageNotFound, errors.EditNotFound, errors.EditOnOtherCanvas, errors.ParamTooLong)
+"""What asking for a photo with edits over it may end in."""
+
+EDITS = query_parameter("edits", "Edit ids in drawing order, separated by commas.", {"type": "string"})
+
 
 @router.post(
     "",
@@ -54,23 +59,24 @@ async def describe(request: Request, image: str) -> ImageReply:
     response_class=Response,
     responses={
         200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems(errors.ImageNotFound, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
+        **problems(*SHOWN, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
     },
     openapi_extra={
         "parameters": [
-            query_parameter("max", "Longest side in pixels.", {"type": "integer", "enum": list(PREVIEW_SIDES)})
+            EDITS,
+            query_parameter("max", "Longest side in pixels.", {"type": "integer", "enum": list(PREVIEW_SIDES)}),
         ]
     },
 )
 async def preview(request: Request, image: str) -> Response:
-    """The photo, small, for browsers that cannot decode the file."""
+    """The photo with edits over it, small; without edits for browsers that cannot decode the file."""
     documents = services(request).documents
     text = request.query_params.get("max")
     side = integer(text, "max", 1, PREVIEW_SIDES[-1]) if text is not None else 2048
     if side not in PREVIEW_SIDES:
         sides = ", ".join(str(option) for option in PREVIEW_SIDES)
         raise errors.ParamUnknownValue(f"max must be one of {sides}.", pointer="/max")
-    file, rendered = await documents.preview(documents.image(image), side)
+    file, rendered = await documents.preview(documents.image(image), edit_ids(request), side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -83,20 +89,22 @@ async def preview(request: Request, image: str) -> Response:
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
-            errors.ImageNotFound,
-            errors.EditNotFound,
+            *SHOWN,
             errors.ParamUnknownValue,
             errors.ParamOutOfRange,
             errors.ParamWrongType,
             errors.ParamInvalid,
-            errors.ParamTooLong,
             *JOB,
         ),
     },
     openapi_extra={
         "parameters": [
-            query_parameter("edits", "Edit ids in drawing order, separated by commas.", {"type": "string"}),
-            query_parameter("format", "keep: as the photo was.", {"type": "string", "enum": list(RENDER_FORMATS)}),
+            EDITS,
+            query_parameter(
+                "format",
+                "keep: as the photo was; PNG where edits made it transparent and it was a JPEG.",
+                {"type": "string", "enum": list(RENDER_FORMATS)},
+            ),
             query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
         ]
     },
@@ -105,7 +113,7 @@ async def render(request: Request, image: str) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""
     documents = services(request).documents
     record = documents.image(image)
-    edits = edit_ids(request.query_params.get("edits", ""))
+    edits = edit_ids(request)
     wanted = render_format(request.query_params.get("format"), "keep")
     quality = integer(request.query_params.get("quality"), "quality", 1, 100)
     file, rendered = await documents.render(record, edits, wanted, quality)
@@ -129,9 +137,9 @@ def image_reply(found: Services, image: StoredImage) -> ImageReply:
     )
 
 
-def edit_ids(text: str) -> list[str]:
-    """The ids of a comma-separated list. Raises param.too_long."""
-    ids = [part for part in text.split(",") if part]
+def edit_ids(request: Request) -> list[str]:
+    """The ids in the query value `edits`. Raises param.too_long."""
+    ids = [part for part in request.query_params.get("edits", "").split(",") if part]
     if len(ids) > MAX_EDITS:
         raise errors.ParamTooLong(f"There are {len(ids)} edits; the limit is {MAX_EDITS}.", pointer="/edits")
     return ids
