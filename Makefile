@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs bench screenshots pictures wheel docker clean
+.PHONY: help run test lint types format test-frontend test-python docs coverage bench screenshots pictures wheel docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
 	@tools/ensure.sh chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
+	$(BIN)/python -m coverage run -m pytest --ignore tests/browser $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
 docs: $(VENV)/.dev  ## write the pages that are made from the code
 	$(BIN)/python -m tools.reference

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.engine import LdmEngine
 from inpaint_models.ldm.unet import UNetModel
-from inpaint_models.types import no_progress
+from inpaint_models.types import ParamValue, no_progress
 
 from .measure import Row, in_fresh_process, interleaved
 
@@ -95,7 +95,7 @@ def engine_once(side: int) -> dict[str, Any]:
     """A short fill: memory does not grow with steps."""
     hole = np.zeros((side, side), bool)
     hole[side // 4 : side // 2, side // 4 : side // 2] = True
-    params = {"steps": 2, "sampler": "ddim"}
+    params: dict[str, ParamValue] = {"steps": 2, "sampler": "ddim"}
     image = np.full((side, side, 3), 0.5, np.float32)
     LdmEngine(*random_networks()).fill(image, hole, params=params, seed=1, progress=no_progress)
     return {}

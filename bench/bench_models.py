@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_models import FillOptions, Inpainter, get_model, list_models, load_model
+from inpaint_models import FillOptions, Inpainter, devices, get_model, list_models, load_model
 from inpaint_models.registry import ModelEntry
 
 from .measure import ROOT, Row, in_fresh_process, processor_name
@@ -28,13 +28,13 @@ RUNS = {"ldm": 1}
 
 def bench_name(entry: ModelEntry) -> str:
     """The model that is measured for it: another one of the same network where there is one."""
-    return next(other.name for other in list_models() if other.loader == entry.loader)
+    return next(other.name for other in list_models("fill") if other.loader == entry.loader)
 
 
 def rows() -> list[Row]:
     threads = os.cpu_count() or 1
     found = []
-    for entry in list_models():
+    for entry in list_models("fill"):
         if bench_name(entry) != entry.name:
             continue
         runs = RUNS.get(entry.name, 3)
@@ -79,19 +79,21 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    return Inpainter(entry, {"lama": _lama, "mat": _mat, "ldm": _ldm}[name]())
+    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "ldm": _ldm}[name]())
 
 
-def _lama() -> Any:
+def lama_engine(device: str = "cpu") -> Any:
     import torch
 
     from inpaint_models.lama.engine import LamaEngine
     from inpaint_models.lama.network import FFCResNetGenerator
 
     def random_state() -> dict[str, torch.Tensor]:
-        return _random(FFCResNetGenerator).state_dict()
+        state: dict[str, torch.Tensor] = _random(FFCResNetGenerator).state_dict()
+        return state
 
-    return LamaEngine(random_state, device="cpu", dtype=torch.float32)
+    dtype = devices.choose_precision("auto" if device != "cpu" else "float32", device)
+    return LamaEngine(random_state, device=device, dtype=dtype)
 
 
 def _mat() -> Any:

@@ -65,7 +65,8 @@ def score(truth: Photo, filled: Photo, hole: HoleMask) -> Score:
 def _gradient_energy(image: Photo) -> NDArray[np.float32]:
     """(H, W) squared gradient of the mean of the channels."""
     down, across = np.gradient(image.astype(np.float32).mean(axis=2))
-    return down**2 + across**2
+    energy: NDArray[np.float32] = down**2 + across**2
+    return energy
 
 
 def cases(stroke: Stroke) -> Iterator[tuple[str, Photo, HoleMask]]:
@@ -73,7 +74,8 @@ def cases(stroke: Stroke) -> Iterator[tuple[str, Photo, HoleMask]]:
         truth = photograph(name)
         for repeat in range(_MASKS_PER_PHOTOGRAPH):
             seed = _FIRST_SEED + 100 * index + repeat
-            yield name, truth, stroke_mask(*truth.shape[:2], stroke, seed)
+            height, width, _ = truth.shape
+            yield name, truth, stroke_mask(height, width, stroke, seed)
 
 
 def measure() -> dict[Stroke, dict[str, dict[str, list[Score]]]]:

@@ -6,7 +6,7 @@ The photographs are the ones that scikit-image carries in its wheel: nothing is 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -73,7 +73,7 @@ def mosaic(height: int, width: int) -> Photo:
     base = photograph("coffee.png")
     scale = max(1.0, max(height / base.shape[0], width / base.shape[1]) / 2)
     size = (round(base.shape[1] * scale), round(base.shape[0] * scale))
-    large = cv2.resize(base, size, interpolation=cv2.INTER_CUBIC)
+    large: NDArray[Any] = cv2.resize(base, size, interpolation=cv2.INTER_CUBIC)
     pad = [(0, max(0, height - large.shape[0])), (0, max(0, width - large.shape[1])), (0, 0)]
     large = np.pad(large, pad, mode="symmetric")[:height, :width]
     grain = np.random.default_rng(0).normal(0, 3, large.shape).astype(np.float32)

@@ -10,9 +10,9 @@ from typing import Any
 
 from lama_server.errors import JobDeadlineExceeded, ShuttingDown
 from lama_server.workers.engine_worker import EngineHandler
-from lama_server.workers.executor import Executor, Handle, Listener, WorkerState
-from lama_server.workers.local import FindFiles
+from lama_server.workers.executor import Executor, FindFiles, Handle, Listener, WorkerState
 from lama_server.workers.messages import (
+    AnyJob,
     Done,
     EngineChoice,
     Failed,
@@ -21,6 +21,8 @@ from lama_server.workers.messages import (
     LoadedModelsReport,
     LoadModel,
     ModelChoice,
+    PreviewReport,
+    ProgressReport,
     RunJob,
     Submit,
 )
@@ -71,16 +73,20 @@ class InlineExecutor(Executor):
         return Handle(task)
 
     async def _run(self, pickled: bytes, deadline_s: float, listener: Listener | None) -> Any:
+        job: AnyJob = pickle.loads(pickled)  # noqa: S301
+        entry = job.model.entry
+        request: RunJob[Any] = RunJob(job, EngineChoice(entry, "cpu", job.model.precision, self._files(entry)))
         try:
-            handler = await self._free.get()
-            return await self._run_on(handler, pickle.loads(pickled), deadline_s, listener)  # noqa: S301
+            return await self._run_on(await self._free.get(), request, deadline_s, listener)
         except asyncio.CancelledError:
             if self._is_closing:
                 raise ShuttingDown("The executor is closed.") from None
             raise
 
-    async def _run_on(self, handler: EngineHandler, job: Job[Any], deadline_s: float, listener: Listener | None) -> Any:
-        entry, loop = job.model.entry, asyncio.get_running_loop()
+    async def _run_on(
+        self, handler: EngineHandler, request: RunJob[Any], deadline_s: float, listener: Listener | None
+    ) -> Any:
+        loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         cell = SimpleNamespace(value=0)
 
@@ -88,23 +94,23 @@ class InlineExecutor(Executor):
             if isinstance(message, LoadedModelsReport):
                 self._loaded[handler] = message.loaded
                 self.on_change()
-            elif not isinstance(message, Done | Failed):
+            elif isinstance(message, ProgressReport | PreviewReport):
                 if listener is not None and not answer.done():
                     listener(message)
             else:
                 self._free.put_nowait(handler)
-                if answer.done():
-                    return
-                if isinstance(message, Done):
+                if isinstance(message, Done) and not answer.done():
                     answer.set_result(message.value)
-                else:
+                elif isinstance(message, Failed) and not answer.done():
                     answer.set_exception(message.error)
 
-        choice = EngineChoice(entry, "cpu", job.model.precision, self._files(entry))
-        loop.run_in_executor(
-            None, serve_one, handler, Submit(1, RunJob(job, choice)),
-            lambda message: loop.call_soon_threadsafe(receive, message), cell,
-        )  # fmt: skip
+        def send(message: FromWorker) -> None:
+            loop.call_soon_threadsafe(receive, message)
+
+        def work() -> None:
+            serve_one(handler, Submit(1, request), send, cell)
+
+        loop.run_in_executor(None, work)
         try:
             return await asyncio.wait_for(answer, deadline_s)
         except TimeoutError:

@@ -10,13 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from lama_server.workers.executor import Executor, FindFiles
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,6 +89,12 @@ class RunningServer:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    @property
+    def child(self) -> subprocess.Popen[str]:
+        """The process, which has been started."""
+        assert self.process is not None
+        return self.process
+
     def wait_ready(self, timeout_s: float = 30) -> None:
         end = time.monotonic() + timeout_s
         while self.ask("GET", "/readyz").status != 200:
@@ -112,7 +122,7 @@ class RunningServer:
     def edit(self, image: str, *runs: dict[str, Any], **more: Any) -> Reply:
         return self.post_json("/api/v1/edits", edit_request(image, *runs, **more))
 
-    def stream(self, request: Any, client: str | None = None) -> Iterator[dict[str, Any]]:
+    def stream(self, request: Any, client: str | None = None) -> Generator[dict[str, Any]]:
         """The lines of an edit as they come; closing the iterator hangs up."""
         headers = {"content-type": "application/json", **({"x-client-id": client} if client else {})}
         connection = self.connection()
@@ -187,7 +197,8 @@ def form(image: bytes | None, mask: bytes | None, params: Any = None) -> tuple[b
 def main() -> None:
     """The server process: settings and limits from a JSON argument.
 
-    "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there.
+    "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there;
+    "inline" runs jobs in so many threads of the server itself.
     """
     from fake_engines import ENTRIES, on_hub
     from inpaint_models.weights import Network
@@ -203,18 +214,27 @@ def main() -> None:
             given[name] = Path(given[name])
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
-    real, hub = given.pop("real_engines", False), given.pop("hub", None)
+    real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
     settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     entries = None if real else on_hub(hub) if hub else ENTRIES
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub else NoWeights()
-    app = create_app(settings, entries=entries, weights=weights, limits=limits)
+    app = create_app(
+        settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
+    )
 
     def announce() -> None:
         sys.stdout.write(f"port {port}\n")
         sys.stdout.flush()
 
     serve(app, bound, limits=limits, on_ready=announce)
+
+
+def in_threads(slots: int) -> Callable[[FindFiles], Executor]:
+    """Imported late: engines are loaded into this process."""
+    from inline_executor import InlineExecutor
+
+    return partial(InlineExecutor, slots)
 
 
 class NoWeights:

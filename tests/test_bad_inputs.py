@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from fake_engines import photo
@@ -220,15 +221,21 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png_of(width: int, height: int) -> bytes:
-    """A header that promises a size, and next to no data."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+def png_of(width: int, height: int, *, colour: int = 2, size: int = 100) -> bytes:
+    """A header that promises a picture, and data of another size."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(size))) + chunk(b"IEND", b"")
 
 
 def saved(kind: str, **options: Any) -> bytes:
     out = io.BytesIO()
     Image.fromarray(photo()).save(out, kind, **options)
+    return out.getvalue()
+
+
+def float_tiff() -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, photo().astype(np.float32), photometric="rgb")
     return out.getvalue()
 
 
@@ -245,6 +252,11 @@ PICTURES = {
     "a PNG signature": (GOOD[:8], "image.corrupt"),
     "half a PNG": (GOOD[: len(GOOD) // 2], "image.truncated"),
     "a JPEG cut at 60 %": (saved("JPEG")[: int(len(saved("JPEG")) * 0.6)], "image.truncated"),
+    "a JPEG cut at 60 % with its end put back": (saved("JPEG")[: int(len(saved("JPEG")) * 0.6)] + b"\xff\xd9",
+                                                 "image.truncated"),
+    "40 of 64 rows": (png_of(96, 64, size=40 * (1 + 96 * 3)), "image.corrupt"),
+    "a palette PNG without a palette": (png_of(96, 64, colour=3, size=64 * 97), "image.corrupt"),
+    "a float TIFF": (float_tiff(), "image.unsupported_format"),
     "a WebP cut": (saved("WEBP")[:400], "image.truncated"),
     "0 x 0": (png_of(0, 0), "image.corrupt"),
     "65535 x 65535": (png_of(65535, 65535), "image.too_many_pixels"),
@@ -299,6 +311,7 @@ def test_the_type_comes_from_the_bytes(server: RunningServer) -> None:
         (encode(np.full((64, 96), 127, np.uint8)), "mask.empty"),
         (encode(np.full((64, 96), 255, np.uint8)), "mask.covers_image"),
         (MASK[:-20], "image.truncated"),
+        (png_of(96, 64, colour=0, size=40 * 97), "image.corrupt"),
         (b"", "image.empty"),
         (animated("PNG"), "image.animated"),
     ],

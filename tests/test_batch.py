@@ -16,6 +16,7 @@ from lama_server import codec
 from lama_server.cli.batch import Event, Summary, Writer, plan, run_all
 from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
 from lama_server.store import saving
+from test_codec_cut import CUT, HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,25 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(folders: tuple[Path, Path, 
     assert "ends too early" in events[1].message
     assert "60x40 but the image is 61x40" in events[2].message
     assert names(out) == ["a.png", "d.png"]
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_picture_or_mask_that_is_cut_is_reported_and_not_saved(
+    name: str, folders: tuple[Path, Path, Path], inpainter: Inpainter
+) -> None:
+    """B51, P8"""
+    pictures, masks, out = folders
+    cut, size = masks / "cut.img", (WIDTH, HEIGHT)
+    cut.write_bytes(CUT[name])
+    (pictures / "cut.png").write_bytes(CUT[name])
+    events: list[Event] = []
+    run_batch(pictures, mask(masks / "whole.png", size), out, inpainter, FillOptions(), on_event=events.append)
+    (pictures / "cut.png").unlink()
+    picture(pictures / "whole.png", size=size)
+    run_batch(pictures, cut, out, inpainter, FillOptions(), on_event=events.append)
+    assert [event.outcome for event in events] == ["failed", "failed"]
+    assert all(name.split()[-1] in event.message for event in events)
+    assert not out.exists()
 
 
 def test_pictures_that_would_get_one_name_are_told_apart(

@@ -199,7 +199,7 @@ def test_a_phone_s_multi_picture_jpeg_gives_its_first_picture() -> None:
 def test_orientation_is_applied_like_pillow_does(format: str, orientation: int) -> None:
     tags = Image.Exif()
     tags[0x0112] = orientation
-    options = {"lossless": True} if format == "WEBP" else {}
+    options: dict[str, Any] = {"lossless": True} if format == "WEBP" else {}
     data = saved(smooth(), format, exif=tags, **options)
     decoded = codec.decode(data)
     with Image.open(io.BytesIO(data)) as image:
@@ -410,7 +410,7 @@ def test_exif_icc_xmp_and_resolution_are_kept(format: str, target: codec.WantedF
 
 
 def test_png_text_and_xmp_are_kept_and_can_be_stripped() -> None:
-    from PIL.PngImagePlugin import PngInfo
+    from PIL.PngImagePlugin import PngImageFile, PngInfo
 
     text = PngInfo()
     text.add_text("Author", "caf\xe9")
@@ -420,6 +420,7 @@ def test_png_text_and_xmp_are_kept_and_can_be_stripped() -> None:
     source = codec.decode(data)
     with Image.open(io.BytesIO(codec.render(data, source.pixels, source.info))) as image:
         image.load()
+        assert isinstance(image, PngImageFile)
         assert isinstance(image.text["Author"], str)
         assert (image.text["Author"], image.text["Title"]) == ("caf\xe9", "日本")
         assert image.info["dpi"] == pytest.approx((144, 72), abs=0.02), "the picture was turned"
@@ -432,7 +433,7 @@ def test_the_exif_thumbnail_goes_because_it_still_shows_what_was_removed() -> No
     secret = saved(noise(40, 40, 3), "JPEG")
     blob = with_thumbnail(secret)
     assert secret in blob
-    cleaned = exif.for_result(blob, 30, 20)
+    cleaned = exif.for_result(blob, 40, 40)
     assert cleaned is not None
     assert len(cleaned) == len(blob)
     assert secret[100:200] not in cleaned
@@ -451,9 +452,7 @@ def test_what_a_file_says_of_its_size_follows_the_picture() -> None:
     nested = again.get_ifd(0x8769)
     assert (again[0x0100], again[0x0101], nested[0xA002], nested[0xA003]) == (70_000, 20, 70_000, 20)
     assert (again[0x010F], nested[0x920A], again[0x0112]) == ("Maker", 35.0, 1)
-    assert exif.xmp_for_result(xmp, 70_000, 20) == (
-        b"<x tiff:ImageWidth=\"70000\" exif:PixelYDimension = '20'><exif:PixelXDimension>70000</exif:PixelXDimension></x>"
-    )
+    assert exif.xmp_for_result(xmp, 70_000, 20) == xmp.replace(b"44", b"70000").replace(b"33", b"20")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

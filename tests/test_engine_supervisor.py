@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def shot(server: RunningServer, behaviour: str, seconds: float = 30.0) -> str:
 
 
 @pytest.fixture(scope="module")
-def rough(tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+def rough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose fills may take a second."""
     limits = {"fill_deadline_s": 1.0, "cancel_grace_s": 0.3, "queue_wait_s": 0.4}
     with RunningServer(tmp_path_factory.mktemp("rough"), {"limits": limits}) as running:
@@ -77,7 +77,7 @@ def test_cancelling_a_model_that_does_not_listen_frees_the_queue(rough: RunningS
 
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(rough: RunningServer) -> None:
-    for pid in children(rough.process.pid):
+    for pid in children(rough.child.pid):
         os.kill(pid, signal.SIGKILL)
     assert within(10, lambda: rough.upload(photo(code=3)).status == 200)
     assert shot(rough, "paint") == "ok"
@@ -103,7 +103,7 @@ def test_a_kill_of_the_server_takes_its_workers_along_and_loses_nothing(start_se
     image = server.upload(pixels).json["id"]
     edit = server.edit(image).lines[-1]["edit"]
     boot = server.ask("GET", "/healthz").headers["x-boot-id"]
-    workers = children(server.process.pid)
+    workers = children(server.child.pid)
     assert len(workers) == 2
     lines = server.stream(edit_request(image, misbehaving("hang", 30)))
     next(lines)
@@ -123,10 +123,10 @@ def test_a_stop_lets_the_running_job_finish_and_sends_the_others_away(start_serv
     next(running)
     waiting = server.stream(edit_request(image))
     next(waiting)
-    server.process.send_signal(signal.SIGTERM)
+    server.child.send_signal(signal.SIGTERM)
     assert list(waiting)[-1]["problem"]["code"] == "server.shutting_down"
     assert list(running)[-1]["type"] == "result"
-    assert server.process.wait(20) == 0
+    assert server.child.wait(20) == 0
 
 
 def test_a_second_signal_ends_at_once(start_server: Start) -> None:
@@ -134,7 +134,7 @@ def test_a_second_signal_ends_at_once(start_server: Start) -> None:
     image = server.upload(photo()).json["id"]
     running = server.stream(edit_request(image, misbehaving("slow", 30)))
     next(running)
-    server.process.send_signal(signal.SIGTERM)
+    server.child.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     assert server.stop() == 128 + signal.SIGTERM
 
@@ -148,7 +148,7 @@ def test_a_stop_while_a_cancelled_job_is_waited_for_is_quiet(start_server: Start
     lines.close()
     time.sleep(0.2)
     assert server.stop() == 0
-    assert "never retrieved" not in server.process.communicate()[1]
+    assert "never retrieved" not in server.child.communicate()[1]
 
 
 def test_a_worker_that_keeps_crashing_is_given_up_by_name(start_server: Start) -> None:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from fake_engines import entry
-from inpaint_models import Inpainter
+from inpaint_models import Inpainter, devices
 from inpaint_models.errors import Cancelled, OutOfMemory
 from inpaint_models.options import FillOptions
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, PixelSource, Progress
@@ -35,6 +36,7 @@ from lama_server.workers.messages import (
     ModelChoice,
     RunJob,
 )
+from lama_server.workers.worker import JobContext
 
 MIB = 2**20
 
@@ -65,13 +67,12 @@ class Greedy:
         return image
 
 
-class Listener:
+class Listener(JobContext):
     """A job's line to the server."""
-
-    number = 1
 
     def __init__(self, *, cancelled: bool = False, cancelled_after: int | None = None) -> None:
         self.sent: list[Any] = []
+        super().__init__(1, self.sent.append, SimpleNamespace(value=0))
         self._checks_left = 0 if cancelled else cancelled_after
 
     def check(self) -> None:
@@ -79,9 +80,6 @@ class Listener:
             raise Cancelled
         if self._checks_left is not None:
             self._checks_left -= 1
-
-    def send(self, event: Any) -> None:
-        self.sent.append(event)
 
     def held_models(self) -> list[tuple[str, ...]]:
         return [event.loaded for event in self.sent if isinstance(event, LoadedModelsReport)]
@@ -207,5 +205,5 @@ def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
 
 
 def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_worker.devices, "device_for", lambda entry, wanted: "cuda")
+    monkeypatch.setattr(devices, "device_for", lambda entry, wanted: "cuda")
     assert engine_worker.load_inpainter(choice("a")).device == "cuda"

@@ -23,8 +23,8 @@ from lama_server.errors import ApiError, ModelNotDownloaded
 from lama_server.imaging.lazy_pixels import stored_array, stored_picture
 from lama_server.imaging.pictures import Overlay, Picture
 from lama_server.workers import messages
-from lama_server.workers.executor import Executor, Handle, WorkerState
-from lama_server.workers.local import FindFiles, LocalExecutor
+from lama_server.workers.executor import Executor, FindFiles, Handle, WorkerState
+from lama_server.workers.local import LocalExecutor
 from lama_server.workers.messages import (
     EngineChoice,
     Filled,
@@ -51,7 +51,7 @@ def no_files(entry: ModelEntry) -> Mapping[str, Path]:
 
 
 def local(slots: int, files: FindFiles = no_files, **more: Any) -> LocalExecutor:
-    options = {"model_dir": None, "memory_budget_bytes": 1000 * MIB, "max_megapixels": 128}
+    options: dict[str, Any] = {"model_dir": None, "memory_budget_bytes": 1000 * MIB, "max_megapixels": 128}
     options = {**options, "cancel_grace_s": 0.3, "backoff_s": (0.0,), **more}
     return LocalExecutor(["cpu"], slots, files, **options)
 
@@ -72,7 +72,8 @@ def run(executor: Callable[[], Executor], scenario: Scenario) -> None:
 @pytest.fixture(params=[local, InlineExecutor], ids=["processes", "inline"])
 def make(request: pytest.FixtureRequest) -> Make:
     """make(slots, files) -> an executor of each kind."""
-    return request.param
+    kind: Make = request.param
+    return kind
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +184,8 @@ def test_jobs_that_wait_begin_in_the_order_in_which_they_were_handed_in(make: Ma
 
 def test_a_job_hears_of_its_own_progress_only(make: Make) -> None:
     async def scenario(executor: Executor) -> None:
-        slow, quick = [], []
+        slow: list[JobEvent] = []
+        quick: list[JobEvent] = []
         running = hand_in(executor, hole(1, "slow", preview=True), slow)
         await until(lambda: any(isinstance(event, PreviewReport) for event in slow))
         await hand_in(executor, hole(2), quick).result()

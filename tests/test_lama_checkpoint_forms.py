@@ -51,7 +51,7 @@ class Exported(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        predicted = self.model(masked_input(image, mask))
+        predicted: Tensor = self.model(masked_input(image, mask))
         return mask * predicted + (1 - mask) * image
 
 

@@ -20,6 +20,7 @@ from inpaint_models.lama import engine
 from inpaint_models.lama.engine import LamaEngine
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
+from inpaint_models.lama.refine import RefinementSettings
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, ParamValue
 from parity import weights
@@ -95,8 +96,8 @@ def test_what_lies_under_the_hole_does_not_matter(lama: LamaEngine) -> None:
     changed = image.copy()
     changed[hole] = 0.5
     params = ENTRY.check_params({})
-    results = [lama.fill(x, hole, params=params, seed=0, progress=Heard()) for x in (image, changed)]
-    assert np.array_equal(*results)
+    first, second = (lama.fill(x, hole, params=params, seed=0, progress=Heard()) for x in (image, changed))
+    assert np.array_equal(first, second)
 
 
 def test_progress_goes_through_the_blocks_to_the_end(lama: LamaEngine) -> None:
@@ -114,7 +115,7 @@ def test_a_fill_can_be_cancelled_between_blocks(lama: LamaEngine, refine: bool) 
 
 
 def test_refinement_reports_each_pass_with_a_preview(lama: LamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = engine.RefinementSettings(iterations=3, min_side=32)
+    settings = RefinementSettings(iterations=3, min_side=32)
     monkeypatch.setattr(engine, "refinement_settings", lambda params: settings)
     heard = Heard()
     filled = fill(lama, progress=heard, refine=True)
@@ -142,9 +143,7 @@ def test_refinement_is_refused_when_memory_cannot_hold_it(lama: LamaEngine, monk
 def test_refinement_with_little_memory_gives_the_same_picture(
     lama: LamaEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        engine, "refinement_settings", lambda params: engine.RefinementSettings(iterations=2, min_side=32)
-    )
+    monkeypatch.setattr(engine, "refinement_settings", lambda params: RefinementSettings(iterations=2, min_side=32))
     plenty = fill(lama, refine=True)
     monkeypatch.setattr(devices, "free_bytes", lambda device: 20_000_000)
     assert np.array_equal(fill(lama, refine=True), plenty)
@@ -175,9 +174,7 @@ def test_a_copy_in_full_precision_goes_with_the_fill_that_needed_it(
         return network
 
     monkeypatch.setattr(engine, "FoldedGenerator", watched)
-    monkeypatch.setattr(
-        engine, "refinement_settings", lambda params: engine.RefinementSettings(iterations=1, min_side=32)
-    )
+    monkeypatch.setattr(engine, "refinement_settings", lambda params: RefinementSettings(iterations=1, min_side=32))
     used = with_large_weights(state) if reason == "not finite" else state
     half = LamaEngine(lambda: used, device="cpu", dtype=torch.float16)
     fill(half, refine=reason == "refined")

@@ -92,7 +92,7 @@ def test_front_blocks_and_upsampling_are_the_parts_of_the_network() -> None:
     with torch.inference_mode():
         features = network.front(x)
         assert features.local.shape == (1, 8, 4, 6)
-        assert features.wide.shape == (1, 24, 4, 6)
+        assert features.global_.shape == (1, 24, 4, 6)
         for index in range(network.n_blocks):
             features = network.block(index, features)
         torch.testing.assert_close(network.upsample(features), network(x), rtol=0, atol=0)

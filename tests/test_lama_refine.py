@@ -10,7 +10,7 @@ from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
 from inpaint_models.lama.refine import (
     RefinementSettings,
-    Step,
+    RefinementStep,
     at_size_of,
     pyramid,
     refine,
@@ -55,7 +55,7 @@ def random_picture(height: int, width: int) -> tuple[Tensor, Tensor]:
     return image, mask
 
 
-def last(steps: list[Step]) -> Tensor:
+def last(steps: list[RefinementStep]) -> Tensor:
     return steps[-1].image
 
 
@@ -81,7 +81,7 @@ def test_eight_passes_of_big_lama_in_its_inference_form_end_where_the_reference_
     assert_follows(golden, list(refine(network, *picture_and_mask(golden), settings=settings)))
 
 
-def assert_follows(golden: goldens.Golden, steps: list[Step]) -> None:
+def assert_follows(golden: goldens.Golden, steps: list[RefinementStep]) -> None:
     """Between two passes the loss falls by a hundred times the tolerance.
 
     Where a gradient is near zero the optimiser may step either way, so a few pixels may differ by more than the rest.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,10 +26,10 @@ from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.nn import torch_engine
 from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext
-from inpaint_models.types import FloatImage, HoleMask, no_progress
+from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from inpaint_models.weights import read_state_dict
 
-PARAMS = {"steps": 3, "sampler": "ddim"}
+PARAMS: dict[str, ParamValue] = {"steps": 3, "sampler": "ddim"}
 
 
 def small_unet() -> UNetModel:
@@ -55,7 +56,7 @@ def networks() -> tuple[UNetModel, Autoencoder]:
 
 
 @pytest.fixture
-def ldm(networks: tuple[UNetModel, Autoencoder]) -> Iterator[LdmEngine]:
+def ldm(networks: tuple[UNetModel, Autoencoder]) -> LdmEngine:
     unet, autoencoder = small_unet(), small_autoencoder()
     unet.load_state_dict(networks[0].state_dict())
     autoencoder.load_state_dict(networks[1].state_dict())
@@ -85,7 +86,7 @@ def tiled(conv: nn.Conv2d) -> TiledConv3x3:
 def test_convolutions_by_matrix_products_equal_torch_s(
     form: Callable[[nn.Conv2d], nn.Module], bias: bool, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "BAND_BYTES", 1 << 14)  # so that there are several bands
+    monkeypatch.setattr(inference, "CHUNK_BYTES", 1 << 14)  # so that there are several chunks
     torch.manual_seed(6)
     conv = nn.Conv2d(24, 40, kernel_size=3, padding=1, bias=bias)
     x = torch.randn(1, 24, *size)
@@ -125,10 +126,12 @@ def test_a_perfect_denoiser_is_followed_exactly(sampler: str) -> None:
     noise = torch.randn(1, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
     def noisy(timestep: int) -> Tensor:
-        return levels[timestep] ** 0.5 * clean + (1 - levels[timestep]) ** 0.5 * noise
+        level = float(levels[timestep])
+        return math.sqrt(level) * clean + math.sqrt(1 - level) * noise
 
     def denoise(x: Tensor, timestep: int) -> Tensor:
-        return (x - levels[timestep] ** 0.5 * clean) / (1 - levels[timestep]) ** 0.5
+        level = float(levels[timestep])
+        return (x - math.sqrt(level) * clean) / math.sqrt(1 - level)
 
     schedule = Schedule.evenly_spaced(7)
     samples = list(SAMPLERS[sampler](denoise, noisy(schedule.steps[0].timestep), schedule))
@@ -373,4 +376,4 @@ def test_the_loader_makes_an_engine_that_fills(
     monkeypatch.setattr(engine, "Autoencoder", small_autoencoder)
     path = forms.write_pth(tmp_path / "ldm.ckpt", checkpoint(networks))
     loaded = ENTRY.load(LoadContext(entry=ENTRY, precision="float32", weights={CHECKPOINT_FILE: path}))
-    assert fill(loaded).tobytes() == fill(ldm).tobytes()  # type: ignore[arg-type]
+    assert fill(loaded).tobytes() == fill(ldm).tobytes()

@@ -124,7 +124,7 @@ def test_keys_and_shapes_are_the_published_ones_in_their_order(
 
 
 def test_condition_is_the_reference_latents_and_mask(autoencoder: Autoencoder) -> None:
-    image, hole = np.float32(GOLDEN["image"]) / 255, GOLDEN["mask"] > 127
+    image, hole = GOLDEN["image"].astype(np.float32) / np.float32(255), GOLDEN["mask"] > 127
     device = torch.device("cpu")
     joined, activations = run_watched(
         autoencoder, AUTOENCODER_PREFIX, lambda: make_condition(autoencoder, image, hole, device).joined

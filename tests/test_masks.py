@@ -244,7 +244,7 @@ def test_a_stroke_touches_each_of_its_pixels_once_and_no_others(monkeypatch: pyt
     """P6: a thin line across 24 megapixels costs its own pixels, erased as well as painted."""
     touched, paint = 0, masks._paint
 
-    def counting(canvas: Any, begins: Any, ends: Any, value: bool) -> None:
+    def counting(canvas: Any, begins: Any, ends: Any, value: np.uint8) -> None:
         nonlocal touched
         touched += int((ends - begins).sum())
         paint(canvas, begins, ends, value)

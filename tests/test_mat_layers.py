@@ -143,6 +143,7 @@ def test_a_modulated_convolution_scales_inputs_by_the_style_and_normalises_each_
 
 def test_every_item_of_a_batch_gets_its_own_style() -> None:
     layer = StyleConv(3, 4, style_width=5, resample="up", noise_size=8).double()
+    assert layer.noise is not None
     torch.nn.init.constant_(layer.noise.strength, 0.5)
     x, style = numbers(2, 3, 4, 4), numbers(2, 5, seed=1)
 
@@ -154,12 +155,13 @@ def test_every_item_of_a_batch_gets_its_own_style() -> None:
 
 def test_fixed_noise_is_added_before_the_bias_and_repeated_over_larger_maps() -> None:
     layer = StyleConv(1, 1, style_width=2, noise_size=4)
+    assert layer.noise is not None
     torch.nn.init.constant_(layer.noise.strength, 2.0)
     torch.nn.init.constant_(layer.bias, 10.0)
 
     out = layer(torch.zeros(1, 1, 8, 8), torch.zeros(1, 2))
 
-    torch.testing.assert_close(out[0, 0], (2 * layer.noise.map.repeat(2, 2) + 10) * math.sqrt(2))
+    torch.testing.assert_close(out[0, 0], (2 * layer.noise.get_buffer("map").repeat(2, 2) + 10) * math.sqrt(2))
 
 
 def test_an_image_grows_by_each_levels_part() -> None:

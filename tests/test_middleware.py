@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lama_server.errors import ApiError
 from lama_server.http.middleware.asgi import AccessMiddleware
@@ -36,7 +36,7 @@ class Answer:
         return str(json.loads(self.body)["code"]) if self.status >= 400 else "ok"
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Reads the whole body, then answers."""
     while (await receive()).get("more_body"):
         pass
@@ -44,7 +44,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
-def middleware_of(policy: Policy, app: Any = application) -> AccessMiddleware:
+def middleware_of(policy: Policy, app: ASGIApp = application) -> AccessMiddleware:
     return AccessMiddleware(app, policy, TokenGuard(policy), "boot", lambda: SIGN_IN)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from inpaint_models import FillOptions, Inpainter, get_model
 from inpaint_models.errors import Cancelled, MaskCoversImage
 from inpaint_models.patchmatch.engine import PatchMatchEngine
-from inpaint_models.types import Box, FloatImage, HoleMask, Mask, Patch, no_progress
+from inpaint_models.types import AnyImage, Box, FloatImage, HoleMask, Mask, no_progress
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def photo_like(height: int, width: int, seed: int = 7) -> FloatImage:
     """Smooth blobs with grain: no part equals another, and every part has texture."""
     rng = np.random.default_rng(seed)
     coarse = rng.random((height // 16 + 2, width // 16 + 2, 3)).astype(np.float32)
-    blobs = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    blobs: FloatImage = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
     return np.clip(blobs * 0.8 + 0.1 + rng.normal(0, 0.03, blobs.shape), 0, 1).astype(np.float32)
 
 
@@ -45,7 +46,8 @@ def disc(height: int, width: int, radius: float, centre: tuple[float, float] | N
 def tiles(height: int, width: int) -> FloatImage:
     """A repeated pattern of period 13 x 17."""
     tile = np.random.default_rng(1).random((13, 17, 3)).astype(np.float32)
-    return np.tile(cv2.GaussianBlur(tile, (3, 3), 0), (height // 13 + 1, width // 17 + 1, 1))[:height, :width]
+    smooth: FloatImage = cv2.GaussianBlur(tile, (3, 3), 0).astype(np.float32)
+    return np.tile(smooth, (height // 13 + 1, width // 17 + 1, 1))[:height, :width]
 
 
 def test_a_hole_in_a_repeated_pattern_is_restored_nearly_exactly(engine: PatchMatchEngine) -> None:
@@ -110,13 +112,11 @@ def test_another_seed_gives_another_answer(engine: PatchMatchEngine) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 3), (np.uint16, 3), (np.uint8, 4)])
-def test_known_pixels_come_back_unchanged(
-    engine: PatchMatchEngine, dtype: type[np.uint8] | type[np.uint16], channels: int
-) -> None:
+def test_known_pixels_come_back_unchanged(engine: PatchMatchEngine, dtype: Any, channels: int) -> None:
     top = np.iinfo(dtype).max
-    image = np.rint(photo_like(150, 190) * top).astype(dtype)
+    image: AnyImage = np.rint(photo_like(150, 190) * top).astype(dtype)
     if channels == 4:
-        image = np.dstack([image, np.full((150, 190), 77, dtype)])
+        image = np.concatenate([image, np.full((150, 190, 1), 77, dtype)], axis=2)
     hole = disc(150, 190, 22)
     filled = Inpainter(get_model("patchmatch"), engine)(image, hole, FillOptions(seed=5))
     np.testing.assert_array_equal(filled[~hole], image[~hole])
@@ -240,9 +240,8 @@ def test_a_fill_of_12_megapixels_can_be_cancelled_every_half_second(engine: Patc
     mask = Mask(Box(0, 0, 4000, 3000), disc(3000, 4000, 276).astype(np.uint8) * 255)
     polls: list[float] = []
     begun = time.process_time()
-    Inpainter(get_model("patchmatch"), PatchMatchEngine(threads=1)).patch(
-        photo, mask, FillOptions(), lambda *_: polls.append(time.process_time())
-    )
+    model = Inpainter(get_model("patchmatch"), PatchMatchEngine(threads=1))
+    list(model.patches(photo, mask, FillOptions(), lambda *_: polls.append(time.process_time())))
     waits = np.diff([begun, *polls, time.process_time()])
     assert waits.size > 100
     assert waits.max() < 0.5
@@ -264,6 +263,6 @@ def test_a_small_mask_on_a_large_photo_costs_its_surroundings_only(engine: Patch
     photo = Photo()
     hole = disc(60, 60, 28)
     mask = Mask(Box(4000, 3000, 4060, 3060), hole.astype(np.uint8) * 255)
-    patch: Patch = Inpainter(get_model("patchmatch"), engine).patch(photo, mask, FillOptions())
+    (patch,) = Inpainter(get_model("patchmatch"), engine).patches(photo, mask, FillOptions())
     assert patch.pixels.shape[:2] == (patch.box.height, patch.box.width)
     assert photo.read < 80_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,13 +17,16 @@ from lama_server.jobs.queue import JobQueue, Ticket
 from lama_server.settings import Settings
 from serving import edit_request, encode, form, rect_mask
 
+SELECTOR = replace(entry("selector"), task="select")
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"), model="opencv")
-    with TestClient(create_app(settings, entries=(opencv.ENTRY, entry("painter"))), "http://localhost:8080") as client:
+    with TestClient(
+        create_app(settings, entries=(opencv.ENTRY, entry("painter"), SELECTOR)), "http://localhost:8080"
+    ) as client:
         yield client
 
 
@@ -93,6 +97,8 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (by_canvas, {"op": "rotate", "quarter_turns": 1.5}, "/canvas/quarter_turns", "param.wrong_type"),
     (by_canvas, {"op": "scale", "width": 0, "height": 9}, "/canvas/width", "param.out_of_range"),
     (by_canvas, {"op": "scale", "width": 30_000, "height": 30_000}, "/canvas", "param.out_of_range"),
+    (by_edit, {"run": {"model": "selector"}}, "/runs/0/model", "model.wrong_task"),
+    (by_form, {"model": "selector"}, "/params/model", "model.wrong_task"),
     (by_form, {"margin_px": -1}, "/params/margin_px", "param.out_of_range"),
     (by_form, {"cap_px": 1}, "/params/cap_px", "param.out_of_range"),
     (by_form, {"trigger_px": "x"}, "/params/trigger_px", "param.wrong_type"),
@@ -145,3 +151,23 @@ def test_sizes_of_a_strategy_that_is_not_asked_for_do_not_count(client: TestClie
 def test_the_names_of_one_version_ago_still_count(client: TestClient) -> None:
     assert by_form(client, cap_px=64, trigger_px=16).status_code == 200
     assert by_form(client, cap_px=64, max_side=64).json()["code"] == "param.unknown"
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ("quality=0", "/quality", "param.out_of_range"),
+        ("quality=" + "9" * 4000, "/quality", "param.out_of_range"),
+        ("quality=my-secret", "/quality", "param.wrong_type"),
+        ("format=my-secret", "/format", "param.unknown_value"),
+    ],
+)
+def test_a_query_value_that_cannot_be_met_is_named_and_not_repeated(
+    client: TestClient, lined_up: list[Ticket], query: str, pointer: str, code: str
+) -> None:
+    body, kind = form(IMAGE, MASK)
+    reply = client.post(f"/api/v1/inpaint?{query}", content=body, headers={"content-type": kind})
+    assert (reply.status_code, reply.json()["code"]) == (422, code)
+    assert [found["pointer"] for found in reply.json()["errors"]] == [pointer]
+    assert "my-secret" not in reply.text
+    assert not lined_up

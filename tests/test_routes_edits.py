@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def image(server: RunningServer) -> str:
     return str(server.upload(photo()).json["id"])
 
 
-def results(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+def results(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in lines if line["type"] == "result"]
 
 
@@ -101,7 +102,9 @@ def test_edits_lie_over_their_parents(server: RunningServer, image: str) -> None
     assert described["mask"]["shapes"][0]["w"] == 30
 
 
-FAR_APART = [{"kind": "rect", "x": x, "y": y, "w": 30, "h": 20} for x, y in ((10, 20), (560, 440), (300, 200))]
+FAR_APART: list[dict[str, Any]] = [
+    {"kind": "rect", "x": x, "y": y, "w": 30, "h": 20} for x, y in ((10, 20), (560, 440), (300, 200))
+]
 
 
 def test_an_edit_has_a_patch_for_each_part_of_its_mask(server: RunningServer) -> None:
@@ -137,7 +140,7 @@ def test_an_edit_in_several_patches_lies_over_its_parents(server: RunningServer)
 
 
 def test_several_runs_come_one_after_another(server: RunningServer, image: str) -> None:
-    runs = [{"model": "painter", "seed": 1}, {"model": "second-alias", "seed": 2}, {"model": "painter"}]
+    runs = ({"model": "painter", "seed": 1}, {"model": "second-alias", "seed": 2}, {"model": "painter"})
     lines = server.edit(image, *runs).lines
     assert [(line["run"], line["model"]) for line in results(lines)] == [(0, "painter"), (1, "second"), (2, "painter")]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import RunningServer, decode, encode, form, rect_mask
+from serving import Reply, RunningServer, decode, encode, form, rect_mask
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
@@ -156,7 +156,7 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert told["save_error"]["code"] == "root.unavailable"
 
 
-def iopaint(server: RunningServer, **body: object) -> object:
+def iopaint(server: RunningServer, **body: object) -> Reply:
     given = {"image": base64.b64encode(IMAGE).decode(), "mask": base64.b64encode(MASK).decode(), **body}
     return server.ask("POST", "/api/v1/inpaint", json.dumps(given).encode(), {"content-type": "application/json"})
 

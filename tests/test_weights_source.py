@@ -130,8 +130,8 @@ def test_a_model_goes_from_missing_over_downloading_to_ready(tmp_path: Path) -> 
         assert done == sorted(done)
         assert done[-1] == len(CONTENT)
         assert models.state(tiny) == "ready"
-        choice = models.choice("tiny")
-        assert (dict(choice.weights), choice.model_dir) == ({NAME: tmp_path / NAME}, tmp_path)
+        assert models.choice("tiny").entry is tiny
+        assert dict(models.files(tiny)) == {NAME: tmp_path / NAME}
 
     with FakeHub({NAME: CONTENT}) as hub:
         run(work(hub))

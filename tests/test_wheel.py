@@ -52,7 +52,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_installed_wheel_serves_the_page_and_fills(environment: Path, tmp_path: Path) -> None:
-    command = [environment / "bin" / "lama-server", "--port", "0", "--model", "opencv", "--data-dir", tmp_path / "data"]
+    program, data = environment / "bin" / "lama-server", tmp_path / "data"
+    command: list[str | Path] = [program, "--port", "0", "--model", "opencv", "--data-dir", data]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
             assert server.stdout is not None

@@ -85,7 +85,7 @@ def _models_table() -> str:
     measured = json.loads((DOCS / "measured.json").read_text(encoding="utf-8"))
     head = ["Model", "What it is for", "Download", "Licence", "In memory", "Edit on a CPU", "Large images", "Results"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for entry in list_models():
+    for entry in list_models("fill"):
         size = size_text(entry.download_bytes) if entry.weights else "nothing"
         cells = [
             f"`{entry.name}`",

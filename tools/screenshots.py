@@ -12,7 +12,7 @@ from pathlib import Path
 
 import skimage.data
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -21,8 +21,8 @@ from browser.driver import App, launch_chromium, running_server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 256
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+DESKTOP = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=844)
 ROCKET = [(323.0, 120.0), (324.0, 250.0), (323.0, 385.0)]
 """From its tip down to the pad: the sky all round it can be continued."""
 

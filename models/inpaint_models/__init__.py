@@ -1,7 +1,8 @@
-"""Engines that fill holes in pictures: numpy in, numpy out.
+"""Engines that fill holes in pictures, select things, cut them out and enlarge: numpy in, numpy out.
 
-    from inpaint_models import load_model
+    from inpaint_models import Prompts, Stroke, load_model
     result = load_model("opencv")(image, mask)      # image (H, W, 3) uint8, mask (H, W) with 255 = fill
+    selected = load_model("grabcut", task="select")(image, Prompts(strokes=(Stroke(((90, 40), (95, 80)), 20),)))
 
 Every name is imported on first use: what needs one part alone pays for no other.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .loading import load_model
     from .options import FillOptions
     from .pipeline.inpainter import Inpainter
+    from .protocols import Point, Prompts, Stroke
     from .registry import ModelEntry
     from .types import Box, Mask, Patch
 
@@ -28,6 +30,9 @@ __all__ = [
     "ModelEntry",
     "ModelError",
     "Patch",
+    "Point",
+    "Prompts",
+    "Stroke",
     "get_model",
     "list_models",
     "load_model",
@@ -41,6 +46,9 @@ _HOME = {
     "ModelEntry": "registry",
     "ModelError": "errors",
     "Patch": "types",
+    "Point": "protocols",
+    "Prompts": "protocols",
+    "Stroke": "protocols",
     "get_model": "catalog",
     "list_models": "catalog",
     "load_model": "loading",

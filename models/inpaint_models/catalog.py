@@ -1,12 +1,36 @@
-"""The one list of models, in the order in which they are shown."""
+"""The one list of models, in the order in which they are shown: those of this package, then those of other packages.
+
+Others offer theirs by the entry-point group `inpaint_models.entries`. An entry point is a `ModelEntry`, or a function
+that returns one or several. It is imported whenever models are listed, so its module must be as cheap as ours: no torch
+and no image library; those belong into the loader's module.
+"""
 
 from __future__ import annotations
 
-from . import lama, ldm, mat, opencv, patchmatch
-from .errors import UnknownModel
-from .registry import Families, ModelEntry
+import logging
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
-ENTRIES: tuple[ModelEntry, ...] = (patchmatch.ENTRY, opencv.ENTRY, lama.LAMA, lama.ANIME_LAMA, mat.ENTRY, ldm.ENTRY)
+from . import backdrop, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
+from .errors import UnknownModel
+from .registry import Families, Licence, ModelEntry, Task
+
+_logger = logging.getLogger(__name__)
+
+GROUP = "inpaint_models.entries"
+
+ENTRIES: tuple[ModelEntry, ...] = (
+    patchmatch.ENTRY,
+    opencv.ENTRY,
+    lama.LAMA,
+    lama.ANIME_LAMA,
+    mat.ENTRY,
+    ldm.ENTRY,
+    grabcut.ENTRY,
+    backdrop.ENTRY,
+    lanczos.ENTRY,
+)
 
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
@@ -19,19 +43,76 @@ _OTHER_FAMILIES: Families = {
 """Networks that are no model of ours, and whose files people mistake for one."""
 
 
-def list_models() -> tuple[ModelEntry, ...]:
-    """Every model, in the order in which they are shown."""
-    return ENTRIES
+def list_models(task: Task | None = None) -> tuple[ModelEntry, ...]:
+    """Every model, or those of one task, in the order in which they are shown."""
+    taken = frozenset(name for entry in ENTRIES for name in _names(entry))
+    entries = (*ENTRIES, *entries_of_others(taken))
+    return entries if task is None else tuple(entry for entry in entries if entry.task == task)
 
 
 def get_model(name: str) -> ModelEntry:
     """The entry of that name or alias. Raises `UnknownModel`."""
-    for entry in ENTRIES:
+    entries = list_models()
+    for entry in entries:
         if name == entry.name or name in entry.aliases:
             return entry
-    raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in ENTRIES)}.")
+    raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in entries)}.")
 
 
 def families() -> Families:
     """What a file of weights may be, by parts of its tensors' names: our models first, then what it may be besides."""
     return {entry.title: entry.telltales for entry in list_models() if entry.telltales} | dict(_OTHER_FAMILIES)
+
+
+@cache
+def entries_of_others(taken: frozenset[str]) -> tuple[ModelEntry, ...]:
+    """What installed packages add to the models whose names are taken, found once for each process.
+
+    What cannot be read is there as an entry that says why. A model whose name is taken is left out; of two packages the
+    one that comes first in the alphabet has the name. Both are told in the log.
+    """
+    found: list[ModelEntry] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (_package(point), point.name)):
+        for entry in _loaded(point):
+            if clash := taken & _names(entry):
+                _logger.warning("%s: the model %s is left out, %s is taken.", _package(point), entry.name, min(clash))
+                continue
+            taken |= _names(entry)
+            found.append(entry)
+    return tuple(found)
+
+
+def _loaded(point: EntryPoint) -> Sequence[ModelEntry]:
+    try:
+        offered = point.load()
+        entries = offered if isinstance(offered, ModelEntry) else offered()
+        entries = (entries,) if isinstance(entries, ModelEntry) else tuple(entries)
+        if not all(isinstance(entry, ModelEntry) for entry in entries):
+            raise TypeError(f"{point.value} gives something else than a ModelEntry")
+    except Exception as error:  # noqa: BLE001  whatever is wrong with a stranger's package, the others are listed
+        _logger.warning("%s: its models cannot be used: %s: %s", _package(point), type(error).__name__, error)
+        return (_broken(point, error),)
+    return entries
+
+
+def _broken(point: EntryPoint, error: Exception) -> ModelEntry:
+    """Stands for models that could not be read. Its sentence names no path: browsers show it."""
+    package = _package(point)
+    reason = str(error) if isinstance(error, ModuleNotFoundError) else type(error).__name__
+    return ModelEntry(
+        name=point.name,
+        title=point.name,
+        tagline=f"from {package}, which cannot be used",
+        description=f"Offered by the package {package}, whose models cannot be read.",
+        licence=Licence("unknown", ""),
+        loader=point.value,
+        broken=f"The models of the package {package} cannot be read ({reason}). Update or remove it.",
+    )
+
+
+def _names(entry: ModelEntry) -> set[str]:
+    return {entry.name, *entry.aliases}
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.partition(":")[0]

@@ -23,6 +23,8 @@ _FAST_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 """Processor features with which a bfloat16 convolution takes half the time of a float32 one. Without them oneDNN
 converts on the way, and bfloat16 is ten times slower."""
 _FIRST_TENSOR_CORES = (7, 0)
+_LARGEST_SHARE = 0.8
+"""How much of the free memory one piece of work may take."""
 _NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 """How torch's allocators begin to complain: processor (Linux, macOS), MPS, processor (Windows)."""
 
@@ -124,6 +126,17 @@ def free_bytes(device: str) -> int:
         with _asked_about(device):
             return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return available_bytes()
+
+
+def check_memory(who: str, needed_bytes: int, height: int, width: int, device: str, advice: str) -> None:
+    """Raises `OutOfMemory`, with the advice, where most of what is free on the device would not do."""
+    free = free_bytes(device)
+    if free is not None and needed_bytes > _LARGEST_SHARE * free:
+        whose = "this machine" if device == "cpu" else "the GPU"
+        raise OutOfMemory(
+            f"{who} needs about {needed_bytes / 2**30:.1f} GiB for {width}x{height} pixels and {free / 2**30:.1f} GiB "
+            f"are free on {whose}. {advice}"
+        )
 
 
 def release_memory() -> None:

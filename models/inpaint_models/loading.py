@@ -4,48 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from . import devices, weights
 from .catalog import families, get_model
+from .errors import WrongTask
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
-from .registry import LoadContext, ModelEntry
+from .registry import LoadContext, ModelEntry, Task
+from .tasks.enlarge import Enlarger
+from .tasks.matte import Matter
+from .tasks.select import Selector
 from .types import Box, Mask, PatchProgress, no_progress
 
 WARM_UP_SIDE_PX = 64
 
+Runner = Inpainter | Selector | Matter | Enlarger
+"""A loaded model with everything around it, of the kind that its task has."""
 
-def load_model(
-    name: str,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    model_dir: Path | None = None,
-    local_files_only: bool = False,
-    progress: weights.ProgressListener = weights.silent,
-) -> Inpainter:
+_RUNNERS: Mapping[Task, type[Runner]] = {
+    "fill": Inpainter,
+    "select": Selector,
+    "matte": Matter,
+    "enlarge": Enlarger,
+}
+
+
+class LoadOptions(TypedDict, total=False):
+    """How a model is loaded.
+
+    device            "auto" (the default), "cpu", "cuda", "mps", or "cuda:1" for the second of several GPUs
+    precision         "auto" (the default), "float32", "bfloat16" or "float16"
+    model_dir         where weights are looked for and kept; None = the user's cache
+    local_files_only  raise `WeightsMissing` rather than open a socket
+    progress          told of every piece of a download; may raise to stop it
+    """
+
+    device: str
+    precision: str
+    model_dir: Path | None
+    local_files_only: bool
+    progress: weights.ProgressListener
+
+
+@overload
+def load_model(name: str, *, task: Literal["fill"] = ..., **options: Unpack[LoadOptions]) -> Inpainter: ...
+@overload
+def load_model(name: str, *, task: Literal["select"], **options: Unpack[LoadOptions]) -> Selector: ...
+@overload
+def load_model(name: str, *, task: Literal["matte"], **options: Unpack[LoadOptions]) -> Matter: ...
+@overload
+def load_model(name: str, *, task: Literal["enlarge"], **options: Unpack[LoadOptions]) -> Enlarger: ...
+def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]) -> Runner:
     """A model by name or alias, ready to be called. Weights that are missing are fetched first.
 
     Whose weights they are and under which licence: `get_model(name).licence`.
 
-    device            "auto", "cpu", "cuda", "mps", or "cuda:1" for the second of several GPUs
-    precision         "auto", "float32", "bfloat16" or "float16"
-    model_dir         where weights are looked for and kept; None = the user's cache
-    local_files_only  raise `WeightsMissing` rather than open a socket
-    progress          told of every piece of a download; may raise to stop it
+    task  what it is wanted for; it decides the type of what comes back
 
-    Raises `UnknownModel`, `WeightsError`, `Unavailable`, `OutOfMemory`.
+    Raises `UnknownModel`, `WrongTask`, `WeightsError`, `Unavailable`, `OutOfMemory`.
     """
     entry = get_model(name)
-    files = weights.download(entry, model_dir, progress=progress, local_files_only=local_files_only)
+    if entry.task != task:
+        raise WrongTask(f"{entry.title} is no model for the task {task}: its task is {entry.task}.")
+    files = weights.download(
+        entry,
+        options.get("model_dir"),
+        progress=options.get("progress", weights.silent),
+        local_files_only=options.get("local_files_only", False),
+    )
+    device, precision = options.get("device", "auto"), options.get("precision", "auto")
     return build(entry, files.paths, device=device, precision=precision, model_dir=files.model_dir)
 
 
 def build(
     entry: ModelEntry, files: Mapping[str, Path], *, device: str, precision: str, model_dir: Path | None
-) -> Inpainter:
+) -> Runner:
     """The loaded model from its verified files. Raises `WeightsError`, `Unavailable`, `OutOfMemory`."""
     context = LoadContext(
         entry=entry,
@@ -56,7 +92,7 @@ def build(
         families=families(),
     )
     with devices.out_of_memory_errors(entry.title):
-        return Inpainter(entry, entry.load(context), context.device)
+        return _RUNNERS[entry.task](entry, entry.load(context), context.device)
 
 
 def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
@@ -68,4 +104,5 @@ def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
     mask = Mask(hole, np.full((hole.height, hole.width), 255, np.uint8))
-    model.patch(image, mask, FillOptions(params=model.entry.warm_up), progress)
+    for _ in model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress):
+        pass

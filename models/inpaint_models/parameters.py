@@ -28,7 +28,7 @@ class Parameter:
     """One knob of a model.
 
     kind         "text" is words; "picture" is an (H, W, 3 or 4) array of uint8 or uint16
-    default      None only for a picture: the model does without one
+    default      None for a picture: the model does without one
     max_length   of a text, in characters
     placeholder  shown in an empty text field
     max_pixels   of a picture
@@ -36,7 +36,7 @@ class Parameter:
 
     name: str
     kind: ParameterKind
-    default: ParamValue | None
+    default: int | float | bool | str | None
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()

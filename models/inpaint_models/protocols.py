@@ -1,6 +1,6 @@
 """What a loaded model can do besides filling (`types.Engine`): one protocol for each task, and what they take.
 
-Callers use the runners of tasks/, which check and convert; an engine gets RGB of the stated type, whatever the photo is.
+Callers use the runners of tasks/, which check and convert: an engine gets RGB of the stated type, whatever the photo.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from .types import ParamValue
 
 Task = Literal["fill", "select", "matte", "enlarge"]
 """What a model does: fills a hole, selects a thing, tells subject from background, makes an image larger."""
-TASKS: tuple[Task, ...] = ("fill", "select", "matte", "enlarge")
 
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
@@ -141,6 +140,7 @@ class ModelEntry:
     telltales     parts of tensor names by which files of this network are known, whatever their size or version
     weights       every file that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
+    broken        why the package that ships the model could not be used, in a sentence
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another answer
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
@@ -161,6 +161,7 @@ class ModelEntry:
     weights: tuple[WeightsFile, ...] = ()
     alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
     requires: tuple[str, ...] = ()
+    broken: str = ""
     size: SizeRequirement = SizeRequirement()
     parameters: tuple[Parameter, ...] = ()
     warm_up: Mapping[str, ParamValue] = field(default_factory=dict)
@@ -189,7 +190,7 @@ class ModelEntry:
         return frozenset(published for file in files if (published := file.sha256 or file.md5))
 
     def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:
-        """All parameters with their values, defaults filled in; pictures only where given. Raises `InvalidParameter`."""
+        """All parameters with their values or defaults; pictures only where given. Raises `InvalidParameter`."""
         checked = {name: self._parameter(name).checked(value) for name, value in (given or {}).items()}
         defaults = {p.name: p.checked(p.default) for p in self.parameters if p.default is not None}
         return defaults | checked
@@ -211,10 +212,19 @@ class ModelEntry:
     def missing_packages(self) -> tuple[str, ...]:
         return tuple(package for package in self.requires if importlib.util.find_spec(package) is None)
 
+    @property
+    def hindrance(self) -> str:
+        """Why the model cannot run here, in a sentence; empty when it can."""
+        if self.broken:
+            return self.broken
+        missing = self.missing_packages()
+        install = f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}"
+        return install if missing else ""
+
     def load(self, context: LoadContext) -> Any:
         """Imports the network's code and builds the engine, one of the task's protocol."""
-        if missing := self.missing_packages():
-            raise Unavailable(f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}")
+        if hindrance := self.hindrance:
+            raise Unavailable(hindrance)
         return _imported(self.loader)(context)
 
     def known_layouts(self) -> tuple[Layout, ...]:

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import EmptyMask
-
 FloatImage = NDArray[np.float32]
 """(H, W, 3) RGB in [0, 1]."""
 
@@ -25,8 +23,6 @@ AnyImage = NDArray[np.uint8] | NDArray[np.uint16]
 
 ParamValue = int | float | bool | str | AnyImage
 """Of a model's parameter; an array for a picture."""
-
-EMPTY_MASK = "The mask is empty: nothing in it is white. Paint over what should go."
 
 HOLE_THRESHOLD = 128
 """A mask value from here on means hole; below it, known."""
@@ -96,15 +92,6 @@ class Mask:
 
     box: Box
     coverage: NDArray[np.uint8]
-
-    @classmethod
-    def around(cls, hole: HoleMask, box: Box) -> Mask:
-        """The mask in the smallest box around the True pixels of `hole`, which covers `box`. Raises `EmptyMask`."""
-        inner = tight_box(hole)
-        if inner is None:
-            raise EmptyMask(EMPTY_MASK)
-        coverage = hole[inner.slices].astype(np.uint8) * np.uint8(255)
-        return cls(inner.shifted(box.x0, box.y0), coverage)
 
     def hole_in(self, box: Box) -> HoleMask:
         """(box.height, box.width): which pixels of a part of the image are hole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from .http.middleware.answer import encode_error
 from .http.middleware.asgi import AccessMiddleware
 from .http.middleware.token import TokenGuard
 from .http.static_files import Frontend, find_frontend
+from .http.strict_json import wire_error
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, session
@@ -34,6 +35,7 @@ from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
 from .schemas.requests import CanvasRequest, EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
+from .workers.executor import Executor, FindFiles
 
 READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, CanvasRequest, OneShotParams, SessionRequest)
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
@@ -53,13 +55,15 @@ def create_app(
     entries: Sequence[ModelEntry] | None = None,
     weights: WeightsSource | None = None,
     limits: Limits | None = None,
+    executor: Callable[[FindFiles], Executor] | None = None,
 ) -> FastAPI:
     """The ASGI application. Workers start with it and end with it.
 
-    entries  the models to offer; None = the library's catalogue
-    weights  where weights come from; None = the library's own search and download
+    entries   the models to offer; None = the library's catalogue
+    weights   where weights come from; None = the library's own search and download
+    executor  makes what runs the jobs; None = processes of this machine, as the settings say
     """
-    services = Services(settings, entries=entries, weights=weights, limits=limits or Limits())
+    services = Services(settings, entries=entries, weights=weights, limits=limits, executor=executor)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -105,7 +109,8 @@ def _answer_errors(app: FastAPI) -> None:
         return error_response(request, _http_error(request, error))
 
     async def on_validation(request: Request, error: Exception) -> Response:
-        return error_response(request, RequestMalformed("The request cannot be read."))
+        assert isinstance(error, RequestValidationError)
+        return error_response(request, wire_error(error.errors(), skipped=1))
 
     app.add_exception_handler(ApiError, on_known)
     app.add_exception_handler(ModelError, on_known)

@@ -81,7 +81,8 @@ def near_its_outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels that touch one of another value, corner to corner included."""
     padded = np.pad(mask, 1, mode="edge")
     moves = [(y, x) for y in range(3) for x in range(3)]
-    return np.logical_or.reduce([padded[y : y + HEIGHT, x : x + WIDTH] != mask for y, x in moves])
+    near: NDArray[np.bool_] = np.logical_or.reduce([padded[y : y + HEIGHT, x : x + WIDTH] != mask for y, x in moves])
+    return near
 
 
 def test_the_browser_and_the_server_draw_the_same_mask(app: App) -> None:

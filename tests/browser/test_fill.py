@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import Request, Route
 
 from browser.driver import App, OpenApp, Server
 from lama_server.imaging.masks import rasterise
@@ -65,7 +67,8 @@ def test_what_is_painted_changes_and_every_other_pixel_is_identical(app: App, ph
     original = pixels_of(photos / "astronaut.png")
     result = pixels_of(app.download(tmp_path / "result.png"))
     model = app.read("state.models.find(model => model.name === 'opencv')")
-    hole = covered(app, *original.shape[:2], grow_px=model["grow_px"])
+    height, width, _ = original.shape
+    hole = covered(app, height, width, grow_px=model["grow_px"])
     changed = (result != original).any(axis=2)
     assert not changed[~hole].any(), f"{changed[~hole].sum()} pixels outside the mask changed"
     assert changed[hole].mean() > 0.5
@@ -170,7 +173,12 @@ def test_rectangle_and_lasso_fill_what_they_enclose(app: App, photos: Path) -> N
 
 def test_painting_goes_on_while_a_fill_runs_and_becomes_the_next_fill(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
-    app.page.route("**/api/v1/edits", lambda route: (app.page.wait_for_timeout(400), route.continue_()))
+
+    def late(route: Route) -> None:
+        app.page.wait_for_timeout(400)
+        route.continue_()
+
+    app.page.route("**/api/v1/edits", late)
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.wait("state.job !== null")
     app.paint([(60.0, 160.0), (90.0, 160.0)])
@@ -302,3 +310,25 @@ def test_a_photo_that_browsers_show_differently_is_shown_as_it_will_be_saved(app
     app.wait("state.image?.asPreview")
     app.settle()
     assert app.colour_at((60, 40))[0] > 200
+
+
+def test_a_tab_names_itself_so_that_its_fills_run_in_order(
+    open_app: OpenApp, photos: Path, server: Server, tolerated: list[str]
+) -> None:
+    """Also on a page without a secure context."""
+    tolerated.append("Cross-Origin-Opener-Policy header has been ignored")
+    names: list[set[str]] = []
+    for url in (server.url, server.lan_url):
+        app = open_app(url=url)
+        sent: list[Request] = []
+        app.page.on("request", sent.append)
+        app.open(photos / "astronaut.png")
+        for count, x in enumerate((100.0, 200.0), 1):
+            app.paint([(x, 100.0), (x, 140.0)])
+            app.wait_for_edits(count)
+        edits = [request for request in sent if request.url.endswith("/api/v1/edits")]
+        assert len(edits) == 2
+        names.append({request.headers["x-client-id"] for request in edits})
+    assert [len(own) for own in names] == [1, 1]
+    assert names[0] != names[1]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for own in names for name in own)

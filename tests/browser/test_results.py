@@ -36,7 +36,7 @@ def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(a
     app.page.keyboard.press("Escape")
     app.page.keyboard.press("Escape")
     app.paint(STROKE)
-    counts = []
+    counts: list[int] = []
     while not counts or counts[-1] < 4:
         app.page.wait_for_timeout(10)
         counts.append(results(app))

@@ -31,7 +31,8 @@ def sample(value: NDArray[Any]) -> NDArray[Any]:
     matrix = value[0].reshape(value.shape[1], -1) if value.ndim > 2 else value
     rows, columns = matrix.shape
     i = np.arange(8)
-    return matrix[(i * rows) // 8][:, ((2 * i + 1) * columns // 16 + 7 * i + 3) % columns]
+    picked: NDArray[Any] = matrix[(i * rows) // 8][:, ((2 * i + 1) * columns // 16 + 7 * i + 3) % columns]
+    return picked
 
 
 def statistics(value: NDArray[Any]) -> NDArray[Any]:

@@ -151,9 +151,9 @@ def shift_mask(height: int, width: int, window: int, shift: int) -> Array:
     bands = [slice(*pair) for pair in itertools.pairwise(edges)]
     for number, (rows, columns) in enumerate(itertools.product(bands, bands)):
         label[rows, columns] = number
-    label = label.reshape(height // window, window, width // window, window)
-    label = label.transpose(0, 2, 1, 3).reshape(-1, window * window)
-    return np.where(label[:, None, :] == label[:, :, None], np.float32(0), np.float32(-100))
+    windows = label.reshape(height // window, window, width // window, window)
+    token = windows.transpose(0, 2, 1, 3).reshape(-1, window * window)
+    return np.where(token[:, None, :] == token[:, :, None], np.float32(0), np.float32(-100))
 
 
 def ddpm(start: float, end: float, which: str, steps: int = 1000) -> Array:
@@ -163,7 +163,7 @@ def ddpm(start: float, end: float, which: str, steps: int = 1000) -> Array:
     bar = np.cumprod(alpha)
     previous = np.append(1.0, bar[:-1])
     posterior = beta * (1.0 - previous) / (1.0 - bar)
-    table = {
+    table: dict[str, NDArray[np.floating[Any]]] = {
         "betas": beta,
         "alphas_cumprod": bar,
         "alphas_cumprod_prev": previous,

@@ -1,20 +1,20 @@
 """The engine `backdrop`: an even backdrop, taken out from the border inwards.
 
 The backdrop's colour is a quadratic polynomial over the image (lamps fall off), fitted to the border and then to all
-that was reached. What is near it, or is it in shadow (the same colour times a factor, without an edge), and is connected
+that was reached. What is near it, or is it in shadow (the same colour times a factor, without an edge), and connected
 with the border, is background. The last pixels before the subject get their alpha from the colours on either side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edges import edge_alpha, enlarged
 from ..errors import UnsuitableImage
+from ..imaging.edges import edge_alpha, enlarged, halvings
 from ..protocols import AlphaMap
 from ..registry import LoadContext
 from ..types import ParamValue, Progress
@@ -26,6 +26,10 @@ _LEAST_SHARE = 0.75
 _EDGE_BAND_PX = 2
 _SHADE_MARGIN_PX = 5
 """Pixels of the copy: so near to a thing its own edge hides whether a pixel is shadow."""
+_GAP_PX = 4
+"""Pixels of the copy: a faint outline may be interrupted for twice as many."""
+_THIN_PX, _LEAST_SOLID = 3, 0.9
+"""Pixels of the copy, and the part of a subject that must be thicker than twice as many."""
 _STEEPEST = 0.7
 """A shadow's slope in levels for each pixel of the copy, as a part of the tolerance."""
 _DARKEST = 40.0
@@ -44,23 +48,16 @@ class BackdropEngine:
         height, width = image.shape[:2]
         tolerance, shadow = int(params["tolerance"]), float(params["shadow"])
         progress("learning", 0, 3)
-        view = shrunk(image)
-        backdrop = learnt_backdrop(view, tolerance)
+        levels = halvings(image, _VIEW_PX)
+        backdrop = learnt_backdrop(levels[-1], tolerance)
         progress("separating", 1, 3)
-        like = near(image, cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR), tolerance)
+        everywhere = cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR)
+        like = near(image, np.asarray(everywhere, np.uint8), tolerance)
         if shadow > 0:
-            like |= shaded(image, view, backdrop, tolerance, shadow)
+            like |= shaded(levels, backdrop, tolerance, shadow)
         subject = without_specks(~(like if params["holes"] else connected_to_border(like)))
         progress("softening", 2, 3)
         return edge_alpha(image, subject, _EDGE_BAND_PX, tolerance)
-
-
-def shrunk(image: Image8) -> Image8:
-    """The image at most as large as the view."""
-    height, width = image.shape[:2]
-    scale = min(1.0, (_VIEW_PX / (height * width)) ** 0.5)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def learnt_backdrop(view: Image8, tolerance: int) -> Image8:
@@ -81,26 +78,48 @@ def near(image: Image8, backdrop: Image8, tolerance: int) -> Flags:
     return cv2.inRange(cv2.absdiff(image, backdrop), (0, 0, 0), (tolerance,) * 3) > 0
 
 
-def shaded(image: Image8, view: Image8, backdrop: Image8, tolerance: int, shadow: float) -> Flags:
+def shaded(levels: Sequence[Image8], backdrop: Image8, tolerance: int, shadow: float) -> Flags:
     """Where the backdrop lies in shadow, at the image's size.
 
-    The backdrop's colour times a factor, connected with the border, and not where an edge is: shadows are soft, things
-    are not. Found in the view, and beside the subject decided by the colours on either side.
+    Found in the view, and beside the subject decided by the colours on either side. Nowhere, if that would leave much
+    that is as thin as an outline: then the subject is as dark as its shadow, and would be taken for it.
     """
+    view = levels[-1]
+    plain = near(view, backdrop, tolerance)
+    background = connected_to_border(plain) | widely_connected(plain | shade_like(view, backdrop, tolerance, shadow))
+    subject = without_specks(~background)
+    solid = cv2.morphologyEx(subject.astype(np.uint8), cv2.MORPH_OPEN, _disc(_THIN_PX))
+    height, width = levels[0].shape[:2]
+    if solid.sum() < _LEAST_SOLID * subject.sum():
+        return np.zeros((height, width), bool)
+    place = cv2.dilate((background & ~plain).astype(np.uint8), _disc(_SHADE_MARGIN_PX))
+    place = cv2.resize(place, (width, height), interpolation=cv2.INTER_NEAREST)
+    return (place > 0) & ~enlarged(subject, levels)
+
+
+def shade_like(view: Image8, backdrop: Image8, tolerance: int, shadow: float) -> Flags:
+    """Pixels of the backdrop's colour times a factor, not where an edge is: shadows are soft, things are not."""
     lit, seen = backdrop.astype(np.float32), view.astype(np.float32)
     brightness = np.einsum("yxc,yxc->yx", lit, lit)
     factor = np.einsum("yxc,yxc->yx", seen, lit) / np.maximum(brightness, 1.0)
     other_hue = np.abs(seen - factor[..., None] * lit).max(axis=2)
-    soft = slope(view) <= max(3.0, _STEEPEST * tolerance)
-    shade = (factor >= 1 - shadow) & (factor <= 1) & (other_hue <= tolerance) & soft
-    shade &= brightness >= 3 * _DARKEST**2
-    plain = near(view, backdrop, tolerance)
-    background = connected_to_border(plain | shade)
-    around = np.ones((2 * _SHADE_MARGIN_PX + 1,) * 2, np.uint8)
-    place = cv2.dilate((background & ~plain).astype(np.uint8), around)
-    height, width = image.shape[:2]
-    place = cv2.resize(place, (width, height), interpolation=cv2.INTER_NEAREST)
-    return (place > 0) & ~enlarged(without_specks(~background), image)
+    steepest = max(3.0, _STEEPEST * tolerance) * max(1.0, (_VIEW_PX / factor.size) ** 0.5)
+    dimmed = (factor >= 1 - shadow) & (factor <= 1) & (brightness >= 3 * _DARKEST**2)
+    shade: Flags = dimmed & (other_hue <= tolerance) & (slope(view) <= steepest)
+    return shade
+
+
+def widely_connected(flags: Flags) -> Flags:
+    """The flagged pixels that are reached from the border without passing a gap, as there is in faint outlines."""
+    disc = _disc(_GAP_PX)
+    reached = connected_to_border(cv2.erode(flags.astype(np.uint8), disc) > 0)
+    widened: Flags = cv2.dilate(reached.astype(np.uint8), disc) > 0
+    return widened
+
+
+def _disc(radius_px: int) -> Image8:
+    side = 2 * radius_px + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def slope(view: Image8) -> NDArray[np.uint8]:
@@ -125,7 +144,7 @@ def fitted(view: Image8, known: Flags) -> Image8:
         weight = 1 / (np.abs(terms.T @ coefficients - colours).max(axis=1) + 1)
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     surface = np.tensordot(_terms(x, y), coefficients, (0, 0))
-    return np.clip(np.rint(surface), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(surface), 0, 255), np.uint8)
 
 
 def _terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -145,7 +164,7 @@ def connected_to_border(flags: Flags) -> Flags:
     """The flagged pixels from which a flagged path leads to the border."""
     padded = np.pad(flags, 1, constant_values=True).astype(np.uint8)
     cv2.floodFill(padded, None, (0, 0), 2)
-    return padded[1:-1, 1:-1] == 2
+    return np.equal(padded[1:-1, 1:-1], 2)
 
 
 def without_specks(subject: Flags) -> Flags:
@@ -153,7 +172,7 @@ def without_specks(subject: Flags) -> Flags:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(subject.astype(np.uint8), connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= subject.size / 10_000
     large[0] = False
-    return large[labels]
+    return np.asarray(large[labels], bool)
 
 
 def load(context: LoadContext) -> BackdropEngine:

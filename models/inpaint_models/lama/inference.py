@@ -41,15 +41,15 @@ class Convolution:
 class FFCWeights:
     """One FFC layer with its normalisation folded in.
 
-    local    (128, 512, 3, 3): both branches to the local one
-    wide     (384, 128, 3, 3): local to global, with the bias of the global branch
-    reduce   (192, 384, 1, 1) and
-    fourier  (384, 384, 1, 1) and
-    expand   (384, 192, 1, 1) without bias: the spectral transform
+    to_local   (128, 512, 3, 3): both branches to the local one, f_l->l and f_g->l of the paper side by side
+    to_global  (384, 128, 3, 3): local to global, f_l->g, with the bias of the global branch
+    reduce     (192, 384, 1, 1) and
+    fourier    (384, 384, 1, 1) and
+    expand     (384, 192, 1, 1) without bias: the spectral transform, f_g->g
     """
 
-    local: Convolution
-    wide: Convolution
+    to_local: Convolution
+    to_global: Convolution
     reduce: Convolution
     fourier: Convolution
     expand: Tensor
@@ -103,52 +103,55 @@ class FoldedGenerator:
     def front(self, x: Tensor) -> Branches:
         """The downsampling part, (B, 4, H, W) float32 to features at an eighth of the size."""
         x = x.to(self.dtype).contiguous(memory_format=self._layout)
-        x = F.conv2d(_reflected(x, 3), self._stem.weight, self._stem.bias).relu_()
+        x = F.conv2d(_reflected(x, 3), self._stem.weight, self._stem.bias).relu_()  # (B, 64, H, W)
         for layer in (*self._down, self._split):
             x = _reflected(x, 1)  # in a line of its own: what was padded is not needed beside its padded copy
-            x = F.conv2d(x, layer.weight, layer.bias, stride=2).relu_()
-        wide = int(x.shape[1] * GLOBAL_SHARE)
-        parts = torch.split(x, [x.shape[1] - wide, wide], dim=1)
+            x = F.conv2d(x, layer.weight, layer.bias, stride=2).relu_()  # 128, 256 and 512 channels, halved each time
+        global_ = int(x.shape[1] * GLOBAL_SHARE)
+        parts = torch.split(x, [x.shape[1] - global_, global_], dim=1)  # (B, 128 | 384, H / 8, W / 8)
         return Branches(*(part.contiguous(memory_format=self._layout) for part in parts))
 
     def block(self, index: int, features: Branches) -> Branches:
         """Residual block number `index`, counted from 0."""
         first, second = self._blocks[index]
         y = self._ffc(second, self._ffc(first, features))
-        return Branches(features.local + y.local, features.wide + y.wide)
+        return Branches(features.local + y.local, features.global_ + y.global_)
 
     def upsample(self, features: Branches) -> Tensor:
         """The upsampling part, features to the prediction (B, 3, H, W) float32."""
-        x = torch.cat(features, dim=1)
-        for layer in self._up:
+        x = torch.cat(features, dim=1)  # (B, 512, H / 8, W / 8)
+        for layer in self._up:  # 256, 128 and 64 channels, doubled each time
             x = F.conv_transpose2d(x, layer.weight, layer.bias, stride=2, padding=1, output_padding=1).relu_()
-        x = _reflected(x, 3)
-        x = F.conv2d(x, self._last.weight, self._last.bias)
+        x = _reflected(x, 3)  # (B, 64, H + 6, W + 6)
+        x = F.conv2d(x, self._last.weight, self._last.bias)  # (B, 3, H, W)
         return torch.sigmoid(x.float())
 
     def _ffc(self, layer: FFCWeights, x: Branches) -> Branches:
-        both = _reflected(torch.cat(x, dim=1), 1)
-        local, wide = self._convolved(both, layer)
-        reduced = F.conv2d(x.wide, layer.reduce.weight, layer.reduce.bias).relu_()
-        spectral = F.conv2d(reduced + self._fourier_unit(layer.fourier, reduced), layer.expand)
-        return Branches(local.relu_(), wide.add_(spectral).relu_())
+        # h and w are an eighth of the image's sides.
+        both = _reflected(torch.cat(x, dim=1), 1)  # (B, 512, h + 2, w + 2)
+        local, global_ = self._convolved(both, layer)  # (B, 128, h, w), (B, 384, h, w)
+        reduced = F.conv2d(x.global_, layer.reduce.weight, layer.reduce.bias).relu_()  # (B, 192, h, w)
+        spectral = F.conv2d(reduced + self._fourier_unit(layer.fourier, reduced), layer.expand)  # (B, 384, h, w)
+        return Branches(local.relu_(), global_.add_(spectral).relu_())
 
     def _convolved(self, both: Tensor, layer: FFCWeights) -> tuple[Tensor, Tensor]:
         """The three 3x3 paths: all that reaches the local branch, and what reaches the global from the local."""
         if self._tiled is not None and not both.requires_grad and min(both.shape[2:]) >= _SMALLEST_TILED:
-            local, wide = self._tiled(both, (layer.local.weight, layer.wide.weight))
-            return local.add_(_column(layer.local.bias)), wide.add_(_column(layer.wide.bias))
-        local = F.conv2d(both, layer.local.weight, layer.local.bias)
-        inputs = layer.wide.weight.shape[1]
-        return local, F.conv2d(both[:, :inputs], layer.wide.weight, layer.wide.bias)
+            local, global_ = self._tiled(both, (layer.to_local.weight, layer.to_global.weight))
+            return local.add_(_column(layer.to_local.bias)), global_.add_(_column(layer.to_global.bias))
+        local = F.conv2d(both, layer.to_local.weight, layer.to_local.bias)
+        inputs = layer.to_global.weight.shape[1]  # the local channels come first
+        return local, F.conv2d(both[:, :inputs], layer.to_global.weight, layer.to_global.bias)
 
     def _fourier_unit(self, layer: Convolution, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        spectrum = torch.fft.rfft2(x.to(self._transform_device, torch.float32), norm="ortho")
-        parts = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3).reshape(batch, 2 * channels, height, -1)
+        spectrum = torch.fft.rfft2(x.to(self._transform_device, torch.float32), norm="ortho")  # (B, C, h, w / 2 + 1)
+        parts = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # (B, C, 2, h, w / 2 + 1)
+        parts = parts.reshape(batch, 2 * channels, height, -1)  # channel 2c is real, 2c + 1 imaginary
         parts = F.conv2d(parts.to(self.device, self.dtype), layer.weight, layer.bias).relu_()
         parts = parts.to(self._transform_device, torch.float32)
-        parts = parts.reshape(batch, channels, 2, height, -1).permute(0, 1, 3, 4, 2).contiguous()
+        parts = parts.reshape(batch, channels, 2, height, -1).permute(0, 1, 3, 4, 2)  # (B, C, h, w / 2 + 1, 2)
+        parts = parts.contiguous()
         out: Tensor = torch.fft.irfft2(torch.view_as_complex(parts), s=(height, width), norm="ortho")
         return out.to(self.device, self.dtype)
 
@@ -187,12 +190,12 @@ class _Folder:
         paths = f"{layer}.ffc"
         to_local = torch.cat([self._state[f"{paths}.conv{path}.weight"] for path in ("l2l", "g2l")], dim=1)
         local = self._folded(to_local, f"{layer}.bn_l", outputs=0)
-        wide = self._folded(self._state[f"{paths}.convl2g.weight"], f"{layer}.bn_g", outputs=0)
+        global_ = self._folded(self._state[f"{paths}.convl2g.weight"], f"{layer}.bn_g", outputs=0)
         # The global branch is a sum of two paths under one normalisation: both are scaled, and it is shifted once.
         expand, _ = self._folded(self._state[f"{paths}.convg2g.conv2.weight"], f"{layer}.bn_g", outputs=0)
         return FFCWeights(
-            local=self._placed(*local, tiled=self.tiled),
-            wide=self._placed(*wide, tiled=self.tiled),
+            to_local=self._placed(*local, tiled=self.tiled),
+            to_global=self._placed(*global_, tiled=self.tiled),
             reduce=self(f"{paths}.convg2g.conv1.0", f"{paths}.convg2g.conv1.1"),
             fourier=self(f"{paths}.convg2g.fu.conv_layer", f"{paths}.convg2g.fu.bn"),
             expand=self._placed(expand, expand.new_zeros(())).weight,

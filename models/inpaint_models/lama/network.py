@@ -29,11 +29,13 @@ _FIRST_BLOCK = DOWNSAMPLINGS + 2
 
 
 class Branches(NamedTuple):
-    """Features of the two branches, at the same resolution: (B, C / 4, H, W) and (B, 3 C / 4, H, W)."""
+    """Features of the local and the global branch, at the same resolution: (B, C / 4, H, W) and (B, 3 C / 4, H, W).
+
+    X^l and X^g in the paper; "global" alone is a keyword of Python.
+    """
 
     local: Tensor
-    wide: Tensor
-    """The global branch of the paper ("global" is a keyword)."""
+    global_: Tensor
 
 
 class FourierUnit(nn.Module):
@@ -80,45 +82,45 @@ class SpectralTransform(nn.Module):
 class FFC(nn.Module):
     """Fast Fourier convolution: two branches, four paths; only the path global to global leaves the neighbourhood."""
 
-    def __init__(self, local: int, wide: int) -> None:
+    def __init__(self, local: int, global_: int) -> None:
         super().__init__()
         self.convl2l = _conv3x3(local, local)
-        self.convl2g = _conv3x3(local, wide)
-        self.convg2l = _conv3x3(wide, local)
-        self.convg2g = SpectralTransform(wide, wide)
+        self.convl2g = _conv3x3(local, global_)
+        self.convg2l = _conv3x3(global_, local)
+        self.convg2g = SpectralTransform(global_, global_)
 
     def forward(self, x: Branches) -> Branches:
         return Branches(
-            local=self.convl2l(x.local) + self.convg2l(x.wide),
-            wide=self.convl2g(x.local) + self.convg2g(x.wide),
+            local=self.convl2l(x.local) + self.convg2l(x.global_),
+            global_=self.convl2g(x.local) + self.convg2g(x.global_),
         )
 
 
 class FFCNormAct(nn.Module):
     """FFC, then batch normalisation and ReLU of each branch."""
 
-    def __init__(self, local: int, wide: int) -> None:
+    def __init__(self, local: int, global_: int) -> None:
         super().__init__()
-        self.ffc = FFC(local, wide)
+        self.ffc = FFC(local, global_)
         self.bn_l = nn.BatchNorm2d(local)
-        self.bn_g = nn.BatchNorm2d(wide)
+        self.bn_g = nn.BatchNorm2d(global_)
 
     def forward(self, x: Branches) -> Branches:
         x = self.ffc(x)
-        return Branches(torch.relu(self.bn_l(x.local)), torch.relu(self.bn_g(x.wide)))
+        return Branches(torch.relu(self.bn_l(x.local)), torch.relu(self.bn_g(x.global_)))
 
 
 class FFCResNetBlock(nn.Module):
     """Two FFC layers and a shortcut around both; nothing is applied after the addition."""
 
-    def __init__(self, local: int, wide: int) -> None:
+    def __init__(self, local: int, global_: int) -> None:
         super().__init__()
-        self.conv1 = FFCNormAct(local, wide)
-        self.conv2 = FFCNormAct(local, wide)
+        self.conv1 = FFCNormAct(local, global_)
+        self.conv2 = FFCNormAct(local, global_)
 
     def forward(self, x: Branches) -> Branches:
         y = self.conv2(self.conv1(x))
-        return Branches(x.local + y.local, x.wide + y.wide)
+        return Branches(x.local + y.local, x.global_ + y.global_)
 
 
 class LocalPath(nn.Module):
@@ -148,10 +150,10 @@ class LocalNormAct(nn.Module):
 class SplitPaths(nn.Module):
     """An FFC whose global share is 0 at the entry only: one input, two strided convolutions. Halves H and W."""
 
-    def __init__(self, in_channels: int, local: int, wide: int) -> None:
+    def __init__(self, in_channels: int, local: int, global_: int) -> None:
         super().__init__()
         self.convl2l = _conv3x3(in_channels, local, stride=2)
-        self.convl2g = _conv3x3(in_channels, wide, stride=2)
+        self.convl2g = _conv3x3(in_channels, global_, stride=2)
 
     def forward(self, x: Tensor) -> Branches:
         return Branches(self.convl2l(x), self.convl2g(x))
@@ -160,15 +162,15 @@ class SplitPaths(nn.Module):
 class SplitNormAct(nn.Module):
     """The last downsampling layer, where the two branches begin. (B, C, H, W) -> branches at (H / 2, W / 2)."""
 
-    def __init__(self, in_channels: int, local: int, wide: int) -> None:
+    def __init__(self, in_channels: int, local: int, global_: int) -> None:
         super().__init__()
-        self.ffc = SplitPaths(in_channels, local, wide)
+        self.ffc = SplitPaths(in_channels, local, global_)
         self.bn_l = nn.BatchNorm2d(local)
-        self.bn_g = nn.BatchNorm2d(wide)
+        self.bn_g = nn.BatchNorm2d(global_)
 
     def forward(self, x: Tensor) -> Branches:
         y: Branches = self.ffc(x)
-        return Branches(torch.relu(self.bn_l(y.local)), torch.relu(self.bn_g(y.wide)))
+        return Branches(torch.relu(self.bn_l(y.local)), torch.relu(self.bn_g(y.global_)))
 
 
 class JoinBranches(nn.Module):
@@ -191,15 +193,15 @@ class FFCResNetGenerator(nn.Module):
         super().__init__()
         c = base_channels
         deepest = c * 2**DOWNSAMPLINGS
-        wide = int(deepest * GLOBAL_SHARE)
-        local = deepest - wide
+        global_ = int(deepest * GLOBAL_SHARE)
+        local = deepest - global_
         self.model = nn.Sequential(
             nn.ReflectionPad2d(3),
             LocalNormAct(nn.Conv2d(4, c, kernel_size=7, bias=False)),  # (B, 64, H, W)
             LocalNormAct(_conv3x3(c, 2 * c, stride=2)),  # (B, 128, H / 2, W / 2)
             LocalNormAct(_conv3x3(2 * c, 4 * c, stride=2)),  # (B, 256, H / 4, W / 4)
-            SplitNormAct(4 * c, local, wide),  # (B, 128 | 384, H / 8, W / 8)
-            *(FFCResNetBlock(local, wide) for _ in range(n_blocks)),
+            SplitNormAct(4 * c, local, global_),  # (B, 128 | 384, H / 8, W / 8)
+            *(FFCResNetBlock(local, global_) for _ in range(n_blocks)),
             JoinBranches(),  # (B, 512, H / 8, W / 8)
             *_upsampling(8 * c, 4 * c),  # (B, 256, H / 4, W / 4)
             *_upsampling(4 * c, 2 * c),

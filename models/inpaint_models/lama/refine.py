@@ -79,7 +79,7 @@ class RefinementSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PyramidLevel:
+class RefinementLevel:
     """An image of the pyramid and its hole: (1, 3, h, w) in [0, 1] and (1, 1, h, w) in {0, 1}."""
 
     image: Tensor
@@ -91,7 +91,7 @@ class PyramidLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RefinementStep:
     """Where the refinement stands after one pass.
 
     done, total  work, in halves of what a block costs at the coarsest size: equal steps take about equal time, so that
@@ -107,7 +107,7 @@ class Step:
 
 
 class _Work:
-    """Counts what is done and tells it, as `Step` explains."""
+    """Counts what is done and tells it, as `RefinementStep` explains."""
 
     def __init__(self, total: int, report: Callable[[int, int], None]) -> None:
         self.done, self.total = 0, total
@@ -127,12 +127,13 @@ def refine(
     settings: RefinementSettings,
     report: Callable[[int, int], None] = lambda _done, _total: None,
     keep_activations: bool = True,
-) -> Iterator[Step]:
+) -> Iterator[RefinementStep]:
     """Fill and refine an image; the last step's image is the result at the working size (see `at_size_of`).
 
-    image     (1, 3, H, W) RGB in [0, 1], at least 16 x 16
-    mask      (1, 1, H, W), 1 = hole
-    report    called between residual blocks, forward and backward, with `Step.done` and `Step.total`; may raise to stop
+    image             (1, 3, H, W) RGB in [0, 1], at least 16 x 16
+    mask              (1, 1, H, W), 1 = hole
+    report            called between residual blocks, forward and backward, with `done` and `total` of a
+                      `RefinementStep`; may raise to stop
     keep_activations  each block's, for the backward pass; computing them a second time (gradient checkpointing) needs a
                       fraction of the memory and half as much time again
     """
@@ -142,12 +143,12 @@ def refine(
     optimising = finer * (settings.iterations - 1) * (_RECORDED + _BACKWARD)
     work = _Work((network.n_blocks + _UPSAMPLING) * (_FORWARD * (1 + finer) + optimising), report)
     result = _single_pass(network, levels[0], work)
-    yield Step(work.done, work.total, result, torch.zeros(()))
+    yield RefinementStep(work.done, work.total, result, torch.zeros(()))
     for level, share in zip(levels[1:], shares[1:], strict=True):
         coarser = result
         passes = _optimised(network, level, coarser, share, work, settings=settings, keep_activations=keep_activations)
         for result, loss in passes:
-            yield Step(work.done, work.total, result, loss)
+            yield RefinementStep(work.done, work.total, result, loss)
 
 
 def at_size_of(image: Tensor, mask: Tensor, refined: Tensor) -> Tensor:
@@ -157,7 +158,7 @@ def at_size_of(image: Tensor, mask: Tensor, refined: Tensor) -> Tensor:
     return _composite(refined, image, mask)
 
 
-def pyramid(image: Tensor, mask: Tensor, settings: RefinementSettings) -> list[PyramidLevel]:
+def pyramid(image: Tensor, mask: Tensor, settings: RefinementSettings) -> list[RefinementLevel]:
     """The image at every scale, coarsest first."""
     height, width = image.shape[2:]
     if height * width > settings.budget_px:
@@ -165,10 +166,10 @@ def pyramid(image: Tensor, mask: Tensor, settings: RefinementSettings) -> list[P
         size = (int(height * ratio), int(width * ratio))
         image = _resized(image, size)
         mask = (_resized(mask, size) > _EPSILON).to(image.dtype)
-    levels = [PyramidLevel(image, mask)]
+    levels = [RefinementLevel(image, mask)]
     for _ in range(scale_count(image.shape[2], image.shape[3], settings) - 1):
         finer = levels[0]
-        levels.insert(0, PyramidLevel(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
+        levels.insert(0, RefinementLevel(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
     return levels
 
 
@@ -200,7 +201,7 @@ def working_sizes(height: int, width: int, settings: RefinementSettings) -> list
     return [(height >> level, width >> level) for level in reversed(range(count))]
 
 
-def _single_pass(network: TwoPartNetwork, level: PyramidLevel, work: _Work) -> Tensor:
+def _single_pass(network: TwoPartNetwork, level: RefinementLevel, work: _Work) -> Tensor:
     """The coarsest level: what the network says."""
     padded = _padded(level)
     with torch.no_grad():
@@ -211,7 +212,7 @@ def _single_pass(network: TwoPartNetwork, level: PyramidLevel, work: _Work) -> T
 
 def _optimised(
     network: TwoPartNetwork,
-    level: PyramidLevel,
+    level: RefinementLevel,
     coarser: Tensor,
     share: int,
     work: _Work,
@@ -263,10 +264,12 @@ def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
     def hook(_gradient: Tensor) -> None:
         call()
 
-    x.register_hook(hook)  # type: ignore[no-untyped-call]
+    x.register_hook(hook)
 
 
-def _loss(predicted: Tensor, level: PyramidLevel, padded: PyramidLevel, coarser: Tensor, target: Tensor) -> Tensor:
+def _loss(
+    predicted: Tensor, level: RefinementLevel, padded: RefinementLevel, coarser: Tensor, target: Tensor
+) -> Tensor:
     """Disagreement with the known pixels, padding included, and with the coarser fill where that is trusted."""
     height, width = level.image.shape[2:]
     known = (padded.mask < _EPSILON).expand_as(predicted)
@@ -277,7 +280,7 @@ def _loss(predicted: Tensor, level: PyramidLevel, padded: PyramidLevel, coarser:
     return loss
 
 
-def _finished(predicted: Tensor, level: PyramidLevel) -> Tensor:
+def _finished(predicted: Tensor, level: RefinementLevel) -> Tensor:
     """The prediction without its padding, under the level's known pixels."""
     height, width = level.image.shape[2:]
     return _composite(predicted[..., :height, :width], level.image, level.mask)
@@ -287,11 +290,11 @@ def _composite(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return mask * fill + (1 - mask) * image
 
 
-def _padded(level: PyramidLevel) -> PyramidLevel:
+def _padded(level: RefinementLevel) -> RefinementLevel:
     """Reflected at the bottom and right to sides the network takes."""
     height, width = level.image.shape[2:]
     pad = (0, -width % MODULO, 0, -height % MODULO)
-    return PyramidLevel(F.pad(level.image, pad, mode="reflect"), F.pad(level.mask, pad, mode="reflect"))
+    return RefinementLevel(F.pad(level.image, pad, mode="reflect"), F.pad(level.mask, pad, mode="reflect"))
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -82,7 +82,7 @@ class Upsample(nn.Module):
         return doubled
 
 
-class Level(nn.Module):
+class ResolutionLevel(nn.Module):
     """The residual blocks of one resolution (`block`). Its resampling, if any, is a child that the owner adds."""
 
     def __init__(self, in_channels: int, out_channels: int, blocks: int) -> None:
@@ -91,7 +91,7 @@ class Level(nn.Module):
         self.block = nn.Sequential(*(ResnetBlock(a, b) for a, b in itertools.pairwise(widths)))
 
 
-class DownLevel(Level):
+class DownLevel(ResolutionLevel):
     def __init__(self, in_channels: int, out_channels: int, blocks: int, *, last: bool) -> None:
         super().__init__(in_channels, out_channels, blocks)
         self.downsample = nn.Identity() if last else Downsample(out_channels)
@@ -101,7 +101,7 @@ class DownLevel(Level):
         return smaller
 
 
-class UpLevel(Level):
+class UpLevel(ResolutionLevel):
     def __init__(self, in_channels: int, out_channels: int, blocks: int, *, last: bool) -> None:
         super().__init__(in_channels, out_channels, blocks)
         self.upsample = nn.Identity() if last else Upsample(out_channels)

@@ -135,12 +135,12 @@ def start_noise(seed: int, height: int, width: int) -> Tensor:
 
 
 def fit_colours(latents: Tensor, colours: Tensor, hole: Tensor) -> Tensor:
-    """The affine map from latents to colours that fits this picture's known cells best: (4, 3) float64, on the CPU.
+    """The affine map from latents to colours that fits this image's known cells best: (4, 3) float64, on the CPU.
 
     Latents of an f = 4 autoencoder are close to a small image in other colours, so this map decodes a preview at no
     cost. Three inputs and a constant per colour; a slight pull to zero keeps it defined without any known cell.
 
-    latents, colours  (1, 3, h, w); colours are the 4x4 means of the picture in [0, 1]
+    latents, colours  (1, 3, h, w); colours are the 4x4 means of the image in [0, 1]
     hole              (1, 1, h, w), 1 = hole
     """
     known = (1 - hole).flatten().cpu().double()[:, None]  # (h w, 1)

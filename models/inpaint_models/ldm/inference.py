@@ -1,7 +1,7 @@
 """The U-Net's form for CPUs: the same function with its 3x3 convolutions done by cheaper matrix products.
 
-Where the picture is large and the weights few, Winograd's minimal filtering (kernels/winograd.py) needs a quarter of
-the multiplications. It transforms the weights at each call, so the two coarse levels, which hold five sixths of the
+Where the maps are large and the weights few, Winograd's minimal filtering (nn/winograd.py) needs a quarter of the
+multiplications. It transforms the weights at each call, so the two coarse levels, which hold five sixths of the
 weights for a quarter of the work, gather neighbourhoods and multiply once instead: with so few pixels, convolution
 kernels spend most of their time on bringing the weights into their own layout at each call.
 """
@@ -22,7 +22,7 @@ MIN_CHANNELS = 32
 MAX_TILED_WEIGHTS = 9 * 1280 * 512
 """Up to the widest convolution of the second level."""
 
-BAND_BYTES = 64 << 20
+CHUNK_BYTES = 64 << 20
 """Of gathered input at a time."""
 
 
@@ -49,7 +49,7 @@ def _is_wide_3x3(conv: nn.Module) -> bool:
 
 
 class TiledConv3x3(nn.Module):
-    """One picture at a time; `tiled` holds the working memory, which all convolutions of a network share."""
+    """`tiled` holds the working memory, which all convolutions of a network share: one caller at a time."""
 
     weight: Tensor
 
@@ -61,7 +61,7 @@ class TiledConv3x3(nn.Module):
         self._tiled = tiled
 
     def forward(self, x: Tensor) -> Tensor:
-        """(1, C, H, W) -> (1, out, H, W), channels_last."""
+        """(B, C, H, W) -> (B, out, H, W), channels_last."""
         (out,) = self._tiled(x, [self.weight.view(*self.weight.shape[:2], 3, 3)], padding=1)
         return out if self.bias is None else out.add_(self.bias[:, None, None])
 
@@ -80,7 +80,7 @@ class GatheredConv3x3(nn.Module):
         batch, channels, height, width = x.shape
         padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (B, H + 2, W + 2, C)
         out = x.new_empty(batch, height, width, self.weight.shape[1])
-        for first, last in bands(height, 9 * batch * width * channels * x.element_size()):
+        for first, last in chunks(height, 9 * batch * width * channels * x.element_size()):
             windows = padded[:, first : last + 2].unfold(1, 3, 1).unfold(2, 3, 1)  # (B, rows, W, C, 3, 3)
             gathered = windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 9 * channels)  # (B rows W, 9 C)
             product = gathered @ self.weight if self.bias is None else torch.addmm(self.bias, gathered, self.weight)
@@ -88,9 +88,9 @@ class GatheredConv3x3(nn.Module):
         return out.permute(0, 3, 1, 2)  # (B, out, H, W), channels_last
 
 
-def bands(rows: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of rows that take about `BAND_BYTES`, one row at least."""
-    step = max(1, BAND_BYTES // bytes_per_row)
+def chunks(rows: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of rows that take about `CHUNK_BYTES`, one row at least."""
+    step = max(1, CHUNK_BYTES // bytes_per_row)
     for first in range(0, rows, step):
         yield first, min(rows, first + step)
 

@@ -37,7 +37,7 @@ def signal_levels() -> NDArray[np.float64]:
     return levels
 
 
-class Step(NamedTuple):
+class SamplerStep(NamedTuple):
     """One move of a sampler: from `alpha` (signal level at `timestep`) to `alpha_prev`, the less noisy neighbour."""
 
     timestep: int
@@ -49,7 +49,7 @@ class Step(NamedTuple):
 class Schedule:
     """Steps in the order in which they are taken, noisiest first."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SamplerStep, ...]
 
     @classmethod
     def evenly_spaced(cls, count: int) -> Schedule:
@@ -59,7 +59,9 @@ class Schedule:
         levels = signal_levels()
         timesteps = np.arange(count) * TRAINING_STEPS // count + 1
         previous = np.concatenate([levels[:1], levels[timesteps[:-1]]])
-        rising = [Step(int(t), float(levels[t]), float(before)) for t, before in zip(timesteps, previous, strict=True)]
+        rising = [
+            SamplerStep(int(t), float(levels[t]), float(before)) for t, before in zip(timesteps, previous, strict=True)
+        ]
         return cls(tuple(reversed(rising)))
 
     def __len__(self) -> int:
@@ -76,7 +78,7 @@ class Sample(NamedTuple):
 Sampler = Callable[[Denoiser, Tensor, Schedule], Iterator[Sample]]
 
 
-def ddim_move(x: Tensor, noise: Tensor, step: Step) -> Sample:
+def ddim_move(x: Tensor, noise: Tensor, step: SamplerStep) -> Sample:
     """Removes the predicted noise, then adds back as much of it as the next timestep has."""
     estimate = (x - (1.0 - step.alpha) ** 0.5 * noise) / step.alpha**0.5
     return Sample(step.alpha_prev**0.5 * estimate + (1.0 - step.alpha_prev) ** 0.5 * noise, estimate)

@@ -34,14 +34,14 @@ def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-class Downsample(nn.Module):
+class MeanDownsample(nn.Module):
     """Halves both sides by the mean of each 2x2 cell."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, kernel_size=2)
 
 
-class Upsample(nn.Module):
+class NearestUpsample(nn.Module):
     """Doubles both sides by nearest neighbour."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class UNetModel(nn.Module):
                 channels = level_width
                 skips.append(channels)
             if level < len(widths) - 1:
-                self.input_blocks.append(Stage([ResBlock(channels, channels, embedding, resample=Downsample())]))
+                self.input_blocks.append(Stage([ResBlock(channels, channels, embedding, resample=MeanDownsample())]))
                 skips.append(channels)
 
         first, attention = ResBlock(channels, channels, embedding), AttentionBlock(channels, heads)
@@ -165,7 +165,7 @@ class UNetModel(nn.Module):
                 stage = residual(channels + skips.pop(), level_width, level)
                 channels = level_width
                 if level > 0 and index == blocks:
-                    stage.append(ResBlock(channels, channels, embedding, resample=Upsample()))
+                    stage.append(ResBlock(channels, channels, embedding, resample=NearestUpsample()))
                 self.output_blocks.append(Stage(stage))
 
         self.out = nn.Sequential(

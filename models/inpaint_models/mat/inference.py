@@ -167,12 +167,13 @@ def decode(
 
     Returns RGB and the window of the full-size image that it covers; it is right inside `target`.
     """
-    outer = Window(0, x.shape[2], 0, x.shape[3])
+    outer = Window(0, x.shape[2], 0, x.shape[3])  # what x covers of its level's map
     for index, block in enumerate(blocks):
-        skip = skips.pop()
+        skip = skips.pop()  # (1, C, 2 h, 2 w), of twice the size of this level's (h, w)
         inner = target.shrunk(2 ** (len(blocks) - index), WINDOW_MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
         part = inner.within(outer)
-        x, image = block(part.cut(x), inner.doubled().cut(skip), style, None if image is None else part.cut(image))
+        rgb = None if image is None else part.cut(image)  # (1, 3, inner), and twice that after the block
+        x, image = block(part.cut(x), inner.doubled().cut(skip), style, rgb)  # (1, C', 2 inner), (1, 3, 2 inner)
         outer = inner.doubled()
     assert image is not None
     return image, outer
@@ -217,13 +218,15 @@ class Convolver:
         x = x.contiguous(memory_format=devices.map_layout(x.device.type))
         half = weight.shape[-1] // 2
         if resample == "down":
-            return F.conv2d(depthwise(x, None, padding=half + 1, gain=1.0), weight, bias, stride=2)
+            filtered = depthwise(x, None, padding=half + 1, gain=1.0)  # (B, in, H + 1, W + 1)
+            return F.conv2d(filtered, weight, bias, stride=2)  # (B, out, H / 2, W / 2)
         if resample == "up":
-            return depthwise(F.conv_transpose2d(x, weight, stride=2), bias, padding=1, gain=4.0)
-        if half == 0:
-            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+            wide = F.conv_transpose2d(x, weight, stride=2)  # (B, out, 2 H + 1, 2 W + 1)
+            return depthwise(wide, bias, padding=1, gain=4.0)  # (B, out, 2 H, 2 W)
+        if half == 0:  # 1x1: a product over the channels, which lie last in memory
+            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)  # (B, out, H, W)
         if min(weight.shape[:2]) >= FEWEST_TILED_CHANNELS and in_full_precision_on_cpu(x):
-            (out,) = self._tiled(x, [weight], padding=1)
+            (out,) = self._tiled(x, [weight], padding=1)  # (B, out, H, W)
             return out.add_(bias.view(1, -1, 1, 1))
         return F.conv2d(x, weight, bias, padding=half)
 
@@ -283,7 +286,7 @@ class FoldedStyleConv(nn.Module):
         self.register_buffer("bias", layer.bias.detach() * LEAKY_GAIN)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        weight = self.conv.modulated_weight(style)[0] * LEAKY_GAIN
+        weight = self.conv.modulated_weight(style)[0] * LEAKY_GAIN  # (out, in, 3, 3), from a style of (1, width)
         weight = transposed(weight) if self.conv.resample == "up" else weight
         return F.leaky_relu_(self.convolver(x, weight, self.get_buffer("bias"), self.conv.resample), LEAKY_SLOPE)
 
@@ -298,5 +301,6 @@ class FoldedToRGB(nn.Module):
         self.register_buffer("bias", layer.bias.detach())
 
     def forward(self, x: Tensor, style: Tensor, image: Tensor | None) -> Tensor:
-        rgb = self.convolver(x, self.conv.modulated_weight(style)[0], self.get_buffer("bias"), "keep")
+        weight = self.conv.modulated_weight(style)[0]  # (3, in, 1, 1)
+        rgb = self.convolver(x, weight, self.get_buffer("bias"), "keep")  # (1, 3, h, w)
         return rgb if image is None else rgb + upsample(image)

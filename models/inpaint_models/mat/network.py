@@ -88,14 +88,14 @@ class MATConfig:
         return tuple(self.resolution >> level for level in range(len(self.unet_widths)))
 
     def dropout_shapes(self, size: Size) -> tuple[tuple[int, int], tuple[int, int, int]]:
-        """Shapes of the two dropout maps, without the batch axis, for an image of (H, W)."""
+        """Shapes of the two dropout masks, without the batch axis, for an image of (H, W)."""
         tokens = math.prod(side * self.token_side // self.resolution for side in size)
         height, width = (side * self.unet_sides[-1] // self.resolution for side in size)
         return (tokens, self.channels), (self.unet_widths[-1], height, width)
 
 
 class DropoutMasks(NamedTuple):
-    """Where the style maps let the picture through: 1 keeps the feature, 0 puts the style there.
+    """Where the style maps let the image's features through: 1 keeps the feature, 0 puts the style there.
 
     In training these are dropout masks of probability 1/2; the original leaves them random at inference.
 
@@ -108,7 +108,7 @@ class DropoutMasks(NamedTuple):
 
 
 class MAT(nn.Module):
-    """Figure 2: a coarse picture by attention over what is known, then a convolutional refinement."""
+    """Figure 2: a coarse image by attention over what is known, then a convolutional refinement."""
 
     def __init__(self, config: MATConfig | None = None) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class FirstStage(nn.Module):
         self.tail = ReconstructionTail(config)
 
     def forward(self, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor, on_stage: OnStage) -> Tensor:
-        """The coarse picture, composited: (B, 3, H, W). `dropout` is (B, coarsest tokens, channels)."""
+        """The coarse image, composited: (B, 3, H, W). `dropout` is (B, coarsest tokens, channels)."""
         on_stage("head", None)
         skips, known_after_head = self.head(torch.cat([known - 0.5, image * known], dim=1), known)
         tokens, size, styles = self.body(skips[-1], known_after_head, style, dropout, self.style, on_stage)
@@ -365,7 +365,7 @@ def shifted_visibility(size: Size, window: int, shift: int) -> Tensor:
 
 
 class StyleManipulation(nn.Module):
-    """Section 3.4: the noise's style and the picture's own, and where each rules."""
+    """Section 3.4: the noise's style and the image's own, and where each is used."""
 
     def __init__(self, config: MATConfig) -> None:
         super().__init__()
@@ -423,7 +423,7 @@ class StyleBlock(nn.Module):
 
 
 class ConvUNet(nn.Module):
-    """Section 3.2: refines the coarse picture; again the style enters at the coarsest level."""
+    """Section 3.2: refines the coarse image; again the style enters at the coarsest level."""
 
     def __init__(self, config: MATConfig) -> None:
         super().__init__()
@@ -447,11 +447,11 @@ class ConvUNet(nn.Module):
     def forward(self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor) -> Tensor:
         """RGB, not composited: (B, 3, H, W). `dropout` is (B, C, H / 32, W / 32)."""
         x, skips, styles = self.encode(coarse, image, known, style, dropout)
-        picture: Tensor
-        x, picture = self.bottom(x, styles)
+        rgb: Tensor
+        x, rgb = self.bottom(x, styles)
         for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            x, picture = block(x, skip, styles, picture)
-        return picture
+            x, rgb = block(x, skip, styles, rgb)
+        return rgb
 
     def encode(
         self, coarse: Tensor, image: Tensor, known: Tensor, style: Tensor, dropout: Tensor

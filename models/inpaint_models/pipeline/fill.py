@@ -26,7 +26,10 @@ class Fill:
     progress: PatchProgress
 
     def patches(self, most_px: float) -> Iterator[Patch]:
-        """Finished patches, as soon as there are any. A batch of crops has no more than `most_px` pixels."""
+        """Finished patches, as soon as there are any. A batch of crops has no more than `most_px` pixels.
+
+        Crops of later waves see fills without their feather, which lets through what is to go.
+        """
         filled: list[Patch] = []
         last_wave, done = self.plan.crops[-1].wave, 0
         for batch in self.plan.batches(most_px):
@@ -37,10 +40,9 @@ class Fill:
             for crop, fill in zip(crops, self._run(crops, progress), strict=True):
                 restored = crop.restored(fill)
                 for box in crop.crop.patches:
-                    patch = self._patch(crop, restored, box)
                     if crop.crop.wave < last_wave:
-                        filled.append(patch)
-                    yield patch
+                        filled.append(self._patch(crop, restored, box, feather_px=0))
+                    yield self._patch(crop, restored, box, self.feather_px)
             done += len(batch)
 
     def _run(self, crops: list[CropPixels], progress: _BatchProgress) -> list[FloatImage]:
@@ -51,11 +53,11 @@ class Fill:
         return run(self.engine, images, holes, params=self.params, seed=self.seed, progress=report)
 
     def _preview(self, crop: CropPixels, fill: FloatImage) -> Patch:
-        return self._patch(crop, crop.restored(fill), around(crop.crop.patches))
+        return self._patch(crop, crop.restored(fill), around(crop.crop.patches), self.feather_px)
 
-    def _patch(self, crop: CropPixels, restored: FloatImage, box: Box) -> Patch:
+    def _patch(self, crop: CropPixels, restored: FloatImage, box: Box, feather_px: int) -> Patch:
         part = within(box, crop.crop.box)
-        shown = opacity(self.mask, box, self.feather_px, *self.source.shape[:2])
+        shown = opacity(self.mask, box, feather_px, *self.source.shape[:2])
         return Patch(box, composite(crop.pixels[part], restored[part], shown), self.plan.strategy)
 
 

@@ -98,7 +98,7 @@ def plan(
     holes = [around(patches) for patches in groups]
     step_px = BATCH_STEP_PX if in_batches and len(groups) > 1 else 1
     crops = [
-        _crop(_seeing(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
+        _crop(seeing_known(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
         for hole, patches, wave in zip(holes, groups, _waves(holes), strict=True)
     ]
     return FillPlan("crop", tuple(sorted(crops, key=lambda crop: (crop.wave, crop.padded_size, crop.box))))
@@ -139,7 +139,7 @@ def network_size(crop: Box, max_side: int | None) -> tuple[int, int]:
 
 def patch_price(heights: Lengths, widths: Lengths) -> NDArray[np.float64]:
     """What patches of these sizes cost, in pixels."""
-    return heights * widths + float(PATCH_PX)
+    return np.asarray(heights * widths + PATCH_PX, np.float64)
 
 
 def _patches(mask: Mask, cells: Cells, part: Box) -> tuple[Box, ...]:
@@ -165,7 +165,7 @@ def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequireme
     return price
 
 
-def _seeing(
+def seeing_known(
     mask: Mask, hole: Box, height: int, width: int, strategy: Strategy, size: SizeRequirement, step_px: int
 ) -> Box:
     """The hole with its context; a wider one where all of it is hole, so that there is something to fill from."""
@@ -182,9 +182,8 @@ def _crop(box: Box, patches: tuple[Box, ...], max_side: int | None, size: SizeRe
 
 def _waves(holes: Sequence[Box]) -> list[int]:
     """The first wave for each hole in which none that it touches is filled."""
-    edges = np.array(holes)
-    touching = (edges[:, None, :2] <= edges[None, :, 2:]).all(axis=2)
-    touching &= touching.T
+    x0, y0, x1, y1 = np.array(holes).T
+    touching = (x0[:, None] <= x1) & (x0 <= x1[:, None]) & (y0[:, None] <= y1) & (y0 <= y1[:, None])
     waves: list[int] = []
     for index in range(len(holes)):
         taken = {waves[other] for other in np.flatnonzero(touching[index, :index])}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EmptyMask
-from ..types import EMPTY_MASK, HOLE_THRESHOLD, Box, HoleMask, Mask, tight_box
+from ..types import HOLE_THRESHOLD, Box, HoleMask, Mask, tight_box
 
 CELL_PX = 16
 """Parts of a hole nearer than this count as one."""
@@ -63,7 +63,7 @@ def cells_of(mask: Mask) -> Cells:
     # The threshold is one bit of the value, so that it is in the union of bits when it is in any of them.
     occupied = np.bitwise_or.reduceat(rows, np.arange(0, width, CELL_PX), axis=1) & HOLE_THRESHOLD > 0
     if not occupied.any():
-        raise EmptyMask(EMPTY_MASK)
+        raise EmptyMask("The mask is empty: nothing in it is white. Paint over what should go.")
     side_px = CELL_PX
     while cv2.connectedComponents(occupied.astype(np.uint8))[0] - 1 > MOST_PIECES:
         occupied, side_px = _halved(occupied), 2 * side_px

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import devices
 from ..errors import EngineFailed
-from ..pipeline.crops import full_scale, pad, resize, to_float
+from ..pipeline.crops import full_scale, pad, resize, to_float, within
+from ..pipeline.inpainter import luma
 from ..protocols import EnlargeEngine
 from ..registry import ModelEntry
-from ..types import AnyImage, Box, FloatImage, ParamValue, PixelSource, Progress, no_progress
-from .pixels import check_memory, check_source, part_of
+from ..types import AnyImage, Box, ParamValue, PixelSource, Progress, no_progress
+from .pixels import checked, part_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +30,23 @@ class Enlarger:
     ) -> AnyImage:
         """The image with both sides `factor` times as long, in its own depth and channels.
 
-        image  (H, W, 3 or 4) of uint8 or uint16, or what slices like one
+        image  as for the `Inpainter`, or what slices like one
 
         Raises `InvalidImage`, `InvalidParameter`, `OutOfMemory`, `EngineFailed`, and `Cancelled` from `progress`.
         """
-        check_source(image)
+        source = checked(image)
         values = self.entry.check_params(params)
         factor = int(str(values["factor"]))
-        height, width, channels = image.shape
+        height, width, channels = source.shape
+        self._check_memory(height, width, factor**2 * channels * source.dtype.itemsize)
+        out: AnyImage = np.empty((height * factor, width * factor, channels), source.dtype)
         boxes = tiles(height, width, self.entry.strategy.max_side)
-        self._check_memory(height, width, channels * image.dtype.itemsize * factor**2)
-        out: AnyImage = np.empty((height * factor, width * factor, channels), image.dtype)
         for index, box in enumerate(boxes):
             seen = box.grown(self.entry.strategy.margin_px).clipped(height, width)
-            tile = np.asarray(image[seen.slices])
+            tile = np.asarray(source[seen.slices])
             large = self._enlarged(tile, factor, values, part_of(progress, index, len(boxes)))
-            inner = _times(box.shifted(-seen.x0, -seen.y0), factor)
-            out[_times(box, factor).slices] = large[inner.slices]
-        return out
+            out[_times(box, factor).slices] = large[within(_times(box, factor), _times(seen, factor))]
+        return luma(out) if len(image.shape) == 2 else out
 
     def _enlarged(self, tile: AnyImage, factor: int, params: Mapping[str, ParamValue], progress: Progress) -> AnyImage:
         """The whole tile, at its depth; alpha is enlarged for itself."""
@@ -56,7 +57,7 @@ class Enlarger:
             raise EngineFailed(f"{self.entry.title} did not make {factor} times of a tile of {width}x{height}.")
         large = large[: height * factor, : width * factor]
         if tile.shape[2] == 4:
-            alpha: FloatImage = tile[..., 3] / np.float32(full_scale(tile))
+            alpha = np.divide(tile[..., 3], full_scale(tile), dtype=np.float32)
             large = np.dstack([large, resize(alpha, height * factor, width * factor)])
         top = full_scale(tile)
         rounded: AnyImage = np.rint(np.clip(large, 0, 1) * np.float32(top)).astype(tile.dtype)
@@ -66,7 +67,8 @@ class Enlarger:
         side = self.entry.strategy.max_side + 2 * self.entry.strategy.margin_px
         tile_px = min(height, side) * min(width, side)
         needed = out_bytes_per_px * height * width + self.entry.bytes_per_px * tile_px
-        check_memory(self.entry, needed, self.device, "Use a smaller factor or a smaller image.")
+        advice = "Use a smaller factor or a smaller image."
+        devices.check_memory(self.entry.title, needed, height, width, self.device, advice)
 
 
 def tiles(height: int, width: int, side_px: int) -> tuple[Box, ...]:

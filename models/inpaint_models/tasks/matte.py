@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import devices
 from ..errors import EngineFailed
+from ..pipeline.crops import full_scale
 from ..protocols import AlphaMap, MatteEngine
 from ..registry import ModelEntry
 from ..types import AnyImage, PixelSource, Progress, no_progress
-from .pixels import check_memory, check_source, rgb8, whole
+from .pixels import checked, rgb8, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +29,32 @@ class Matter:
     ) -> AlphaMap:
         """(H, W) in [0, 1], 1 where the subject is; what was transparent before stays so.
 
-        image  (H, W, 3 or 4) of uint8 or uint16, or what slices like one
+        image  as for the `Inpainter`, or what slices like one
 
         Raises `InvalidImage`, `UnsuitableImage`, `InvalidParameter`, `OutOfMemory`, and `Cancelled` from `progress`.
         """
-        check_source(image)
-        return self._alpha(whole(image), params, progress)
+        return self._alpha(whole(checked(image)), params, progress)
 
     def cut_out(
         self, image: PixelSource, params: Mapping[str, object] | None = None, progress: Progress = no_progress
     ) -> AnyImage:
         """(H, W, 4) at the image's depth: its colours with the alpha of `__call__`. Errors as there."""
-        check_source(image)
-        pixels = whole(image)
-        top = np.iinfo(pixels.dtype).max
+        pixels = whole(checked(image))
         alpha = self._alpha(pixels, params, progress)
         out = np.empty((*pixels.shape[:2], 4), pixels.dtype)
         out[..., :3] = pixels[..., :3]
-        out[..., 3] = np.rint(alpha * np.float32(top))
+        out[..., 3] = np.rint(alpha * np.float32(full_scale(pixels)))
         return out
 
     def _alpha(self, pixels: AnyImage, params: Mapping[str, object] | None, progress: Progress) -> AlphaMap:
         values = self.entry.check_params(params)
         height, width, channels = pixels.shape
         needed = self.entry.bytes_per_px * height * width
-        check_memory(self.entry, needed, self.device, "Use a smaller image.")
+        devices.check_memory(self.entry.title, needed, height, width, self.device, "Use a smaller image.")
         alpha = self.engine.matte(rgb8(pixels), params=values, progress=progress)
         if alpha.shape != (height, width) or not np.isfinite(alpha).all():
             raise EngineFailed(f"{self.entry.title} gave no alpha for the {width}x{height} image.")
-        alpha = np.clip(alpha, 0, 1, dtype=np.float32)
-        return alpha * (pixels[..., 3] / np.float32(np.iinfo(pixels.dtype).max)) if channels == 4 else alpha
+        alpha = np.clip(alpha, 0, 1)
+        if channels == 4:
+            alpha = alpha * np.divide(pixels[..., 3], full_scale(pixels), dtype=np.float32)
+        return alpha.astype(np.float32, copy=False)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..errors import InvalidPrompts
 from ..protocols import Encoded, Prompts, SelectEngine
 from ..registry import ModelEntry
-from ..types import AnyImage, Box, Mask, PixelSource, Progress, no_progress
-from .pixels import Rgb8Source, check_source
+from ..types import HOLE_THRESHOLD, AnyImage, Box, Mask, PixelSource, Progress, no_progress
+from .pixels import Rgb8Source, checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,17 @@ class Selector:
         """(H, W), True where the thing is. Arguments and errors as `encode` and `select`."""
         mask = self.select(self.encode(image), prompts, params)
         selected = np.zeros(image.shape[:2], bool)
-        selected[mask.box.slices] = mask.coverage >= 128
+        selected[mask.box.slices] = mask.coverage >= HOLE_THRESHOLD
         return selected
 
     def encode(self, image: PixelSource, progress: Progress = no_progress) -> Encoded:
         """What the model keeps of an image, for any number of calls of `select`.
 
-        image  (H, W, 3 or 4) of uint8 or uint16, or what slices like one; it may be read again at every `select`
+        image  as for the `Inpainter`, or what slices like one; it may be read again at every `select`
 
         Raises `InvalidImage`, `OutOfMemory`, and `Cancelled` from `progress`.
         """
-        check_source(image)
-        encoded: Encoded = self.engine.encode(Rgb8Source(image), progress=progress)
+        encoded: Encoded = self.engine.encode(Rgb8Source(checked(image)), progress=progress)
         return encoded
 
     def select(
@@ -52,9 +51,9 @@ class Selector:
         params: Mapping[str, object] | None = None,
         progress: Progress = no_progress,
     ) -> Mask:
-        """The thing that the prompts point at, 255 inside; a box without area when nothing was found.
+        """The thing that the prompts point at, 255 inside.
 
-        Raises `InvalidPrompts`, `InvalidParameter`, and `Cancelled` from `progress`.
+        Raises `InvalidPrompts` (also where nothing is found), `InvalidParameter`, and `Cancelled` from `progress`.
         """
         values = self.entry.check_params(params)
         check_prompts(prompts, *encoded.shape)
@@ -68,7 +67,7 @@ def check_prompts(prompts: Prompts, height: int, width: int) -> None:
         raise InvalidPrompts("A point, box or stroke holds a number that is not finite.")
     if any(not stroke.points or stroke.width_px <= 0 for stroke in prompts.strokes):
         raise InvalidPrompts("A stroke needs at least one point and a width of more than 0 pixels.")
-    if not any(_touches(box, height, width) for box in adding_boxes(prompts)):
+    if not any(box.overlaps(Box(0, 0, width, height)) for box in adding_boxes(prompts)):
         raise InvalidPrompts(
             f"Nothing points at a place in the image ({width}x{height}). Send a point, a box or a stroke that adds."
         )
@@ -100,8 +99,3 @@ def _coordinates(prompts: Prompts) -> Iterator[float]:
     for stroke in prompts.strokes:
         for place in stroke.points:
             yield from place
-
-
-def _touches(box: Box, height: int, width: int) -> bool:
-    inside = box.clipped(height, width)
-    return inside.width > 0 and inside.height > 0

@@ -130,7 +130,7 @@ def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            module = torch.jit.load(source, map_location="cpu")  # type: ignore[no-untyped-call]
+            module = torch.jit.load(source, map_location="cpu")
     except (RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines()[0][:120]
         raise WeightsCorrupted(f"{name} is damaged ({said}). Download it again.") from error

@@ -205,6 +205,8 @@ def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
     state = STATE_WORDS[files.status]
     if files.status == "missing" and (absent := entry.missing_packages()):
         state = f"needs {', '.join(absent)}"
+    if entry.broken:
+        state = "cannot be used"
     unpublished = bool(entry.weights) and not entry.download_bytes
     about = "" if entry.sizes_are_known or unpublished else "about "
     size = "unknown" if unpublished else about + size_text(entry.download_bytes)

@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
-from . import exif, jpeg, png, tiff, webp
+from . import exif, jpeg, jpeg_pixels, png, tiff, webp
 from .info import Decoded, Header, Limits, Pixels, icc_colour_space
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
 from .source import Bytes, opened
@@ -42,7 +42,7 @@ def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = No
     """(height, width) of 0 and 255. A luminance of 128 and more counts as painted; alpha is ignored.
 
     Any accepted image file will do: 1, 8 or 16 bit, grey, colour, palette, even JPEG with its noise. Its size is
-    checked on the header. Raises `MaskSizeMismatch` and the `ImageError` subclasses.
+    checked on the header. Raises `MaskSizeWrong` and the `ImageError` subclasses.
     """
     limits = limits or Limits(min_side=1)
     info = info_of(read_header(data, limits))
@@ -89,8 +89,6 @@ def _shown_pixels(data: Bytes, header: Header, limits: Limits) -> Pixels:
         png.verify(data)
         if header.bit_depth == 16:
             return oriented(_deep_png(data, header), orientation)
-    elif header.format == "jpeg":
-        jpeg.verify(data, limits)
     elif header.format == "webp":
         webp.verify(data)
     with open_with_pillow(data, header.format) as image:
@@ -100,11 +98,21 @@ def _shown_pixels(data: Bytes, header: Header, limits: Limits) -> Pixels:
                 return tiff.read_deep(data, image)
         try:
             with quiet():
-                image.load()
+                _load(data, header, image, limits)
             pixels = _to_rgb(image, header, _source_icc(image, header, data))
         except DECODER_ERRORS as error:
             raise damaged(header.format, error) from error
     return pixels if header.format == "tiff" else oriented(pixels, orientation)  # both libraries turn TIFFs themselves
+
+
+def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: Limits) -> None:
+    """Decodes the opened file. Refuses PNG and JPEG files that lack pixels, which Pillow alone would accept."""
+    if header.format == "jpeg":
+        jpeg_pixels.load(data, image, jpeg.scans(data, limits))
+    elif header.format == "png":
+        png.load(data, image)
+    else:
+        image.load()
 
 
 def _deep_png(data: Bytes, header: Header) -> Pixels:

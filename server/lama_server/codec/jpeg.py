@@ -12,21 +12,30 @@ from .info import Header, Limits, Metadata, usable_icc
 from .png import check_metadata_size
 from .source import Bytes
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 """The next marker in entropy-coded data: not a stuffed byte and not a restart."""
 
-_SOS, _EOI, _COM = 0xDA, 0xD9, 0xFE
+_SOS, _EOI, _COM, _DRI = 0xDA, 0xD9, 0xFE, 0xDD
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}
+_HUFFMAN_FRAMES, _PROGRESSIVE = {0xC0, 0xC1, 0xC2}, 0xC2
 _EXIF, _XMP, _ICC, _ADOBE, _JFIF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"Adobe", b"JFIF\0"
 
 
 class Segment(NamedTuple):
-    """A marker and where its payload lies; for SOS the payload is the scan header."""
+    """A marker, where its two bytes lie and where its payload; for SOS the payload is the scan header."""
 
     marker: int
+    at: int
     start: int
     end: int
+
+
+class Component(NamedTuple):
+    """A channel of the picture: its name, and how many 8x8 blocks it has across and down an MCU."""
+
+    name: int
+    across: int
+    down: int
 
 
 class Frame(NamedTuple):
@@ -35,7 +44,24 @@ class Frame(NamedTuple):
     marker: int
     width: int
     height: int
-    components: int
+    components: tuple[Component, ...]
+
+
+class Scan(NamedTuple):
+    """A pass over the picture.
+
+    names     of the components in it
+    first     it holds the mean of each block, not only details or further digits
+    start     of its entropy-coded data
+    end       the marker after these
+    restarts  how many restart markers must lie in them
+    """
+
+    names: tuple[int, ...]
+    first: bool
+    start: int
+    end: int
+    restarts: int
 
 
 def parse(data: Bytes, limits: Limits) -> Header:
@@ -49,29 +75,35 @@ def parse(data: Bytes, limits: Limits) -> Header:
         reader.take(segment.marker, bytes(data[segment.start : segment.end]))
     if frame is None:
         raise ImageCorrupt("The JPEG has no picture in it. The file is damaged; export it again.")
-    grey = frame.components == 1
-    converted = "CMYK" if frame.components == 4 else None
+    grey = len(frame.components) == 1
+    converted = "CMYK" if len(frame.components) == 4 else None
     metadata = reader.result(is_grey=grey)
     return Header("jpeg", frame.width, frame.height, 8, False, grey, metadata, converted, lossless=False)
 
 
-def verify(data: Bytes, limits: Limits) -> None:
-    """Checks that all scans are there, up to the end marker, and not too many of them.
+def scans(data: Bytes, limits: Limits) -> list[Scan]:
+    """All scans, up to the end marker: not too many, and one at least that shows each component.
 
     What follows the end marker (more pictures of an MPO, motion photos, archives) is not looked at.
+    Raises `ImageTruncated`, `ImageCorrupt`, `ImageTooComplex`.
     """
-    scans = 0
+    frame, interval, found = None, 0, list[Scan]()
     for segment in segments(data):
+        if found and not found[-1].end:
+            found[-1] = found[-1]._replace(end=segment.at)
         if segment.marker == _EOI:
-            if scans == 0:
-                raise ImageCorrupt("The JPEG has no picture data. The file is damaged; export it again.")
-            return
-        if segment.marker == _SOS:
-            scans += 1
-            if scans > limits.max_scans:
+            _check_shown(frame, found)
+            return found
+        if segment.marker == _DRI:
+            interval = int.from_bytes(data[segment.start : segment.end])
+        elif segment.marker in _FRAMES and frame is None:
+            frame = _frame(data, segment)
+        elif segment.marker == _SOS:
+            found.append(_scan(data, segment, frame, interval))
+            if len(found) > limits.max_scans:
                 raise ImageTooComplex(
                     f"The JPEG has more than {limits.max_scans} scans. Save it again as an ordinary JPEG.",
-                    limit=Limit("max_scans", limits.max_scans, scans),
+                    limit=Limit("max_scans", limits.max_scans, len(found)),
                 )
     raise ImageTruncated("The JPEG ends too early. Copy or download the file again.")
 
@@ -95,7 +127,7 @@ def segments(data: Bytes) -> Iterator[Segment]:
             return
         marker, start = found[1][0], found.end()
         if marker == _EOI:
-            yield Segment(marker, start, start)
+            yield Segment(marker, start - 2, start, start)
             return
         if marker in (0x01, 0xD8):
             at = start
@@ -107,23 +139,57 @@ def segments(data: Bytes) -> Iterator[Segment]:
             raise ImageCorrupt("A block of the JPEG has an impossible length. The file is damaged; export it again.")
         if start + length > size:
             return
-        yield Segment(marker, start + 2, start + length)
+        yield Segment(marker, start - 2, start + 2, start + length)
         at = start + length
 
 
 def _frame(data: Bytes, segment: Segment) -> Frame:
     block = bytes(data[segment.start : segment.end])
-    if len(block) < 6:
+    if len(block) < 6 or len(block) < 6 + 3 * block[5]:
         raise ImageCorrupt("The JPEG's frame header is cut short. The file is damaged; export it again.")
-    precision, height, width, components = struct.unpack(">BHHB", block[:6])
+    precision, height, width, count = struct.unpack(">BHHB", block[:6])
     if segment.marker not in _HUFFMAN_FRAMES or precision != 8:
         raise UnsupportedFormat(
             f"The JPEG is of a kind that cannot be read (frame type {segment.marker:#x}, {precision} bits). "
             "Save it as an ordinary JPEG or PNG."
         )
-    if 0 in (height, width) or components not in (1, 3, 4):
-        raise ImageCorrupt(f"The JPEG's header is not valid: {width}x{height}, {components} channels. Export it again.")
+    components = tuple(
+        Component(name, sampling >> 4, sampling & 15)
+        for name, sampling, _ in struct.iter_unpack("3B", block[6 : 6 + 3 * count])
+    )
+    sampled = all(1 <= side <= 4 for component in components for side in component[1:])
+    if 0 in (height, width) or count not in (1, 3, 4) or not sampled:
+        raise ImageCorrupt(f"The JPEG's header is not valid: {width}x{height}, {count} channels. Export it again.")
     return Frame(segment.marker, width, height, components)
+
+
+def _scan(data: Bytes, segment: Segment, frame: Frame | None, interval: int) -> Scan:
+    """The scan that begins here, its end yet unknown (0). (T.81, B.2.3.)"""
+    block = bytes(data[segment.start : segment.end])
+    names = block[1 : 1 + 2 * block[0] : 2] if block else b""
+    parts = [part for part in frame.components if part.name in names] if frame is not None else []
+    if frame is None or not parts or len(block) < 4 + 2 * block[0]:
+        raise ImageCorrupt("A scan of the JPEG has no valid header. The file is damaged; export it again.")
+    spectrum, _, precision = block[1 + 2 * block[0] :][:3]
+    first = frame.marker != _PROGRESSIVE or (spectrum == 0 and precision < 16)
+    restarts = (_mcus(frame, parts) - 1) // interval if interval else 0
+    return Scan(tuple(names), first, segment.end, 0, restarts)
+
+
+def _mcus(frame: Frame, parts: list[Component]) -> int:
+    """What a scan of these components is counted in: their blocks together, or one block when it is a single one."""
+    across, down = (max(part[side] for part in frame.components) for side in (1, 2))
+    wide, high = (parts[0].across, parts[0].down) if len(parts) == 1 else (1, 1)
+    return -(-frame.width * wide // (8 * across)) * -(-frame.height * high // (8 * down))
+
+
+def _check_shown(frame: Frame | None, found: list[Scan]) -> None:
+    """A scan may bring fewer details than there could be, but each component must be there. (T.81, G.1.1.1.)"""
+    shown = {name for scan in found if scan.first for name in scan.names}
+    if frame is None or not found:
+        raise ImageCorrupt("The JPEG has no picture data. The file is damaged; export it again.")
+    if any(component.name not in shown for component in frame.components):
+        raise ImageTruncated("A colour channel of the JPEG is missing. Copy or download the file again.")
 
 
 class _MetadataReader:

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFile
 
 from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
@@ -56,6 +57,8 @@ class Shape(NamedTuple):
 def parse(data: Bytes, limits: Limits) -> Header:
     """Header and metadata; pixel data is skipped over, not read."""
     shape = read_shape(data)
+    if shape.colour == 3 and not _palette_size(data):
+        raise ImageCorrupt("The PNG's pixels name colours of a palette that it does not hold. Export it again.")
     reader = _MetadataReader(limits)
     transparent = shape.colour in (4, 6)
     for span in spans(data):
@@ -120,7 +123,10 @@ def verify(data: Bytes) -> None:
 
 
 def verify_pixel_bytes(data: Bytes) -> None:
-    """Checks that the pixel data unpack to what the header promises, in small steps. For decoders that do not."""
+    """Checks that the pixel data unpack to no less than the header promises. For decoders that do not.
+
+    Takes the memory of one IDAT chunk and a band of rows, whatever the data unpack to.
+    """
     shape = read_shape(data)
     expected, found = _raw_bytes(shape), 0
     inflate = zlib.decompressobj()
@@ -128,16 +134,37 @@ def verify_pixel_bytes(data: Bytes) -> None:
         for span in spans(data):
             if span.kind != b"IDAT":
                 continue
-            pending = bytes(data[span.start : span.end])
-            while pending and found <= expected:
-                found += len(inflate.decompress(pending, _BAND_BYTES))
+            pending, unpacked = bytes(data[span.start : span.end]), _BAND_BYTES
+            while found < expected and (pending or unpacked == _BAND_BYTES):
+                unpacked = len(inflate.decompress(pending, _BAND_BYTES))
+                found += unpacked
                 pending = inflate.unconsumed_tail
-        found += len(inflate.flush())
     except zlib.error as error:
         raise ImageCorrupt("The PNG's pixel data cannot be unpacked. The file is damaged; export it again.") from error
     if found < expected:
         raise ImageCorrupt(
             f"The PNG holds {found} of {expected} bytes of pixels. The file is damaged; export it again."
+        )
+
+
+def load(data: Bytes, image: ImageFile.ImageFile) -> None:
+    """Decodes an opened 8 bit PNG as `image.load()` does. Raises `ImageCorrupt` when rows or colours are missing.
+
+    Pillow says nothing when the pixel data end early between two rows. So the last row is noise at first; where it
+    stays, and where rows do not come in their order, the file's pixels are counted, which costs as much again.
+    """
+    shape = read_shape(data)
+    last_row = (0, shape.height - 1, shape.width, shape.height)
+    noise = Image.frombytes(image.mode, (shape.width, 1), np.random.default_rng(0).bytes(4 * shape.width))
+    if not shape.interlaced:
+        image.load_prepare()
+        image.im.paste(noise.im, last_row)
+    image.load()
+    if shape.interlaced or image.crop(last_row).tobytes() == noise.tobytes():
+        verify_pixel_bytes(data)
+    if shape.colour == 3 and np.asarray(image).max() >= (size := _palette_size(data)):
+        raise ImageCorrupt(
+            f"Pixels of the PNG name more colours than the {size} of its palette. The file is damaged; export it again."
         )
 
 
@@ -288,6 +315,17 @@ def _dpi(phys: bytes) -> tuple[float, float] | None:
         return None
     x, y = struct.unpack(">II", phys[:8])
     return (x * _METRES_PER_INCH, y * _METRES_PER_INCH) if x and y else None
+
+
+def _palette_size(data: Bytes) -> int:
+    """Colours in the palette, which stands before the pixels; 0 = none that can be read."""
+    for span in spans(data):
+        if span.kind == b"PLTE":
+            size, rest = divmod(span.end - span.start, 3)
+            return size if rest == 0 and size <= 256 else 0
+        if span.kind == b"IDAT":
+            break
+    return 0
 
 
 def _raw_bytes(shape: Shape) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from .. import errors
 from . import exif, jpeg, png, tiff, webp
@@ -140,13 +140,15 @@ def check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def open_with_pillow(data: Bytes, kind: SourceFormat) -> Image.Image:
+def open_with_pillow(data: Bytes, kind: SourceFormat) -> ImageFile.ImageFile:
     """The file opened, not decoded. Raises `ImageCorrupt`, `ImageTruncated`, `UnsupportedFormat`."""
     formats = [_PILLOW_NAMES[kind]]
     if kind == "avif" and "AVIF" not in {name.upper() for name in _registered()}:
         raise errors.UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
     try:
         with quiet():
+            if kind == "tiff":
+                tiff.check_samples(as_file(data))
             return Image.open(as_file(data), formats=formats)
     except DECODER_ERRORS as error:
         raise damaged(kind, error) from error

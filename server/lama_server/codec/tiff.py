@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -30,7 +30,25 @@ _DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 33432, 34665, 34853)
 _DEFLATES = (8, 32946)
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2
+_UNSIGNED = 1
 _STRIP_TARGET = 2**20
+
+
+def check_samples(file: BinaryIO) -> None:
+    """Refuses what Pillow cannot open or would cut to 8 bits, from the first directory. Raises `UnsupportedFormat`.
+
+    Pillow itself does not tell a kind of sample that it does not know from damage.
+    """
+    tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+    file.seek(tags.next)
+    tags.load(file)
+    bits, kinds = max(_bits(tags)), set(_all(tags.get(_SAMPLE_FORMAT)))
+    if kinds - {_UNSIGNED} or bits > 16 or 8 < bits < 16:
+        kind = {_UNSIGNED: "unsigned", 2: "signed", 3: "floating point"}.get(max(kinds, default=_UNSIGNED), "undefined")
+        raise UnsupportedFormat(
+            f"The TIFF stores {kind} samples of {bits} bits; only unsigned ones of 1 to 8 or 16 bits are read. "
+            "Save it with 8 or 16 bits for each channel."
+        )
 
 
 def parse(image: Image.Image, limits: Limits) -> Header:
@@ -38,13 +56,8 @@ def parse(image: Image.Image, limits: Limits) -> Header:
     tags = _tags(image)
     if getattr(image, "n_frames", 1) > 1:
         raise ImageAnimated("The TIFF holds several pages. Save the wanted page as a file of its own.")
-    bits, samples = _bits(tags), int(tags.get(_SAMPLES, 1))
-    if _first(tags.get(_SAMPLE_FORMAT), 1) != 1 or max(bits) > 16 or 8 < max(bits) < 16:
-        raise UnsupportedFormat(
-            f"The TIFF stores {max(bits)} bit samples that are not whole numbers of 1 to 8 or 16 bits. "
-            "Save it with 8 or 16 bits for each channel."
-        )
-    deep = max(bits) == 16
+    samples = int(tags.get(_SAMPLES, 1))
+    deep = max(_bits(tags)) == 16
     if deep:
         _check_deep(tags, samples)
     photometric = int(tags.get(_PHOTOMETRIC, 1))
@@ -254,7 +267,3 @@ def _all(value: Any) -> tuple[int, ...]:
     if value is None:
         return ()
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
-
-def _first(value: Any, default: int) -> int:
-    return next(iter(_all(value)), default)

@@ -13,8 +13,11 @@ from .base import ApiError, json_pointer
 MODEL_ERRORS: Final[dict[type[model_errors.ModelError], type[ApiError]]] = {
     model_errors.ModelError: work.EngineOutputInvalid,
     model_errors.UnknownModel: work.ModelUnknown,
+    model_errors.WrongTask: work.ModelWrongTask,
     model_errors.InvalidInput: request.ParamInvalid,
     model_errors.InvalidImage: work.ImageCorrupt,
+    model_errors.UnsuitableImage: work.ModelImageUnsuitable,
+    model_errors.InvalidPrompts: request.ParamInvalid,
     model_errors.InvalidMask: work.MaskInvalid,
     model_errors.EmptyMask: work.MaskEmpty,
     model_errors.MaskCoversImage: work.MaskCoversAll,

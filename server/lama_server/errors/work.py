@@ -109,6 +109,14 @@ class ModelUnknown(ApiError, code="model.unknown", status=404):
     """There is no such model"""
 
 
+class ModelWrongTask(ApiError, code="model.wrong_task"):
+    """The model does something else"""
+
+
+class ModelImageUnsuitable(ApiError, code="model.image_unsuitable"):
+    """The model can do nothing with this image"""
+
+
 class ModelFilesError(ApiError):
     """The model's files cannot be loaded."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 NDJSON = "application/x-ndjson"
@@ -18,43 +18,22 @@ NDJSON = "application/x-ndjson"
 Answer = TypeVar("Answer")
 
 
-class NdjsonResponse(Response):
-    """One JSON object per line, sent as they come. When the client hangs up, the producer is cancelled at once.
+class NdjsonResponse(StreamingResponse):
+    """One JSON object per line, sent as they come. When the client hangs up, the producer is cancelled at once."""
 
-    on_close  called once everything is over, also when the client was gone before the first line
-    """
-
-    def __init__(self, lines: AsyncIterator[BaseModel], on_close: Callable[[], None] = lambda: None) -> None:
-        self._lines, self._on_close = lines, on_close
-        self.status_code = 200
-        self.background = None
-        self.init_headers({"content-type": NDJSON, "cache-control": "no-store", "x-accel-buffering": "no"})
+    def __init__(self, lines: AsyncGenerator[BaseModel, None]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(_encoded(lines), media_type=NDJSON, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_until_disconnect(receive, send)
-        finally:
-            self._on_close()
+        """Said to be ASGI 2.3, where Starlette listens for the end; from 2.4 on it waits for the next line to fail."""
+        await super().__call__({**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.3"}}, receive, send)
 
-    async def _send_until_disconnect(self, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send_lines(send))
-        leaving = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not sending.done():
-                sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
 
-    async def _send_lines(self, send: Send) -> None:
-        async with contextlib.aclosing(self._lines) as lines:  # type: ignore[type-var]
-            async for line in lines:
-                body = line.model_dump_json().encode() + b"\n"
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+async def _encoded(lines: AsyncGenerator[BaseModel, None]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(lines):
+        async for line in lines:
+            yield line.model_dump_json().encode() + b"\n"
 
 
 class WholeFile(FileResponse):

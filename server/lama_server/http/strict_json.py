@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -46,25 +46,25 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise wire_error(error, value, where) from None
+        wrong = error.errors(include_input=False, include_context=False, include_url=False)
+        raise wire_error([{**item, "loc": tuple(_path(item, value))} for item in wrong], where) from None
 
 
-def wire_error(error: ValidationError, value: dict[str, Any], where: str = "") -> errors.ApiError:
-    """What pydantic found in the value, in our codes; never with the values that came in."""
+def wire_error(wrong: Sequence[Mapping[str, Any]], where: str = "", skipped: int = 0) -> errors.ApiError:
+    """What pydantic found, in our codes; never with the values that came in. Locations begin after `skipped` parts."""
     found = [
-        _kind(item["type"])(
-            str(item["msg"]), pointer=where + errors.json_pointer(*_path(item["loc"], value, item["type"]))
-        )
-        for item in error.errors(include_input=False, include_context=False, include_url=False)[:20]
+        _kind(item["type"])(str(item["msg"]), pointer=where + errors.json_pointer(*item["loc"][skipped:]))
+        for item in wrong[:20]
     ]
     first = found[0]
     return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
 
 
-def _path(location: tuple[int | str, ...], value: Any, kind: str) -> Iterator[int | str]:
-    """The location without the tags of unions, which pydantic has in it among the fields."""
+def _path(item: Mapping[str, Any], value: Any) -> Iterator[int | str]:
+    """Where in the value the error is: its location without the tags of unions, which pydantic has among the fields."""
+    location = item["loc"]
     for index, part in enumerate(location):
-        is_missing_field = kind == "missing" and index + 1 == len(location)
+        is_missing_field = item["type"] == "missing" and index + 1 == len(location)
         if isinstance(value, dict) and part not in value and not is_missing_field:
             continue
         yield part
@@ -83,8 +83,17 @@ _KINDS: dict[str, type[errors.ApiError]] = {
     "too_long": errors.ParamTooLong,
     "string_pattern_mismatch": errors.ParamInvalid,
     "value_error": errors.ParamInvalid,
+    "int_parsing_size": errors.ParamOutOfRange,
 }
-_RANGE = ("greater_than", "less_than", "too_short", "string_too_short", "finite_number", "multiple_of")
+_RANGE = (
+    "greater_than",
+    "less_than",
+    "too_short",
+    "string_too_short",
+    "finite_number",
+    "multiple_of",
+    "int_parsing_size",
+)
 
 
 def _kind(name: str) -> type[errors.ApiError]:

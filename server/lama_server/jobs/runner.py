@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.types import ParamValue, PixelSource
 
 from .. import codec
-from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, api_error_of
+from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, ModelWrongTask, api_error_of
 from ..imaging.canvas import check_change
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
@@ -130,7 +130,7 @@ class JobRunner:
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
 
-    async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncIterator[EditEvent]:
+    async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -277,8 +277,12 @@ class JobRunner:
     # common
 
     def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
-        """The model, when it is ready and takes these parameters, which came in the field `where`."""
+        """The model, when it fills, is ready and takes these parameters, which came in the field `where`."""
         choice = self._manager.choice(model)
+        if choice.entry.task != "fill":
+            raise ModelWrongTask(
+                f"{choice.entry.title} does not fill: it is there to {choice.entry.task}.", pointer=f"{where}/model"
+            )
         try:
             choice.entry.check_params(params)
         except InvalidParameter as error:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inpaint_models.catalog import list_models
@@ -21,7 +21,7 @@ from ..model_manager.weights_source import LibraryWeights
 from ..schemas.replies import CheckReply, ConfigReply, LimitsReply, ReadyReply, WorkerReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
-from ..workers.executor import Executor
+from ..workers.executor import Executor, FindFiles
 from ..workers.local import LocalExecutor
 from ..workers.messages import Codec
 from ..workers.supervisor import Supervisor
@@ -47,26 +47,21 @@ class Services:
         entries: Sequence[ModelEntry] | None = None,
         weights: WeightsSource | None = None,
         limits: Limits | None = None,
+        executor: Callable[[FindFiles], Executor] | None = None,
     ) -> None:
         self.settings, self.limits = settings, limits or Limits()
         self.boot_id = uuid.uuid4().hex
         self.manager = ModelManager(
-            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
+            list_models("fill") if entries is None else entries, weights or LibraryWeights(settings), settings
         )
-        grace = self.limits.cancel_grace_s
         self.codec: Supervisor[Codec] = Supervisor(
-            "codec", CODEC_HANDLER, (settings.max_megapixels,), cancel_grace_s=grace, backoff_s=self.limits.backoff_s
-        )
-        self.executor: Executor = LocalExecutor(
-            settings.devices,
-            settings.workers,
-            self.manager.files,
-            model_dir=settings.model_dir or default_model_dir(),
-            memory_budget_bytes=settings.memory_budget * 2**20,
-            max_megapixels=settings.max_megapixels,
-            cancel_grace_s=grace,
+            "codec",
+            CODEC_HANDLER,
+            (settings.max_megapixels,),
+            cancel_grace_s=self.limits.cancel_grace_s,
             backoff_s=self.limits.backoff_s,
         )
+        self.executor = (executor or self._local_executor)(self.manager.files)
         self.queue = JobQueue(self.executor, self.limits.queue_waiting, self.limits.queue_wait_s)
         self.documents = Documents(settings, self.limits, self.codec)
         self.saves = AutoSave(settings, self.documents)
@@ -75,6 +70,19 @@ class Services:
         self._loading: asyncio.Task[None] | None = None
         self._load_problem: ApiError | None = None
         self._opening: asyncio.Task[None] | None = None
+
+    def _local_executor(self, files: FindFiles) -> Executor:
+        settings, limits = self.settings, self.limits
+        return LocalExecutor(
+            settings.devices,
+            settings.workers,
+            files,
+            model_dir=settings.model_dir or default_model_dir(),
+            memory_budget_bytes=settings.memory_budget * 2**20,
+            max_megapixels=settings.max_megapixels,
+            cancel_grace_s=limits.cancel_grace_s,
+            backoff_s=limits.backoff_s,
+        )
 
     # life
 

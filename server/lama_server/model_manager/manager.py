@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from inpaint_models.registry import STRATEGIES, ModelEntry, listed
 
 from .. import errors
-from ..schemas.base import WireValue
 from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
@@ -66,7 +65,7 @@ class Download:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[DownloadEvent]:
+    async def events(self) -> AsyncGenerator[DownloadEvent, None]:
         """Each state from now on; the last one is ready or failed."""
         while True:
             changed, is_last = self.changed, self.finished
@@ -212,7 +211,7 @@ class ModelManager:
                 ParameterReply(
                     name=parameter.name,
                     kind=parameter.kind,
-                    default=None if parameter.kind == "picture" else cast(WireValue, parameter.default),
+                    default=parameter.default,
                     minimum=parameter.minimum,
                     maximum=parameter.maximum,
                     choices=list(parameter.choices),
@@ -299,8 +298,8 @@ class ModelManager:
         return [self._look_for(entry) for entry in entries]
 
     def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
-        if missing := entry.missing_packages():
-            return errors.ModelUnavailable(f"{entry.title} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        if hindrance := entry.hindrance:
+            return errors.ModelUnavailable(hindrance)
         found = self._source.find(entry) if entry.weights else {}
         rejected = self._rejected.get(entry.name)
         return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found

@@ -1,1 +1,1 @@
-"""The addresses: parse, call, answer. What is decided here is only how things look on the wire."""
+"""The endpoints: parse, call, answer. What is decided here is only how things look on the wire."""

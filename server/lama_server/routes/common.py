@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel
 
 from .. import errors
 from ..http.strict_json import parse_object, validated
+from ..jobs.queue import Ticket
 from ..jobs.services import Services
-from ..schemas.base import RENDER_FORMATS, RenderFormat
+from ..settings import Limits
+from ..store.documents import Workspace
 
 Wire = TypeVar("Wire", bound=BaseModel)
 Kinds = tuple[type[errors.ApiError], ...]
@@ -80,47 +83,68 @@ MODEL: Kinds = (
 """What a fill may end in."""
 
 
-CLIENT_ID: dict[str, Any] = {
-    "name": "X-Client-Id",
-    "in": "header",
-    "required": False,
-    "description": "Of the sender's choice. Jobs under the same id run one after another, in the order in which they "
-    "were sent. Without one, or with anything else than 1 to 64 letters, digits, - and _, a request stands alone.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-}
-"""OpenAPI of the header that `client_id` reads."""
-
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
+
+
+Found = Annotated[Services, Depends(services)]
+
+
+ClientId = Annotated[
+    str,
+    Header(
+        alias="X-Client-Id",
+        description="Of the sender's choice. Jobs under the same id run one after another, in the order in which they "
+        "were sent. Without one, or with anything else than 1 to 64 letters, digits, - and _, a request stands alone.",
+        json_schema_extra={"pattern": f"^{_CLIENT_ID.pattern}$"},
+    ),
+]
+
+
+async def reserved(found: Found, client_id: ClientId = "") -> AsyncIterator[Ticket]:
+    """A place in the queue, given back after the response. Taken before the body is read. Raises `QueueFull`."""
+    ticket = found.queue.reserve(client_id if _CLIENT_ID.fullmatch(client_id) else None)
+    try:
+        yield ticket
+    finally:
+        ticket.release()
+
+
+async def workspace(found: Found) -> AsyncIterator[Workspace]:
+    """A private folder that is gone after the response."""
+    work = found.documents.workspace()
+    try:
+        yield work
+    finally:
+        work.close()
+
+
+Reserved = Annotated[Ticket, Depends(reserved)]
+Private = Annotated[Workspace, Depends(workspace)]
+Quality = Annotated[int | None, Query(ge=1, le=100, description="For JPEG and WebP.")]
 
 
 def request_id(request: Request) -> str:
     return str(request.scope["state"]["request_id"])
 
 
-def client_id(request: Request) -> str | None:
-    """Who sends the request, where it says so: jobs of one client run in the order in which they were sent."""
-    given = request.headers.get("x-client-id", "")
-    return given if _CLIENT_ID.fullmatch(given) else None
+async def json_body(request: Request, model: type[Wire], limits: Limits) -> Wire:
+    """The body as a wire type. Raises `BodyUnsupportedType`, `ParamsMalformed` and what validation finds."""
+    return validated(model, await json_object(request, limits))
 
 
-async def json_body(request: Request, model: type[Wire]) -> Wire:
-    """The body as a wire type. Raises body.unsupported_type, params.malformed and what validation finds."""
-    return validated(model, await json_object(request))
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body. Raises body.unsupported_type, params.malformed."""
+async def json_object(request: Request, limits: Limits) -> dict[str, Any]:
+    """The body. Raises `BodyUnsupportedType`, `ParamsMalformed`."""
     check_json(request)
-    return parse_object(await request.body(), max_depth=services(request).limits.json_depth)
+    return parse_object(await request.body(), max_depth=limits.json_depth)
 
 
 def check_json(request: Request) -> None:
-    """Raises body.unsupported_type unless the body is said to be JSON, which no form of another site's page can say."""
+    """Raises `BodyUnsupportedType` unless the body is said to be JSON, which no form of another site's page can say."""
     if content_type(request) != "application/json":
         raise errors.BodyUnsupportedType(
             "The body must be JSON, sent with Content-Type: application/json.",
@@ -156,30 +180,3 @@ def problems(*kinds: type[errors.ApiError]) -> dict[int | str, dict[str, Any]]:
         }
         for status, titles in sorted(by_status.items())
     }
-
-
-def query_parameter(name: str, description: str, value_schema: dict[str, Any]) -> dict[str, Any]:
-    """OpenAPI of a query value that a route reads by hand."""
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": value_schema}
-
-
-def integer(text: str | None, name: str, low: int, high: int) -> int | None:
-    """A query value as a whole number within limits. Raises param.wrong_type, param.out_of_range."""
-    if text is None:
-        return None
-    if not (text.isascii() and text.lstrip("-").isdigit() and len(text) <= 12):
-        raise errors.ParamWrongType(f"{name} must be a whole number.", pointer=f"/{name}")
-    value = int(text)
-    if not low <= value <= high:
-        raise errors.ParamOutOfRange(f"{name} is {value}; it must be from {low} to {high}.", pointer=f"/{name}")
-    return value
-
-
-def render_format(text: str | None, default: RenderFormat) -> RenderFormat:
-    """The query value `format`. Raises param.unknown_value."""
-    if text is None:
-        return default
-    for known in RENDER_FORMATS:
-        if text == known:
-            return known
-    raise errors.ParamUnknownValue(f"format must be one of {', '.join(RENDER_FORMATS)}.", pointer="/format")

@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of an endpoint. Bodies and results are (media type, shape); `errors`: codes that few endpoints have."""
+    """A method of an endpoint. Bodies and answers are (media type, shape); `errors` leaves out what all have."""
 
     method: str
     path: str
@@ -93,10 +93,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
         path=path,
         summary=operation.get("summary", ""),
         description=operation.get("description", ""),
-        parameters=[
-            Field(item["name"], _shape(item["schema"]), item.get("description", ""), not item["required"], item["in"])
-            for item in operation.get("parameters", ())
-        ],
+        parameters=[_parameter(item) for item in operation.get("parameters", ())],
         bodies=_contents(operation.get("requestBody", {})),
         answers=_contents(responses.get("200", {})),
         successes=[
@@ -111,6 +108,12 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
             if code in REGISTRY and code not in everywhere
         ],
     )
+
+
+def _parameter(item: dict[str, Any]) -> Field:
+    """A parameter that is left out is null for the framework, which no query can say."""
+    parts = [part for part in item["schema"].get("anyOf", [item["schema"]]) if part.get("type") != "null"]
+    return Field(item["name"], _shape({"anyOf": parts}), item.get("description", ""), not item["required"], item["in"])
 
 
 def _contents(part: dict[str, Any]) -> list[tuple[str, Shape]]:

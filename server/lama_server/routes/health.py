@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from .. import __version__
 from ..schemas.replies import ConfigReply, HealthReply, ReadyReply
-from .common import problems, services
+from .common import Found, problems
 
 router = APIRouter(tags=["server"])
 
@@ -18,14 +18,14 @@ async def healthz() -> HealthReply:
 
 
 @router.get("/readyz", responses={**problems(), 503: {"model": ReadyReply, "description": "A check fails."}})
-async def readyz(request: Request, response: Response) -> ReadyReply:
+async def readyz(found: Found, response: Response) -> ReadyReply:
     """Whether an edit sent now would run at once; each check is named."""
-    reply = services(request).readiness()
+    reply = found.readiness()
     response.status_code = 200 if reply.ready else 503
     return reply
 
 
 @router.get("/api/v1/config", responses=problems())
-async def config(request: Request) -> ConfigReply:
+async def config(found: Found) -> ConfigReply:
     """What the page needs to know at start. Holds no path and no secret."""
-    return services(request).config_reply()
+    return found.config_reply()

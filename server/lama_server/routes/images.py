@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from .. import errors
 from ..http.streams import WholeFile
 from ..jobs.services import Services
-from ..schemas.base import RENDER_FORMATS
+from ..schemas.base import RenderFormat
 from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
-from .common import IMAGE, JOB, integer, problems, query_parameter, render_format, services
+from .common import IMAGE, JOB, Found, Quality, problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 
@@ -25,7 +28,23 @@ MAX_EDITS = Limits().parents
 SHOWN = (errors.ImageNotFound, errors.EditNotFound, errors.EditOnOtherCanvas, errors.ParamTooLong)
 """What asking for a photo with edits over it may end in."""
 
-EDITS = query_parameter("edits", "Edit ids in drawing order, separated by commas.", {"type": "string"})
+EditIds = Annotated[str, Query(alias="edits", description="Edit ids in drawing order, separated by commas.")]
+
+
+_KEEP = "keep: as the photo was, and PNG for a JPEG that edits made transparent."
+
+
+def _one_of_sides(side: int) -> int:
+    if side not in PREVIEW_SIDES:
+        raise PydanticCustomError("enum", "Input should be one of {sides}", {"sides": str(PREVIEW_SIDES)[1:-1]})
+    return side
+
+
+PreviewSide = Annotated[
+    int,
+    Query(alias="max", description="Longest side in pixels.", json_schema_extra={"enum": list(PREVIEW_SIDES)}),
+    AfterValidator(_one_of_sides),
+]
 
 
 @router.post(
@@ -36,21 +55,21 @@ EDITS = query_parameter("edits", "Edit ids in drawing order, separated by commas
             "required": True,
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         },
-        "parameters": [query_parameter("name", "The file's name; results are saved under it.", {"type": "string"})],
     },
 )
-async def upload(request: Request) -> ImageReply:
+async def upload(
+    request: Request,
+    found: Found,
+    name: Annotated[str, Query(description="The file's name; results are saved under it.")] = "",
+) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
-    found = services(request)
-    name = request.query_params.get("name", "")[: found.limits.name_chars]
-    return image_reply(found, await found.documents.add_image(request.stream(), name))
+    return image_reply(found, await found.documents.add_image(request.stream(), name[: found.limits.name_chars]))
 
 
 @router.head("/{image}", include_in_schema=False)
 @router.get("/{image}", responses=problems(errors.ImageNotFound))
-async def describe(request: Request, image: str) -> ImageReply:
+async def describe(found: Found, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
-    found = services(request)
     return image_reply(found, found.documents.image(image))
 
 
@@ -61,22 +80,10 @@ async def describe(request: Request, image: str) -> ImageReply:
         200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
         **problems(*SHOWN, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
     },
-    openapi_extra={
-        "parameters": [
-            EDITS,
-            query_parameter("max", "Longest side in pixels.", {"type": "integer", "enum": list(PREVIEW_SIDES)}),
-        ]
-    },
 )
-async def preview(request: Request, image: str) -> Response:
-    """The photo with edits over it, small; without edits for browsers that cannot decode the file."""
-    documents = services(request).documents
-    text = request.query_params.get("max")
-    side = integer(text, "max", 1, PREVIEW_SIDES[-1]) if text is not None else 2048
-    if side not in PREVIEW_SIDES:
-        sides = ", ".join(str(option) for option in PREVIEW_SIDES)
-        raise errors.ParamUnknownValue(f"max must be one of {sides}.", pointer="/max")
-    file, rendered = await documents.preview(documents.image(image), edit_ids(request), side)
+async def preview(found: Found, image: str, edits: EditIds = "", max_side: PreviewSide = 2048) -> Response:
+    """The photo with edits over it, small; without edits, for browsers that cannot decode the file."""
+    file, rendered = await found.documents.preview(found.documents.image(image), edit_ids(edits), max_side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -97,26 +104,17 @@ async def preview(request: Request, image: str) -> Response:
             *JOB,
         ),
     },
-    openapi_extra={
-        "parameters": [
-            EDITS,
-            query_parameter(
-                "format",
-                "keep: as the photo was; PNG where edits made it transparent and it was a JPEG.",
-                {"type": "string", "enum": list(RENDER_FORMATS)},
-            ),
-            query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
-        ]
-    },
 )
-async def render(request: Request, image: str) -> Response:
+async def render(
+    found: Found,
+    image: str,
+    edits: EditIds = "",
+    wanted: Annotated[RenderFormat, Query(alias="format", description=_KEEP)] = "keep",
+    quality: Quality = None,
+) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""
-    documents = services(request).documents
-    record = documents.image(image)
-    edits = edit_ids(request)
-    wanted = render_format(request.query_params.get("format"), "keep")
-    quality = integer(request.query_params.get("quality"), "quality", 1, 100)
-    file, rendered = await documents.render(record, edits, wanted, quality)
+    record = found.documents.image(image)
+    file, rendered = await found.documents.render(record, edit_ids(edits), wanted, quality)
     return _once(file, rendered.media_type, {"content-disposition": attachment(record.name, rendered.suffix)})
 
 
@@ -137,9 +135,9 @@ def image_reply(found: Services, image: StoredImage) -> ImageReply:
     )
 
 
-def edit_ids(request: Request) -> list[str]:
-    """The ids in the query value `edits`. Raises param.too_long."""
-    ids = [part for part in request.query_params.get("edits", "").split(",") if part]
+def edit_ids(text: str) -> list[str]:
+    """The ids of a comma-separated list. Raises `ParamTooLong`."""
+    ids = [part for part in text.split(",") if part]
     if len(ids) > MAX_EDITS:
         raise errors.ParamTooLong(f"There are {len(ids)} edits; the limit is {MAX_EDITS}.", pointer="/edits")
     return ids

@@ -20,9 +20,12 @@ from inpaint_models.options import SEED_LIMIT
 from ..errors import ApiError, FieldMissing, ParamInvalid
 from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
+from ..jobs.queue import Ticket
 from ..jobs.runner import JobRunner, PlannedRun
+from ..jobs.services import Services
 from ..schemas.requests import IopaintParams
-from .common import check_json, client_id, services
+from ..store.documents import Workspace
+from .common import Found, check_json
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
@@ -37,33 +40,23 @@ ENGINE_PARAMS = {
 CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 
 
-async def inpaint(request: Request) -> Response:
+async def inpaint(request: Request, found: Services, ticket: Ticket, work: Workspace) -> Response:
     """Fill as IOPaint's clients ask for it."""
-    found = services(request)
-    ticket = found.queue.reserve(client_id(request))
-    try:
-        text, depth = await request.body(), found.limits.json_depth
-        body = await asyncio.to_thread(parse_object, text, max_depth=depth)  # pictures as text: tens of megabytes
-        run = planned(found.runner, body, found.manager.current.name)
-        work = found.documents.workspace()
-        try:
-            await work.put_image(picture(body, "image"))
-            await work.put_mask(picture(body, "mask"))
-            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
-            ticket.release()
-            rendered = await work.render("png", None)
-            await found.runner.save_one_shot(work, "image")
-            headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
-            return WholeFile(work.target, rendered.media_type, headers, work.close)
-        except BaseException:
-            work.close()
-            raise
-    finally:
-        ticket.release()
+    text, depth = await request.body(), found.limits.json_depth
+    body = await asyncio.to_thread(parse_object, text, max_depth=depth)  # pictures as text: tens of megabytes
+    run = planned(found.runner, body, found.manager.current.name)
+    await work.put_image(picture(body, "image"))
+    await work.put_mask(picture(body, "mask"))
+    shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
+    ticket.release()
+    rendered = await work.render("png", None)
+    await found.runner.save_one_shot(work, "image")
+    headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
+    return WholeFile(work.target, rendered.media_type, headers)
 
 
 def picture(body: dict[str, Any], name: str) -> bytes:
-    """The bytes of a base64 field. Raises field.missing, param.invalid."""
+    """The bytes of a base64 field. Raises `FieldMissing`, `ParamInvalid`."""
     text = body.get(name)
     if not isinstance(text, str):
         raise FieldMissing(f"The field {name!r} must be a picture in base64.", pointer=f"/{name}")
@@ -108,9 +101,8 @@ def planned(runner: JobRunner, body: dict[str, Any], model: str) -> PlannedRun:
 
 
 @router.get("/server-config")
-async def server_config(request: Request) -> dict[str, Any]:
+async def server_config(found: Found) -> dict[str, Any]:
     """What IOPaint's page and plug-ins ask for at start."""
-    found = services(request)
     return {
         "plugins": [],
         "modelInfos": [model_info(name) for name in found.manager.ready_names()],
@@ -131,15 +123,14 @@ async def server_config(request: Request) -> dict[str, Any]:
 
 
 @router.get("/model")
-async def current_model(request: Request) -> dict[str, Any]:
+async def current_model(found: Found) -> dict[str, Any]:
     """The model that fills when nobody names one."""
-    return model_info(services(request).manager.current.name)
+    return model_info(found.manager.current.name)
 
 
 @router.post("/model")
-async def switch_model(request: Request) -> dict[str, Any]:
-    """Makes another model the current one. Raises model.unknown and why a model is not ready."""
-    found = services(request)
+async def switch_model(request: Request, found: Found) -> dict[str, Any]:
+    """Makes another model the current one. Raises `ModelUnknown` and why a model is not ready."""
     check_json(request)
     body = parse_object(await request.body(), max_depth=found.limits.json_depth)
     name = body.get("name")

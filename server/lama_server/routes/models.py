@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from ..errors import ModelNotDownloaded, ModelUnknown
 from ..http.streams import NDJSON, NdjsonResponse
 from ..schemas.models import DownloadEvent, ModelsReply
-from .common import problems, schema, services
+from .common import Found, problems, schema
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 
 
 @router.get("", responses=problems())
-async def list_models(request: Request) -> ModelsReply:
+async def list_models(found: Found) -> ModelsReply:
     """Every model with its state on this machine, its licence and its parameters."""
-    manager = services(request).manager
-    await manager.refresh()
-    return manager.reply()
+    await found.manager.refresh()
+    return found.manager.reply()
 
 
 @router.post(
@@ -31,8 +30,7 @@ async def list_models(request: Request) -> ModelsReply:
         **problems(ModelUnknown, ModelNotDownloaded),
     },
 )
-async def download_model(request: Request, name: str) -> NdjsonResponse:
+async def download_model(found: Found, name: str) -> NdjsonResponse:
     """Fetch a model's weights. Hanging up does not stop the download."""
-    manager = services(request).manager
-    await manager.refresh()
-    return NdjsonResponse(manager.download(name).events())
+    await found.manager.refresh()
+    return NdjsonResponse(found.manager.download(name).events())

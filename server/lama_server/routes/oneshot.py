@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
@@ -13,24 +14,10 @@ from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
-from ..schemas.base import RENDER_FORMATS
+from ..schemas.base import RenderFormat
 from ..schemas.requests import OneShotParams
 from . import iopaint
-from .common import (
-    BODY,
-    CLIENT_ID,
-    FIELDS,
-    IMAGE,
-    JOB,
-    MODEL,
-    client_id,
-    content_type,
-    integer,
-    problems,
-    query_parameter,
-    render_format,
-    services,
-)
+from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
 from .images import attachment
 
 router = APIRouter(prefix="/api/v1", tags=["one shot"])
@@ -49,14 +36,7 @@ _FORM = {
 @router.post(
     "/inpaint",
     response_class=Response,
-    openapi_extra={
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}},
-        "parameters": [
-            query_parameter("format", "Default png.", {"type": "string", "enum": list(RENDER_FORMATS)}),
-            query_parameter("quality", "For JPEG and WebP.", {"type": "integer", "minimum": 1, "maximum": 100}),
-            CLIENT_ID,
-        ],
-    },
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     responses={
         200: {
             "description": "The finished picture. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was made; "
@@ -78,49 +58,40 @@ _FORM = {
         ),
     },
 )
-async def inpaint(request: Request) -> Response:
+async def inpaint(
+    request: Request,
+    found: Found,
+    ticket: Reserved,
+    work: Private,
+    wanted: Annotated[RenderFormat, Query(alias="format", description="Default png.")] = "png",
+    quality: Quality = None,
+) -> Response:
     """Send a photo and a mask, get the picture with the masked part filled. Nothing is kept."""
     kind = content_type(request)
     if kind == "application/json":
-        return await iopaint.inpaint(request)
+        return await iopaint.inpaint(request, found, ticket, work)
     if kind != "multipart/form-data":
         raise errors.BodyUnsupportedType(
             "Send multipart/form-data with the files image and mask.",
             headers=(("accept", "multipart/form-data"),),
         )
-    found = services(request)
-    wanted = render_format(request.query_params.get("format"), "png")
-    quality = integer(request.query_params.get("quality"), "quality", 1, 100)
-    ticket = found.queue.reserve(client_id(request))
-    try:
-        work = found.documents.workspace()
-        try:
-            async with multipart(request, found.limits) as form:
-                image, mask = file_field(form, "image"), file_field(form, "mask")
-                text = text_field(form, "params")
-                depth = found.limits.json_depth
-                params = validated(
-                    OneShotParams, parse_object(text or "{}", max_depth=depth, where="/params"), "/params"
-                )
-                run = found.runner.plan_one_shot(params, "/params")
-                await work.put_image(image)
-                await work.put_mask(mask)
-                name = image.filename or ""
-            shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
-            ticket.release()
-            rendered = await work.render(wanted, quality)
-            saved = await found.runner.save_one_shot(work, name)
-            headers = {
-                "content-disposition": attachment(name or "image", rendered.suffix),
-                "content-security-policy": "sandbox; default-src 'none'",
-                **describing(shot, saved, ticket.id),
-            }
-            return WholeFile(work.target, rendered.media_type, headers, work.close)
-        except BaseException:
-            work.close()
-            raise
-    finally:
-        ticket.release()
+    async with multipart(request, found.limits) as form:
+        image, mask = file_field(form, "image"), file_field(form, "mask")
+        given = parse_object(text_field(form, "params") or "{}", max_depth=found.limits.json_depth, where="/params")
+        run = found.runner.plan_one_shot(validated(OneShotParams, given, "/params"), "/params")
+        await work.put_image(image)
+        await work.put_mask(mask)
+        name = image.filename or ""
+    shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
+    ticket.release()
+    rendered = await work.render(wanted, quality)
+    saved = await found.runner.save_one_shot(work, name)
+    headers = {
+        "content-disposition": attachment(name or "image", rendered.suffix),
+        "content-security-policy": "sandbox; default-src 'none'",
+        **describing(shot, saved, ticket.id),
+    }
+    return WholeFile(work.target, rendered.media_type, headers)
 
 
 def describing(shot: OneShot, saved: Saved, job: str) -> dict[str, str]:

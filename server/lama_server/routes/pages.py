@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from ..errors import RouteNotFound
-from .common import services
+from .common import Found
 
 router = APIRouter(include_in_schema=False)
 
@@ -14,9 +14,8 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-async def page(request: Request) -> Response:
+async def page(request: Request, found: Found) -> Response:
     """The page, with the server's configuration and models inside, so that it starts without a request."""
-    found = services(request)
     boot = {
         "config": found.config_reply().model_dump(mode="json"),
         "models": found.manager.reply().model_dump(mode="json"),

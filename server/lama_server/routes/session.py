@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import RouteNotFound
 from ..schemas.requests import SessionRequest
-from .common import BODY, FIELDS, json_body, json_request, problems
+from .common import BODY, FIELDS, Found, json_body, json_request, problems
 
 router = APIRouter(tags=["server"])
 
@@ -17,9 +17,9 @@ router = APIRouter(tags=["server"])
     openapi_extra=json_request(SessionRequest),
     responses=problems(*BODY, *FIELDS),
 )
-async def create_session(request: Request) -> Response:
+async def create_session(request: Request, found: Found) -> Response:
     """Swap the server's token for an HttpOnly cookie, which is good until the server stops."""
-    token = (await json_body(request, SessionRequest)).token
+    token = (await json_body(request, SessionRequest, found.limits)).token
     state = request.app.state
     state.guard.compare(token, request)
     response = Response(status_code=204)

@@ -47,7 +47,7 @@ def wire_box(box: Box) -> dict[str, int]:
 
 
 class CanvasReply(ReplyType):
-    """The picture's size with an edit over its parents, and whether it is transparent anywhere."""
+    """The size that the picture has with an edit over its parents, and whether it has an alpha channel."""
 
     width: int
     height: int

@@ -14,7 +14,7 @@ from typing import TypeVar, assert_never
 import numpy as np
 
 from inpaint_models import devices
-from inpaint_models.errors import OutOfMemory
+from inpaint_models.errors import OutOfMemory, WrongTask
 from inpaint_models.loading import build, warm_up
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.types import Box, Mask, Patch
@@ -180,13 +180,16 @@ def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tu
 
 
 def load_inpainter(choice: EngineChoice) -> Inpainter:
-    return build(
+    model = build(
         choice.entry,
         dict(choice.weights),
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
     )
+    if not isinstance(model, Inpainter):
+        raise WrongTask(f"{choice.entry.title} fills no holes: its task is {choice.entry.task}.")
+    return model
 
 
 class Progress:

@@ -7,14 +7,20 @@ Neither a path nor a device is part of it: an executor has the models' files, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Literal, Protocol
+
+from inpaint_models.registry import ModelEntry
 
 from ..errors import JobCancelled
 from .messages import AnswerT, Job, JobEvent, ModelChoice
 
 Listener = Callable[[JobEvent], None]
+
+FindFiles = Callable[[ModelEntry], Mapping[str, Path]]
+"""A file for each name that the entry needs. Raises `ApiError`."""
 
 Readiness = Literal["starting", "ready", "unavailable"]
 
@@ -62,7 +68,7 @@ class Executor(Protocol):
     """Runs jobs, first come first served. All of it belongs to one event loop.
 
     on_change  called when a worker, or what it holds, is no longer what `workers` said
-    on_exit    called when a worker has ended by itself, with the models that it held
+    on_exit    called when a model may have to be loaded ahead again: a worker that held it has ended by itself
     """
 
     on_change: Callable[[], None]

@@ -8,15 +8,14 @@ would have to load it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from inpaint_models.machine import available_processors
-from inpaint_models.registry import ModelEntry
 
-from .executor import Executor, Handle, Listener, Readiness, WorkerState
+from .executor import Executor, FindFiles, Handle, Listener, Readiness, WorkerState
 from .messages import (
     AnswerT,
     AnyJob,
@@ -33,9 +32,6 @@ from .supervisor import BACKOFF_S, Supervisor
 
 ENGINE_HANDLER = "lama_server.workers.engine_worker:EngineHandler"
 """Named and not imported: networks belong into the workers alone."""
-
-FindFiles = Callable[[ModelEntry], Mapping[str, Path]]
-"""A file for each name that the entry needs. Raises `ApiError`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -134,7 +130,8 @@ class LocalExecutor(Executor):
         def ended() -> None:
             worker.loaded = ()
             self._tell()
-            self.on_exit()
+            if worker.loads_ahead:
+                self.on_exit()
 
         worker.supervisor.on_idle, worker.supervisor.on_exit = self._tell, ended
 

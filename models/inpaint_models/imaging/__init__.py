@@ -1,0 +1,1 @@
+"""What several engines without a network do with pixels."""
