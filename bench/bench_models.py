@@ -64,7 +64,7 @@ def measure(name: str, runs: int) -> dict[str, float]:
     image, hole = mosaic(SIDE, SIDE), disc_mask(SIDE, SIDE, SHARE)
     before = _resident_mib()
     model = build(name)
-    model(image, hole, FillOptions(params={"steps": 2} if name == "ldm" else {}))
+    model(image, hole, FillOptions(params=get_model(name).warm_up))
     held_mib = _resident_mib() - before
     times = []
     for seed in range(runs):

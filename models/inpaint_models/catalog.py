@@ -11,8 +11,8 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 
-from . import backdrop, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import Families, Licence, ModelEntry, Task
 
@@ -20,17 +20,20 @@ _logger = logging.getLogger(__name__)
 
 GROUP = "inpaint_models.entries"
 
-ENTRIES: tuple[ModelEntry, ...] = (
-    patchmatch.ENTRY,
-    opencv.ENTRY,
-    lama.LAMA,
-    lama.ANIME_LAMA,
-    mat.ENTRY,
-    ldm.ENTRY,
-    grabcut.ENTRY,
-    backdrop.ENTRY,
-    lanczos.ENTRY,
+_OWN = (
+    "patchmatch:ENTRY",
+    "opencv:ENTRY",
+    "lama:LAMA",
+    "lama:ANIME_LAMA",
+    "mat:ENTRY",
+    "ldm:ENTRY",
+    "grabcut:ENTRY",
+    "backdrop:ENTRY",
+    "lanczos:ENTRY",
 )
+"""Where the entries of this package are, as "folder:name": adding a model is adding a line."""
+
+ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") for place in _OWN)
 
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
