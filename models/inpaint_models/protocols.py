@@ -5,13 +5,15 @@ Callers use the runners of tasks/, which check and convert: an engine gets RGB o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InvalidPrompts
 from .types import Box, FloatImage, Mask, ParamValue, PixelSource
 
 AlphaMap = NDArray[np.float32]
@@ -48,6 +50,40 @@ class Prompts:
     points: tuple[Point, ...] = ()
     boxes: tuple[Box, ...] = ()
     strokes: tuple[Stroke, ...] = ()
+
+    def check(self, height: int, width: int) -> None:
+        """Raises `InvalidPrompts` unless something is added, inside the image, by finite numbers."""
+        numbers = [*self._coordinates(), *(stroke.width_px for stroke in self.strokes)]
+        if not all(math.isfinite(number) for number in numbers):
+            raise InvalidPrompts("A point, box or stroke holds a number that is not finite.")
+        if any(not stroke.points or stroke.width_px <= 0 for stroke in self.strokes):
+            raise InvalidPrompts("A stroke needs at least one point and a width of more than 0 pixels.")
+        if not any(box.overlaps(Box(0, 0, width, height)) for box in self._adding()):
+            raise InvalidPrompts(
+                f"Nothing points at a place in the image ({width}x{height}). Send a point, a box or a stroke that adds."
+            )
+
+    def _adding(self) -> Iterator[Box]:
+        """Boxes of all that adds, in whole pixels."""
+        for x, y, adds in self.points:
+            if adds:
+                yield Box(math.floor(x), math.floor(y), math.floor(x) + 1, math.floor(y) + 1)
+        yield from self.boxes
+        for stroke in self.strokes:
+            if stroke.add:
+                columns, rows = zip(*stroke.points, strict=True)
+                reach = stroke.width_px / 2
+                x0, y0 = math.floor(min(columns) - reach), math.floor(min(rows) - reach)
+                yield Box(x0, y0, math.ceil(max(columns) + reach), math.ceil(max(rows) + reach))
+
+    def _coordinates(self) -> Iterator[float]:
+        for x, y, _ in self.points:
+            yield from (x, y)
+        for box in self.boxes:
+            yield from box
+        for stroke in self.strokes:
+            for place in stroke.points:
+                yield from place
 
 
 class Encoded(Protocol):

@@ -68,6 +68,8 @@ IMAGE: Kinds = tuple(errors.ImageError.__subclasses__())
 
 MODEL: Kinds = (
     errors.ModelUnknown,
+    errors.ModelWrongTask,
+    errors.ModelImageUnsuitable,
     errors.ModelNotDownloaded,
     errors.ModelLoading,
     errors.ModelUnavailable,
@@ -80,7 +82,7 @@ MODEL: Kinds = (
     errors.MaskSizeWrong,
     errors.MaskInvalid,
 )
-"""What a fill may end in."""
+"""What work with a model may end in."""
 
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

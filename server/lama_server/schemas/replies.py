@@ -12,6 +12,7 @@ from inpaint_models.types import Box
 from .base import ReplyType, WireValue
 from .canvas import CanvasChange
 from .requests import MaskShapes
+from .shapes import Bitmap
 
 
 class ImageReply(ReplyType):
@@ -68,6 +69,15 @@ class Patches(ReplyType):
         around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
         edit, _, _ = self.patches[0].url.partition("/patches/")
         return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
+
+
+class SelectReply(ReplyType):
+    """A selection. `shapes` can be the mask of an edit as they are; `load_ms` of `ms` went into loading the model."""
+
+    model: str
+    ms: int
+    load_ms: int
+    shapes: list[Bitmap]
 
 
 class SavedReply(ReplyType):

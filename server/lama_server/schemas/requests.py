@@ -12,7 +12,7 @@ from inpaint_models.registry import StrategyKind
 from ..settings import Limits
 from .base import RequestType, WireValue
 from .canvas import CanvasChange
-from .shapes import Shape
+from .shapes import Prompt, Shape
 
 _LIMITS = Limits()
 
@@ -64,9 +64,12 @@ class _OnImage(RequestType):
 
 
 class EditRequest(_OnImage):
-    """Fill a hole once for each run. Positions are those of the canvas that the parents make."""
+    """Run models on a photo. Positions are those of the canvas that the parents make.
 
-    mask: MaskShapes
+    Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none.
+    """
+
+    mask: MaskShapes | None = None
     strategy: StrategyKind = "auto"
     margin_px: MarginPx = None
     max_side: MaxSide = None
@@ -78,6 +81,16 @@ class CanvasRequest(_OnImage):
     """Change the canvas that the parents make: its size, and where on it they lie. Nothing is filled."""
 
     canvas: CanvasChange
+
+
+class SelectRequest(_OnImage):
+    """Select a thing. Positions are those of the canvas that the parents make."""
+
+    model: ModelName | None = Field(None, description="Left out, the first that selects and is ready.")
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
+    prompts: list[Prompt] = Field(
+        min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
+    )
 
 
 class OneShotParams(RequestType):

@@ -11,14 +11,13 @@ import functools
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
 
-from inpaint_models.options import FillOptions
 from inpaint_models.types import Box
 
 from .. import codec
@@ -36,6 +35,7 @@ from ..workers.messages import (
     DecodeMask,
     Filled,
     MakePreview,
+    Remade,
     Rendered,
     RenderImage,
     Request,
@@ -50,12 +50,13 @@ COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MadeBy:
-    """How a fill came about."""
+    """How a result came about. `params` as they were on the wire; seed and strategy are those of a fill."""
 
     model: str
-    options: FillOptions
+    params: Mapping[str, object]
     ms: int
-    strategy: str
+    seed: int | None = None
+    strategy: str | None = None
 
 
 class Documents:
@@ -152,15 +153,19 @@ class Documents:
         return shown_info(self.image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id)))
 
     async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
-        """Stores a finished edit. Raises `StoreFull`."""
-        asked = {
-            "mask": request.mask.model_dump(mode="json"),
-            "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
-            "made": {"ms": made.ms, "strategy": made.strategy},
-        }
+        """Stores a finished fill. Raises `StoreFull`."""
+        assert request.mask is not None
+        asked = {"mask": request.mask.model_dump(mode="json"), "strategy": request.strategy, **_described(made)}
         record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
         return await asyncio.to_thread(self._store.add_edit, record, [patch.png for patch in filled.patches])
+
+    async def add_remade(
+        self, image: StoredImage, request: EditRequest, pixels: Path, remade: Remade, made: MadeBy
+    ) -> StoredEdit:
+        """Stores a canvas that was made anew; its `pixels` are moved. Raises `StoreFull`."""
+        size = remade.width, remade.height, remade.has_alpha
+        record = EditRecord(image.id, tuple(request.parents), (), _described(made), size)
+        return await asyncio.to_thread(self._store.add_edit, record, (), pixels)
 
     async def change_canvas(self, image: StoredImage, request: CanvasRequest, picture: Picture) -> StoredEdit:
         """Stores a change of the canvas that the parents make, the `picture`. Raises `StoreFull`."""
@@ -237,6 +242,14 @@ class Documents:
         """Raises `QueueFull`. Asked before work begins: what is under way, such as a save, is never turned away."""
         if self._pending > self._limits.uploads_waiting:
             raise QueueFull("Too many photos are being opened. Try again in a moment.", retry_after=2)
+
+
+def _described(made: MadeBy) -> dict[str, object]:
+    """Of a record."""
+    return {
+        "run": {"model": made.model, "params": dict(made.params), "seed": made.seed},
+        "made": {"ms": made.ms, "strategy": made.strategy},
+    }
 
 
 class Workspace:

@@ -6,8 +6,9 @@ torch is imported by the models that need it, when they are loaded, and nowhere 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
 import numpy as np
@@ -18,8 +19,9 @@ from inpaint_models.loading import Runner, build, warm_up
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.matte import Matter
+from inpaint_models.tasks.pixels import whole
 from inpaint_models.tasks.select import Selector
-from inpaint_models.types import Box, Mask, Patch
+from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource
 
 from .. import codec
 from ..imaging import masks
@@ -116,9 +118,10 @@ class EngineHandler:
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=job.preview)
         metadata = job.metadata() if job.metadata else codec.Metadata()
+        options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(job.image, mask, job.options, progress), metadata)
+            return encoded(model.patches(job.image, mask, options, progress), metadata)
 
         strategy, patches = self._with_room(choice, context, fill)
         return Filled(
@@ -133,10 +136,11 @@ class EngineHandler:
         model = of_kind(Selector, self._model(choice, context))
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=False)
+        params = with_pictures(job.params, job.pictures)
 
         def select() -> Mask:
             encoded = self._cache.encoded(choice, job.image_name, lambda: model.encode(job.image, progress))
-            return model.select(encoded, job.prompts, job.params, progress)
+            return model.select(encoded, job.prompts, params, progress)
 
         mask = self._with_room(choice, context, select)
         if job.whole:
@@ -154,11 +158,12 @@ class EngineHandler:
         model = self._model(choice, context)
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=False)
+        params = with_pictures(job.params, job.pictures)
 
         def remake() -> codec.Pixels:
             if isinstance(model, Matter):
-                return model.cut_out(job.image, job.params, progress)
-            return of_kind(Enlarger, model)(job.image, job.params, progress)
+                return model.cut_out(job.image, params, progress)
+            return of_kind(Enlarger, model)(job.image, params, progress)
 
         pixels = self._with_room(choice, context, remake)
         job.write(pixels)
@@ -170,6 +175,11 @@ class EngineHandler:
             load_ms=1000 * (loaded - began),
             ms=1000 * (time.monotonic() - loaded),
         )
+
+
+def with_pictures(params: Mapping[str, ParamValue], pictures: Mapping[str, PixelSource]) -> dict[str, ParamValue]:
+    """All parameters, pictures as arrays."""
+    return {**params, **{name: whole(picture) for name, picture in pictures.items()}}
 
 
 def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:

@@ -143,6 +143,7 @@ class FillHole(Job["Filled"]):
     mask      the mask as drawn, or (H, W) uint8 0|255
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
+    pictures  the model's parameters of kind picture; `options` has the others
     """
 
     image: PixelSource
@@ -150,6 +151,7 @@ class FillHole(Job["Filled"]):
     options: FillOptions
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ class SelectMask(Job["Selected"]):
     image_name: str
     prompts: Prompts
     params: Mapping[str, ParamValue] = field(default_factory=dict)
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     whole: bool = False
 
 
@@ -177,6 +180,7 @@ class RemakeCanvas(Job["Remade"]):
     image: PixelSource
     write: Callable[[Pixels], None]
     params: Mapping[str, ParamValue] = field(default_factory=dict)
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
 
 
 AnyJob = LoadModel | FillHole | SelectMask | RemakeCanvas
