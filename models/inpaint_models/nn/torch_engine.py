@@ -141,7 +141,7 @@ class Pulse:
             self._progress = no_progress
 
     def report(self, stage: str, step: int, total: int, preview: Callable[[], Tensor] | None = None) -> None:
-        """`preview` makes the present estimate, (1, 3, H, W) in [0, 1]; one of a batch is not shown."""
+        """`preview` makes the present estimate, (B, 3, H, W) in [0, 1]; of a batch the first crop is shown."""
         self._last, self._asked_at = (stage, step, total), time.monotonic()
         self._progress(stage, step, total, None if preview is None else lambda: to_images(preview())[0])
 
