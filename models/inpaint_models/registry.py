@@ -142,7 +142,7 @@ class ModelEntry:
     requires      importable packages without which the model is unavailable
     broken        why the package that ships the model could not be used, in a sentence
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
-    stochastic    whether another seed gives another answer
+    stochastic    whether another seed gives another result
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it

@@ -129,7 +129,7 @@ class MAT(nn.Module):
     ) -> Tensor:
         """The image with its hole filled; known pixels are the input's own.
 
-        z           (B, latent_width) standard normal: another z, another answer
+        z           (B, latent_width) standard normal: another z, another result
         truncation  1 = as drawn; towards 0 = nearer to the mean style, less varied
         """
         style = self.mapping(z, truncation)  # (B, latent_width)
