@@ -33,11 +33,11 @@ from .routes.common import request_id
 from .schemas.events import EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
-from .schemas.requests import EditRequest, OneShotParams, SessionRequest
+from .schemas.requests import CanvasRequest, EditRequest, OneShotParams, SessionRequest
 from .settings import Limits, Settings
 from .workers.executor import Executor, FindFiles
 
-READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, OneShotParams, SessionRequest)
+READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, CanvasRequest, OneShotParams, SessionRequest)
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,14 +18,15 @@ from inpaint_models.types import ParamValue, PixelSource
 
 from .. import codec
 from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, ModelWrongTask, api_error_of
+from ..imaging.canvas import check_change
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..model_manager.manager import ModelManager
 from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
-from ..schemas.replies import PatchReply, SavedReply, wire_box
-from ..schemas.requests import EditRequest, OneShotParams
+from ..schemas.replies import CanvasReply, EditReply, PatchReply, SavedReply, wire_box
+from ..schemas.requests import CanvasRequest, EditRequest, OneShotParams
 from ..schemas.shapes import Shape
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
@@ -58,6 +59,16 @@ class Plan:
     image: StoredImage
     picture: Picture
     runs: tuple[PlannedRun, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasPlan:
+    """A change of the canvas that can be made."""
+
+    request: CanvasRequest
+    image: StoredImage
+    picture: Picture
     request_id: str
 
 
@@ -97,11 +108,20 @@ class JobRunner:
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
-        shapes, info = request.mask.shapes, image.info
-        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
+        canvas = picture.shown
+        await asyncio.to_thread(check_bounds, request.mask.shapes, canvas.width, canvas.height, self._limits)
         runs = tuple(self._planned_run(request, index) for index in range(len(request.runs)))
         return Plan(request, image, picture, runs, request_id)
+
+    async def plan_canvas(self, request: CanvasRequest, request_id: str) -> CanvasPlan:
+        """As `plan`."""
+        self._documents.check_room()
+        image = self._documents.image(request.image)
+        picture = await self._documents.picture(image, request.parents)
+        canvas = picture.shown
+        check_change(request.canvas, canvas.width, canvas.height, self._documents.codec_limits)
+        return CanvasPlan(request, image, picture, request_id)
 
     def _planned_run(self, request: EditRequest, index: int) -> PlannedRun:
         run, mask = request.runs[index], request.mask
@@ -110,7 +130,7 @@ class JobRunner:
         grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncGenerator[EditEvent, None]:
+    async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -127,14 +147,20 @@ class JobRunner:
                 await job
             ticket.release()
 
-    async def _work(self, ticket: Ticket, plan: Plan, events: Events) -> None:
+    async def _work(self, ticket: Ticket, plan: Plan | CanvasPlan, events: Events) -> None:
+        """A change of the canvas needs no engine, and so it does not wait for one."""
         saves: list[asyncio.Task[Saved]] = []
         try:
-            async for position in ticket.positions():
-                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+            if isinstance(plan, CanvasPlan):
+                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=0))
+                runs = [partial(self._change_canvas, ticket, plan)]
+            else:
+                async for position in ticket.positions():
+                    events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+                runs = [partial(self._run, ticket, plan, index, events) for index in range(len(plan.runs))]
             with self._documents.hold(plan.image):
-                for index in range(len(plan.runs)):
-                    await self._run_told(ticket, plan, index, events, saves)
+                for index, run in enumerate(runs):
+                    await self._run_told(ticket, plan, index, run, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
         finally:
@@ -143,13 +169,19 @@ class JobRunner:
             await asyncio.wait(saves)
 
     async def _run_told(
-        self, ticket: Ticket, plan: Plan, index: int, events: Events, saves: list[asyncio.Task[Saved]]
+        self,
+        ticket: Ticket,
+        plan: Plan | CanvasPlan,
+        index: int,
+        run: Callable[[], Awaitable[tuple[ResultEvent, Picture]]],
+        events: Events,
+        saves: list[asyncio.Task[Saved]],
     ) -> None:
         """One run, ending in its result or its error; the runs after an error go on."""
         if index and self.queue.closing:
             raise shutting_down()
         try:
-            result, shown = await self._run(ticket, plan, index, events)
+            result, shown = await run()
             events.put_nowait(result)
             if self._saves.is_on:
                 saves.append(self._begin_save(plan, result, shown, events))
@@ -157,7 +189,9 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001  told in the run's place
             events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
 
-    def _begin_save(self, plan: Plan, result: ResultEvent, shown: Picture, events: Events) -> asyncio.Task[Saved]:
+    def _begin_save(
+        self, plan: Plan | CanvasPlan, result: ResultEvent, shown: Picture, events: Events
+    ) -> asyncio.Task[Saved]:
         """Hands a result to auto-save, whose own line follows when it is done."""
 
         def tell(task: asyncio.Task[Saved]) -> None:
@@ -184,7 +218,7 @@ class JobRunner:
         ms = round(1000 * (time.monotonic() - began))
         made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
         edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_layers(self._documents.patches(edit))
+        shown = plan.picture.with_layers(self._documents.layers(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -196,6 +230,26 @@ class JobRunner:
             load_ms=min(ms, round(filled.load_ms)),
             strategy=made.strategy,
             patches=patch_replies(edit),
+            canvas=canvas_reply(shown.shown),
+        )
+        return result, shown
+
+    async def _change_canvas(self, ticket: Ticket, plan: CanvasPlan) -> tuple[ResultEvent, Picture]:
+        """As `_run`."""
+        edit = await self._documents.change_canvas(plan.image, plan.request, plan.picture)
+        shown = plan.picture.with_layers(self._documents.layers(edit))
+        result = ResultEvent(
+            type="result",
+            job=ticket.id,
+            run=0,
+            edit=edit.id,
+            model=None,
+            seed=None,
+            ms=edit.record.request["made"]["ms"],
+            load_ms=0,
+            strategy=None,
+            patches=[],
+            canvas=canvas_reply(shown.shown),
         )
         return result, shown
 
@@ -263,6 +317,30 @@ class JobRunner:
 
     def _deadline_s(self, choice: ModelChoice) -> float:
         return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
+
+
+def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:
+    """An edit as it was asked for and made; `shown` is the photo with it over its parents."""
+    record = edit.record
+    run, made = record.request.get("run", {}), record.request["made"]
+    return EditReply(
+        id=edit.id,
+        image=record.image,
+        parents=list(record.parents),
+        mask=record.request.get("mask"),
+        model=run.get("model"),
+        params=run.get("params", {}),
+        seed=run.get("seed"),
+        strategy=made.get("strategy"),
+        change=record.change,
+        ms=made["ms"],
+        patches=patch_replies(edit),
+        canvas=canvas_reply(shown),
+    )
+
+
+def canvas_reply(shown: codec.ImageInfo) -> CanvasReply:
+    return CanvasReply(width=shown.width, height=shown.height, has_alpha=shown.has_alpha)
 
 
 def patch_replies(edit: StoredEdit) -> list[PatchReply]:

@@ -11,6 +11,7 @@ from inpaint_models.registry import StrategyKind
 
 from ..settings import Limits
 from .base import RequestType, WireValue
+from .canvas import CanvasChange
 from .shapes import Shape
 
 _LIMITS = Limits()
@@ -55,19 +56,28 @@ class Run(RequestType):
     seed: Seed | None = Field(None, description="Left out, the server draws one and tells it.")
 
 
-class EditRequest(RequestType):
-    """Fill a hole once for each run."""
-
+class _OnImage(RequestType):
     image: Identifier
     parents: list[Identifier] = Field(
         default_factory=list, max_length=_LIMITS.parents, description="Edits that lie under this one, in drawing order."
     )
+
+
+class EditRequest(_OnImage):
+    """Fill a hole once for each run. Positions are those of the canvas that the parents make."""
+
     mask: MaskShapes
     strategy: StrategyKind = "auto"
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
     runs: list[Run] = Field(min_length=1, max_length=_LIMITS.runs)
+
+
+class CanvasRequest(_OnImage):
+    """Change the canvas that the parents make: its size, and where on it they lie. Nothing is filled."""
+
+    canvas: CanvasChange
 
 
 class OneShotParams(RequestType):
