@@ -25,7 +25,7 @@ from lama_server.imaging.lazy_pixels import stored_picture
 from lama_server.imaging.pictures import Picture
 from lama_server.schemas.shapes import Bitmap, Shape
 from lama_server.workers import engine_worker
-from lama_server.workers.engine_worker import EngineHandler, ModelCache
+from lama_server.workers.engine_worker import EngineHandler
 from lama_server.workers.messages import (
     EngineChoice,
     Filled,
@@ -36,6 +36,7 @@ from lama_server.workers.messages import (
     ModelChoice,
     RunJob,
 )
+from lama_server.workers.model_cache import ModelCache
 from lama_server.workers.worker import JobContext
 
 MIB = 2**20
@@ -142,7 +143,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
         beside.append(len(Greedy.alive))
         return Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
 
-    monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
+    monkeypatch.setattr(engine_worker, "load_runner", load_beside)
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener()
     for name in ("a", "b"):
         handler.handle(loading(choice(name)), listener)
@@ -152,7 +153,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
 
 
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
         EngineHandler(1000 * MIB, "cpu", 128).handle(loading(choice("huge")), Listener())
 
@@ -161,7 +162,7 @@ def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch)
 def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPatch, cancelled: bool) -> None:
     neighbours = {"a": 99, "huge": 99 if cancelled else -1}
     monkeypatch.setattr(
-        engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
+        engine_worker, "load_runner", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
     )
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener(cancelled=cancelled)
     handler.handle(loading(choice("a")), Listener())
@@ -182,7 +183,7 @@ def picture(folder: Path, width: int, height: int) -> Picture:
 @pytest.mark.parametrize("op", ["add", "sub"])
 def test_a_cancelled_fill_ends_in_the_rasteriser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op: str) -> None:
     """P6: before a model is loaded, and within one shape."""
-    monkeypatch.setattr(engine_worker, "load_inpainter", None)
+    monkeypatch.setattr(engine_worker, "load_runner", None)
     shapes = TypeAdapter(list[Shape]).validate_python(
         [
             {"kind": "rect", "x": 0, "y": 0, "w": 96, "h": 64},
@@ -206,4 +207,4 @@ def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
 
 def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "device_for", lambda entry, wanted: "cuda")
-    assert engine_worker.load_inpainter(choice("a")).device == "cuda"
+    assert engine_worker.load_runner(choice("a")).device == "cuda"

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 
-from .errors import UnknownModel
+from .errors import UnknownModel, WrongTask
 from .registry import Families, Licence, ModelEntry, Task
 
 _logger = logging.getLogger(__name__)
@@ -53,11 +53,13 @@ def list_models(task: Task | None = None) -> tuple[ModelEntry, ...]:
     return entries if task is None else tuple(entry for entry in entries if entry.task == task)
 
 
-def get_model(name: str) -> ModelEntry:
-    """The entry of that name or alias. Raises `UnknownModel`."""
+def get_model(name: str, task: Task | None = None) -> ModelEntry:
+    """The entry of that name or alias. Raises `UnknownModel`, and `WrongTask` unless it is there for the task."""
     entries = list_models()
     for entry in entries:
         if name == entry.name or name in entry.aliases:
+            if task not in (None, entry.task):
+                raise WrongTask(f"{entry.title} is there to {entry.task}, not to {task}.")
             return entry
     raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in entries)}.")
 

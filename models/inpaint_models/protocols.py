@@ -12,10 +12,16 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Box, FloatImage, Mask, ParamValue, PixelSource, Progress
+from .types import Box, FloatImage, Mask, ParamValue, PixelSource
 
 AlphaMap = NDArray[np.float32]
 """(H, W) in [0, 1]; 1 is the subject."""
+
+
+class StepProgress(Protocol):
+    """As `types.Progress`, of work that has nothing to show before it is done."""
+
+    def __call__(self, stage: str, step: int, total: int) -> None: ...
 
 
 class Point(NamedTuple):
@@ -62,24 +68,24 @@ EncodedT = TypeVar("EncodedT", bound=Encoded)
 class SelectEngine(Protocol[EncodedT]):
     """Encodes an image once, and then finds the thing that prompts point at, as often as they change."""
 
-    def encode(self, image: PixelSource, *, progress: Progress) -> EncodedT:
+    def encode(self, image: PixelSource, *, progress: StepProgress) -> EncodedT:
         """image  slices to (h, w, 3) uint8 RGB; it may be kept, and read later."""
 
     def select(
-        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: Progress
+        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
     ) -> Mask:
-        """The thing, in a box of its own; a coverage of size 0 when nothing was found."""
+        """The thing, in a box of its own. Raises `InvalidPrompts` where nothing is found."""
 
 
 class MatteEngine(Protocol):
     """Tells the subject of an image from its background."""
 
-    def matte(self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: Progress) -> AlphaMap:
+    def matte(self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress) -> AlphaMap:
         """image  (H, W, 3) RGB. Raises `UnsuitableImage` where it is no image for this engine."""
 
 
 class EnlargeEngine(Protocol):
     """Makes a tile larger by the parameter `factor`, a choice of whole numbers that every such model has."""
 
-    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: Progress) -> FloatImage:
+    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: StepProgress) -> FloatImage:
         """tile  (H, W, 3) in the size that the entry's `SizeRequirement` asks for; (H * factor, W * factor, 3) back."""

@@ -5,8 +5,8 @@
  * @typedef {string | number | boolean} ParamValue
  * @typedef {object} Parameter   one knob of an engine
  * @property {string} name
- * @property {"int" | "float" | "bool" | "choice"} kind
- * @property {ParamValue} default
+ * @property {"int" | "float" | "bool" | "choice" | "text" | "picture"} kind
+ * @property {ParamValue} default  none for a picture
  * @property {number | null} [minimum]
  * @property {number | null} [maximum]
  * @property {readonly string[]} [choices]
@@ -15,6 +15,7 @@
  * @typedef {object} ModelInfo
  * @property {string} name
  * @property {string} title
+ * @property {"fill" | "select" | "matte" | "enlarge"} task  the page works with those that fill
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence

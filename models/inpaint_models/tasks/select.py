@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
-from ..protocols import Encoded, Prompts, SelectEngine
+from ..protocols import Encoded, Prompts, SelectEngine, StepProgress
 from ..registry import ModelEntry
-from ..types import HOLE_THRESHOLD, AnyImage, Box, Mask, PixelSource, Progress, no_progress
+from ..types import HOLE_THRESHOLD, AnyImage, Box, Mask, PixelSource, no_progress
 from .pixels import Rgb8Source, checked
 
 
@@ -34,7 +34,7 @@ class Selector:
         selected[mask.box.slices] = mask.coverage >= HOLE_THRESHOLD
         return selected
 
-    def encode(self, image: PixelSource, progress: Progress = no_progress) -> Encoded:
+    def encode(self, image: PixelSource, progress: StepProgress = no_progress) -> Encoded:
         """What the model keeps of an image, for any number of calls of `select`.
 
         image  as for the `Inpainter`, or what slices like one; it may be read again at every `select`
@@ -49,7 +49,7 @@ class Selector:
         encoded: Encoded,
         prompts: Prompts,
         params: Mapping[str, object] | None = None,
-        progress: Progress = no_progress,
+        progress: StepProgress = no_progress,
     ) -> Mask:
         """The thing that the prompts point at, 255 inside.
 

@@ -59,7 +59,7 @@ def parser() -> Parser:
         SHARED_SETTINGS,
         texts={
             "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
-            "model": f"Model that fills: {model_names()}. Default: auto, the best that is ready without a download.",
+            "model": f"Model: {model_names('fill')}. Default: auto, the best that is ready without a download.",
             "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
         },
     )
@@ -122,9 +122,9 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 
 
 def choose(name: str, home: Path) -> ModelEntry:
-    """The entry of that name; for auto the best that is ready without a download. Raises `UnknownModel`."""
+    """The entry of that name; for auto the best that needs no download now. Raises `UnknownModel`, `WrongTask`."""
     if name != "auto":
-        return get_model(name)
+        return get_model(name, "fill")
     entries = [get_model(model) for model in AUTO_ORDER]
     return next(entry for entry in entries if weights.locate(entry, home).status == "ready")
 

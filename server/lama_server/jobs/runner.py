@@ -278,11 +278,10 @@ class JobRunner:
 
     def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
         """The model, when it fills, is ready and takes these parameters, which came in the field `where`."""
-        choice = self._manager.choice(model)
-        if choice.entry.task != "fill":
-            raise ModelWrongTask(
-                f"{choice.entry.title} does not fill: it is there to {choice.entry.task}.", pointer=f"{where}/model"
-            )
+        try:
+            choice = self._manager.choice(model)
+        except ModelWrongTask as error:
+            raise error.fresh(pointer=f"{where}/model") from None
         try:
             choice.entry.check_params(params)
         except InvalidParameter as error:

@@ -52,7 +52,7 @@ class Services:
         self.settings, self.limits = settings, limits or Limits()
         self.boot_id = uuid.uuid4().hex
         self.manager = ModelManager(
-            list_models("fill") if entries is None else entries, weights or LibraryWeights(settings), settings
+            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
         )
         self.codec: Supervisor[Codec] = Supervisor(
             "codec",
