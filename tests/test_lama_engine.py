@@ -20,13 +20,8 @@ from inpaint_models.lama import engine
 from inpaint_models.lama.engine import LamaEngine
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
-<<<<<<< HEAD
-from inpaint_models.lama.refine import RefinementSettings
-from inpaint_models.registry import LoadContext, files_of
-=======
 from inpaint_models.lama.refine import RefinementSettings, refine
-from inpaint_models.registry import LoadContext
->>>>>>> m
+from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, ParamValue
 from parity import weights
 

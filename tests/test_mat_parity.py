@@ -156,7 +156,9 @@ def test_the_inference_form_of_the_downloaded_file_equals_the_reference_without_
 def test_at_twice_the_trained_size_styles_are_stretched_as_in_the_reference(engine: MATEngine) -> None:
     """Tokens in one dimension, features in two. The file holds the known pixels and the seed of all noise."""
     golden = goldens.load("mat", "golden_1024")
-    pixels = cv2.cvtColor(cv2.imdecode(golden["image_webp"], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    stored = cv2.imdecode(golden["image_webp"], cv2.IMREAD_COLOR)
+    assert stored is not None
+    pixels = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
     known = torch.from_numpy(golden["mask"] <= 127).float()[None, None]
     z, tokens, features = map(torch.from_numpy, draw(int(golden["seed"]), 512, PUBLISHED.dropout_shapes((1024, 1024))))

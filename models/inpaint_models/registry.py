@@ -200,25 +200,21 @@ class LoadContext:
 class ModelEntry:
     """A row of the catalogue.
 
-        loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
-        task          which of the protocols of protocols.py the engine has
-        layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
-                      the best first. Every entry with weights has one
-        telltales     parts of tensor names by which files of this network are known, whatever their size or version
-        weights       every file and folder that is needed; `alternatives` are other complete sets that serve as well
-        requires      importable packages without which the model is unavailable
-        broken        why the package that ships the model could not be used, in a sentence
-        warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
-    <<<<<<< HEAD
-        stochastic    whether another seed gives another result
-    =======
-        stochastic    whether another seed gives another answer
-        pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
-    >>>>>>> m
-        needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
-        grow_px       default growth of a mask that a person painted; masks given as pictures are exact
-        memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
-        bytes_per_px  what the work occupies at its peak for each pixel that the network sees; 0 = not worth counting
+    loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
+    task          which of the protocols of protocols.py the engine has
+    layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
+                  the best first. Every entry with weights has one
+    telltales     parts of tensor names by which files of this network are known, whatever their size or version
+    weights       every file and folder that is needed; `alternatives` are other complete sets that serve as well
+    requires      importable packages without which the model is unavailable
+    broken        why the package that ships the model could not be used, in a sentence
+    warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
+    stochastic    whether another seed gives another result
+    pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
+    needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
+    grow_px       default growth of a mask that a person painted; masks given as pictures are exact
+    memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
+    bytes_per_px  what the work occupies at its peak for each pixel that the network sees; 0 = not worth counting
     """
 
     name: str
