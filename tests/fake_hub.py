@@ -16,11 +16,13 @@ from typing import Any
 class Fault:
     """What one answer does wrong; all counts are bytes of the body.
 
+    raw           sends this instead of an answer, and hangs up
     cut_after     hangs up, `reset` = with a TCP reset
     stall_after   says nothing more until the hub is closed
     claim         states this Content-Length
     """
 
+    raw: bytes | None = None
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
@@ -109,7 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = hub.always.get(path) or (hub.faults.popleft() if hub.faults else Fault())
         content = hub.files.get(path)
         self.close_connection = True
-        if fault.status is not None:
+        if fault.raw is not None:
+            hub.asked.append(Asked(path, dict(self.headers.items()), 0))
+            self.wfile.write(fault.raw)
+        elif fault.status is not None:
             self._answer(fault.status, fault.body or b"", dict(fault.headers), fault)
         elif content is None:
             self._answer(404, b"no such file", {}, fault)

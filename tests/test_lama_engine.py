@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 import checkpoint_forms as forms
-from inpaint_models import catalog, devices, get_model
+from inpaint_models import FillOptions, Inpainter, catalog, devices, get_model
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.lama import engine
 from inpaint_models.lama.engine import LamaEngine
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
-from inpaint_models.lama.refine import RefinementSettings
+from inpaint_models.lama.refine import RefinementSettings, refine
 from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, ParamValue
 from parity import weights
@@ -104,6 +104,23 @@ def test_progress_goes_through_the_blocks_to_the_end(lama: LamaEngine) -> None:
     heard = Heard()
     fill(lama, progress=heard)
     assert heard.reports == [("filling", step, 4) for step in range(5)]
+
+
+def test_refinement_gets_the_crop_as_it_is_and_pads_every_size_of_it_itself(
+    lama: LamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sides that the network cannot take, at either of two sizes; without refinement they are padded before."""
+    small = RefinementSettings(iterations=3, min_side=32)
+    monkeypatch.setattr(engine, "refinement_settings", lambda _params: small)
+    photo = np.random.default_rng(3).integers(0, 256, (67, 109, 3), np.uint8)
+    mask = np.zeros((67, 109), bool)
+    mask[10:60, 30:90] = True
+
+    filled = Inpainter(ENTRY, lama)(photo, mask, FillOptions(params={"refine": True}, feather_px=0))
+    image = torch.from_numpy(photo).permute(2, 0, 1)[None] / 255
+    *_, expected = refine(lama._network, image, torch.from_numpy(mask).float()[None, None], settings=small)
+    levels = expected.image[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(filled - levels)[mask].max() < 0.6
 
 
 @pytest.mark.parametrize("refine", [False, True])

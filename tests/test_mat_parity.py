@@ -1,13 +1,15 @@
 """The MAT generator computes what the published one computes, by stored outputs and stored intermediate features.
 
-Two runs at full size: the readable network with the noise maps that the training files have, every intermediate feature
-compared, and the inference form without them, loaded through the engine from the file that people download.
+At 512 pixels the readable network with the noise maps that the training files have, every intermediate feature
+compared, and the inference form without them, loaded through the engine from the file that people download; that form
+at 1024 pixels as well, where the styles are stretched.
 """
 
 import re
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from inpaint_models.mat.checkpoint import (
     published_name,
     published_shapes,
 )
-from inpaint_models.mat.engine import PUBLISHED, load
+from inpaint_models.mat.engine import PUBLISHED, MATEngine, draw, load
 from inpaint_models.mat.network import MAT, DropoutMasks, MATConfig, MultiHeadContextualAttention
 from inpaint_models.registry import LoadContext
 from inpaint_models.weights import read_state_dict
@@ -133,18 +135,43 @@ def downloaded(published: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value for key, value in published.items() if not dropped.search(key)}
 
 
-def test_the_inference_form_of_the_downloaded_file_equals_the_reference_without_noise(
-    published: dict[str, torch.Tensor], golden: goldens.Golden, tmp_path: Path
-) -> None:
-    path = tmp_path / "Places_512_FullData_G.pth"
+@pytest.fixture(scope="module")
+def engine(published: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> MATEngine:
+    path = tmp_path_factory.mktemp("mat") / "Places_512_FullData_G.pth"
     torch.save(downloaded(published), path)
     engine = load(LoadContext(entry=ENTRY, precision="float32", weights={path.name: path}))
     path.unlink()
+    return engine
 
+
+def test_the_inference_form_of_the_downloaded_file_equals_the_reference_without_noise(
+    engine: MATEngine, golden: goldens.Golden
+) -> None:
     with torch.inference_mode():
         result = engine.network(*golden_input(golden))
 
     goldens.assert_close("none", result.numpy()[0], golden, atol=ATOL)
+
+
+def test_at_twice_the_trained_size_styles_are_stretched_as_in_the_reference(engine: MATEngine) -> None:
+    """Tokens in one dimension, features in two. The file holds the known pixels and the seed of all noise."""
+    golden = goldens.load("mat", "golden_1024")
+    stored = cv2.imdecode(golden["image_webp"], cv2.IMREAD_COLOR)
+    assert stored is not None
+    pixels = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+    known = torch.from_numpy(golden["mask"] <= 127).float()[None, None]
+    z, tokens, features = map(torch.from_numpy, draw(int(golden["seed"]), 512, PUBLISHED.dropout_shapes((1024, 1024))))
+    estimates: dict[str, Any] = {}
+
+    with torch.inference_mode():
+        keep = DropoutMasks(tokens, features)
+        result = engine.network(image, known, z, keep, on_stage=estimates.__setitem__).numpy()[0]
+
+    hole = (golden["mask"] > 127)[::16, ::16]
+    for name, ours in (("stage1", estimates["refinement"]().numpy()[0]), ("none", result)):
+        error = np.abs(ours[:, ::16, ::16] - golden[f"{name}__stride16"])[:, hole]
+        assert error.max() < ATOL, f"{name}: largest error {error.max():.3g}"
 
 
 def test_the_half_precision_file_has_the_published_size_and_loads_as_single_precision(

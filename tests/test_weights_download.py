@@ -152,6 +152,8 @@ PASSING = {
     "cut at 99 %": Fault(cut_after=300_000),
     "reset at 50 %": Fault(cut_after=150_000, reset=True),
     "reset before the headers end": Fault(cut_after=0, reset=True),
+    "hangs up without an answer": Fault(raw=b""),
+    "answers in another language": Fault(raw=b"220 welcome\r\n\r\n"),
     "stall at the start": Fault(stall_after=0),
     "stall at 50 %": Fault(stall_after=150_000),
     "500": Fault(status=500),
@@ -173,7 +175,7 @@ def test_a_passing_fault_is_overcome(hub: FakeHub, tmp_path: Path, fault: Fault)
 BRINGS_NOTHING = {
     name: fault
     for name, fault in PASSING.items()
-    if fault.status or fault.flip or 0 in (fault.cut_after, fault.stall_after)
+    if fault.status or fault.flip or fault.raw is not None or 0 in (fault.cut_after, fault.stall_after)
 }
 
 
@@ -268,6 +270,28 @@ def test_a_resumed_download_asks_for_the_rest_of_the_same_file(hub: FakeHub, tmp
     assert second.headers["Range"] == "bytes=123456-"
     assert second.headers["If-Range"] == f'"{hashlib.sha256(CONTENT).hexdigest()[:16]}"'
     assert second.status == 206
+
+
+KEEPS_THE_PART = {
+    **{name: fault for name, fault in BRINGS_NOTHING.items() if not fault.flip},
+    "not found": Fault(status=404),
+    "redirect in circles": Fault(status=302, headers=(("Location", f"/{NAME}"),)),
+    "more than promised": Fault(chunked=True, extra=b"x" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("fault", KEEPS_THE_PART.values(), ids=KEEPS_THE_PART)
+def test_an_attempt_that_brings_nothing_keeps_what_has_arrived(hub: FakeHub, tmp_path: Path, fault: Fault) -> None:
+    hub.always[NAME] = Fault(cut_after=150_000)
+    with pytest.raises(DownloadFailed):
+        fetch(hub, tmp_path, network=network(tries=1))
+    hub.always[NAME] = fault
+    with pytest.raises(DownloadFailed):
+        fetch(hub, tmp_path, network=network(tries=1, read_timeout_s=0.1))
+    assert (tmp_path / f"{NAME}.part").read_bytes() == CONTENT[:150_000]
+    hub.always.clear()
+    assert fetch(hub, tmp_path).read_bytes() == CONTENT
+    assert hub.asked[-1].headers["Range"] == "bytes=150000-"
 
 
 def test_a_file_that_changed_between_two_attempts_is_fetched_whole(hub: FakeHub, tmp_path: Path) -> None:

@@ -209,7 +209,8 @@ class ModelEntry:
     requires      importable packages without which the model is unavailable
     broken        why the package that ships the model could not be used, in a sentence
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
-    stochastic    whether another seed gives another answer
+    stochastic    whether another seed gives another result
+    pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
@@ -235,6 +236,7 @@ class ModelEntry:
     strategy: Strategy = Strategy()
     stochastic: bool = False
     aliases: tuple[str, ...] = ()
+    pads_itself: str = ""
     needs_known: bool = False
     grow_px: int = 0
     memory_bytes: int = 0
@@ -261,6 +263,10 @@ class ModelEntry:
         checked = {name: self._parameter(name).checked(value) for name, value in (given or {}).items()}
         defaults = {p.name: p.checked(p.default) for p in self.parameters if p.default is not None}
         return defaults | checked
+
+    def size_for(self, params: Mapping[str, ParamValue]) -> SizeRequirement:
+        """The crops that a fill with these parameters takes."""
+        return SizeRequirement(self.size.minimum) if params.get(self.pads_itself) else self.size
 
     def params_from_text(
         self, given: Mapping[str, str], open_picture: PictureReader | None = None

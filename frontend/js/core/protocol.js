@@ -24,7 +24,7 @@
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
  * @property {readonly Parameter[]} parameters
- * @property {number} download_bytes      0: nothing, or nobody knows
+ * @property {number} download_bytes      0: none, or not known
  * @property {boolean} download_is_estimate
  * @property {number} memory_bytes        once it is loaded
  * @property {"ready" | "loaded" | "missing" | "downloading" | "failed" | "unavailable"} state

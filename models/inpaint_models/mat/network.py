@@ -6,8 +6,8 @@ Original  https://github.com/fenglinglwb/MAT, CC BY-NC 4.0. This file was writte
 Weights   CC BY-NC 4.0 (research and personal use)
 
 What differs from the original: names follow the paper (`checkpoint.py` maps the published ones); the two dropouts that
-stay active at inference take their maps as input, so that a fill can be repeated; a map larger than the trained one
-resizes the style maps and repeats the fixed noise.
+stay active at inference take their maps as input, so that a fill can be repeated; an image larger than the trained one
+repeats the fixed noise.
 
 Images are (B, 3, H, W) RGB in [-1, 1] with H = W a multiple of 512; `known` is (B, 1, H, W) with 1 = known, 0 = hole.
 Tokens are (B, H * W, C) in row-major order with `size` = (H, W).
@@ -129,7 +129,7 @@ class MAT(nn.Module):
     ) -> Tensor:
         """The image with its hole filled; known pixels are the input's own.
 
-        z           (B, latent_width) standard normal: another z, another answer
+        z           (B, latent_width) standard normal: another z, another result
         truncation  1 = as drawn; towards 0 = nearer to the mean style, less varied
         """
         style = self.mapping(z, truncation)  # (B, latent_width)
@@ -370,17 +370,16 @@ class StyleManipulation(nn.Module):
     def __init__(self, config: MATConfig) -> None:
         super().__init__()
         width = config.channels
-        self.side = config.token_side
-        halvings = int(math.log2(self.side))
+        halvings = int(math.log2(config.token_side))
         self.noise_style = EqualizedLinear(config.latent_width, width, activation="leaky")
-        self.noise_map = EqualizedLinear(width, self.side**2, activation="leaky")
+        self.noise_map = EqualizedLinear(width, config.token_side**2, activation="leaky")
         self.shrink = nn.ModuleList(EqualizedConv2d(width, width, resample="down") for _ in range(halvings))
         self.image_style = EqualizedLinear(width, 2 * width, activation="leaky")
 
     def forward(self, tokens: Tensor, size: Size, style: Tensor, dropout: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens with the style in places, and the tail's style (B, 3 * channels)."""
         noise_style = self.noise_style(style)
-        drawn = style_map(self.noise_map(noise_style), self.side, size).flatten(2).transpose(1, 2)  # (B, N, 1)
+        drawn = style_tokens(self.noise_map(noise_style), tokens.shape[1])
         tokens = tokens * dropout + drawn * (1 - dropout)
         pooled = pool_through(self.shrink, to_map(tokens, size))
         return tokens, torch.cat([self.image_style(pooled), noise_style], dim=1)
@@ -504,6 +503,16 @@ def style_map(values: Tensor, side: int, size: Size) -> Tensor:
     if size == (side, side):
         return square
     return F.interpolate(square, size, mode="bilinear", align_corners=False)
+
+
+def style_tokens(values: Tensor, count: int) -> Tensor:
+    """(B, trained count) -> (B, count, 1): a larger image stretches the row of tokens, as the published network does.
+
+    Rows of the map are not aligned after that, unlike in `style_map`.
+    """
+    if values.shape[1] != count:
+        values = F.interpolate(values[:, None], count, mode="linear", align_corners=False)[:, 0]
+    return values[:, :, None]
 
 
 def pool_through(layers: nn.ModuleList, x: Tensor) -> Tensor:

@@ -48,11 +48,11 @@ ProgressListener = Callable[[TransferProgress], None]
 
 
 def silent(progress: TransferProgress) -> None:
-    """A listener that is not there."""
+    """A listener that does nothing."""
 
 
 def _never() -> bool:
-    """The cancel switch of a caller who has none."""
+    """For callers who never cancel."""
     return False
 
 

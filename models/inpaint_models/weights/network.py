@@ -26,6 +26,7 @@ Cause = Literal[
     "insecure_redirect",
     "wrong_length",
     "wrong_content",
+    "wrong_range",
     "bad_answer",
     "disk_full",
     "disk",
@@ -138,7 +139,7 @@ class Response:
 def _recording(
     base: type[http.client.HTTPConnection], read_timeout_s: float, connected: list[socket.socket]
 ) -> Callable[..., http.client.HTTPConnection]:
-    """A connection class with another patience for reading than for connecting."""
+    """A connection class with a time-out of its own for reading."""
 
     class Connection(base):  # type: ignore[misc, valid-type]
         def connect(self) -> None:
@@ -198,7 +199,7 @@ def _refusal(error: urllib.error.HTTPError, host: str) -> TransferError:
     code = error.code
     said = f"{host} answered {code} {http.client.responses.get(code, '')}".rstrip()
     if code == 416:
-        return TransferError("bad_answer", f"{host} does not have the rest of the file", retryable=True)
+        return TransferError("wrong_range", f"{host} does not have the rest of the file", retryable=True)
     if code == 429 or code == 408 or code >= 500:
         cause: Cause = "rate_limited" if code == 429 else "server_error"
         return TransferError(cause, said, retryable=True, retry_after_s=_retry_after_s(error.headers))
@@ -221,6 +222,8 @@ def _broken(error: Exception, host: str) -> TransferError:
         return TransferError("timeout", f"{host} did not answer in time", retryable=True)
     if isinstance(reason, socket.gaierror):
         return TransferError("connection", f"the name {host} cannot be looked up", retryable=True)
+    if isinstance(reason, http.client.RemoteDisconnected):
+        return TransferError("connection", f"{host} hung up without an answer", retryable=True)
     if isinstance(reason, http.client.HTTPException | ValueError):
         return TransferError("bad_answer", f"{host} answered with something that is no HTTP", retryable=True)
     return TransferError("connection", f"the connection to {host} failed ({reason})", retryable=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def fetch(
 
     listener   told (bytes so far, bytes in all or None)
 
-    Raises `TransferError` and `Cancelled`; the part stays for the next attempt in both cases.
+    Raises `TransferError` and `Cancelled`; the part stays for the next attempt, unless the server says that it has
+    no rest for it.
     """
     offset = _resumable_bytes(url, target)
     if target.size_bytes is not None and offset == target.size_bytes:
@@ -72,18 +73,15 @@ def fetch(
         if validator := _validator(url, target):
             headers["If-Range"] = validator
     try:
-        response = network.get(url, headers, secret_headers)
+        with contextlib.closing(network.get(url, headers, secret_headers)) as response:
+            offset, total = _start(response, offset, target)
+            _note(url, response, target)
+            with _interrupted_when(cancelled, response):
+                _receive(response, target, offset, total, listener, cancelled)
     except TransferError as error:
-        if error.cause == "bad_answer" and offset:
+        if error.cause == "wrong_range":
             target.discard()
         raise
-    try:
-        offset, total = _start(response, offset, target)
-        _note(url, response, target)
-        with _interrupted_when(cancelled, response):
-            _receive(response, target, offset, total, listener, cancelled)
-    finally:
-        response.close()
 
 
 def _resumable_bytes(url: str, target: Target) -> int:
@@ -103,8 +101,7 @@ def _start(response: Response, offset: int, target: Target) -> tuple[int, int | 
     if response.raw.status == 206:
         start, total = _content_range(response)
         if start != offset:
-            target.discard()
-            raise TransferError("bad_answer", f"{response.host} sent another part of the file", retryable=True)
+            raise TransferError("wrong_range", f"{response.host} sent another part of the file", retryable=True)
     else:
         offset = 0
     if target.size_bytes is not None and total is not None and total != target.size_bytes:
@@ -158,7 +155,7 @@ def _receive(
             part.write(data)
             done += len(data)
             if total is not None and done > total:
-                target.discard()
+                part.truncate(offset)
                 raise TransferError("wrong_length", f"{response.host} sent more than {total:,} bytes", retryable=False)
             listener(done, total)
     if total is not None and done < total:
@@ -179,7 +176,7 @@ def check(cancelled: Callable[[], bool]) -> None:
         raise Cancelled("The download was stopped. What has arrived is kept; the next one goes on from there.")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interrupted_when(cancelled: Callable[[], bool], response: Response) -> Iterator[None]:
     """A server that says nothing does not keep a cancelled download waiting."""
     finished = threading.Event()
@@ -199,7 +196,7 @@ def _interrupted_when(cancelled: Callable[[], bool], response: Response) -> Iter
         watcher.join()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _disk_errors() -> Iterator[None]:
     try:
         yield
