@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from . import backdrop, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
+from . import backdrop, fcf, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import Families, Licence, ModelEntry, Task
 
@@ -26,6 +26,7 @@ ENTRIES: tuple[ModelEntry, ...] = (
     lama.LAMA,
     lama.ANIME_LAMA,
     mat.ENTRY,
+    fcf.ENTRY,
     ldm.ENTRY,
     grabcut.ENTRY,
     backdrop.ENTRY,
@@ -35,7 +36,6 @@ ENTRIES: tuple[ModelEntry, ...] = (
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
-    "FcF": ("synthesis.b4.", "encoder.b4."),
     "MI-GAN": ("synthesis.b512.", "separable"),
     "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),
