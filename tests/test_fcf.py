@@ -28,7 +28,8 @@ from inpaint_models.fcf.checkpoint import (
 )
 from inpaint_models.fcf.engine import FcFEngine, load
 from inpaint_models.fcf.inference import inference_form
-from inpaint_models.fcf.network import FcF, FcFConfig, FixedNoise, FourierUnit, quarters
+from inpaint_models.fcf.network import FcF, FcFConfig, FourierUnit, quarters
+from inpaint_models.nn.stylegan import FixedNoise
 from inpaint_models.registry import LoadContext
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from inpaint_models.weights import read_state_dict
@@ -196,7 +197,8 @@ def hole_in(side: int = SIDE) -> HoleMask:
 
 
 def fill(engine: FcFEngine, side: int = SIDE, **changes: Any) -> FloatImage:
-    return engine.fill(picture(side), hole_in(side), **({"params": {}, "seed": 0, "progress": no_progress} | changes))
+    arguments: dict[str, Any] = {"params": {}, "seed": 0, "progress": no_progress} | changes
+    return engine.fill(picture(side), hole_in(side), **arguments)
 
 
 def test_the_inference_form_equals_the_readable_network() -> None:

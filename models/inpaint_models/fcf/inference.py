@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, transposed
 from ..nn.stylegan_inference import Convolver, FoldedConv2d, FoldedLinear, in_full_precision_on_cpu
-from ..nn.winograd import TiledConvolution
 from .network import FFC, Branches, FcF, SynthesisLayer
 
 FEWEST_TILED_WIDTH = 256
@@ -24,11 +23,11 @@ def inference_form(network: FcF) -> FcF:
     """The network itself, its layers exchanged. Raises `ValueError` for one with noise."""
     if network.config.noise:
         raise ValueError("The inference form has no fixed noise. Build the network with FcFConfig(noise=False).")
-    fold(network, Convolver(), TiledConvolution())
+    fold(network, Convolver())
     return network
 
 
-def fold(module: nn.Module, convolver: Convolver, tiled: TiledConvolution) -> None:
+def fold(module: nn.Module, convolver: Convolver) -> None:
     """Put a folded layer in the place of each layer below `module`."""
     for name, child in module.named_children():
         if isinstance(child, EqualizedLinear):
@@ -38,9 +37,9 @@ def fold(module: nn.Module, convolver: Convolver, tiled: TiledConvolution) -> No
         elif isinstance(child, SynthesisLayer):
             setattr(module, name, FoldedSynthesisLayer(child, convolver))
         elif isinstance(child, FFC):
-            setattr(module, name, FoldedFFC(child, tiled))
+            setattr(module, name, FoldedFFC(child, convolver))
         else:
-            fold(child, convolver, tiled)
+            fold(child, convolver)
 
 
 class FoldedSynthesisLayer(nn.Module):
@@ -62,9 +61,9 @@ class FoldedSynthesisLayer(nn.Module):
 class FoldedFFC(nn.Module):
     """`FFC` with one convolution into the local branch."""
 
-    def __init__(self, layer: FFC, tiled: TiledConvolution) -> None:
+    def __init__(self, layer: FFC, convolver: Convolver) -> None:
         super().__init__()
-        self.tiled = tiled
+        self.tiled = convolver.tiled
         self.convg2g = layer.convg2g
         self.register_buffer("to_local", torch.cat([layer.convl2l.weight, layer.convg2l.weight], dim=1).detach())
         self.register_buffer("to_global", layer.convl2g.weight.detach())

@@ -246,7 +246,7 @@ class SynthesisLayer(nn.Module):
 
     def modulated_weight(self, style: Tensor) -> Tensor:
         """(1, style_width) -> (out, in, 3, 3)."""
-        weight = self.weight * self.affine(style)[:, :, None, None]
+        weight: Tensor = self.weight * self.affine(style)[:, :, None, None]
         weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + EPSILON)
         return weight.flip(2, 3) if self.resample == "up" else weight
 
