@@ -79,7 +79,7 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "ldm": _ldm}[name]())
+    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "fcf": _fcf, "ldm": _ldm}[name]())
 
 
 def lama_engine(device: str = "cpu") -> Any:
@@ -102,6 +102,14 @@ def _mat() -> Any:
     from inpaint_models.mat.network import MAT
 
     return MATEngine(InferenceMAT(_random(lambda: MAT(PUBLISHED))))
+
+
+def _fcf() -> Any:
+    from inpaint_models.fcf.checkpoint import PUBLISHED
+    from inpaint_models.fcf.engine import FcFEngine
+    from inpaint_models.fcf.network import FcF
+
+    return FcFEngine(_random(lambda: FcF(PUBLISHED)))
 
 
 def _ldm() -> Any:

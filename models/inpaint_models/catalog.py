@@ -26,6 +26,7 @@ _OWN = (
     "lama:LAMA",
     "lama:ANIME_LAMA",
     "mat:ENTRY",
+    "fcf:ENTRY",
     "ldm:ENTRY",
     "grabcut:ENTRY",
     "backdrop:ENTRY",
@@ -38,7 +39,6 @@ ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") f
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
-    "FcF": ("synthesis.b4.", "encoder.b4."),
     "MI-GAN": ("synthesis.b512.", "separable"),
     "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),

@@ -210,3 +210,9 @@ def place(network: NetworkT, device: torch.device, dtype: torch.dtype) -> Networ
     layout = devices.map_layout(device.type)
     network.to(device, dtype, memory_format=layout)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)
+
+
+def wants_bfloat16(precision: str, device: str) -> bool:
+    """Whether "auto", or a half precision by name, means bfloat16 here; for networks that overflow in float16."""
+    named = precision in ("bfloat16", "float16")
+    return named or devices.choose_precision(precision, device) == torch.bfloat16
