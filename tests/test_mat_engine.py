@@ -10,9 +10,10 @@ import torch
 from inpaint_models import devices
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.mat.engine import MATEngine, draw, wants_bfloat16
-from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT, Window, hole_window
+from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT
 from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
 from inpaint_models.mat.network import MAT, STAGES, DropoutMasks, MATConfig, StageConfig
+from inpaint_models.nn.windows import Window, hole_window
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
 

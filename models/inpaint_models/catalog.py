@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from . import backdrop, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
+from . import backdrop, grabcut, lama, lanczos, ldm, mat, migan, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import Families, Licence, ModelEntry, Task
 
@@ -23,6 +23,7 @@ GROUP = "inpaint_models.entries"
 ENTRIES: tuple[ModelEntry, ...] = (
     patchmatch.ENTRY,
     opencv.ENTRY,
+    migan.ENTRY,
     lama.LAMA,
     lama.ANIME_LAMA,
     mat.ENTRY,
@@ -36,7 +37,6 @@ _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
     "FcF": ("synthesis.b4.", "encoder.b4."),
-    "MI-GAN": ("synthesis.b512.", "separable"),
     "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),
 }
