@@ -79,7 +79,8 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "fcf": _fcf, "ldm": _ldm}[name]())
+    makers = {"lama": lama_engine, "mat": _mat, "migan": migan_engine, "fcf": _fcf, "ldm": _ldm}
+    return Inpainter(entry, makers[name]())
 
 
 def lama_engine(device: str = "cpu") -> Any:
@@ -94,6 +95,14 @@ def lama_engine(device: str = "cpu") -> Any:
 
     dtype = devices.choose_precision("auto" if device != "cpu" else "float32", device)
     return LamaEngine(random_state, device=device, dtype=dtype)
+
+
+def migan_engine() -> Any:
+    from inpaint_models.migan.engine import MIGANEngine
+    from inpaint_models.migan.inference import InferenceMIGAN
+    from inpaint_models.migan.network import MIGAN
+
+    return MIGANEngine(InferenceMIGAN(_random(MIGAN)))
 
 
 def _mat() -> Any:

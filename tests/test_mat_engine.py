@@ -10,11 +10,12 @@ import torch
 from inpaint_models import devices
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.mat.engine import MATEngine, draw
-from inpaint_models.mat.inference import InferenceMAT, Window, hole_window
+from inpaint_models.mat.inference import InferenceMAT
 from inpaint_models.mat.network import MAT, STAGES, DropoutMasks, MATConfig, StageConfig
 from inpaint_models.nn.stylegan import Resample, resampling_convolution, transposed
 from inpaint_models.nn.stylegan_inference import FEWEST_TILED_CHANNELS, Convolver
 from inpaint_models.nn.torch_engine import wants_bfloat16
+from inpaint_models.nn.windows import Window, hole_window
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
 

@@ -23,6 +23,7 @@ GROUP = "inpaint_models.entries"
 _OWN = (
     "patchmatch:ENTRY",
     "opencv:ENTRY",
+    "migan:ENTRY",
     "lama:LAMA",
     "lama:ANIME_LAMA",
     "mat:ENTRY",
@@ -39,7 +40,6 @@ ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") f
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
-    "MI-GAN": ("synthesis.b512.", "separable"),
     "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),
 }

@@ -89,6 +89,8 @@ def tensor(
         out = np.full(shape, args[0])
     elif kind == "fir":
         out = fir(shape, *args)
+    elif kind == "lattice":
+        out = lattice(shape)
     elif kind == "shift_mask":
         out = shift_mask(*args)
     elif kind == "ddpm":
@@ -142,6 +144,13 @@ def fir(shape: tuple[int, ...], taps: list[float], gain: float = 1.0) -> Array:
     line = np.asarray(taps, np.float32)
     kernel = np.outer(line, line)
     return np.broadcast_to(kernel / kernel.sum() * np.float32(gain), shape)
+
+
+def lattice(shape: tuple[int, ...]) -> Array:
+    """1 at even rows and columns."""
+    out = np.zeros(shape)
+    out[..., ::2, ::2] = 1
+    return out
 
 
 def shift_mask(height: int, width: int, window: int, shift: int) -> Array:

@@ -12,7 +12,6 @@ For networks without fixed noise, as the published files are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, transposed, upsample
 from ..nn.stylegan_inference import Convolver, FoldedConv2d, FoldedLinear
+from ..nn.windows import Window, hole_window
 from .layers import StyleConv, ToRGB
 from .network import MAT, ConvUNet, DropoutMasks, FirstStage, OnStage, composite, to_map
 
@@ -27,41 +27,6 @@ WINDOW_MARGIN = 4
 """Pixels of a block's input around the hole; 3 is the least. A block's result is wrong for up to 3 pixels from a
 window's border, at twice the input's size: 2 by the transposed convolution with its filter, 1 by the second
 convolution. It must be right for `WINDOW_MARGIN` of the 2 * `WINDOW_MARGIN` pixels that it has there."""
-
-
-class Window(NamedTuple):
-    """A half-open part of a map: rows y0 to y1, columns x0 to x1."""
-
-    y0: int
-    y1: int
-    x0: int
-    x1: int
-
-    def cut(self, x: Tensor) -> Tensor:
-        return x[..., self.y0 : self.y1, self.x0 : self.x1]
-
-    def doubled(self) -> Window:
-        return Window(*(2 * edge for edge in self))
-
-    def within(self, outer: Window) -> Window:
-        """The same place counted from the corner of `outer`."""
-        return Window(self.y0 - outer.y0, self.y1 - outer.y0, self.x0 - outer.x0, self.x1 - outer.x0)
-
-    def shrunk(self, scale: int, margin: int, height: int, width: int) -> Window:
-        """What covers it on a map that is `scale` times smaller and (height, width) large, grown by a margin."""
-        return Window(
-            max(0, self.y0 // scale - margin),
-            min(height, -(-self.y1 // scale) + margin),
-            max(0, self.x0 // scale - margin),
-            min(width, -(-self.x1 // scale) + margin),
-        )
-
-
-def hole_window(known: Tensor) -> Window:
-    """The smallest window around all pixels that are not known; `known` is (1, 1, H, W) with at least one such."""
-    hole = known[0, 0] < 1
-    rows, columns = hole.any(dim=1).nonzero(), hole.any(dim=0).nonzero()
-    return Window(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
 class InferenceMAT(nn.Module):
