@@ -64,7 +64,7 @@ def measure(name: str, runs: int) -> dict[str, float]:
     image, hole = mosaic(SIDE, SIDE), disc_mask(SIDE, SIDE, SHARE)
     before = _resident_mib()
     model = build(name)
-    model(image, hole, FillOptions(params={"steps": 2} if name == "ldm" else {}))
+    model(image, hole, FillOptions(params=get_model(name).warm_up))
     held_mib = _resident_mib() - before
     times = []
     for seed in range(runs):
@@ -79,7 +79,8 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "migan": migan_engine, "ldm": _ldm}[name]())
+    makers = {"lama": lama_engine, "mat": _mat, "migan": migan_engine, "fcf": _fcf, "ldm": _ldm}
+    return Inpainter(entry, makers[name]())
 
 
 def lama_engine(device: str = "cpu") -> Any:
@@ -110,6 +111,14 @@ def _mat() -> Any:
     from inpaint_models.mat.network import MAT
 
     return MATEngine(InferenceMAT(_random(lambda: MAT(PUBLISHED))))
+
+
+def _fcf() -> Any:
+    from inpaint_models.fcf.checkpoint import PUBLISHED
+    from inpaint_models.fcf.engine import FcFEngine
+    from inpaint_models.fcf.network import FcF
+
+    return FcFEngine(_random(lambda: FcF(PUBLISHED)))
 
 
 def _ldm() -> Any:

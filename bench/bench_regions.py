@@ -74,7 +74,7 @@ def lama_rows() -> list[Row]:
         jobs: dict[str, Callable[[], object]] = {
             way: partial(fill, Inpainter(entry, each, device), photo, holes) for way, each in ways.items()
         }
-        ms = interleaved(jobs, runs=NETWORK_RUNS[device])
+        ms = interleaved(jobs, runs=NETWORK_RUNS[device], warm_up=int(device != "cpu"))
         found += [
             Row(
                 engine="lama",

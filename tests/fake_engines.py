@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inpaint_models import opencv
+from inpaint_models import backdrop, grabcut, lanczos, opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
@@ -95,8 +95,25 @@ def meet(progress: Progress) -> None:
     raise EngineFailed("Nobody else came.")
 
 
+class Worded:
+    """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        out, example = image.copy(), params.get("example")
+        out[hole] = (1, 0, 0) if params["prompt"] == "red" else 0
+        if isinstance(example, np.ndarray):
+            out[hole] = example[..., :3].mean(axis=(0, 1)) / np.iinfo(example.dtype).max
+        return out
+
+
 def load(context: LoadContext) -> Painter:
     return Painter()
+
+
+def load_worded(context: LoadContext) -> Worded:
+    return Worded()
 
 
 def load_badly(context: LoadContext) -> Painter:
@@ -143,11 +160,25 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
     )
 
 
+WORDED = replace(
+    entry("worded", loader="fake_engines:load_worded"),
+    parameters=(
+        Parameter("prompt", "text", "", max_length=20, placeholder="a red car"),
+        Parameter("example", "picture", None, max_pixels=7_000),
+    ),
+)
+"""A model that takes words and a picture."""
+
+
 ENTRIES = (
     entry("painter"),
     entry("second"),
     entry("broken", loader="fake_engines:load_badly"),
     entry("remote", weights=(WeightsFile("remote.bin", ("https://example.org/remote.bin",), size_bytes=1000),)),
+    WORDED,
+    grabcut.ENTRY,
+    backdrop.ENTRY,
+    lanczos.ENTRY,
 )
 
 

@@ -11,9 +11,11 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fake_engines import photo
+from fake_engines import WORDED, photo
+from inpaint_models import catalog
 from lama_server import __version__
 from lama_server.cli.main import COMMANDS, main
 from lama_server.cli.serve import check_folder, page_address, parser
@@ -183,6 +185,29 @@ def test_a_photo_is_filled_without_a_server(capsys: pytest.CaptureFixture[str], 
     assert text == "0 filled, 0 copied, 1 skipped, 0 failed\n"
     assert outcome([*given, "--param", "radius=0"], capsys)[0] == ExitCode.USAGE
     assert outcome([*given, "--model", "nothing"], capsys)[0] == ExitCode.USAGE
+
+
+def test_words_and_a_picture_are_given_as_parameters(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: list[str]
+) -> None:
+    monkeypatch.setattr(catalog, "ENTRIES", (*catalog.ENTRIES, WORDED))
+    green, out = tmp_path / "green.png", tmp_path / "out.png"
+    green.write_bytes(encode(np.full((20, 30, 3), (0, 200, 0), np.uint8)))
+    given = [*pair[:-1], "worded", "-o", str(out), "--format", "png", "--param", "prompt=a red = car"]
+    assert outcome([*given, "--param", f"example={green}"], capsys)[0] == ExitCode.OK
+    assert decode(out.read_bytes())[25, 30].tolist() == [0, 200, 0]
+    code, _, said = outcome([*given, "--param", "example=missing.png"], capsys)
+    assert code == ExitCode.USAGE
+    assert "The picture missing.png cannot be read: No such file or directory" in said
+    (tmp_path / "text.png").write_bytes(b"words")
+    assert outcome([*given, "--param", f"example={tmp_path / 'text.png'}"], capsys)[0] == ExitCode.USAGE
+
+
+def test_a_model_of_another_task_fills_no_holes(capsys: pytest.CaptureFixture[str], pair: list[str]) -> None:
+    code, _, said = outcome([*pair[:-1], "grabcut", "-o", "out.png"], capsys)
+    assert (code, "GrabCut is there to select, not to fill." in said) == (ExitCode.USAGE, True)
+    code, _, said = outcome(["--model", "grabcut", "--port", "0"], capsys)
+    assert (code, "GrabCut is there to select, not to fill." in said) == (ExitCode.USAGE, True)
 
 
 @pytest.fixture

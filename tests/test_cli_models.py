@@ -67,14 +67,15 @@ def run(*arguments: str) -> int:
     return main(list(arguments))
 
 
-def test_the_list_says_size_state_licence_and_purpose(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+def test_the_list_says_task_size_state_licence_and_purpose(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     assert run("models") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["MODEL", "DOWNLOAD", "STATE", "LICENCE", "FOR"]
+    assert lines[0].split() == ["MODEL", "TASK", "DOWNLOAD", "STATE", "LICENCE", "FOR"]
     assert lines[1].startswith("opencv")
     assert "ready" in lines[1]
     assert re.split(" {2,}", lines[2]) == [
         "tiny",
+        "fill",
         "9.8 KiB",
         "not downloaded",
         "CC BY-NC 4.0, not commercial",
@@ -87,7 +88,8 @@ def test_the_list_says_size_state_licence_and_purpose(capsys: pytest.CaptureFixt
 def test_the_list_is_there_for_programs_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "--json") == 0
     tiny = json.loads(capsys.readouterr().out)[1]
-    assert (tiny["name"], tiny["state"], tiny["download_bytes"]) == ("tiny", "missing", len(CONTENT))
+    assert (tiny["name"], tiny["task"], tiny["state"]) == ("tiny", "fill", "missing")
+    assert tiny["download_bytes"] == len(CONTENT)
     assert tiny["licence"]["commercial_use"] is False
 
 

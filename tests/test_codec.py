@@ -440,6 +440,37 @@ def test_the_exif_thumbnail_goes_because_it_still_shows_what_was_removed() -> No
     assert exif.orientation(cleaned) == 1
 
 
+def test_what_a_file_says_of_its_size_follows_the_picture() -> None:
+    tags = described_exif()
+    tags[0x0100], tags[0x0101] = 44, 33
+    tags.get_ifd(0x8769).update({0xA002: 44, 0xA003: 33})
+    xmp = b"<x tiff:ImageWidth=\"44\" exif:PixelYDimension = '33'><exif:PixelXDimension>44</exif:PixelXDimension></x>"
+    changed = exif.for_result(tags.tobytes().removeprefix(b"Exif\0\0"), 70_000, 20)
+    assert changed is not None
+    again = Image.Exif()
+    again.load(b"Exif\0\0" + changed)
+    nested = again.get_ifd(0x8769)
+    assert (again[0x0100], again[0x0101], nested[0xA002], nested[0xA003]) == (70_000, 20, 70_000, 20)
+    assert (again[0x010F], nested[0x920A], again[0x0112]) == ("Maker", 35.0, 1)
+    assert exif.xmp_for_result(xmp, 70_000, 20) == xmp.replace(b"44", b"70000").replace(b"33", b"20")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turning_what_is_shown_is_another_orientation_of_what_is_stored(orientation: int) -> None:
+    stored = noise(5, 7, 3)
+    for turns in range(4):
+        expected = np.rot90(oriented(stored, orientation), -turns)
+        assert np.array_equal(oriented(stored, exif.turned(orientation, turns)), expected)
+
+
+def test_a_jpeg_that_became_transparent_is_kept_as_png() -> None:
+    info = codec.probe(saved(smooth(), "JPEG"))
+    assert codec.output_format(info).name == "jpeg"
+    clear = replace(info, has_alpha=True)
+    assert codec.output_format(clear).name == "png"
+    assert codec.output_format(clear, "jpeg").name == "jpeg"
+
+
 def with_thumbnail(jpeg: bytes) -> bytes:
     """IFD0 with an orientation, IFD1 with a JPEG thumbnail."""
     import struct

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -16,16 +17,18 @@ from pydantic import TypeAdapter
 
 from fake_engines import entry
 from inpaint_models import Inpainter, devices
-from inpaint_models.errors import Cancelled, OutOfMemory
+from inpaint_models.errors import Cancelled, OutOfMemory, WrongTask
 from inpaint_models.options import FillOptions
-from inpaint_models.types import FloatImage, HoleMask, ParamValue, PixelSource, Progress
+from inpaint_models.protocols import Point, Prompts, StepProgress
+from inpaint_models.tasks.select import Selector
+from inpaint_models.types import Box, FloatImage, HoleMask, Mask, ParamValue, PixelSource, Progress
 from lama_server import codec
 from lama_server.errors import TooManyPixels
 from lama_server.imaging.lazy_pixels import stored_picture
 from lama_server.imaging.pictures import Picture
 from lama_server.schemas.shapes import Bitmap, Shape
 from lama_server.workers import engine_worker
-from lama_server.workers.engine_worker import EngineHandler, ModelCache
+from lama_server.workers.engine_worker import EngineHandler
 from lama_server.workers.messages import (
     EngineChoice,
     Filled,
@@ -35,7 +38,10 @@ from lama_server.workers.messages import (
     LoadModel,
     ModelChoice,
     RunJob,
+    Selected,
+    SelectMask,
 )
+from lama_server.workers.model_cache import MOST_ENCODINGS, ModelCache
 from lama_server.workers.worker import JobContext
 
 MIB = 2**20
@@ -142,7 +148,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
         beside.append(len(Greedy.alive))
         return Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
 
-    monkeypatch.setattr(engine_worker, "load_inpainter", load_beside)
+    monkeypatch.setattr(engine_worker, "load_runner", load_beside)
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener()
     for name in ("a", "b"):
         handler.handle(loading(choice(name)), listener)
@@ -152,7 +158,7 @@ def test_what_runs_out_of_memory_beside_other_models_is_tried_again_alone(monkey
 
 
 def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Inpainter(wanted.entry, Greedy(-1)))
     with pytest.raises(OutOfMemory):
         EngineHandler(1000 * MIB, "cpu", 128).handle(loading(choice("huge")), Listener())
 
@@ -161,7 +167,7 @@ def test_what_does_not_fit_alone_either_is_said(monkeypatch: pytest.MonkeyPatch)
 def test_a_model_that_was_not_warmed_up_is_not_kept(monkeypatch: pytest.MonkeyPatch, cancelled: bool) -> None:
     neighbours = {"a": 99, "huge": 99 if cancelled else -1}
     monkeypatch.setattr(
-        engine_worker, "load_inpainter", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
+        engine_worker, "load_runner", lambda wanted: Inpainter(wanted.entry, Greedy(neighbours[wanted.entry.name]))
     )
     handler, listener = EngineHandler(1000 * MIB, "cpu", 128), Listener(cancelled=cancelled)
     handler.handle(loading(choice("a")), Listener())
@@ -182,7 +188,7 @@ def picture(folder: Path, width: int, height: int) -> Picture:
 @pytest.mark.parametrize("op", ["add", "sub"])
 def test_a_cancelled_fill_ends_in_the_rasteriser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op: str) -> None:
     """P6: before a model is loaded, and within one shape."""
-    monkeypatch.setattr(engine_worker, "load_inpainter", None)
+    monkeypatch.setattr(engine_worker, "load_runner", None)
     shapes = TypeAdapter(list[Shape]).validate_python(
         [
             {"kind": "rect", "x": 0, "y": 0, "w": 96, "h": 64},
@@ -206,4 +212,121 @@ def test_a_bitmap_is_held_to_the_servers_pixel_limit(tmp_path: Path) -> None:
 
 def test_a_loaded_model_knows_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "device_for", lambda entry, wanted: "cuda")
-    assert engine_worker.load_inpainter(choice("a")).device == "cuda"
+    assert engine_worker.load_runner(choice("a")).device == "cuda"
+
+
+@dataclass
+class Kept:
+    """What a model keeps of an image."""
+
+    shape: tuple[int, int]
+    size_bytes: int
+
+
+class Eye:
+    """Selects one pixel, and counts how often it encodes."""
+
+    def __init__(self, size_bytes: int = MIB) -> None:
+        self.encoded, self.size_bytes = 0, size_bytes
+
+    def encode(self, image: PixelSource, *, progress: StepProgress) -> Kept:
+        self.encoded += 1
+        return Kept((image.shape[0], image.shape[1]), self.size_bytes)
+
+    def select(
+        self, encoded: Kept, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Mask:
+        return Mask(Box(3, 2, 4, 3), np.full((1, 1), 255, np.uint8))
+
+
+def selecting(wanted: EngineChoice, name: str, *, whole: bool = False) -> RunJob[Selected]:
+    image, prompts = np.zeros((4, 5, 3), np.uint8), Prompts(points=(Point(1, 1),))
+    return RunJob(SelectMask(ModelChoice(wanted.entry), image, name, prompts, whole=whole), wanted)
+
+
+def selector(name: str = "eye") -> EngineChoice:
+    wanted = choice(name)
+    return replace(wanted, entry=replace(wanted.entry, task="select"))
+
+
+def test_an_image_is_encoded_once_for_any_number_of_selections(monkeypatch: pytest.MonkeyPatch) -> None:
+    eye = Eye()
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Selector(wanted.entry, eye))
+    handler = EngineHandler(1000 * MIB, "cpu", 128)
+    for name in ("a", "a", "b", "a"):
+        handler.handle(selecting(selector(), name), Listener())
+    assert eye.encoded == 2
+
+
+def test_a_selection_comes_as_a_mask_in_its_box_or_of_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Selector(wanted.entry, Eye()))
+    handler = EngineHandler(1000 * MIB, "cpu", 128)
+    boxed = handler.handle(selecting(selector(), "a"), Listener())
+    assert isinstance(boxed, Selected)
+    assert boxed.box == Box(3, 2, 4, 3)
+    assert np.asarray(Image.open(BytesIO(boxed.png))).tolist() == [[255]]
+    whole = handler.handle(selecting(selector(), "a", whole=True), Listener())
+    assert isinstance(whole, Selected)
+    assert np.argwhere(np.asarray(Image.open(BytesIO(whole.png)))).tolist() == [[2, 3]]
+    assert whole.box == Box(0, 0, 5, 4)
+
+
+def encode(size_mib: int) -> Callable[[], Kept]:
+    return lambda: Kept((1, 1), size_mib * MIB)
+
+
+def held(cache: ModelCache, wanted: EngineChoice, names: str) -> str:
+    """Those of the encodings that are there."""
+    there = ""
+    for name in names:
+        made: list[str] = []
+
+        def make(made: list[str] = made) -> Kept:
+            made.append("again")
+            return Kept((1, 1), 0)
+
+        cache.encoded(wanted, name, make)
+        there += "" if made else name
+    return there
+
+
+def test_encodings_are_held_up_to_the_budget_and_the_one_unused_longest_goes() -> None:
+    cache = ModelCache(200 * MIB)
+    cache.add(choice("a"), load)
+    for name in ("1", "2", "1", "3"):
+        cache.encoded(choice("a"), name, encode(40))
+    assert held(cache, choice("a"), "13") == "13"
+    assert held(cache, choice("a"), "2") == ""
+    assert cache.names == ("a",), "a model is dearer than what it encodes"
+
+
+def test_an_encoding_over_the_budget_is_used_all_the_same() -> None:
+    cache = ModelCache(200 * MIB)
+    cache.add(choice("a"), load)
+    assert cache.encoded(choice("a"), "1", encode(900)).size_bytes == 900 * MIB
+
+
+def test_no_more_files_are_kept_open_than_there_may_be_encodings() -> None:
+    cache = ModelCache(200 * MIB)
+    cache.add(choice("a"), load)
+    for name in range(MOST_ENCODINGS + 1):
+        cache.encoded(choice("a"), chr(65 + name), encode(0))
+    assert held(cache, choice("a"), "BA") == "B"
+
+
+def test_encodings_make_room_before_models_do_and_go_with_theirs() -> None:
+    cache = ModelCache(250 * MIB)
+    cache.add(choice("a"), load)
+    cache.encoded(choice("a"), "1", encode(100))
+    cache.add(choice("b"), load)
+    assert cache.names == ("a", "b")
+    assert held(cache, choice("a"), "1") == ""
+    cache.encoded(choice("a"), "2", encode(1))
+    cache.discard(choice("a"))
+    assert held(cache, choice("a"), "2") == ""
+
+
+def test_a_job_for_another_kind_of_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Inpainter(wanted.entry, Greedy(99)))
+    with pytest.raises(WrongTask, match="Painter is there to fill"):
+        EngineHandler(1000 * MIB, "cpu", 128).handle(selecting(choice("painter"), "a"), Listener())

@@ -23,6 +23,7 @@ from inpaint_models.types import Box
 from lama_server import codec
 from lama_server.errors import EditNotFound, ImageError, ImageNotFound, StoreFull
 from lama_server.imaging.layers import LayeredPixels
+from lama_server.imaging.pictures import Overlay
 from lama_server.imaging.pixel_files import write_pixels
 from lama_server.store import image_store as documents
 from lama_server.store.image_store import EditRecord, ImageStore
@@ -47,6 +48,14 @@ def patch(seed: int = 1, box: Box = Box(2, 3, 7, 9)) -> bytes:  # noqa: B008
 
 def pngs(store: ImageStore, edit_id: str) -> list[Path]:
     return [overlay.png for overlay in store.patches(store.get_edit(edit_id))]
+
+
+def overlays(store: ImageStore, image_id: str, edits: list[str]) -> list[Overlay]:
+    """The layers of edits that have nothing but patches."""
+    layers = store.resolve(image_id, edits)
+    patches = [layer for layer in layers if isinstance(layer, Overlay)]
+    assert len(patches) == len(layers)
+    return patches
 
 
 def files(root: Path) -> set[str]:
@@ -111,7 +120,7 @@ def test_an_edit_keeps_all_its_patches(store: ImageStore, tmp_path: Path) -> Non
     several = EditRecord(image.id, (), boxes, {"mask": {"shapes": []}})
     edit = store.add_edit(several, [patch(seed, box) for seed, box in enumerate(boxes)])
     again = ImageStore(tmp_path / "store", GENEROUS)
-    placed = again.resolve(image.id, [edit.id])
+    placed = overlays(again, image.id, [edit.id])
     assert again.get_edit(edit.id) == edit
     assert [overlay.box for overlay in placed] == list(boxes)
     assert [overlay.png.read_bytes() for overlay in placed] == [patch(seed, box) for seed, box in enumerate(boxes)]
@@ -125,17 +134,17 @@ def test_an_edit_of_version_0_1_is_read_as_it_was_stored(store: ImageStore, tmp_
     content = {"image": image.id, "parents": [], "box": [2, 3, 7, 9], "request": {"mask": {"shapes": []}}}
     (folder / "edit.json").write_text(json.dumps(content))
     again = ImageStore(tmp_path / "store", GENEROUS)
-    (placed,) = again.resolve(image.id, [folder.name])
+    (placed,) = overlays(again, image.id, [folder.name])
     assert (placed.box, placed.png.read_bytes()) == (Box(2, 3, 7, 9), patch())
     newer = again.add_edit(record(image.id, folder.name), [patch(2)])
-    assert len(again.resolve(image.id, [folder.name, newer.id])) == 2
+    assert len(overlays(again, image.id, [folder.name, newer.id])) == 2
 
 
 def test_resolve_gives_exactly_the_asked_edits_in_the_asked_order(store: ImageStore) -> None:
     image, other = store.add_image(photo(), "a.png"), store.add_image(photo(1), "b.png")
     a, b = store.add_edit(record(image.id), [patch()]), store.add_edit(record(image.id), [patch(2)])
     foreign = store.add_edit(record(other.id), [patch()])
-    shown = [overlay.png for overlay in store.resolve(image.id, [b.id, a.id, b.id])]
+    shown = [overlay.png for overlay in overlays(store, image.id, [b.id, a.id, b.id])]
     assert shown == [*pngs(store, b.id), *pngs(store, a.id)]
     with pytest.raises(EditNotFound):
         store.resolve(image.id, [a.id, foreign.id])
@@ -356,7 +365,7 @@ def test_from_upload_to_the_saved_file(store: ImageStore) -> None:
     edit = store.add_edit(record(image.id), [patch(1, box)])
     source = codec.decode(store.original_path(image.id)).pixels
     base = np.load(decoded(store, image.id), mmap_mode="r")
-    placed = store.resolve(image.id, [edit.id])
+    placed = overlays(store, image.id, [edit.id])
     layers = [(p.box, lambda p=p: codec.decode_patch(p.png.read_bytes(), has_alpha=False)) for p in placed]
     edited = LayeredPixels(base, layers)
     result = codec.decode(codec.render(store.original_path(image.id), edited, image.info)).pixels

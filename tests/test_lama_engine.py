@@ -21,7 +21,7 @@ from inpaint_models.lama.engine import LamaEngine
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
 from inpaint_models.lama.refine import RefinementSettings, refine
-from inpaint_models.registry import LoadContext
+from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, ParamValue
 from parity import weights
 
@@ -217,9 +217,8 @@ FORMS: Mapping[str, Callable[[Path, Mapping[str, Tensor]], Path]] = {
 def published(monkeypatch: pytest.MonkeyPatch, path: Path) -> LoadContext:
     """The catalogue as if the file were the published one, TorchScript being opened by its hash only."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = replace(
-        ENTRY, weights=(replace(ENTRY.weights[0], size_bytes=path.stat().st_size, sha256=digest, md5=None),)
-    )
+    (file,) = files_of(ENTRY.weights)
+    entry = replace(ENTRY, weights=(replace(file, size_bytes=path.stat().st_size, sha256=digest, md5=None),))
     monkeypatch.setattr(catalog, "ENTRIES", (entry,))
     return LoadContext(entry=entry, precision="float32", weights={path.name: path})
 

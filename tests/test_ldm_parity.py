@@ -30,8 +30,8 @@ GOLDEN = goldens.load("ldm", "golden_128x192")
 SAMPLING = goldens.load("ldm", "golden_samplers_256")
 UNET_PREFIX = "model.diffusion_model."
 
-# Torch's group normalisation in float32 rounds the encoder's large groups: 1.7e-4 was measured here with AVX2, 3e-5
-# with AVX-512, and 4.3e-4 on another picture. A mistake costs a hundred times that: 0.5 for a wrong epsilon.
+# Torch's group normalisation in float32 rounds the encoder's large groups: 1.7e-4 was measured with AVX2, 3e-5 with
+# AVX-512, and 4.3e-4 on another picture. A mistake costs a hundred times that: 0.5 for a wrong epsilon.
 LATENT_ATOL = 6e-4
 
 

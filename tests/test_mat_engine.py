@@ -9,10 +9,12 @@ import torch
 
 from inpaint_models import devices
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
-from inpaint_models.mat.engine import MATEngine, draw, wants_bfloat16
-from inpaint_models.mat.inference import FEWEST_TILED_CHANNELS, Convolver, InferenceMAT
-from inpaint_models.mat.layers import Resample, resampling_convolution, transposed
+from inpaint_models.mat.engine import MATEngine, draw
+from inpaint_models.mat.inference import InferenceMAT
 from inpaint_models.mat.network import MAT, STAGES, DropoutMasks, MATConfig, StageConfig
+from inpaint_models.nn.stylegan import Resample, resampling_convolution, transposed
+from inpaint_models.nn.stylegan_inference import FEWEST_TILED_CHANNELS, Convolver
+from inpaint_models.nn.torch_engine import wants_bfloat16
 from inpaint_models.nn.windows import Window, hole_window
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
@@ -208,9 +210,11 @@ def test_a_fill_stops_before_any_part(engine: MATEngine, last: int) -> None:
     assert seen == list(range(last + 1))
 
 
-def test_bfloat16_is_near_and_not_the_same(engine: MATEngine) -> None:
-    exact = fill(engine)
-    near = fill(MATEngine(engine.network, bfloat16=True))
+@pytest.mark.parametrize("truncation", [1.0, 0.5])
+def test_bfloat16_is_near_and_not_the_same(engine: MATEngine, truncation: float) -> None:
+    params = {"truncation": truncation}
+    exact = fill(engine, params=params)
+    near = fill(MATEngine(engine.network, bfloat16=True), params=params)
     assert 0 < np.abs(near - exact).max() < 0.1
 
 

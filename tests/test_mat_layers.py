@@ -9,14 +9,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from inpaint_models.mat.layers import (
+from inpaint_models.mat.layers import PartialConv2d, StyleConv, ToRGB
+from inpaint_models.nn.stylegan import (
     EqualizedConv2d,
     EqualizedLinear,
     ModulatedConv2d,
-    PartialConv2d,
     Resample,
-    StyleConv,
-    ToRGB,
     activate,
     binomial_filter,
     low_pass,

@@ -34,6 +34,9 @@ MANIFEST = weights.read_manifest("mat")
 ATOL = 2e-4
 """The stored values live in [-1, 1]. Reached: 9e-6 by the readable network, 1.2e-5 by the inference form."""
 
+STYLE_ATOL = 1e-5
+"""Eight layers of products in float32, whose order depends on the processor: 3.1e-6 at most was measured."""
+
 Features = dict[str, np.ndarray]
 
 
@@ -112,8 +115,8 @@ def test_result_and_first_stage_equal_the_reference(features: Features, golden: 
 def test_style_vectors_equal_the_reference_with_and_without_truncation(
     features: Features, golden: goldens.Golden
 ) -> None:
-    goldens.assert_close("w", features["w"], golden, atol=1e-6)
-    goldens.assert_close("w_psi05", features["w_psi05"], golden, atol=1e-6)
+    goldens.assert_close("w", features["w"], golden, atol=STYLE_ATOL)
+    goldens.assert_close("w_psi05", features["w_psi05"], golden, atol=STYLE_ATOL)
 
 
 def test_every_stored_intermediate_feature_equals_the_reference(features: Features, golden: goldens.Golden) -> None:
@@ -156,7 +159,9 @@ def test_the_inference_form_of_the_downloaded_file_equals_the_reference_without_
 def test_at_twice_the_trained_size_styles_are_stretched_as_in_the_reference(engine: MATEngine) -> None:
     """Tokens in one dimension, features in two. The file holds the known pixels and the seed of all noise."""
     golden = goldens.load("mat", "golden_1024")
-    pixels = cv2.cvtColor(cv2.imdecode(golden["image_webp"], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    stored = cv2.imdecode(golden["image_webp"], cv2.IMREAD_COLOR)
+    assert stored is not None
+    pixels = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
     known = torch.from_numpy(golden["mask"] <= 127).float()[None, None]
     z, tokens, features = map(torch.from_numpy, draw(int(golden["seed"]), 512, PUBLISHED.dropout_shapes((1024, 1024))))

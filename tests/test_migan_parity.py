@@ -19,7 +19,7 @@ from inpaint_models.migan.checkpoint import RESOLUTIONS, read_network
 from inpaint_models.migan.inference import InferenceMIGAN
 from inpaint_models.migan.network import MIGAN, masked_input
 from inpaint_models.nn.torch_engine import on_meta, shapes_of
-from inpaint_models.registry import LoadContext, ModelEntry
+from inpaint_models.registry import LoadContext, ModelEntry, files_of
 from parity import goldens, weights
 
 MANIFEST = weights.read_manifest("migan")
@@ -116,7 +116,7 @@ def test_the_traced_file_is_read_where_its_hash_is_published(tmp_path: Path) -> 
     path = forms.write_torchscript(tmp_path / "migan_traced.pt", state)
     with pytest.raises(UnsafeWeights):
         assert_loads(path, state)
-    (file,) = ENTRY.weights
+    (file,) = files_of(ENTRY.weights)
     entry = replace(ENTRY, weights=(replace(file, md5=hashlib.md5(path.read_bytes()).hexdigest()),))
     assert_loads(path, state, entry=entry)
 

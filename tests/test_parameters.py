@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-import fake_engines
+from fake_engines import WORDED as ENTRY
+from fake_engines import Worded
 from inpaint_models import FillOptions, Inpainter
 from inpaint_models.errors import InvalidParameter, ParameterRange, ParameterType, UnknownParameter
-from inpaint_models.registry import Parameter
-from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from inpaint_models.types import ParamValue
 
-PROMPT = Parameter("prompt", "text", "", max_length=20, placeholder="a red car")
-EXAMPLE = Parameter("example", "picture", None, max_pixels=100)
-ENTRY = replace(fake_engines.entry("worded"), parameters=(PROMPT, EXAMPLE))
+PROMPT, EXAMPLE = ENTRY.parameters
 PICTURE = np.full((4, 5, 3), 200, np.uint8)
-
-
-class Worded:
-    """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
-
-    def fill(
-        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
-    ) -> FloatImage:
-        out, example = image.copy(), params.get("example")
-        out[hole] = (1, 0, 0) if params["prompt"] == "red" else 0
-        if isinstance(example, np.ndarray):
-            out[hole] = example.mean(axis=(0, 1)) / 255
-        return out
 
 
 def filled(**params: ParamValue) -> list[int]:
@@ -63,7 +45,7 @@ def test_what_is_not_given_has_its_default_and_a_picture_is_left_out() -> None:
         ("prompt", None, ParameterType, "must be a text"),
         ("example", "photo.png", ParameterType, "must be a picture"),
         ("example", None, ParameterType, "must be a picture"),
-        ("example", np.zeros((11, 10, 3), np.uint8), ParameterRange, "110 pixels; at most 100"),
+        ("example", np.zeros((71, 100, 3), np.uint8), ParameterRange, "7,100 pixels; at most 7,000"),
         ("example", np.zeros((4, 4, 3), np.float32), ParameterType, "type float32"),
         ("example", np.zeros((4, 4), np.uint8), ParameterType, r"shape \(4, 4\)"),
         ("example", np.zeros((0, 4, 3), np.uint8), ParameterType, "shape"),

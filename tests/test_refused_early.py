@@ -51,6 +51,11 @@ def by_edit(client: TestClient, **fields: Any) -> Any:
     return client.post("/api/v1/edits", json={**request, **fields})
 
 
+def by_canvas(client: TestClient, **canvas: Any) -> Any:
+    image = client.post("/api/v1/images?name=a.png", content=IMAGE).json()["id"]
+    return client.post("/api/v1/edits", json={"image": image, "canvas": canvas})
+
+
 def by_form(client: TestClient, **fields: Any) -> Any:
     body, kind = form(IMAGE, MASK, fields)
     return client.post("/api/v1/inpaint", content=body, headers={"content-type": kind})
@@ -70,10 +75,28 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (by_edit, {"trigger_px": "x"}, "/trigger_px", "param.wrong_type"),
     (by_edit, {"crop_above": 1.5}, "/crop_above", "param.wrong_type"),
     (by_edit, {"mask": {"grow_px": 10**9}}, "/mask/grow_px", "param.out_of_range"),
+    (by_edit, {"mask": {"shapes": [{"kind": "rect", "x": 0, "y": 0, "w": 0, "h": 1}]}}, "/mask/shapes/0/w",
+     "param.out_of_range"),
     (by_edit, {"mask": {"feather_px": -1}}, "/mask/feather_px", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "seed": 2**32}}, "/runs/0/seed", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"seconds": -1}}}, "/runs/0/params/seconds", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"a/b": 1}}}, "/runs/0/params/a~1b", "param.unknown"),
+    (by_canvas, {"op": "explode"}, "/canvas", "param.unknown_value"),
+    (by_canvas, {}, "/canvas", "field.missing"),
+    (by_canvas, {"op": "extend"}, "/canvas", "param.invalid"),
+    (by_canvas, {"op": "extend", "left": -1}, "/canvas/left", "param.out_of_range"),
+    (by_canvas, {"op": "extend", "left": "1"}, "/canvas/left", "param.wrong_type"),
+    (by_canvas, {"op": "extend", "left": 32_768}, "/canvas", "param.out_of_range"),
+    (by_canvas, {"op": "extend", "left": 10**9}, "/canvas/left", "param.out_of_range"),
+    (by_canvas, {"op": "extend", "left": 1, "x": 1}, "/canvas/x", "param.unknown"),
+    (by_canvas, {"op": "crop", "x": 0, "y": 0, "w": 97, "h": 20}, "/canvas/w", "param.out_of_range"),
+    (by_canvas, {"op": "crop", "x": 0, "y": 50, "w": 20, "h": 20}, "/canvas/h", "param.out_of_range"),
+    (by_canvas, {"op": "crop", "x": 0, "y": 0, "w": 20}, "/canvas/h", "field.missing"),
+    (by_canvas, {"op": "crop", "x": 0, "y": 0, "w": 20, "h": 15}, "/canvas", "param.out_of_range"),
+    (by_canvas, {"op": "rotate", "quarter_turns": 4}, "/canvas/quarter_turns", "param.out_of_range"),
+    (by_canvas, {"op": "rotate", "quarter_turns": 1.5}, "/canvas/quarter_turns", "param.wrong_type"),
+    (by_canvas, {"op": "scale", "width": 0, "height": 9}, "/canvas/width", "param.out_of_range"),
+    (by_canvas, {"op": "scale", "width": 30_000, "height": 30_000}, "/canvas", "param.out_of_range"),
     (by_edit, {"run": {"model": "selector"}}, "/runs/0/model", "model.wrong_task"),
     (by_form, {"model": "selector"}, "/params/model", "model.wrong_task"),
     (by_form, {"margin_px": -1}, "/params/margin_px", "param.out_of_range"),

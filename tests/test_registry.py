@@ -17,7 +17,7 @@ from inpaint_models.errors import (
     UnknownParameter,
 )
 from inpaint_models.options import OPTIONS, FillOptions
-from inpaint_models.registry import LoadContext, ModelEntry, Parameter, SizeRequirement
+from inpaint_models.registry import LoadContext, ModelEntry, Parameter, SizeRequirement, files_of
 
 every_entry = pytest.mark.parametrize("entry", list_models(), ids=lambda entry: entry.name)
 
@@ -46,7 +46,7 @@ def test_defaults_are_within_their_own_limits(entry: ModelEntry) -> None:
 
 @every_entry
 def test_every_weights_file_has_a_source_and_an_identity(entry: ModelEntry) -> None:
-    for file in (*entry.weights, *(file for group in entry.alternatives for file in group)):
+    for file in files_of(artifact for group in (entry.weights, *entry.alternatives) for artifact in group):
         assert file.sources
         assert all(source.startswith("https://") for source in file.sources)
         assert file.sha256 is None or len(file.sha256) == 64
@@ -152,7 +152,7 @@ def test_a_missing_package_makes_a_model_unavailable_and_says_what_to_install() 
         entry.load(LoadContext(entry=entry))
 
 
-@pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat"])
+@pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat", "fcf"])
 def test_a_model_holds_about_the_memory_that_it_says(name: str) -> None:
     """The budget of the server counts with it. `make bench` shows the same for ldm, which takes too long for a test."""
     measured = in_fresh_process("bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)["held_mib"]

@@ -194,7 +194,7 @@ def test_health_answers_while_a_fill_runs(server: RunningServer, image: str) -> 
         ({"mask": {"shapes": [{"kind": "star"}]}}, "param.unknown_value"),
         ({"mask": {"shapes": [{**RECT, "w": 0}]}}, "param.out_of_range"),
         ({"mask": {"shapes": [RECT], "grow_px": 300}}, "param.out_of_range"),
-        ({"mask": None}, "param.wrong_type"),
+        ({"mask": None}, "field.missing"),
     ],
 )
 def test_bad_edits_are_refused_before_anything_runs(

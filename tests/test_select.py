@@ -164,7 +164,7 @@ def test_a_selection_can_be_cancelled(grabcut: Selector) -> None:
 
 
 def test_a_model_is_loaded_for_its_own_task_only() -> None:
-    with pytest.raises(WrongTask, match="GrabCut is no model for the task fill: its task is select"):
+    with pytest.raises(WrongTask, match="GrabCut is there to select, not to fill"):
         load_model("grabcut")
-    with pytest.raises(WrongTask, match="task select"):
+    with pytest.raises(WrongTask, match="OpenCV is there to fill, not to select"):
         load_model("opencv", task="select")

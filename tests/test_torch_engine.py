@@ -89,7 +89,7 @@ def test_what_overflows_in_half_precision_is_computed_again_in_float32() -> None
 
 def test_what_is_not_finite_in_float32_either_is_an_error_and_computed_once() -> None:
     engine = Brightener(np.nan)
-    with pytest.raises(EngineFailed, match="Brightener answered with values that are not numbers"):
+    with pytest.raises(EngineFailed, match="Brightener gave values that are not numbers"):
         fill(engine)
     assert engine.computed_in == [torch.float32]
 

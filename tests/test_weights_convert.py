@@ -174,6 +174,7 @@ def published(folder: str, *sections: str) -> dict[str, tuple[int, ...]]:
 FILES = {
     "lama": published("lama", "generator"),
     "mat": published("mat", "generator"),
+    "fcf": published("fcf", "generator"),
     "ldm": published("ldm", "unet", "first_stage", "schedule", "ema", "cond_stage"),
 }
 

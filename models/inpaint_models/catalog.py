@@ -11,32 +11,35 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 
-from . import backdrop, grabcut, lama, lanczos, ldm, mat, migan, opencv, patchmatch
-from .errors import UnknownModel
+from .errors import UnknownModel, WrongTask
 from .registry import Families, Licence, ModelEntry, Task
 
 _logger = logging.getLogger(__name__)
 
 GROUP = "inpaint_models.entries"
 
-ENTRIES: tuple[ModelEntry, ...] = (
-    patchmatch.ENTRY,
-    opencv.ENTRY,
-    migan.ENTRY,
-    lama.LAMA,
-    lama.ANIME_LAMA,
-    mat.ENTRY,
-    ldm.ENTRY,
-    grabcut.ENTRY,
-    backdrop.ENTRY,
-    lanczos.ENTRY,
+_OWN = (
+    "patchmatch:ENTRY",
+    "opencv:ENTRY",
+    "migan:ENTRY",
+    "lama:LAMA",
+    "lama:ANIME_LAMA",
+    "mat:ENTRY",
+    "fcf:ENTRY",
+    "ldm:ENTRY",
+    "grabcut:ENTRY",
+    "backdrop:ENTRY",
+    "lanczos:ENTRY",
 )
+"""Where the entries of this package are, as "folder:name": adding a model is adding a line."""
+
+ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") for place in _OWN)
 
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
-    "FcF": ("synthesis.b4.", "encoder.b4."),
     "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),
 }
@@ -50,11 +53,13 @@ def list_models(task: Task | None = None) -> tuple[ModelEntry, ...]:
     return entries if task is None else tuple(entry for entry in entries if entry.task == task)
 
 
-def get_model(name: str) -> ModelEntry:
-    """The entry of that name or alias. Raises `UnknownModel`."""
+def get_model(name: str, task: Task | None = None) -> ModelEntry:
+    """The entry of that name or alias. Raises `UnknownModel`, and `WrongTask` unless it is there for the task."""
     entries = list_models()
     for entry in entries:
         if name == entry.name or name in entry.aliases:
+            if task not in (None, entry.task):
+                raise WrongTask(f"{entry.title} is there to {entry.task}, not to {task}.")
             return entry
     raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in entries)}.")
 

@@ -131,7 +131,7 @@ def free_bytes(device: str) -> int:
 def check_memory(who: str, needed_bytes: int, height: int, width: int, device: str, advice: str) -> None:
     """Raises `OutOfMemory`, with the advice, where most of what is free on the device would not do."""
     free = free_bytes(device)
-    if free is not None and needed_bytes > _LARGEST_SHARE * free:
+    if needed_bytes > _LARGEST_SHARE * free:
         whose = "this machine" if device == "cpu" else "the GPU"
         raise OutOfMemory(
             f"{who} needs about {needed_bytes / 2**30:.1f} GiB for {width}x{height} pixels and {free / 2**30:.1f} GiB "

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import devices, weights
 from .catalog import families, get_model
-from .errors import WrongTask
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
 from .registry import LoadContext, ModelEntry, Task
@@ -66,9 +65,7 @@ def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]
 
     Raises `UnknownModel`, `WrongTask`, `WeightsError`, `Unavailable`, `OutOfMemory`.
     """
-    entry = get_model(name)
-    if entry.task != task:
-        raise WrongTask(f"{entry.title} is no model for the task {task}: its task is {entry.task}.")
+    entry = get_model(name, task)
     files = weights.download(
         entry,
         options.get("model_dir"),

@@ -5,17 +5,25 @@ Callers use the runners of tasks/, which check and convert: an engine gets RGB o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Box, FloatImage, Mask, ParamValue, PixelSource, Progress
+from .errors import InvalidPrompts
+from .types import Box, FloatImage, Mask, ParamValue, PixelSource
 
 AlphaMap = NDArray[np.float32]
 """(H, W) in [0, 1]; 1 is the subject."""
+
+
+class StepProgress(Protocol):
+    """As `types.Progress`, of work that has nothing to show before it is done."""
+
+    def __call__(self, stage: str, step: int, total: int) -> None: ...
 
 
 class Point(NamedTuple):
@@ -43,6 +51,40 @@ class Prompts:
     boxes: tuple[Box, ...] = ()
     strokes: tuple[Stroke, ...] = ()
 
+    def check(self, height: int, width: int) -> None:
+        """Raises `InvalidPrompts` unless something is added, inside the image, by finite numbers."""
+        numbers = [*self._coordinates(), *(stroke.width_px for stroke in self.strokes)]
+        if not all(math.isfinite(number) for number in numbers):
+            raise InvalidPrompts("A point, box or stroke holds a number that is not finite.")
+        if any(not stroke.points or stroke.width_px <= 0 for stroke in self.strokes):
+            raise InvalidPrompts("A stroke needs at least one point and a width of more than 0 pixels.")
+        if not any(box.overlaps(Box(0, 0, width, height)) for box in self._adding()):
+            raise InvalidPrompts(
+                f"Nothing points at a place in the image ({width}x{height}). Send a point, a box or a stroke that adds."
+            )
+
+    def _adding(self) -> Iterator[Box]:
+        """Boxes of all that adds, in whole pixels."""
+        for x, y, adds in self.points:
+            if adds:
+                yield Box(math.floor(x), math.floor(y), math.floor(x) + 1, math.floor(y) + 1)
+        yield from self.boxes
+        for stroke in self.strokes:
+            if stroke.add:
+                columns, rows = zip(*stroke.points, strict=True)
+                reach = stroke.width_px / 2
+                x0, y0 = math.floor(min(columns) - reach), math.floor(min(rows) - reach)
+                yield Box(x0, y0, math.ceil(max(columns) + reach), math.ceil(max(rows) + reach))
+
+    def _coordinates(self) -> Iterator[float]:
+        for x, y, _ in self.points:
+            yield from (x, y)
+        for box in self.boxes:
+            yield from box
+        for stroke in self.strokes:
+            for place in stroke.points:
+                yield from place
+
 
 class Encoded(Protocol):
     """An image as a select engine keeps it between two clicks; everything else about it is the engine's own."""
@@ -62,24 +104,24 @@ EncodedT = TypeVar("EncodedT", bound=Encoded)
 class SelectEngine(Protocol[EncodedT]):
     """Encodes an image once, and then finds the thing that prompts point at, as often as they change."""
 
-    def encode(self, image: PixelSource, *, progress: Progress) -> EncodedT:
+    def encode(self, image: PixelSource, *, progress: StepProgress) -> EncodedT:
         """image  slices to (h, w, 3) uint8 RGB; it may be kept, and read later."""
 
     def select(
-        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: Progress
+        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
     ) -> Mask:
-        """The thing, in a box of its own; a coverage of size 0 when nothing was found."""
+        """The thing, in a box of its own. Raises `InvalidPrompts` where nothing is found."""
 
 
 class MatteEngine(Protocol):
     """Tells the subject of an image from its background."""
 
-    def matte(self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: Progress) -> AlphaMap:
+    def matte(self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress) -> AlphaMap:
         """image  (H, W, 3) RGB. Raises `UnsuitableImage` where it is no image for this engine."""
 
 
 class EnlargeEngine(Protocol):
     """Makes a tile larger by the parameter `factor`, a choice of whole numbers that every such model has."""
 
-    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: Progress) -> FloatImage:
+    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: StepProgress) -> FloatImage:
         """tile  (H, W, 3) in the size that the entry's `SizeRequirement` asks for; (H * factor, W * factor, 3) back."""

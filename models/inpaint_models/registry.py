@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -61,6 +61,73 @@ class WeightsFile:
 TensorShapes = Mapping[str, tuple[int, ...]]
 """Key -> shape of the tensors of a network or a file."""
 
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """A file of a `WeightsFolder`. Without a published hash it must stay as it is at its first use.
+
+    path  below the folder, with slashes
+    """
+
+    path: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFolder:
+    """Files that belong together in a folder, as a Hugging Face repository holds them at one revision.
+
+    name        of the folder, below the model folder
+    repository  "owner/name"
+    revision    of a commit, in full: the same files for ever
+    files       what is fetched; the repository may hold more
+    """
+
+    name: str
+    repository: str
+    revision: str
+    files: tuple[FolderFile, ...]
+
+    @property
+    def members(self) -> tuple[WeightsFile, ...]:
+        """Its files, named below the model folder."""
+        base = f"https://huggingface.co/{self.repository}/resolve/{self.revision}"
+        return tuple(
+            WeightsFile(f"{self.name}/{file.path}", (f"{base}/{file.path}",), file.size_bytes, file.sha256)
+            for file in self.files
+        )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where a person finds it."""
+        return (f"https://huggingface.co/{self.repository}/tree/{self.revision}",)
+
+    @property
+    def size_bytes(self) -> int | None:
+        """None where the size of one of its files is not known."""
+        sizes = [file.size_bytes for file in self.files if file.size_bytes is not None]
+        return sum(sizes) if len(sizes) == len(self.files) else None
+
+    @property
+    def approx_size_bytes(self) -> int:
+        """Of those files whose size is known."""
+        return sum(file.size_bytes or 0 for file in self.files)
+
+    def __str__(self) -> str:
+        known = f" ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else ""
+        return f"the folder {self.name}{known}"
+
+
+Artifact = WeightsFile | WeightsFolder
+"""Weights as they are published."""
+
+
+def files_of(artifacts: Iterable[Artifact]) -> tuple[WeightsFile, ...]:
+    """All files, those in folders included."""
+    return tuple(file for one in artifacts for file in (one.members if isinstance(one, WeightsFolder) else (one,)))
+
+
 Families = Mapping[str, tuple[str, ...]]
 """Name of a family of networks -> parts of tensor names by which its files are known, the likeliest family first."""
 
@@ -77,7 +144,7 @@ class Layout:
     file: str | None = None
 
 
-def listed(files: Sequence[WeightsFile | str]) -> str:
+def listed(files: Sequence[Artifact | str]) -> str:
     """Files as a part of a sentence: "a, b (9 MiB) and c"."""
     *others, last = map(str, files)
     return f"{', '.join(others)} and {last}" if others else last
@@ -116,7 +183,7 @@ class LoadContext:
 
     device     "cpu", "cuda", "cuda:1" or "mps"; already chosen
     precision  "auto", "float32", "bfloat16" or "float16"
-    weights    a verified file for each `WeightsFile.name` of the entry, or of one of its alternative sets
+    weights    a verified file or folder for each `Artifact.name` of the entry, or of one of its alternative sets
     model_dir  keeps safetensors copies of checkpoints in other forms; None keeps none
     families   what a file of another model may be, for the message that refuses it
     """
@@ -138,11 +205,11 @@ class ModelEntry:
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry with weights has one
     telltales     parts of tensor names by which files of this network are known, whatever their size or version
-    weights       every file that is needed; `alternatives` are other complete sets that serve as well
+    weights       every file and folder that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
     broken        why the package that ships the model could not be used, in a sentence
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
-    stochastic    whether another seed gives another answer
+    stochastic    whether another seed gives another result
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
@@ -159,8 +226,8 @@ class ModelEntry:
     task: Task = "fill"
     layouts: str = ""
     telltales: tuple[str, ...] = ()
-    weights: tuple[WeightsFile, ...] = ()
-    alternatives: tuple[tuple[WeightsFile, ...], ...] = ()
+    weights: tuple[Artifact, ...] = ()
+    alternatives: tuple[tuple[Artifact, ...], ...] = ()
     requires: tuple[str, ...] = ()
     broken: str = ""
     size: SizeRequirement = SizeRequirement()
@@ -188,7 +255,7 @@ class ModelEntry:
     @property
     def published_sums(self) -> frozenset[str]:
         """Hashes of the files that were published: SHA-256, or MD5 where nothing better is known."""
-        files = [file for files in (self.weights, *self.alternatives) for file in files]
+        files = files_of(artifact for artifacts in (self.weights, *self.alternatives) for artifact in artifacts)
         return frozenset(published for file in files if (published := file.sha256 or file.md5))
 
     def check_params(self, given: Mapping[str, object] | None) -> dict[str, ParamValue]:

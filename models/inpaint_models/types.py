@@ -171,7 +171,7 @@ class Engine(Protocol):
 class BatchEngine(Engine, Protocol):
     """An engine that fills several crops of one size in one call, each as `fill` would alone, within rounding.
 
-    `progress` counts the steps of the whole batch; a batch has no previews.
+    `progress` counts the steps of the whole batch; its preview is that of the first crop.
     """
 
     def fill_batch(

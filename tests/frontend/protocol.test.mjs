@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError, editRequest, explain, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
-import { DEFAULT_PREFS, downloadPercent, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { DEFAULT_PREFS, downloadPercent, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
 
 const wanted = {
   image: "i",
@@ -46,6 +46,7 @@ test("sizes are shown in the unit people expect", () => {
 const model = (name, more) => ({
   name,
   title: name,
+  task: /** @type {const} */ ("fill"),
   tagline: "",
   description: "",
   licence: { name: "", url: "", commercial_use: true },
@@ -62,6 +63,14 @@ const model = (name, more) => ({
   progress: null,
   problem: null,
   ...more,
+});
+
+test("the page works with models that fill", () => {
+  const models = [model("grabcut", { task: "select" }), model("opencv", {}), model("lanczos", { task: "enlarge" })];
+  assert.deepEqual(
+    fillers({ current: "opencv", wanted: "opencv", models }).map(({ name }) => name),
+    ["opencv"],
+  );
 });
 
 test("while the wanted model downloads, the best one that is ready works", () => {

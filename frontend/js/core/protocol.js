@@ -5,8 +5,8 @@
  * @typedef {string | number | boolean} ParamValue
  * @typedef {object} Parameter   one knob of an engine
  * @property {string} name
- * @property {"int" | "float" | "bool" | "choice"} kind
- * @property {ParamValue} default
+ * @property {"int" | "float" | "bool" | "choice" | "text" | "picture"} kind
+ * @property {ParamValue} default  none for a picture
  * @property {number | null} [minimum]
  * @property {number | null} [maximum]
  * @property {readonly string[]} [choices]
@@ -15,6 +15,7 @@
  * @typedef {object} ModelInfo
  * @property {string} name
  * @property {string} title
+ * @property {"fill" | "select" | "matte" | "enlarge"} task  the page works with those that fill
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
@@ -23,7 +24,7 @@
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
  * @property {readonly Parameter[]} parameters
- * @property {number} download_bytes      0: nothing, or nobody knows
+ * @property {number} download_bytes      0: none, or not known
  * @property {boolean} download_is_estimate
  * @property {number} memory_bytes        once it is loaded
  * @property {"ready" | "loaded" | "missing" | "downloading" | "failed" | "unavailable"} state

@@ -117,10 +117,13 @@ export const DEFAULT_PREFS = Object.freeze({
   timings: {},
 });
 
+/** Models that fill; the page has no use for others yet. @param {import("./protocol.js").Shelf} shelf */
+export const fillers = ({ models }) => models.filter((model) => model.task === "fill");
+
 /** @param {import("./protocol.js").Boot} boot @param {Prefs} prefs @returns {State} */
 export const initialState = ({ config, models }, prefs) => ({
   config,
-  models: models.models,
+  models: fillers(models),
   serverModel: models.wanted,
   reachable: true,
   image: null,

@@ -1,6 +1,6 @@
 /** Keeps the list of models current while something about it is changing, and starts downloads. */
 
-import { findModel, usable, wantedModel } from "../core/state.js";
+import { fillers, findModel, usable, wantedModel } from "../core/state.js";
 import { API } from "./api.js";
 
 /** @typedef {ReturnType<typeof createModels>} Models */
@@ -18,8 +18,9 @@ export function createModels(store, api, failed) {
   const refresh = async () => {
     const shelf = /** @type {import("../core/protocol.js").Shelf} */ (await api.json(`${API}/models`));
     const { models } = store.get();
-    const same = JSON.stringify(models) === JSON.stringify(shelf.models);
-    store.update({ models: same ? models : shelf.models, serverModel: shelf.wanted });
+    const now = fillers(shelf);
+    const same = JSON.stringify(models) === JSON.stringify(now);
+    store.update({ models: same ? models : now, serverModel: shelf.wanted });
   };
 
   const plan = () => {

@@ -131,7 +131,8 @@ function stateOf(model, download) {
 function optionFields(store, model, setPrefs) {
   const { prefs } = store.get();
   const set = prefs.params[model.name] ?? {};
-  const fields = model.parameters.map((parameter) =>
+  const shown = model.parameters.filter(({ kind }) => kind !== "text" && kind !== "picture");
+  const fields = shown.map((parameter) =>
     parameterField(parameter, set[parameter.name] ?? parameter.default, (value) => {
       const all = store.get().prefs.params;
       setPrefs({ params: { ...all, [model.name]: { ...all[model.name], [parameter.name]: value } } });

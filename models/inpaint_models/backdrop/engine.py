@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import UnsuitableImage
 from ..imaging.edges import edge_alpha, enlarged, halvings
-from ..protocols import AlphaMap
+from ..protocols import AlphaMap, StepProgress
 from ..registry import LoadContext
-from ..types import ParamValue, Progress
+from ..types import ParamValue
 
 _VIEW_PX = 400_000
 """The backdrop and its shadows are learnt on a copy of at most so many pixels."""
@@ -43,7 +43,7 @@ Flags = NDArray[np.bool_]
 class BackdropEngine:
     """Deterministic."""
 
-    def matte(self, image: Image8, *, params: Mapping[str, ParamValue], progress: Progress) -> AlphaMap:
+    def matte(self, image: Image8, *, params: Mapping[str, ParamValue], progress: StepProgress) -> AlphaMap:
         """Raises `UnsuitableImage` where the border is not plain."""
         height, width = image.shape[:2]
         tolerance, shadow = int(params["tolerance"]), float(params["shadow"])

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
 from ..imaging.edges import enlarged, halvings
-from ..protocols import Prompts, Stroke
+from ..protocols import Prompts, StepProgress, Stroke
 from ..registry import LoadContext
-from ..types import Box, Mask, ParamValue, PixelSource, Progress, tight_box
+from ..types import Box, Mask, ParamValue, PixelSource, tight_box
 
 _VIEW_PX = 50_000
 """A graph cut's time grows faster than its pixels; of this size it takes some 60 ms."""
@@ -55,11 +55,11 @@ class OpenImage:
 class GrabCutEngine:
     """Deterministic."""
 
-    def encode(self, image: PixelSource, *, progress: Progress) -> OpenImage:
+    def encode(self, image: PixelSource, *, progress: StepProgress) -> OpenImage:
         return OpenImage(image)
 
     def select(
-        self, encoded: OpenImage, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: Progress
+        self, encoded: OpenImage, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
     ) -> Mask:
         """Raises `InvalidPrompts` where nothing was found."""
         height, width = encoded.shape

@@ -35,7 +35,7 @@ def load(context: LoadContext) -> LamaEngine:
 
 
 class LamaEngine(BatchTorchEngine):
-    """The answer depends on the image and the hole alone, not on the seed. Sides are multiples of 8; not so to refine.
+    """The result depends on image and hole alone, not on the seed. Sides are multiples of 8, except for refinement.
 
     read_state  gives the readable network's state dict; called again for each fill that needs full precision after all
     """

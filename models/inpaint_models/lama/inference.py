@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import devices
+from ..nn.fourier import in_frequencies
 from ..nn.winograd import TiledConvolution
 from .network import DOWNSAMPLINGS, GLOBAL_SHARE, Branches
 
@@ -144,16 +145,10 @@ class FoldedGenerator:
         return local, F.conv2d(both[:, :inputs], layer.to_global.weight, layer.to_global.bias)
 
     def _fourier_unit(self, layer: Convolution, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        spectrum = torch.fft.rfft2(x.to(self._transform_device, torch.float32), norm="ortho")  # (B, C, h, w / 2 + 1)
-        parts = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # (B, C, 2, h, w / 2 + 1)
-        parts = parts.reshape(batch, 2 * channels, height, -1)  # channel 2c is real, 2c + 1 imaginary
-        parts = F.conv2d(parts.to(self.device, self.dtype), layer.weight, layer.bias).relu_()
-        parts = parts.to(self._transform_device, torch.float32)
-        parts = parts.reshape(batch, channels, 2, height, -1).permute(0, 1, 3, 4, 2)  # (B, C, h, w / 2 + 1, 2)
-        parts = parts.contiguous()
-        out: Tensor = torch.fft.irfft2(torch.view_as_complex(parts), s=(height, width), norm="ortho")
-        return out.to(self.device, self.dtype)
+        def change(parts: Tensor) -> Tensor:
+            return F.conv2d(parts, layer.weight, layer.bias).relu_()
+
+        return in_frequencies(x, change, transform_device=self._transform_device)
 
 
 def count_blocks(state: Mapping[str, Tensor]) -> int:

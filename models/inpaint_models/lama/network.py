@@ -19,6 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..nn.fourier import in_frequencies
+
 GLOBAL_SHARE = 0.75
 """Share of the channels that belongs to the global branch, inside and at the end of the downsampling part."""
 
@@ -47,16 +49,7 @@ class FourierUnit(nn.Module):
         self.bn = nn.BatchNorm2d(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        spectrum = torch.fft.rfft2(x, norm="ortho")  # (B, C, H, W // 2 + 1) complex
-        parts = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # (B, C, 2, H, W // 2 + 1)
-        # Channel 2c is the real part of channel c, 2c + 1 its imaginary part.
-        parts = parts.reshape(batch, 2 * channels, height, width // 2 + 1)
-        parts = torch.relu(self.bn(self.conv_layer(parts)))
-        parts = parts.reshape(batch, channels, 2, height, width // 2 + 1).permute(0, 1, 3, 4, 2)
-        spectrum = torch.view_as_complex(parts.contiguous())
-        out: Tensor = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")  # (B, C, H, W)
-        return out
+        return in_frequencies(x, lambda parts: torch.relu(self.bn(self.conv_layer(parts))))
 
 
 class SpectralTransform(nn.Module):

@@ -15,5 +15,5 @@ ENTRY = ModelEntry(
     task="enlarge",
     strategy=Strategy(margin_px=8, max_side=1024),
     parameters=(Parameter("factor", "choice", "2", choices=("2", "4"), help="How many times as long each side gets."),),
-    bytes_per_px=400,
+    bytes_per_px=700,
 )

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from ..protocols import StepProgress
 from ..registry import LoadContext
-from ..types import FloatImage, ParamValue, Progress
+from ..types import FloatImage, ParamValue
 
 
 class LanczosEngine:
     """Overshoots beside hard edges by a few percent; the runner clips."""
 
-    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: Progress) -> FloatImage:
+    def enlarge(self, tile: FloatImage, *, params: Mapping[str, ParamValue], progress: StepProgress) -> FloatImage:
         progress("enlarging", 0, 1)
         factor = int(str(params["factor"]))
         height, width = tile.shape[:2]

@@ -47,7 +47,7 @@ def load(context: LoadContext) -> LdmEngine:
 
 
 class LdmEngine(TorchEngine):
-    """The same seed gives the same answer on a device, whatever ran before. Sides are multiples of 32."""
+    """The same seed gives the same result on a device, whatever ran before. Sides are multiples of 32."""
 
     title = "Latent diffusion"
 

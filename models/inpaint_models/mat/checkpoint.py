@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
+from ..nn.stylegan import EqualizedConv2d, ModulatedConv2d
 from ..nn.torch_engine import on_meta
 from ..registry import TensorShapes
-from .layers import EqualizedConv2d, ModulatedConv2d, ToRGB
+from .layers import ToRGB
 from .network import MAT, AdjustedBlock, MATConfig, TransformerStage
 
 _WORDS = {

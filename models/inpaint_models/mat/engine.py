@@ -17,8 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .. import devices
-from ..nn.torch_engine import Batch, BatchTorchEngine, from_signed, read_state, to_signed, to_tensors
+from ..nn.torch_engine import (
+    Batch,
+    BatchTorchEngine,
+    from_signed,
+    read_state,
+    to_signed,
+    to_tensors,
+    wants_bfloat16,
+)
 from ..registry import Layout, LoadContext
 from .checkpoint import blank_network, load_published, published_shapes
 from .inference import InferenceMAT
@@ -85,12 +92,6 @@ def load(context: LoadContext) -> MATEngine:
     load_published(network, read_state(context, published_shapes(network)))
     inference = InferenceMAT(network).to(context.device)
     return MATEngine(inference, context.device, bfloat16=wants_bfloat16(context.precision, context.device))
-
-
-def wants_bfloat16(precision: str, device: str) -> bool:
-    """Whether "auto", or a half precision by name, means bfloat16 here; in float16 MAT overflows."""
-    named = precision in ("bfloat16", "float16")
-    return named or devices.choose_precision(precision, device) == torch.bfloat16
 
 
 def layouts() -> tuple[Layout, ...]:

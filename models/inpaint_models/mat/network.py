@@ -24,7 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import EPSILON, EqualizedConv2d, EqualizedLinear, PartialConv2d, Resample, StyleConv, ToRGB
+from ..nn.stylegan import EqualizedConv2d, EqualizedLinear, MappingNetwork, Resample
+from .layers import PartialConv2d, StyleConv, ToRGB
 
 HIDDEN_LOGIT = -100.0
 """Added to the attention logit of what must not be looked at."""
@@ -129,7 +130,7 @@ class MAT(nn.Module):
     ) -> Tensor:
         """The image with its hole filled; known pixels are the input's own.
 
-        z           (B, latent_width) standard normal: another z, another answer
+        z           (B, latent_width) standard normal: another z, another result
         truncation  1 = as drawn; towards 0 = nearer to the mean style, less varied
         """
         style = self.mapping(z, truncation)  # (B, latent_width)
@@ -141,23 +142,6 @@ class MAT(nn.Module):
 def composite(fill: Tensor, image: Tensor, known: Tensor) -> Tensor:
     """The fill in the hole, the image elsewhere."""
     return fill * (1 - known) + image * known
-
-
-class MappingNetwork(nn.Module):
-    """Noise to style: z of unit length per element through fully connected layers that learn slowly."""
-
-    def __init__(self, width: int, layers: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            EqualizedLinear(width, width, activation="leaky", learning_rate=0.01) for _ in range(layers)
-        )
-        self.register_buffer("mean_style", torch.zeros(width))
-
-    def forward(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPSILON)
-        for layer in self.layers:
-            x = layer(x)
-        return torch.lerp(self.get_buffer("mean_style").expand_as(x), x, truncation) if truncation != 1 else x
 
 
 # --- first stage -----------------------------------------------------------------------------------------------------

@@ -25,9 +25,9 @@ from ..types import FloatImage, HoleMask, ParamValue, Progress, no_progress
 from ..weights import reader_for
 
 QUIET_SECONDS = 0.2
-"""Between two questions whether the answer is still wanted, while a network runs."""
+"""Between two questions whether the fill is still wanted, while a network runs."""
 
-Network = TypeVar("Network", bound=nn.Module)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class TorchEngine(ABC):
         if bool(torch.isfinite(values).all()):
             return values
         raise EngineFailed(
-            f"{self.title} answered with values that are not numbers (NaN or infinite), so with no picture. Try "
+            f"{self.title} gave values that are not numbers (NaN or infinite), so no picture. Try "
             "another seed. If that does not help, the weights may be damaged: run lama-server verify."
         )
 
@@ -141,7 +141,7 @@ class Pulse:
             self._progress = no_progress
 
     def report(self, stage: str, step: int, total: int, preview: Callable[[], Tensor] | None = None) -> None:
-        """`preview` makes the present estimate, (1, 3, H, W) in [0, 1]; one of a batch is not shown."""
+        """`preview` makes the present estimate, (B, 3, H, W) in [0, 1]; of a batch the first crop is shown."""
         self._last, self._asked_at = (stage, step, total), time.monotonic()
         self._progress(stage, step, total, None if preview is None else lambda: to_images(preview())[0])
 
@@ -188,7 +188,7 @@ def from_signed(x: Tensor) -> Tensor:
 # --- networks and their weights --------------------------------------------------------------------------------------
 
 
-def on_meta(build: Callable[[], Network]) -> Network:
+def on_meta(build: Callable[[], NetworkT]) -> NetworkT:
     """The network with shapes but without memory, for inference."""
     with torch.device("meta"):
         return build().eval().requires_grad_(False)
@@ -205,8 +205,14 @@ def read_state(context: LoadContext, expected: TensorShapes) -> dict[str, Tensor
     return reader_for(context)(path, expected)
 
 
-def place(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+def place(network: NetworkT, device: torch.device, dtype: torch.dtype) -> NetworkT:
     """The network on its device, for inference, in the order of memory in which convolutions are fastest."""
     layout = devices.map_layout(device.type)
     network.to(device, dtype, memory_format=layout)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)
+
+
+def wants_bfloat16(precision: str, device: str) -> bool:
+    """Whether "auto", or a half precision by name, means bfloat16 here; for networks that overflow in float16."""
+    named = precision in ("bfloat16", "float16")
+    return named or devices.choose_precision(precision, device) == torch.bfloat16

@@ -121,8 +121,7 @@ class Inpainter:
         """Pixels of a batch: never more than the largest crop may have, nor than fit into memory. 0: no batches."""
         if not self._fills_in_batches:
             return 0
-        free = devices.free_bytes(self.device)
-        fitting = np.inf if free is None else _BATCH_SHARE * free / max(1, self.entry.bytes_per_px)
+        fitting = _BATCH_SHARE * devices.free_bytes(self.device) / max(1, self.entry.bytes_per_px)
         return float(min(strategy.max_side**2, _BATCH_PX, fitting))
 
 

@@ -137,7 +137,7 @@ def _seams(part: HoleMask, side_px: int) -> tuple[NDArray[np.float64], Lengths]:
     near[1:] |= right[:-1]
     near[:-1] |= right[1:]
     crossing = part[:, :-1] & near
-    count = crossing.cumsum(axis=0)
+    count = crossing.cumsum(axis=0, dtype=np.int32)
     run = count - np.maximum.accumulate(np.where(crossing, 0, count), axis=0)
     return count[-1] * float(side_px * CUT_PX_PER_PX), run.max(axis=0) * side_px
 

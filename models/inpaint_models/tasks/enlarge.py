@@ -11,9 +11,9 @@ from .. import devices
 from ..errors import EngineFailed
 from ..pipeline.crops import full_scale, pad, resize, to_float, within
 from ..pipeline.inpainter import luma
-from ..protocols import EnlargeEngine
+from ..protocols import EnlargeEngine, StepProgress
 from ..registry import ModelEntry
-from ..types import AnyImage, Box, ParamValue, PixelSource, Progress, no_progress
+from ..types import AnyImage, Box, ParamValue, PixelSource, no_progress
 from .pixels import checked, part_of
 
 
@@ -26,7 +26,7 @@ class Enlarger:
     device: str = "cpu"
 
     def __call__(
-        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: Progress = no_progress
+        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: StepProgress = no_progress
     ) -> AnyImage:
         """The image with both sides `factor` times as long, in its own depth and channels.
 
@@ -48,7 +48,9 @@ class Enlarger:
             out[_times(box, factor).slices] = large[within(_times(box, factor), _times(seen, factor))]
         return luma(out) if len(image.shape) == 2 else out
 
-    def _enlarged(self, tile: AnyImage, factor: int, params: Mapping[str, ParamValue], progress: Progress) -> AnyImage:
+    def _enlarged(
+        self, tile: AnyImage, factor: int, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> AnyImage:
         """The whole tile, at its depth; alpha is enlarged for itself."""
         height, width = tile.shape[:2]
         padded = pad(to_float(tile), *self.entry.size.padded(height, width))

@@ -10,9 +10,9 @@ import numpy as np
 from .. import devices
 from ..errors import EngineFailed
 from ..pipeline.crops import full_scale
-from ..protocols import AlphaMap, MatteEngine
+from ..protocols import AlphaMap, MatteEngine, StepProgress
 from ..registry import ModelEntry
-from ..types import AnyImage, PixelSource, Progress, no_progress
+from ..types import AnyImage, PixelSource, no_progress
 from .pixels import checked, rgb8, whole
 
 
@@ -25,7 +25,7 @@ class Matter:
     device: str = "cpu"
 
     def __call__(
-        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: Progress = no_progress
+        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: StepProgress = no_progress
     ) -> AlphaMap:
         """(H, W) in [0, 1], 1 where the subject is; what was transparent before stays so.
 
@@ -36,7 +36,7 @@ class Matter:
         return self._alpha(whole(checked(image)), params, progress)
 
     def cut_out(
-        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: Progress = no_progress
+        self, image: PixelSource, params: Mapping[str, object] | None = None, progress: StepProgress = no_progress
     ) -> AnyImage:
         """(H, W, 4) at the image's depth: its colours with the alpha of `__call__`. Errors as there."""
         pixels = whole(checked(image))
@@ -46,7 +46,7 @@ class Matter:
         out[..., 3] = np.rint(alpha * np.float32(full_scale(pixels)))
         return out
 
-    def _alpha(self, pixels: AnyImage, params: Mapping[str, object] | None, progress: Progress) -> AlphaMap:
+    def _alpha(self, pixels: AnyImage, params: Mapping[str, object] | None, progress: StepProgress) -> AlphaMap:
         values = self.entry.check_params(params)
         height, width, channels = pixels.shape
         needed = self.entry.bytes_per_px * height * width

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.inpainter import GreyAsRgb, check_image
-from ..types import AnyImage, FloatImage, PixelSource, Progress
+from ..protocols import StepProgress
+from ..types import AnyImage, PixelSource
 
 
 def checked(image: PixelSource) -> PixelSource:
@@ -49,10 +49,10 @@ class Rgb8Source:
         return rgb8(np.asarray(self.image[rows_and_columns]))
 
 
-def part_of(progress: Progress, index: int, count: int) -> Progress:
+def part_of(progress: StepProgress, index: int, count: int) -> StepProgress:
     """The share that one of several equal pieces of work has in the whole."""
 
-    def tell(stage: str, step: int, total: int, preview: Callable[[], FloatImage] | None = None) -> None:
+    def tell(stage: str, step: int, total: int) -> None:
         progress(stage, index * total + step, count * total)
 
     return tell

@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 
 from ..errors import DownloadFailed, UnsafeWeights, WeightsCorrupted
 from ..folders import hub_address
-from ..registry import ModelEntry, WeightsFile
+from ..registry import ModelEntry, WeightsFile, files_of
 from . import disk
-from .formats import format_of
+from .formats import check_content
 from .hash_cache import Digests, HashCache, Row, digests_of
 from .locate import ModelFiles, locate, locate_file
 from .network import Network, TransferError
@@ -48,11 +48,11 @@ ProgressListener = Callable[[TransferProgress], None]
 
 
 def silent(progress: TransferProgress) -> None:
-    """A listener that is not there."""
+    """A listener that does nothing."""
 
 
 def _never() -> bool:
-    """The cancel switch of a caller who has none."""
+    """For callers who never cancel."""
     return False
 
 
@@ -85,7 +85,7 @@ def download(
         found.require_ready()
     errors: list[DownloadFailed | WeightsCorrupted] = []
     for files in fetchable:
-        job = _Job(entry, files, found.model_dir, progress, cancelled, network or Network())
+        job = _Job(entry, files_of(files), found.model_dir, progress, cancelled, network or Network())
         try:
             job.run()
             return locate(entry, model_dir)
@@ -111,6 +111,7 @@ class _Job:
         for file in self.files:
             target = Target(self.model_dir / file.name, file.size_bytes, proven=bool(file.sha256 or file.md5))
             try:
+                target.path.parent.mkdir(parents=True, exist_ok=True)
                 with self._only_process(file, target):
                     if locate_file(self.entry, file, self.model_dir).status != "ready":
                         self._fetch(file, target)
@@ -208,8 +209,8 @@ class _Job:
         """Lets one process in at a time. The system frees the lock of a process that died."""
         folder = self.model_dir / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
-        disk.sweep(self.model_dir)
-        lock = FileLock(folder / f"{file.name}.lock")
+        disk.sweep(target.path.parent)
+        lock = FileLock(folder / f"{file.name.replace('/', '--')}.lock")
         while True:
             try:
                 lock.acquire(timeout=0)
@@ -264,7 +265,7 @@ def _what_is_wrong(file: WeightsFile, sums: Digests, size: int) -> str:
 def _unusable(handle: BinaryIO, name: str) -> str:
     """Why bytes that no published hash vouches for cannot be weights: a log-in page, say."""
     try:
-        format_of(handle, name)
+        check_content(handle, name)
     except (WeightsCorrupted, UnsafeWeights) as error:
         return str(error)
     return ""

@@ -15,12 +15,29 @@ Format = Literal["safetensors", "torchscript", "zip pickle", "legacy pickle"]
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 """Endings under which people keep checkpoints, the safest first."""
 
+_TEXTS = (".txt", ".md")
+"""Vocabularies and licences."""
+
 MAX_HEADER_BYTES = 25_000_000
 """Longest safetensors header that is read; the largest model here needs 200 kB."""
 
 _ZIP = b"PK\x03\x04"
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """What torch.save wrote before 1.6: a pickle of the number 0x1950a86a20f9469cfc6c."""
+
+
+def check_content(handle: BinaryIO, name: str) -> None:
+    """As `format_of`, and for the small files that lie beside weights in a folder: JSON must be JSON."""
+    if name.endswith(_TEXTS):
+        return
+    if not name.endswith(".json"):
+        format_of(handle, name)
+        return
+    handle.seek(0)
+    try:
+        json.load(handle)
+    except (ValueError, RecursionError) as error:
+        raise WeightsCorrupted(f"{name} is no JSON ({error}). Delete it and download it again.") from error
 
 
 def format_of(handle: BinaryIO, name: str) -> Format:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissing
 from ..folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
-from ..registry import ModelEntry, WeightsFile, listed
-from .formats import SUFFIXES, format_of
+from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, files_of, listed
+from .formats import SUFFIXES, check_content
 from .hash_cache import HashCache, Listener, Row
 
 Check = Literal["cached", "new", "all"]
@@ -56,12 +56,15 @@ class ModelFiles:
 
     @property
     def paths(self) -> dict[str, Path]:
-        """File name -> path, of the files that are there and not known to be bad."""
-        return {
-            state.file.name: state.path
-            for state in self.files
-            if state.path is not None and state.status in ("ready", "unverified")
-        }
+        """Artifact's name -> path, of the files and folders that are there and not known to be bad."""
+        found: dict[str, Path | None] = {}
+        for state in self.files:
+            artifact, _, inside = state.file.name.partition("/")
+            path = state.path if state.status in ("ready", "unverified") else None
+            if path is not None and inside:
+                path = path.parents[inside.count("/")]
+            found[artifact] = path if found.get(artifact, path) == path else None
+        return {artifact: path for artifact, path in found.items() if path is not None}
 
     def require_ready(self, *, offline: bool = False) -> dict[str, Path]:
         """The paths. Raises `WeightsMissing` or `WeightsCorrupted` with what `explain` says."""
@@ -75,17 +78,24 @@ class ModelFiles:
         offline  nothing may be downloaded now
         folder   named as the place for files, for a reader at this machine; None names no path
         """
-        wrong = [state for state in self.files if state.status not in ("ready", "unverified")]
+        wrong = self._wrong()
         if not wrong:
             return ""
-        names, one = listed([state.file for state in wrong]), len(wrong) == 1
-        advice = self._advice([state.file for state in wrong], offline=offline, folder=folder)
-        damaged = [state.note for state in wrong if state.status == "corrupted"]
+        names, one = listed(wrong), len(wrong) == 1
+        advice = self._advice(wrong, offline=offline, folder=folder)
+        damaged = [state.note for state in self.files if state.status == "corrupted"]
         if damaged:
             return f"{' '.join(damaged)} For {names}: {advice}."
         return f"{self.entry.title} needs {names}, which {'is' if one else 'are'} not on this machine: {advice}."
 
-    def _advice(self, wrong: Sequence[WeightsFile], *, offline: bool, folder: Path | None) -> str:
+    def _wrong(self) -> list[Artifact]:
+        """The files and folders of which something is missing or damaged."""
+        bad = {state.file.name for state in self.files if state.status not in ("ready", "unverified")}
+        sets = (self.entry.weights, *self.entry.alternatives)
+        every = dict.fromkeys(artifact for artifacts in sets for artifact in artifacts)
+        return [artifact for artifact in every if any(file.name in bad for file in files_of((artifact,)))]
+
+    def _advice(self, wrong: Sequence[Artifact], *, offline: bool, folder: Path | None) -> str:
         """How the files get here: by themselves where they can, or by hand."""
         them = "it" if len(wrong) == 1 else "them"
         place = f"the model folder {folder}" if folder else "the model folder"
@@ -133,10 +143,35 @@ _WORST_FIRST: tuple[Status, ...] = ("corrupted", "missing", "unverified")
 
 
 def _located(
-    entry: ModelEntry, files: tuple[WeightsFile, ...], home: Path, check: Check, listener: Listener | None
+    entry: ModelEntry, artifacts: tuple[Artifact, ...], home: Path, check: Check, listener: Listener | None
 ) -> ModelFiles:
-    states = tuple(locate_file(entry, file, home, check=check, listener=listener) for file in files)
-    return ModelFiles(entry, home, states)
+    states: list[FileState] = []
+    for artifact in artifacts:
+        if isinstance(artifact, WeightsFolder):
+            states += _located_folder(artifact, home, check, listener)
+        else:
+            states.append(locate_file(entry, artifact, home, check=check, listener=listener))
+    return ModelFiles(entry, home, tuple(states))
+
+
+def _located_folder(
+    folder: WeightsFolder, home: Path, check: Check, listener: Listener | None
+) -> tuple[FileState, ...]:
+    """The first place where all of the folder's files are: they are never taken from several."""
+    owner_and_name = folder.repository.replace("/", "--")
+    snapshots = [cache / f"models--{owner_and_name}" / "snapshots" / folder.revision for cache in hub_cache_dirs()]
+    found = []
+    for place in (home / folder.name, *snapshots):
+        paths = [place / file.path for file in folder.files]
+        found.append(
+            tuple(
+                _first_good(file, iter([_Candidate(path, published=True)]), HashCache(home), check, listener)
+                for file, path in zip(folder.members, paths, strict=True)
+            )
+        )
+        if all(state.status in ("ready", "unverified") for state in found[-1]):
+            return found[-1]
+    return found[0]
 
 
 def locate_file(
@@ -155,7 +190,13 @@ class _Candidate:
 
 
 def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_Candidate]:
-    """In the order of preference: what was put there by hand, our own downloads, what other programs left."""
+    """In the order of preference: what was put there by hand, our own downloads, what other programs left.
+
+    A file of a folder has one place only, beside the others.
+    """
+    if "/" in file.name:
+        yield _Candidate(home / file.name, published=True)
+        return
     sets = (entry.weights, *entry.alternatives)
     alone = (file,) in sets
     others = {other.name for files in sets for other in files} - {file.name}
@@ -240,7 +281,7 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCach
             return FileState(file, "unverified", path)
         try:
             with path.open("rb") as handle:
-                format_of(handle, path.name)
+                check_content(handle, path.name)
         except (WeightsCorrupted, UnsafeWeights) as error:
             return FileState(file, "corrupted", path, note=str(error))
         row = hashes.trust(path, row)

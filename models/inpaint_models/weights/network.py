@@ -139,7 +139,7 @@ class Response:
 def _recording(
     base: type[http.client.HTTPConnection], read_timeout_s: float, connected: list[socket.socket]
 ) -> Callable[..., http.client.HTTPConnection]:
-    """A connection class with another patience for reading than for connecting."""
+    """A connection class with a time-out of its own for reading."""
 
     class Connection(base):  # type: ignore[misc, valid-type]
         def connect(self) -> None:

@@ -1,10 +1,15 @@
 """Checkpoints of torch.save, read without running or importing anything that they name.
 
 Two lines of defence. First the pickle's opcodes are listed without executing them, and every class or function it
-names has to be on the lists below. Then torch.load(weights_only=True) reads it, with inert stand-ins in place of
-what training frameworks left in the file (optimiser settings, callbacks), so that neither they nor their code are
-needed. See https://docs.pytorch.org/docs/stable/generated/torch.load.html and CVE-2025-32434, which is why the
-first line exists.
+names has to be on the lists below. Then torch.load(weights_only=True) reads it, with inert stand-ins in place of what
+training frameworks left in the file (optimiser settings, callbacks), so that neither they nor their code are needed.
+
+The second line looks names up in a table and imports nothing. Both known ways around it are closed in the torch that we
+require: running code from the old tar format (CVE-2025-32434, until 2.5) and corrupting memory by opcodes on objects
+of the wrong kind (CVE-2026-24747, until 2.9). So today the first line mends no known hole. It is kept because it
+executes no opcode at all, because the next hole is not known yet, and because its list of names is needed anyway: to
+register the stand-ins, and to say in the refusal what the file wanted.
+https://docs.pytorch.org/docs/stable/generated/torch.load.html
 """
 
 from __future__ import annotations

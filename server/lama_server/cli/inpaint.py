@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from inpaint_models import devices, load_model, weights
@@ -14,7 +16,7 @@ from inpaint_models.options import FillOptions
 from inpaint_models.registry import STRATEGIES, ModelEntry
 
 from .. import codec
-from ..errors import BatchInvalid, DiskFull, SaveError
+from ..errors import BatchInvalid, DiskFull, ImageError, SaveError
 from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
 from ..schemas.base import RENDER_FORMATS
@@ -52,14 +54,14 @@ def parser() -> Parser:
         default=[],
         type=parameter,
         metavar="NAME=VALUE",
-        help="parameter of the model: a number, a word, true or false; may be repeated",
+        help="parameter of the model: a number, words, true or false, a picture's file; may be repeated",
     )
     add_settings(
         made,
         SHARED_SETTINGS,
         texts={
             "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
-            "model": f"Model that fills: {model_names()}. Default: auto, the best that is ready without a download.",
+            "model": f"Model that fills: {model_names('fill')}. Default: auto, the best that needs no download now.",
             "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
         },
     )
@@ -93,19 +95,19 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     devices.check_name(settings.device)
     home = settings.model_dir or weights.default_model_dir()
     entry = choose(settings.model, home)
+    limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
     options = FillOptions(
         seed=given.seed,
         strategy=given.strategy,
         grow_px=given.grow,
         feather_px=given.feather,
-        params=entry.params_from_text(dict(given.param)),
+        params=entry.params_from_text(dict(given.param), partial(open_picture, limits=limits)),
     )
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format)
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
     inpainter = load_model(
         entry.name, device=settings.device, precision=settings.precision, model_dir=home, local_files_only=True
     )
-    limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
     writer = batch.Writer(given.quality, settings.strip_metadata, limits)
     bar = Bar(sys.stderr)
 
@@ -122,11 +124,20 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 
 
 def choose(name: str, home: Path) -> ModelEntry:
-    """The entry of that name; for auto the best that is ready without a download. Raises `UnknownModel`."""
+    """The entry of that name; for auto the best that needs no download now. Raises `UnknownModel`, `WrongTask`."""
     if name != "auto":
-        return get_model(name)
+        return get_model(name, "fill")
     entries = [get_model(model) for model in AUTO_ORDER]
     return next(entry for entry in entries if weights.locate(entry, home).status == "ready")
+
+
+def open_picture(path: str, limits: codec.Limits) -> codec.Pixels:
+    """What --param takes for a picture. Raises `StartError`."""
+    try:
+        return codec.decode(Path(path), replace(limits, min_side=1)).pixels
+    except (OSError, ImageError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise StartError(ExitCode.USAGE, f"The picture {path} cannot be read: {said}") from None
 
 
 def parameter(text: str) -> tuple[str, str]:

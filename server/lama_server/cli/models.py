@@ -19,7 +19,7 @@ from inpaint_models.errors import (
     WeightsCorrupted,
     WeightsMissing,
 )
-from inpaint_models.registry import ModelEntry
+from inpaint_models.registry import ModelEntry, Task
 from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
@@ -46,7 +46,7 @@ def run_models(arguments: Sequence[str]) -> int:
         sys.stdout.write(json.dumps([_as_json(files) for files in found], indent=1) + "\n")
         return ExitCode.OK
     rows = [_row(files) for files in found]
-    sys.stdout.write(table(("MODEL", "DOWNLOAD", "STATE", "LICENCE", "FOR"), rows))
+    sys.stdout.write(table(("MODEL", "TASK", "DOWNLOAD", "STATE", "LICENCE", "FOR"), rows))
     sys.stdout.write(f"\nModel folder: {home}\n")
     return ExitCode.OK
 
@@ -181,9 +181,9 @@ def _add_names(parser: Parser, text: str, *, optional: bool = False) -> None:
     )
 
 
-def model_names() -> str:
-    """Every model, for help texts."""
-    return ", ".join(entry.name for entry in list_models())
+def model_names(task: Task | None = None) -> str:
+    """Every model, or those of a task, for help texts."""
+    return ", ".join(entry.name for entry in list_models(task))
 
 
 def _home(given: argparse.Namespace) -> Path:
@@ -199,7 +199,7 @@ def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:
         raise StartError(ExitCode.USAGE, str(error)) from None
 
 
-def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
+def _row(files: weights.ModelFiles) -> tuple[str, ...]:
     entry = files.entry
     licence = entry.licence.name if entry.licence.commercial_use else f"{entry.licence.name}, not commercial"
     state = STATE_WORDS[files.status]
@@ -210,7 +210,7 @@ def _row(files: weights.ModelFiles) -> tuple[str, str, str, str, str]:
     unpublished = bool(entry.weights) and not entry.download_bytes
     about = "" if entry.sizes_are_known or unpublished else "about "
     size = "unknown" if unpublished else about + size_text(entry.download_bytes)
-    return entry.name, size, state, licence, entry.tagline
+    return entry.name, entry.task, size, state, licence, entry.tagline
 
 
 def _as_json(files: weights.ModelFiles) -> dict[str, object]:
@@ -218,6 +218,7 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
     return {
         "name": entry.name,
         "title": entry.title,
+        "task": entry.task,
         "tagline": entry.tagline,
         "licence": {
             "name": entry.licence.name,

@@ -77,15 +77,15 @@ def check(settings: Settings) -> None:
 
 
 def check_model(settings: Settings) -> None:
-    """Raises `StartError` when there is no such model."""
+    """Raises `StartError` when there is no such model, or it does not fill."""
     if settings.model == "auto":
         return
     from inpaint_models.catalog import get_model
-    from inpaint_models.errors import UnknownModel
+    from inpaint_models.errors import UnknownModel, WrongTask
 
     try:
-        get_model(settings.model)
-    except UnknownModel as error:
+        get_model(settings.model, "fill")
+    except (UnknownModel, WrongTask) as error:
         raise StartError(ExitCode.USAGE, f"{settings.named('model')}: {error}") from None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from inpaint_models.types import PixelSource
@@ -83,6 +84,11 @@ def encode_patch(pixels: Pixels, metadata: Metadata | None = None) -> bytes:
     """
     metadata = metadata or Metadata()
     return png.write(pixels, grey=metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
+
+
+def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
+    """A grey PNG of an (H, W) mask."""
+    return png.write(coverage[..., None], grey=False)
 
 
 def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> Preview:

@@ -61,6 +61,10 @@ class EditNotFound(StoreError, code="edit.not_found", status=404):
     """The server does not have this edit"""
 
 
+class EditOnOtherCanvas(StoreError, code="edit.other_canvas"):
+    """An edit was made on another canvas than the one it is to be shown on"""
+
+
 class MaskError(ApiError):
     """A mask that cannot be used with its image."""
 

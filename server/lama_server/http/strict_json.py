@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -46,7 +46,8 @@ def validated(model: type[Wire], value: dict[str, Any], where: str = "") -> Wire
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise wire_error(error.errors(include_input=False, include_context=False, include_url=False), where) from None
+        wrong = error.errors(include_input=False, include_context=False, include_url=False)
+        raise wire_error([{**item, "loc": tuple(_path(item, value))} for item in wrong], where) from None
 
 
 def wire_error(wrong: Sequence[Mapping[str, Any]], where: str = "", skipped: int = 0) -> errors.ApiError:
@@ -57,6 +58,18 @@ def wire_error(wrong: Sequence[Mapping[str, Any]], where: str = "", skipped: int
     ]
     first = found[0]
     return type(first)(f"{first.pointer}: {first.detail}.", errors=tuple(found), pointer=first.pointer)
+
+
+def _path(item: Mapping[str, Any], value: Any) -> Iterator[int | str]:
+    """Where in the value the error is: its location without the tags of unions, which pydantic has among the fields."""
+    location = item["loc"]
+    for index, part in enumerate(location):
+        is_missing_field = item["type"] == "missing" and index + 1 == len(location)
+        if isinstance(value, dict) and part not in value and not is_missing_field:
+            continue
+        yield part
+        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        value = value[part] if inside else value.get(part) if isinstance(value, dict) else None
 
 
 _KINDS: dict[str, type[errors.ApiError]] = {

@@ -62,8 +62,12 @@ def check_change(change: Move | Scale, width: int, height: int, limits: codec.Li
                     f"The crop ends at pixel {begin + length} of {most}. Keep it inside the canvas, {width}x{height}.",
                     pointer=f"/canvas/{name}",
                 )
-    size = size_after(change, width, height)
-    broken = None
+    check_size(*size_after(change, width, height), limits, "/canvas")
+
+
+def check_size(width: int, height: int, limits: codec.Limits, pointer: str) -> None:
+    """Whether a canvas may have that size, which is asked for in the field `pointer`. Raises `ParamOutOfRange`."""
+    size, broken = (width, height), None
     if min(size) < limits.min_side:
         broken = Limit("min_side", limits.min_side, min(size))
     elif max(size) > limits.max_side:
@@ -74,7 +78,7 @@ def check_change(change: Move | Scale, width: int, height: int, limits: codec.Li
         raise ParamOutOfRange(
             f"The canvas would be {size[0]}x{size[1]}. Its sides may be {limits.min_side} to {limits.max_side} pixels "
             f"long, and it may have {limits.max_pixels} pixels in all.",
-            pointer="/canvas",
+            pointer=pointer,
             limit=broken,
         )
 

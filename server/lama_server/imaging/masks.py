@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_models.protocols import Point, Prompts
+from inpaint_models.protocols import Stroke as StrokePrompt
 from inpaint_models.types import Box, Mask, tight_box
 
 from .. import codec
-from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange
-from ..schemas.shapes import QUARTERS, Bitmap, Polygon, Rectangle, Shape, Stroke
+from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange, ParamUnknownValue
+from ..schemas.shapes import QUARTERS, Bitmap, Polygon, Prompt, Rectangle, Shape, Stroke
 from ..settings import Limits
 
 Floats = NDArray[np.float64]
@@ -89,6 +91,24 @@ def rasterise(
 def from_raster(data: bytes, width: int, height: int, limits: codec.Limits | None = None) -> Mask:
     """A mask from an image file of the image's size. Raises `MaskSizeMismatch`, `MaskEmpty`, `ImageError`."""
     return _trimmed(codec.decode_mask(data, width, height, limits), Box(0, 0, width, height))
+
+
+def prompts_of(prompts: Iterable[Prompt]) -> Prompts:
+    """What points at a thing, as models take it. Raises `ParamUnknownValue` for a box that takes away."""
+    points, boxes, strokes = list[Point](), list[Box](), list[StrokePrompt]()
+    for index, prompt in enumerate(prompts):
+        adds = prompt.op == "add"
+        if isinstance(prompt, Stroke):
+            path = tuple((x, y) for x, y in _points(prompt).tolist())
+            strokes.append(StrokePrompt(path, prompt.d, adds))
+        elif isinstance(prompt, Rectangle) and adds:
+            boxes.append(box_of(prompt))
+        elif isinstance(prompt, Rectangle):
+            text = "A box marks the thing that is in it. Take parts away by strokes or points."
+            raise ParamUnknownValue(text, pointer=f"/prompts/{index}/op")
+        else:
+            points.append(Point(prompt.x / QUARTERS, prompt.y / QUARTERS, adds))
+    return Prompts(tuple(points), tuple(boxes), tuple(strokes))
 
 
 def box_of(shape: Shape) -> Box:

@@ -8,31 +8,32 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from inpaint_models.errors import InvalidParameter
 from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.types import ParamValue, PixelSource
 
 from .. import codec
-from ..errors import ApiError, InternalError, JobCancelled, ModelFilesError, ModelWrongTask, api_error_of
+from ..errors import ApiError, FieldMissing, InternalError, JobCancelled, ParamUnknown, api_error_of
+from ..imaging.canvas import check_change, check_size
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
-from ..model_manager.manager import ModelManager
+from ..imaging.pixel_files import write_pixels
 from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
-from ..schemas.replies import PatchReply, SavedReply, wire_box
-from ..schemas.requests import EditRequest, OneShotParams
+from ..schemas.replies import CanvasReply, EditReply, PatchReply, SavedReply, wire_box
+from ..schemas.requests import CanvasRequest, EditRequest, OneShotParams
 from ..schemas.shapes import Shape
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
-from ..workers.executor import Executor, Listener
-from ..workers.messages import Filled, FillHole, JobEvent, ModelChoice, PreviewReport, ProgressReport
+from ..workers.executor import Listener
+from ..workers.messages import FillHole, JobEvent, PreviewReport, ProgressReport, RemakeCanvas
 from .autosave import AutoSave, Saved
+from .model_jobs import ModelJobs, ModelUse
 from .queue import JobQueue, Ticket, shutting_down
 
 Events = asyncio.Queue[EditEvent | None]
@@ -44,20 +45,30 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One fill, checked: nothing in it is refused later."""
+    """One run of a model, checked: nothing in it is refused later. `options` are those of a fill."""
 
-    choice: ModelChoice
+    use: ModelUse
     options: FillOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An edit request that passed every check: what to fill, and with which models."""
+    """An edit request that passed every check: what to do, and with which models."""
 
     request: EditRequest
     image: StoredImage
     picture: Picture
     runs: tuple[PlannedRun, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasPlan:
+    """A change of the canvas that can be made."""
+
+    request: CanvasRequest
+    image: StoredImage
+    picture: Picture
     request_id: str
 
 
@@ -84,12 +95,11 @@ class JobRunner:
         limits: Limits,
         documents: Documents,
         saves: AutoSave,
-        executor: Executor,
-        manager: ModelManager,
+        models: ModelJobs,
         queue: JobQueue,
     ) -> None:
         self._limits, self._documents, self._saves = limits, documents, saves
-        self._executor, self._manager, self.queue = executor, manager, queue
+        self._models, self.queue = models, queue
         self._previews: OrderedDict[str, Preview] = OrderedDict()
 
     # edits
@@ -97,20 +107,43 @@ class JobRunner:
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ApiError`."""
         image = self._documents.image(request.image)
-        shapes, info = request.mask.shapes, image.info
-        await asyncio.to_thread(check_bounds, shapes, info.width, info.height, self._limits)
         picture = await self._documents.picture(image, request.parents)
-        runs = tuple(self._planned_run(request, index) for index in range(len(request.runs)))
+        canvas = picture.shown
+        if request.mask is not None:
+            await asyncio.to_thread(check_bounds, request.mask.shapes, canvas.width, canvas.height, self._limits)
+        runs = tuple(self._planned_run(request, index, canvas) for index in range(len(request.runs)))
         return Plan(request, image, picture, runs, request_id)
 
-    def _planned_run(self, request: EditRequest, index: int) -> PlannedRun:
-        run, mask = request.runs[index], request.mask
-        choice = self._checked_choice(run.model, run.params, f"/runs/{index}")
-        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
-        grow_px = choice.entry.grow_px if mask.grow_px is None else mask.grow_px
-        return PlannedRun(choice, _options(request, seed, grow_px, mask.feather_px, run.params))
+    async def plan_canvas(self, request: CanvasRequest, request_id: str) -> CanvasPlan:
+        """As `plan`."""
+        self._documents.check_room()
+        image = self._documents.image(request.image)
+        picture = await self._documents.picture(image, request.parents)
+        canvas = picture.shown
+        check_change(request.canvas, canvas.width, canvas.height, self._documents.codec_limits)
+        return CanvasPlan(request, image, picture, request_id)
 
-    async def edit(self, ticket: Ticket, plan: Plan) -> AsyncGenerator[EditEvent, None]:
+    def _planned_run(self, request: EditRequest, index: int, canvas: codec.ImageInfo) -> PlannedRun:
+        run, mask, where = request.runs[index], request.mask, f"/runs/{index}"
+        use = self._models.checked(run.model, run.params, where, "fill", "matte", "enlarge")
+        if use.entry.task != "fill":
+            if mask is not None:
+                raise ParamUnknown(f"{use.entry.title} works on the whole canvas: it takes no mask.", pointer="/mask")
+            self._check_factor(use, canvas, f"{where}/params/factor")
+            return PlannedRun(use, FillOptions())
+        if mask is None:
+            raise FieldMissing(f"{use.entry.title} needs a mask: it fills what that covers.", pointer="/mask")
+        seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
+        grow_px = use.entry.grow_px if mask.grow_px is None else mask.grow_px
+        return PlannedRun(use, _options(request, seed, grow_px, mask.feather_px, use.params))
+
+    def _check_factor(self, use: ModelUse, canvas: codec.ImageInfo, pointer: str) -> None:
+        """Whether the canvas may become as large as a model that enlarges would make it."""
+        if use.entry.task == "enlarge":
+            factor = int(str(use.entry.check_params(use.params)["factor"]))
+            check_size(factor * canvas.width, factor * canvas.height, self._documents.codec_limits, pointer)
+
+    async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncGenerator[EditEvent, None]:
         """The job's events until all runs are done and saved. Leaving the iterator early cancels runs, not saves."""
         events: Events = asyncio.Queue()
         job = asyncio.get_running_loop().create_task(self._work(ticket, plan, events))
@@ -127,14 +160,23 @@ class JobRunner:
                 await job
             ticket.release()
 
-    async def _work(self, ticket: Ticket, plan: Plan, events: Events) -> None:
+    async def _work(self, ticket: Ticket, plan: Plan | CanvasPlan, events: Events) -> None:
+        """A change of the canvas needs no engine, and so it does not wait for one."""
         saves: list[asyncio.Task[Saved]] = []
         try:
-            async for position in ticket.positions():
-                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+            if isinstance(plan, CanvasPlan):
+                events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=0))
+                runs = [partial(self._change_canvas, ticket, plan)]
+            else:
+                async for position in ticket.positions():
+                    events.put_nowait(QueuedEvent(type="queued", job=ticket.id, position=position))
+                runs = [
+                    partial(self._fill if run.use.entry.task == "fill" else self._remake, ticket, plan, index, events)
+                    for index, run in enumerate(plan.runs)
+                ]
             with self._documents.hold(plan.image):
-                for index in range(len(plan.runs)):
-                    await self._run_told(ticket, plan, index, events, saves)
+                for index, run in enumerate(runs):
+                    await self._run_told(ticket, plan, index, run, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
             events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
         finally:
@@ -143,13 +185,19 @@ class JobRunner:
             await asyncio.wait(saves)
 
     async def _run_told(
-        self, ticket: Ticket, plan: Plan, index: int, events: Events, saves: list[asyncio.Task[Saved]]
+        self,
+        ticket: Ticket,
+        plan: Plan | CanvasPlan,
+        index: int,
+        run: Callable[[], Awaitable[tuple[ResultEvent, Picture]]],
+        events: Events,
+        saves: list[asyncio.Task[Saved]],
     ) -> None:
         """One run, ending in its result or its error; the runs after an error go on."""
         if index and self.queue.closing:
             raise shutting_down()
         try:
-            result, shown = await self._run(ticket, plan, index, events)
+            result, shown = await run()
             events.put_nowait(result)
             if self._saves.is_on:
                 saves.append(self._begin_save(plan, result, shown, events))
@@ -157,7 +205,9 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001  told in the run's place
             events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
 
-    def _begin_save(self, plan: Plan, result: ResultEvent, shown: Picture, events: Events) -> asyncio.Task[Saved]:
+    def _begin_save(
+        self, plan: Plan | CanvasPlan, result: ResultEvent, shown: Picture, events: Events
+    ) -> asyncio.Task[Saved]:
         """Hands a result to auto-save, whose own line follows when it is done."""
 
         def tell(task: asyncio.Task[Saved]) -> None:
@@ -168,73 +218,91 @@ class JobRunner:
         task.add_done_callback(tell)
         return task
 
-    async def _run(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
+    async def _fill(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """(what to tell, the photo with the edit over it)."""
-        run = plan.runs[index]
-        hole = _hole(run, plan.picture, tuple(plan.request.mask.shapes), preview=True)
+        run, mask, began = plan.runs[index], plan.request.mask, time.monotonic()
+        assert mask is not None
+        async with self._models.pictures(run.use) as pictures:
+            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, preview=True)
+            filled = await self._models.run(hole, self._listener(ticket, index, events))
+        ms = _ms_since(began)
+        made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
+        edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
+        return self._result(ticket, plan, index, edit, min(ms, round(filled.load_ms)))
 
+    async def _remake(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
+        """As `_fill`, for a model that makes the whole canvas anew."""
+        run, began = plan.runs[index], time.monotonic()
+        target = self._documents.temporary()
+        try:
+            async with self._models.pictures(run.use) as pictures:
+                write = partial(write_pixels, target)
+                job = RemakeCanvas(run.use.choice, stored_picture(plan.picture), write, run.use.params, pictures)
+                remade = await self._models.run(job, self._listener(ticket, index, events))
+            made = MadeBy(run.use.entry.name, run.use.asked, _ms_since(began))
+            edit = await self._documents.add_remade(plan.image, plan.request, target, remade, made)
+        finally:
+            target.unlink(missing_ok=True)
+        return self._result(ticket, plan, index, edit, min(made.ms, round(remade.load_ms)))
+
+    async def _change_canvas(self, ticket: Ticket, plan: CanvasPlan) -> tuple[ResultEvent, Picture]:
+        """As `_fill`."""
+        edit = await self._documents.change_canvas(plan.image, plan.request, plan.picture)
+        return self._result(ticket, plan, 0, edit, 0)
+
+    def _result(
+        self, ticket: Ticket, plan: Plan | CanvasPlan, index: int, edit: StoredEdit, load_ms: int
+    ) -> tuple[ResultEvent, Picture]:
+        """(what to tell of a finished edit, the photo with it over its parents)."""
+        run, made = edit.record.request.get("run", {}), edit.record.request["made"]
+        shown = plan.picture.with_layers(self._documents.layers(edit))
+        result = ResultEvent(
+            type="result",
+            job=ticket.id,
+            run=index,
+            edit=edit.id,
+            model=run.get("model"),
+            seed=run.get("seed"),
+            ms=made["ms"],
+            load_ms=load_ms,
+            strategy=made.get("strategy"),
+            patches=patch_replies(edit),
+            canvas=canvas_reply(shown.shown),
+        )
+        return result, shown
+
+    def _listener(self, ticket: Ticket, index: int, events: Events) -> Listener:
         def listen(event: JobEvent) -> None:
             if isinstance(event, PreviewReport):
                 events.put_nowait(self._keep_preview(ticket, index, event))
             else:
                 events.put_nowait(_progress(ticket, index, event))
 
-        began = time.monotonic()
-        filled = await self._filled(hole, listen)
-        ms = round(1000 * (time.monotonic() - began))
-        made = MadeBy(run.choice.entry.name, run.options, ms, filled.strategy)
-        edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
-        shown = plan.picture.with_layers(self._documents.patches(edit))
-        result = ResultEvent(
-            type="result",
-            job=ticket.id,
-            run=index,
-            edit=edit.id,
-            model=made.model,
-            seed=run.options.seed,
-            ms=ms,
-            load_ms=min(ms, round(filled.load_ms)),
-            strategy=made.strategy,
-            patches=patch_replies(edit),
-        )
-        return result, shown
+        return listen
 
     # one shot
 
     def plan_one_shot(self, params: OneShotParams, where: str = "") -> PlannedRun:
         """Everything that can be refused before the pictures are looked at; `where` is the field of the parameters."""
-        choice = self._checked_choice(params.model, params.params, where)
-        return PlannedRun(choice, _options(params, params.seed, params.grow_px, params.feather_px, params.params))
+        use = self._models.checked(params.model, params.params, where, "fill")
+        return PlannedRun(use, _options(params, params.seed, params.grow_px, params.feather_px, use.params))
 
     async def one_shot(self, ticket: Ticket, work: Workspace, run: PlannedRun) -> OneShot:
         """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
         arrived = time.monotonic()
         await ticket.wait()
         began = time.monotonic()
-        filled = await self._filled(_hole(run, work.picture, stored_array(work.mask)))
+        async with self._models.pictures(run.use) as pictures:
+            filled = await self._models.run(_hole(run, work.picture, stored_array(work.mask), pictures))
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(run.choice.entry.name, run.options.seed, timing)
+        return OneShot(run.use.entry.name, run.options.seed, timing)
 
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
         return await self._saves.save(work.picture, name)
 
     # common
-
-    def _checked_choice(self, model: str | None, params: Mapping[str, ParamValue], where: str) -> ModelChoice:
-        """The model, when it fills, is ready and takes these parameters, which came in the field `where`."""
-        choice = self._manager.choice(model)
-        if choice.entry.task != "fill":
-            raise ModelWrongTask(
-                f"{choice.entry.title} does not fill: it is there to {choice.entry.task}.", pointer=f"{where}/model"
-            )
-        try:
-            choice.entry.check_params(params)
-        except InvalidParameter as error:
-            refused = api_error_of(error)
-            raise refused.fresh(pointer=f"{where}{refused.pointer}") from None
-        return choice
 
     def preview(self, name: str) -> Preview | None:
         return self._previews.get(name)
@@ -252,17 +320,29 @@ class JobRunner:
             **wire_box(report.box),
         )
 
-    async def _filled(self, hole: FillHole, listener: Listener | None = None) -> Filled:
-        """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
-        job = self._executor.submit(hole, deadline_s=self._deadline_s(hole.model), listener=listener)
-        try:
-            return await job.result()
-        except ModelFilesError as error:
-            self._manager.reject(hole.model.entry, error)
-            raise
 
-    def _deadline_s(self, choice: ModelChoice) -> float:
-        return self._limits.network_deadline_s if choice.entry.weights else self._limits.fill_deadline_s
+def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:
+    """An edit as it was asked for and made; `shown` is the photo with it over its parents."""
+    record = edit.record
+    run, made = record.request.get("run", {}), record.request["made"]
+    return EditReply(
+        id=edit.id,
+        image=record.image,
+        parents=list(record.parents),
+        mask=record.request.get("mask"),
+        model=run.get("model"),
+        params=run.get("params", {}),
+        seed=run.get("seed"),
+        strategy=made.get("strategy"),
+        change=record.change,
+        ms=made["ms"],
+        patches=patch_replies(edit),
+        canvas=canvas_reply(shown),
+    )
+
+
+def canvas_reply(shown: codec.ImageInfo) -> CanvasReply:
+    return CanvasReply(width=shown.width, height=shown.height, has_alpha=shown.has_alpha)
 
 
 def patch_replies(edit: StoredEdit) -> list[PatchReply]:
@@ -273,11 +353,20 @@ def patch_replies(edit: StoredEdit) -> list[PatchReply]:
 
 
 def _hole(
-    run: PlannedRun, picture: Picture, mask: tuple[Shape, ...] | PixelSource, *, preview: bool = False
+    run: PlannedRun,
+    picture: Picture,
+    mask: tuple[Shape, ...] | PixelSource,
+    pictures: Mapping[str, PixelSource],
+    *,
+    preview: bool = False,
 ) -> FillHole:
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
-    return FillHole(run.choice, stored_picture(picture), mask, run.options, metadata, preview)
+    return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures)
+
+
+def _ms_since(began_s: float) -> int:
+    return round(1000 * (time.monotonic() - began_s))
 
 
 def _options(

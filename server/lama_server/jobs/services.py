@@ -26,8 +26,10 @@ from ..workers.local import LocalExecutor
 from ..workers.messages import Codec
 from ..workers.supervisor import Supervisor
 from .autosave import AutoSave
+from .model_jobs import ModelJobs
 from .queue import JobQueue
 from .runner import JobRunner
+from .selections import Selections
 
 FREE_DISK_FLOOR = 200 * 2**20
 
@@ -52,7 +54,7 @@ class Services:
         self.settings, self.limits = settings, limits or Limits()
         self.boot_id = uuid.uuid4().hex
         self.manager = ModelManager(
-            list_models("fill") if entries is None else entries, weights or LibraryWeights(settings), settings
+            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
         )
         self.codec: Supervisor[Codec] = Supervisor(
             "codec",
@@ -65,7 +67,9 @@ class Services:
         self.queue = JobQueue(self.executor, self.limits.queue_waiting, self.limits.queue_wait_s)
         self.documents = Documents(settings, self.limits, self.codec)
         self.saves = AutoSave(settings, self.documents)
-        self.runner = JobRunner(self.limits, self.documents, self.saves, self.executor, self.manager, self.queue)
+        models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
+        self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
+        self.selections = Selections(self.documents, models)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
         self._load_problem: ApiError | None = None

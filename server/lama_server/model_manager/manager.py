@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from inpaint_models.registry import STRATEGIES, ModelEntry, listed
+from inpaint_models.registry import STRATEGIES, ModelEntry, Task, listed
 
 from .. import errors
 from ..schemas.models import (
@@ -147,8 +147,8 @@ class ModelManager:
         return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
 
     def ready_names(self) -> list[str]:
-        """Names of the models that can be used now."""
-        return [entry.name for entry in self._entries.values() if self.is_ready(entry)]
+        """Names of the models that can fill now."""
+        return [entry.name for entry in self._entries.values() if entry.task == "fill" and self.is_ready(entry)]
 
     def prefer(self, name: str) -> ModelEntry:
         """Makes a ready model the current one. Raises what `choice` raises."""
@@ -158,12 +158,20 @@ class ModelManager:
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
 
-    def choice(self, name: str | None) -> ModelChoice:
-        """The named model, or the current one; never another than the one that was named.
+    def choice(self, name: str | None, *tasks: Task) -> ModelChoice:
+        """The named model; without a name the current one, or for other tasks than filling the first that is ready.
 
-        Raises `ModelUnknown`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its weights do not load.
+        tasks  what it may be there for; none: to fill
+
+        Raises `ModelUnknown`, `ModelWrongTask`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its
+        weights do not load.
         """
-        entry = self.current if name is None else self.entry(name)
+        tasks = tasks or ("fill",)
+        entry = self.entry(name) if name is not None else self.current
+        if name is None and "fill" not in tasks:
+            entry = self._first_ready((), tasks[0])
+        if entry.task not in tasks:
+            raise errors.ModelWrongTask(f"{entry.title} is there to {entry.task}, not to {' or '.join(tasks)}.")
         if entry.name in self._unavailable:
             raise self._unavailable[entry.name].fresh()
         if entry.name in self._weights:
@@ -178,7 +186,7 @@ class ModelManager:
 
     def files(self, entry: ModelEntry) -> Mapping[str, Path]:
         """A file for each name that the entry needs. Raises as `choice`."""
-        self.choice(entry.name)
+        self.choice(entry.name, entry.task)
         return self._weights[entry.name]
 
     def state(self, entry: ModelEntry) -> ModelState:
@@ -206,6 +214,7 @@ class ModelManager:
         return ModelReply(
             name=entry.name,
             title=entry.title,
+            task=entry.task,
             tagline=entry.tagline,
             description=entry.description,
             aliases=list(entry.aliases),
@@ -246,9 +255,12 @@ class ModelManager:
             return ""
         return "The first choice on a machine without other networks: small to fetch, quick, free to use."
 
-    def _first_ready(self, order: tuple[str, ...]) -> ModelEntry:
+    def _first_ready(self, order: tuple[str, ...], task: Task = "fill") -> ModelEntry:
+        """The first of a task that is ready, of those in `order` before all others; or else the first of them."""
         preferred = [self._entries[name] for name in order if name in self._entries]
-        candidates = [*preferred, *self._entries.values()]
+        candidates = [*preferred, *(entry for entry in self._entries.values() if entry.task == task)]
+        if not candidates:
+            raise errors.ModelUnknown(f"There is no model to {task}.")
         return next((entry for entry in candidates if self.is_ready(entry)), candidates[0])
 
     def _how_to_get(self, entry: ModelEntry) -> str:

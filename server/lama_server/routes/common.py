@@ -68,6 +68,8 @@ IMAGE: Kinds = tuple(errors.ImageError.__subclasses__())
 
 MODEL: Kinds = (
     errors.ModelUnknown,
+    errors.ModelWrongTask,
+    errors.ModelImageUnsuitable,
     errors.ModelNotDownloaded,
     errors.ModelLoading,
     errors.ModelUnavailable,
@@ -80,7 +82,7 @@ MODEL: Kinds = (
     errors.MaskSizeWrong,
     errors.MaskInvalid,
 )
-"""What a fill may end in."""
+"""What work with a model may end in."""
 
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -134,8 +136,13 @@ def request_id(request: Request) -> str:
 
 async def json_body(request: Request, model: type[Wire], limits: Limits) -> Wire:
     """The body as a wire type. Raises `BodyUnsupportedType`, `ParamsMalformed` and what validation finds."""
+    return validated(model, await json_object(request, limits))
+
+
+async def json_object(request: Request, limits: Limits) -> dict[str, Any]:
+    """The body. Raises `BodyUnsupportedType`, `ParamsMalformed`."""
     check_json(request)
-    return validated(model, parse_object(await request.body(), max_depth=limits.json_depth))
+    return parse_object(await request.body(), max_depth=limits.json_depth)
 
 
 def check_json(request: Request) -> None:
@@ -151,9 +158,11 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def json_request(model: type[BaseModel]) -> dict[str, Any]:
-    """OpenAPI of a body that `json_body` reads."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema(model)}}}}
+def json_request(*models: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI of a JSON body of one of these types."""
+    kinds = [schema(model) for model in models]
+    body = kinds[0] if len(kinds) == 1 else {"oneOf": kinds}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
 
 
 def schema(model: type[BaseModel] | str) -> dict[str, str]:

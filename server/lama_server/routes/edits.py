@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..errors import EditNotFound, ImageNotFound, JobNotFound, RouteNotFound
+from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound, JobNotFound, RouteNotFound
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
-from ..jobs.runner import patch_replies
+from ..http.strict_json import validated
+from ..jobs.runner import CanvasPlan, Plan, edit_reply
 from ..schemas.replies import EditReply
-from ..schemas.requests import EditRequest
-from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_body, json_request, problems, request_id, schema
+from ..schemas.requests import CanvasRequest, EditRequest
+from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_object, json_request, problems, request_id, schema
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
 
@@ -19,39 +20,34 @@ FOR_EVER = "private, max-age=31536000, immutable"
 @router.post(
     "/edits",
     response_class=Response,
-    openapi_extra=json_request(EditRequest),
+    openapi_extra=json_request(EditRequest, CanvasRequest),
     responses={
         200: {
             "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
             "content": {NDJSON: {"schema": schema("EditEvent")}},
         },
-        **problems(ImageNotFound, EditNotFound, *MODEL, *JOB, *BODY, *FIELDS),
+        **problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
     },
 )
 async def create_edit(request: Request, found: Found, ticket: Reserved) -> NdjsonResponse:
-    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare."""
-    edit = await json_body(request, EditRequest, found.limits)
-    plan = await found.runner.plan(edit, request_id(request))
+    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare.
+
+    With `canvas` instead of mask and runs: extend, crop, turn or scale what the parents make.
+    """
+    body, asked_by = await json_object(request, found.limits), request_id(request)
+    plan: Plan | CanvasPlan
+    if "canvas" in body:
+        plan = await found.runner.plan_canvas(validated(CanvasRequest, body), asked_by)
+    else:
+        plan = await found.runner.plan(validated(EditRequest, body), asked_by)
     return NdjsonResponse(found.runner.edit(ticket, plan))
 
 
-@router.get("/edits/{edit}", responses=problems(EditNotFound))
+@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound))
 async def describe(found: Found, edit: str) -> EditReply:
     """A finished edit."""
     stored = found.documents.edit(edit)
-    run, made = stored.record.request["run"], stored.record.request["made"]
-    return EditReply(
-        id=stored.id,
-        image=stored.record.image,
-        parents=list(stored.record.parents),
-        mask=stored.record.request["mask"],
-        model=run["model"],
-        params=run["params"],
-        seed=run["seed"],
-        strategy=made["strategy"],
-        ms=made["ms"],
-        patches=patch_replies(stored),
-    )
+    return edit_reply(stored, found.documents.shown(stored))
 
 
 @router.delete("/edits/{job}", status_code=204, responses=problems(JobNotFound))
@@ -94,6 +90,8 @@ async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
     stored = found.documents.edit(edit)
     patches = found.documents.patches(stored)
+    if not patches:
+        raise EditNotFound("The edit has no patches: it changed the canvas.")
     if len(patches) == 1:
         return WholeFile(patches[0].png, "image/png", {"cache-control": FOR_EVER})
     file = await found.documents.joined_patch(stored)

@@ -25,6 +25,14 @@ router = APIRouter(prefix="/api/v1/images", tags=["images"])
 PREVIEW_SIDES = (128, 256, 512, 1024, 2048, 4096)
 MAX_EDITS = Limits().parents
 
+SHOWN = (errors.ImageNotFound, errors.EditNotFound, errors.EditOnOtherCanvas, errors.ParamTooLong)
+"""What asking for a photo with edits over it may end in."""
+
+EditIds = Annotated[str, Query(alias="edits", description="Edit ids in drawing order, separated by commas.")]
+
+
+_KEEP = "keep: as the photo was, and PNG for a JPEG that edits made transparent."
+
 
 def _one_of_sides(side: int) -> int:
     if side not in PREVIEW_SIDES:
@@ -70,12 +78,12 @@ async def describe(found: Found, image: str) -> ImageReply:
     response_class=Response,
     responses={
         200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems(errors.ImageNotFound, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
+        **problems(*SHOWN, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
     },
 )
-async def preview(found: Found, image: str, max_side: PreviewSide = 2048) -> Response:
-    """The photo, small, for browsers that cannot decode the file."""
-    file, rendered = await found.documents.preview(found.documents.image(image), max_side)
+async def preview(found: Found, image: str, edits: EditIds = "", max_side: PreviewSide = 2048) -> Response:
+    """The photo with edits over it, small; without edits, for browsers that cannot decode the file."""
+    file, rendered = await found.documents.preview(found.documents.image(image), edit_ids(edits), max_side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -88,13 +96,11 @@ async def preview(found: Found, image: str, max_side: PreviewSide = 2048) -> Res
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
-            errors.ImageNotFound,
-            errors.EditNotFound,
+            *SHOWN,
             errors.ParamUnknownValue,
             errors.ParamOutOfRange,
             errors.ParamWrongType,
             errors.ParamInvalid,
-            errors.ParamTooLong,
             *JOB,
         ),
     },
@@ -102,8 +108,8 @@ async def preview(found: Found, image: str, max_side: PreviewSide = 2048) -> Res
 async def render(
     found: Found,
     image: str,
-    edits: Annotated[str, Query(description="Edit ids in drawing order, separated by commas.")] = "",
-    wanted: Annotated[RenderFormat, Query(alias="format", description="keep: as the photo was.")] = "keep",
+    edits: EditIds = "",
+    wanted: Annotated[RenderFormat, Query(alias="format", description=_KEEP)] = "keep",
     quality: Quality = None,
 ) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""

@@ -11,7 +11,7 @@ RENDER_FORMATS: tuple[RenderFormat, ...] = get_args(RenderFormat)
 
 
 WireValue = bool | int | float | str
-"""Of a model's parameter; a picture travels as base64 of its file."""
+"""Of a model's parameter; a picture is named by the id of an uploaded image."""
 
 
 class RequestType(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import Patches, SavedReply
+from .replies import CanvasReply, Patches, SavedReply
 
 
 class QueuedEvent(ReplyType):
@@ -40,17 +40,21 @@ class PreviewEvent(ReplyType):
 
 
 class ResultEvent(Patches):
-    """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model."""
+    """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model.
+
+    `canvas` is what the photo is with this edit over its parents. Changes of the canvas have no model and no seed.
+    """
 
     type: Literal["result"]
     job: str
     run: int
     edit: str
-    model: str
-    seed: int
+    model: str | None
+    seed: int | None
     ms: int
     load_ms: int
-    strategy: str
+    strategy: str | None
+    canvas: CanvasReply
 
 
 class SavedEvent(ReplyType):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from inpaint_models.parameters import ParameterKind
-from inpaint_models.registry import StrategyKind
+from inpaint_models.registry import StrategyKind, Task
 
 from .base import ReplyType, WireValue
 from .problems import ProblemReply
@@ -46,6 +46,7 @@ class ModelReply(ReplyType):
 
     name: str
     title: str
+    task: Task = Field(description="Models to fill take masks; the others are for POST /api/v1/select and for edits.")
     tagline: str
     description: str
     aliases: list[str]

@@ -10,7 +10,9 @@ from pydantic import Field, computed_field
 from inpaint_models.types import Box
 
 from .base import ReplyType, WireValue
+from .canvas import CanvasChange
 from .requests import MaskShapes
+from .shapes import Bitmap
 
 
 class ImageReply(ReplyType):
@@ -45,18 +47,37 @@ def wire_box(box: Box) -> dict[str, int]:
     return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
 
 
+class CanvasReply(ReplyType):
+    """The size that the picture has with an edit over its parents, and whether it has an alpha channel."""
+
+    width: int
+    height: int
+    has_alpha: bool
+
+
 class Patches(ReplyType):
-    """An edit's patches: their boxes do not overlap, one for each connected region of the mask."""
+    """An edit's patches: their boxes do not overlap, one for each region of the mask. A changed canvas has none."""
 
     patches: list[PatchReply]
 
     @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
     @property
-    def patch(self) -> PatchReply:
+    def patch(self) -> PatchReply | None:
         """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
+        if not self.patches:
+            return None
         around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
         edit, _, _ = self.patches[0].url.partition("/patches/")
         return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
+
+
+class SelectReply(ReplyType):
+    """A selection. `shapes` can be the mask of an edit as they are; `load_ms` of `ms` went into loading the model."""
+
+    model: str
+    ms: int
+    load_ms: int
+    shapes: list[Bitmap]
 
 
 class SavedReply(ReplyType):
@@ -66,17 +87,19 @@ class SavedReply(ReplyType):
 
 
 class EditReply(Patches):
-    """A finished edit, with all that is needed to run it again."""
+    """A finished edit, with all that is needed to make it again: mask and run, or the `change` of the canvas."""
 
     id: str
     image: str
     parents: list[str]
-    mask: MaskShapes
-    model: str
+    mask: MaskShapes | None
+    model: str | None
     params: dict[str, WireValue]
-    seed: int
-    strategy: str
+    seed: int | None
+    strategy: str | None
+    change: CanvasChange | None
     ms: int
+    canvas: CanvasReply
 
 
 class LimitsReply(ReplyType):

@@ -11,7 +11,8 @@ from inpaint_models.registry import StrategyKind
 
 from ..settings import Limits
 from .base import RequestType, WireValue
-from .shapes import Shape
+from .canvas import CanvasChange
+from .shapes import Prompt, Shape
 
 _LIMITS = Limits()
 
@@ -55,19 +56,41 @@ class Run(RequestType):
     seed: Seed | None = Field(None, description="Left out, the server draws one and tells it.")
 
 
-class EditRequest(RequestType):
-    """Fill a hole once for each run."""
-
+class _OnImage(RequestType):
     image: Identifier
     parents: list[Identifier] = Field(
         default_factory=list, max_length=_LIMITS.parents, description="Edits that lie under this one, in drawing order."
     )
-    mask: MaskShapes
+
+
+class EditRequest(_OnImage):
+    """Run models on a photo. Positions are those of the canvas that the parents make.
+
+    Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none.
+    """
+
+    mask: MaskShapes | None = None
     strategy: StrategyKind = "auto"
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
     runs: list[Run] = Field(min_length=1, max_length=_LIMITS.runs)
+
+
+class CanvasRequest(_OnImage):
+    """Change the canvas that the parents make: its size, and where on it they lie. Nothing is filled."""
+
+    canvas: CanvasChange
+
+
+class SelectRequest(_OnImage):
+    """Select a thing. Positions are those of the canvas that the parents make."""
+
+    model: ModelName | None = Field(None, description="Left out, the first that selects and is ready.")
+    params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
+    prompts: list[Prompt] = Field(
+        min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
+    )
 
 
 class OneShotParams(RequestType):

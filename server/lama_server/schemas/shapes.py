@@ -75,4 +75,14 @@ class Bitmap(_Shape):
     png: str = Field(description="base64 of an image file of w x h pixels; light is painted, alpha is ignored")
 
 
+class Point(_Shape):
+    """A place, in quarters of a pixel as in `p` of a stroke. For selections alone: it covers nothing."""
+
+    kind: Literal["point"]
+    x: Quarter
+    y: Quarter
+
+
 Shape = Annotated[Stroke | Polygon | Rectangle | Bitmap, Field(discriminator="kind")]
+Prompt = Annotated[Stroke | Rectangle | Point, Field(discriminator="kind")]
+"""What says which thing is to be selected; a rectangle is around it."""

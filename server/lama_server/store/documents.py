@@ -10,21 +10,22 @@ import asyncio
 import functools
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
 
-from inpaint_models.options import FillOptions
 from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import ImageError, QueueFull
-from ..imaging.pictures import Overlay, Picture
+from ..imaging.pictures import Layer, Overlay, Picture, shown_info
 from ..schemas.base import RenderFormat
-from ..schemas.requests import EditRequest
+from ..schemas.canvas import Scale
+from ..schemas.requests import CanvasRequest, EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
     AnswerT,
@@ -34,9 +35,11 @@ from ..workers.messages import (
     DecodeMask,
     Filled,
     MakePreview,
+    Remade,
     Rendered,
     RenderImage,
     Request,
+    ScalePicture,
 )
 from ..workers.supervisor import Supervisor
 from . import saving
@@ -47,12 +50,13 @@ COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MadeBy:
-    """How a fill came about."""
+    """How a result came about. `params` as they were on the wire; seed and strategy are those of a fill."""
 
     model: str
-    options: FillOptions
+    params: Mapping[str, object]
     ms: int
-    strategy: str
+    seed: int | None = None
+    strategy: str | None = None
 
 
 class Documents:
@@ -101,7 +105,10 @@ class Documents:
         return self._store.hold(image.id)
 
     async def picture(self, image: StoredImage, edits: Sequence[str]) -> Picture:
-        """The photo with edits over it, ready for a worker. Raises `EditNotFound`, and what decoding raises."""
+        """The photo with edits over it, ready for a worker.
+
+        Raises `EditNotFound`, `EditOnOtherCanvas`, and what decoding raises.
+        """
         pixels = await self._decoded(image)
         return Picture(self._store.original_path(image.id), pixels, image.info, self._store.resolve(image.id, edits))
 
@@ -140,16 +147,44 @@ class Documents:
             await self.in_codec(CropPicture(picture, functools.reduce(Box.union, edit.record.boxes), target))
         return target
 
+    def shown(self, edit: StoredEdit) -> codec.ImageInfo:
+        """What the photo is with an edit over its parents. Raises `ImageNotFound`, `EditNotFound`."""
+        record = edit.record
+        return shown_info(self.image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id)))
+
     async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
-        """Stores a finished edit. Raises `StoreFull`."""
-        asked = {
-            "mask": request.mask.model_dump(mode="json"),
-            "strategy": request.strategy,
-            "run": {"model": made.model, "params": dict(made.options.params), "seed": made.options.seed},
-            "made": {"ms": made.ms, "strategy": made.strategy},
-        }
+        """Stores a finished fill. Raises `StoreFull`."""
+        assert request.mask is not None
+        asked = {"mask": request.mask.model_dump(mode="json"), "strategy": request.strategy, **_described(made)}
         record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
         return await asyncio.to_thread(self._store.add_edit, record, [patch.png for patch in filled.patches])
+
+    async def add_remade(
+        self, image: StoredImage, request: EditRequest, pixels: Path, remade: Remade, made: MadeBy
+    ) -> StoredEdit:
+        """Stores a canvas that was made anew; its `pixels` are moved. Raises `StoreFull`."""
+        size = remade.width, remade.height, remade.has_alpha
+        record = EditRecord(image.id, tuple(request.parents), (), _described(made), size)
+        return await asyncio.to_thread(self._store.add_edit, record, (), pixels)
+
+    async def change_canvas(self, image: StoredImage, request: CanvasRequest, picture: Picture) -> StoredEdit:
+        """Stores a change of the canvas that the parents make, the `picture`. Raises `StoreFull`."""
+        began, change, raster = time.monotonic(), request.canvas, None
+        target = self.temporary()
+        try:
+            if isinstance(change, Scale):
+                await self.in_codec(ScalePicture(picture, change.width, change.height, target))
+                raster = change.width, change.height, picture.shown.has_alpha
+            made = {"ms": round(1000 * (time.monotonic() - began))}
+            asked = {"canvas": change.model_dump(mode="json"), "made": made}
+            record = EditRecord(image.id, tuple(request.parents), (), asked, raster)
+            return await asyncio.to_thread(self._store.add_edit, record, (), target if raster else None)
+        finally:
+            target.unlink(missing_ok=True)
+
+    def layers(self, edit: StoredEdit) -> tuple[Layer, ...]:
+        """What an edit lays over its parents. Raises `EditNotFound`."""
+        return self._store.layers(edit)
 
     # pictures
 
@@ -168,12 +203,12 @@ class Documents:
             quality = self._settings.quality
         return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
 
-    async def preview(self, image: StoredImage, max_side: int) -> tuple[Path, Rendered]:
+    async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Path, Rendered]:
         """(a temporary file, what it is). Raises `QueueFull`."""
         self.check_room()
         with self.hold(image):
             target = self.temporary()
-            return target, await self.in_codec(MakePreview(await self.picture(image, ()), max_side, target))
+            return target, await self.in_codec(MakePreview(await self.picture(image, edits), max_side, target))
 
     async def save(self, picture: Picture, name: str, folder: Path) -> str:
         """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
@@ -207,6 +242,14 @@ class Documents:
         """Raises `QueueFull`. Asked before work begins: what is under way, such as a save, is never turned away."""
         if self._pending > self._limits.uploads_waiting:
             raise QueueFull("Too many photos are being opened. Try again in a moment.", retry_after=2)
+
+
+def _described(made: MadeBy) -> dict[str, object]:
+    """Of a record."""
+    return {
+        "run": {"model": made.model, "params": dict(made.params), "seed": made.seed},
+        "made": {"ms": made.ms, "strategy": made.strategy},
+    }
 
 
 class Workspace:

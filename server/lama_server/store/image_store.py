@@ -6,6 +6,7 @@
                             /pixels.npy                  decoded once; can be made again at any time
                             /edits/RANDOM/edit.json      what was asked for: immutable
                                          /patch-0.png    what came out, and -1, -2 ...: immutable
+                                         /raster.npy     or all pixels of the canvas that came out: immutable
 
 Everything appears by one rename of a finished file or folder, so a crash at any moment leaves either nothing or all of
 it. Edit ids are random: the same request may be run twice and give two results. No path is ever made from what a
@@ -15,6 +16,7 @@ client sent; ids are checked to be plain hexadecimal first.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -30,15 +32,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import TypeAdapter
+
 from inpaint_models.types import Box
 
 from .. import codec
-from ..errors import EditNotFound, ImageNotFound
-from ..imaging.pictures import Overlay
+from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
+from ..imaging.pictures import Layer, Overlay, Raster
 from ..imaging.pixel_files import create_file, disk_errors
+from ..schemas.canvas import CanvasChange, Scale
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}\Z")
 _EDIT_ID = re.compile(r"[0-9a-f]{32}\Z")
+CHANGES: TypeAdapter[CanvasChange] = TypeAdapter(CanvasChange)
+
 _ONLY_PATCH = "patch.png"
 """The file of an edit that was stored by version 0.1, whose edits had one patch."""
 
@@ -67,13 +74,25 @@ class EditRecord:
     image    id of its image
     parents  ids of the edits it was made on, in drawing order
     boxes    where its patches lie; they do not overlap
-    request  mask and run as they were asked for, for running it again; plain JSON
+    request  mask and run, or `canvas`, as they were asked for, for running it again; plain JSON
+    raster   (width, height, has alpha) of the canvas, where the edit made all of its pixels anew
     """
 
     image: str
     parents: tuple[str, ...]
     boxes: tuple[Box, ...]
     request: Mapping[str, Any]
+    raster: tuple[int, int, bool] | None = None
+
+    @property
+    def change(self) -> CanvasChange | None:
+        """What was asked of the canvas."""
+        return CHANGES.validate_python(self.request["canvas"]) if "canvas" in self.request else None
+
+    @property
+    def makes_canvas(self) -> bool:
+        """Whether edits over this one lie on another canvas than those under it."""
+        return self.raster is not None or "canvas" in self.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +186,11 @@ class ImageStore:
 
     # edits
 
-    def add_edit(self, record: EditRecord, patches: Sequence[bytes]) -> StoredEdit:
+    def add_edit(self, record: EditRecord, patches: Sequence[bytes] = (), raster: Path | None = None) -> StoredEdit:
         """Stores a finished edit; afterwards nothing about it changes.
 
         patches  files from `codec.encode_patch`, one for each box
+        raster   .npy file on the store's disk, which is moved into it
 
         Raises `ImageNotFound`, `EditNotFound` (for a parent), `StoreFull`.
         """
@@ -182,10 +202,13 @@ class ImageStore:
                 "parents": list(record.parents),
                 "boxes": [list(box) for box in record.boxes],
                 "request": dict(record.request),
+                "raster": record.raster,
             }
             with disk_errors(), self._building() as folder:
                 for index, patch in enumerate(patches):
                     _write_file(folder / f"patch-{index}.png", patch)
+                if raster is not None:
+                    os.rename(raster, folder / "raster.npy")
                 _write_file(folder / "edit.json", json.dumps(content).encode())
                 _sync_folder(folder)
                 edits = self._folder(record.image) / "edits"
@@ -202,9 +225,9 @@ class ImageStore:
         data = _read_json(self._edit_folder(edit_id) / "edit.json")
         if data is None:
             raise _no_edit()
-        boxes = data["boxes"] if "boxes" in data else [data["box"]]
-        record = EditRecord(data["image"], tuple(data["parents"]), tuple(Box(*box) for box in boxes), data["request"])
-        return StoredEdit(edit_id, record)
+        boxes = tuple(Box(*box) for box in (data["boxes"] if "boxes" in data else [data["box"]]))
+        raster = tuple(data["raster"]) if data.get("raster") else None
+        return StoredEdit(edit_id, EditRecord(data["image"], tuple(data["parents"]), boxes, data["request"], raster))
 
     def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
         """Its patches, in the order of `boxes`. Raises `EditNotFound`."""
@@ -214,15 +237,46 @@ class ImageStore:
             return (Overlay(only, edit.record.boxes[0]),)
         return tuple(Overlay(folder / f"patch-{index}.png", box) for index, box in enumerate(edit.record.boxes))
 
-    def resolve(self, image_id: str, edits: Iterable[str]) -> tuple[Overlay, ...]:
-        """The patches of exactly these edits, in this order. Raises `EditNotFound`, also for another image's edit."""
-        placed: list[Overlay] = []
-        for edit_id in dict.fromkeys(edits):
+    def layers(self, edit: StoredEdit) -> tuple[Layer, ...]:
+        """What it lays over the edits under it. Raises `EditNotFound`."""
+        change = edit.record.change
+        if edit.record.raster is not None:
+            return (Raster(self._edit_folder(edit.id) / "raster.npy", *edit.record.raster),)
+        if change is not None:
+            assert not isinstance(change, Scale), "its raster was stored with it"
+            return (change,)
+        return self.patches(edit)
+
+    def resolve(self, image_id: str, edits: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers of exactly these edits, in this order.
+
+        Raises `EditNotFound`, also for another image's edit, and `EditOnOtherCanvas` where an edit's parents make
+        another canvas than the edits that it is to lie over.
+        """
+
+        @functools.cache
+        def found(edit_id: str) -> StoredEdit:
             edit = self.get_edit(edit_id)
             if edit.record.image != image_id:
                 raise _no_edit()
-            placed += self.patches(edit)
-        return tuple(placed)
+            return edit
+
+        layers: list[Layer] = []
+        under: list[str] = []
+        canvases: list[str] = []
+        for edit_id in dict.fromkeys(edits):
+            edit = found(edit_id)
+            parents = edit.record.parents
+            made_on = [parent for parent in parents if found(parent).record.makes_canvas]
+            if made_on != canvases or (edit.record.raster is not None and list(dict.fromkeys(parents)) != under):
+                raise EditOnOtherCanvas(
+                    f"The edit {edit_id} was made on another canvas. Show it over the changes of the canvas that are "
+                    "among its parents, in their order; one that made all pixels anew over all of its parents."
+                )
+            layers += self.layers(edit)
+            under.append(edit_id)
+            canvases += [edit_id] if edit.record.makes_canvas else []
+        return tuple(layers)
 
     # size
 

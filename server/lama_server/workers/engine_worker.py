@@ -1,4 +1,4 @@
-"""What the engine worker does: keep models loaded within a budget, and fill holes with them.
+"""What the engine worker does: keep models loaded within a budget, and use them: to fill, select, cut out and enlarge.
 
 torch is imported by the models that need it, when they are loaded, and nowhere else.
 """
@@ -6,18 +6,22 @@ torch is imported by the models that need it, when they are loaded, and nowhere 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
 import numpy as np
 
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory, WrongTask
-from inpaint_models.loading import build, warm_up
+from inpaint_models.loading import Runner, build, warm_up
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.types import Box, Mask, Patch
+from inpaint_models.tasks.enlarge import Enlarger
+from inpaint_models.tasks.matte import Matter
+from inpaint_models.tasks.pixels import whole
+from inpaint_models.tasks.select import Selector
+from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource
 
 from .. import codec
 from ..imaging import masks
@@ -32,62 +36,20 @@ from .messages import (
     LoadModel,
     PreviewReport,
     ProgressReport,
+    Remade,
+    RemakeCanvas,
     RunJob,
+    Selected,
+    SelectMask,
 )
+from .model_cache import ModelCache
 from .worker import JobContext
 
 PREVIEW_INTERVAL_S = 0.5
 PROGRESS_INTERVAL_S = 0.05
 
 Result = TypeVar("Result")
-
-
-class ModelCache:
-    """Loaded models, least recently used first; together within the budget, unless one alone is larger."""
-
-    def __init__(self, budget_bytes: int) -> None:
-        self._budget_bytes = budget_bytes
-        self._models: OrderedDict[tuple[str, str, str], Inpainter] = OrderedDict()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(key[0] for key in self._models)
-
-    def find(self, choice: EngineChoice) -> Inpainter | None:
-        """The model if it is loaded, which counts as a use of it."""
-        key = _key(choice)
-        if key in self._models:
-            self._models.move_to_end(key)
-        return self._models.get(key)
-
-    def add(self, choice: EngineChoice, load: Callable[[EngineChoice], Inpainter]) -> Inpainter:
-        """Loads the model; others make room before. Raises what `load` raises."""
-        self._make_room(choice.entry.memory_bytes)
-        model = self._models[_key(choice)] = load(choice)
-        return model
-
-    def discard(self, choice: EngineChoice) -> None:
-        """Forgets the model, if it is there."""
-        self._models.pop(_key(choice), None)
-
-    def drop_others(self, choice: EngineChoice) -> bool:
-        """Forgets every other model; whether there was one."""
-        others = [key for key in self._models if key != _key(choice)]
-        for key in others:
-            del self._models[key]
-        return bool(others)
-
-    def _make_room(self, needed_bytes: int) -> None:
-        while self._models and needed_bytes + self._held_bytes() > self._budget_bytes:
-            self._models.popitem(last=False)
-            devices.release_memory()
-
-    def _held_bytes(self) -> int:
-        return sum(model.entry.memory_bytes for model in self._models.values())
-
-
-def _key(choice: EngineChoice) -> tuple[str, str, str]:
-    return choice.entry.name, choice.device, choice.precision
+RunnerT = TypeVar("RunnerT", Inpainter, Selector, Enlarger)
 
 
 class EngineHandler:
@@ -106,10 +68,14 @@ class EngineHandler:
                 return LoadedModels(self._cache.names)
             case FillHole():
                 return self._fill(job, choice, context)
+            case SelectMask():
+                return self._select(job, choice, context)
+            case RemakeCanvas():
+                return self._remake(job, choice, context)
             case _:
                 assert_never(job)
 
-    def _model(self, choice: EngineChoice, context: JobContext) -> Inpainter:
+    def _model(self, choice: EngineChoice, context: JobContext) -> Runner:
         """The loaded model; while it is being loaded that is the stage, and afterwards the models it holds are told."""
         if (loaded := self._cache.find(choice)) is not None:
             return loaded
@@ -118,10 +84,11 @@ class EngineHandler:
         def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
             context.check()
 
-        def load() -> Inpainter:
-            model = self._cache.add(choice, load_inpainter)
+        def load() -> Runner:
+            model = self._cache.add(choice, load_runner)
             try:
-                warm_up(model, still_wanted)
+                if isinstance(model, Inpainter):
+                    warm_up(model, still_wanted)
             except BaseException:
                 self._cache.discard(choice)  # a second try would build the model beside this one
                 raise
@@ -147,13 +114,14 @@ class EngineHandler:
     def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
         mask = read_mask(job, context.check, self._limits)
-        model = self._model(choice, context)
+        model = of_kind(Inpainter, self._model(choice, context))
         loaded = time.monotonic()
         progress = Progress(context, wants_previews=job.preview)
         metadata = job.metadata() if job.metadata else codec.Metadata()
+        options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(job.image, mask, job.options, progress), metadata)
+            return encoded(model.patches(job.image, mask, options, progress), metadata)
 
         strategy, patches = self._with_room(choice, context, fill)
         return Filled(
@@ -162,6 +130,63 @@ class EngineHandler:
             load_ms=1000 * (loaded - began),
             fill_ms=1000 * (time.monotonic() - loaded),
         )
+
+    def _select(self, job: SelectMask, choice: EngineChoice, context: JobContext) -> Selected:
+        began = time.monotonic()
+        model = of_kind(Selector, self._model(choice, context))
+        loaded = time.monotonic()
+        progress = Progress(context, wants_previews=False)
+        params = with_pictures(job.params, job.pictures)
+
+        def select() -> Mask:
+            encoded = self._cache.encoded(choice, job.image_name, lambda: model.encode(job.image, progress))
+            return model.select(encoded, job.prompts, params, progress)
+
+        mask = self._with_room(choice, context, select)
+        if job.whole:
+            box = Box(0, 0, job.image.shape[1], job.image.shape[0])
+            mask = Mask(box, mask.hole_in(box) * np.uint8(255))
+        return Selected(
+            png=codec.encode_mask(mask.coverage),
+            box=mask.box,
+            load_ms=1000 * (loaded - began),
+            select_ms=1000 * (time.monotonic() - loaded),
+        )
+
+    def _remake(self, job: RemakeCanvas, choice: EngineChoice, context: JobContext) -> Remade:
+        began = time.monotonic()
+        model = self._model(choice, context)
+        loaded = time.monotonic()
+        progress = Progress(context, wants_previews=False)
+        params = with_pictures(job.params, job.pictures)
+
+        def remake() -> codec.Pixels:
+            if isinstance(model, Matter):
+                return model.cut_out(job.image, params, progress)
+            return of_kind(Enlarger, model)(job.image, params, progress)
+
+        pixels = self._with_room(choice, context, remake)
+        job.write(pixels)
+        height, width, channels = pixels.shape
+        return Remade(
+            width=width,
+            height=height,
+            has_alpha=channels == 4,
+            load_ms=1000 * (loaded - began),
+            ms=1000 * (time.monotonic() - loaded),
+        )
+
+
+def with_pictures(params: Mapping[str, ParamValue], pictures: Mapping[str, PixelSource]) -> dict[str, ParamValue]:
+    """All parameters, pictures as arrays."""
+    return {**params, **{name: whole(picture) for name, picture in pictures.items()}}
+
+
+def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:
+    """The model, which must be of that kind. Raises `WrongTask`."""
+    if not isinstance(model, kind):
+        raise WrongTask(f"{model.entry.title} is there to {model.entry.task}.")
+    return model
 
 
 def read_mask(job: FillHole, check: Callable[[], None], limits: codec.Limits) -> Mask:
@@ -179,17 +204,14 @@ def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tu
         return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
 
-def load_inpainter(choice: EngineChoice) -> Inpainter:
-    model = build(
+def load_runner(choice: EngineChoice) -> Runner:
+    return build(
         choice.entry,
         dict(choice.weights),
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
     )
-    if not isinstance(model, Inpainter):
-        raise WrongTask(f"{choice.entry.title} fills no holes: its task is {choice.entry.task}.")
-    return model
 
 
 class Progress:

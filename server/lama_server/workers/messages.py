@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from inpaint_models.options import FillOptions
+from inpaint_models.protocols import Prompts
 from inpaint_models.registry import ModelEntry
-from inpaint_models.types import Box, PixelSource
+from inpaint_models.types import Box, ParamValue, PixelSource
 
-from ..codec import ImageInfo, Metadata
+from ..codec import ImageInfo, Metadata, Pixels
 from ..errors import ApiError
 from ..imaging.pictures import Picture
 from ..schemas.shapes import Shape
@@ -142,6 +143,7 @@ class FillHole(Job["Filled"]):
     mask      the mask as drawn, or (H, W) uint8 0|255
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
+    pictures  the model's parameters of kind picture; `options` has the others
     """
 
     image: PixelSource
@@ -149,9 +151,39 @@ class FillHole(Job["Filled"]):
     options: FillOptions
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
 
 
-AnyJob = LoadModel | FillHole
+@dataclass(frozen=True, slots=True)
+class SelectMask(Job["Selected"]):
+    """Select a thing.
+
+    image_name  the same for the same pixels: what a model keeps of an image is found by it
+    whole       whether the mask is wanted at the image's size, and not in a box
+    """
+
+    image: PixelSource
+    image_name: str
+    prompts: Prompts
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemakeCanvas(Job["Remade"]):
+    """Make all pixels anew: without the background, or larger.
+
+    write  puts the pixels, (H, W, 3|4), where whoever asked finds them; called where the job runs
+    """
+
+    image: PixelSource
+    write: Callable[[Pixels], None]
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    pictures: Mapping[str, PixelSource] = field(default_factory=dict)
+
+
+AnyJob = LoadModel | FillHole | SelectMask | RemakeCanvas
 
 # Requests to the engine worker
 
@@ -213,6 +245,27 @@ class Filled:
     strategy: str
     load_ms: float
     fill_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A mask in its box: a grey PNG, 255 inside."""
+
+    png: bytes
+    box: Box
+    load_ms: float
+    select_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """What was written."""
+
+    width: int
+    height: int
+    has_alpha: bool
+    load_ms: float
+    ms: float
 
 
 @dataclass(frozen=True, slots=True)
