@@ -187,17 +187,18 @@ HUB_CONTENT = b"weights " * 40_000
 
 
 def on_hub(address: str) -> tuple[ModelEntry, ...]:
-    """OpenCV, a model whose file `distant.bin` a hub at `address` has, and one whose licence is not for everybody."""
+    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody."""
     sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
     files = {
         name: (WeightsFile(f"{name}.bin", (f"{address}/{name}.bin",), len(HUB_CONTENT), sha256),)
-        for name in ("distant", "guarded")
+        for name in ("distant", "guarded", "migan")
     }
     guarded = replace(
         entry("guarded", weights=files["guarded"]),
         licence=Licence("CC BY-NC 4.0", "https://example.org/by-nc", commercial_use=False),
     )
-    return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded
+    distant, migan = (entry(name, weights=files[name]) for name in ("distant", "migan"))
+    return opencv.ENTRY, distant, guarded, migan
 
 
 def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:

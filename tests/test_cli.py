@@ -268,7 +268,7 @@ def test_a_result_that_cannot_be_written_is_no_read_error(
 
 def test_help_for_a_fill_says_what_its_options_mean_there(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(outcome(["inpaint", "--help"], capsys)[1].split())
-    assert "Model that fills: patchmatch, opencv, lama," in text
+    assert "Model that fills: patchmatch, opencv, migan, lama," in text
     assert "the page" not in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +14,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fake_engines import ENTRIES, entry, photo
+from inpaint_models import opencv
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
-from lama_server.model_manager.manager import DownloadReport
+from lama_server.model_manager.manager import DownloadReport, ModelManager
 from lama_server.settings import Settings
 from serving import RunningServer, edit_request, encode
 
@@ -63,6 +65,41 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+class Have(SlowWeights):
+    """Weights of these models are on the machine."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
+        return {f"{entry.name}.bin": Path(f"{entry.name}.bin")} if entry.name in self.names else None
+
+
+@pytest.mark.parametrize(
+    ("have", "given", "wanted", "current"),
+    [
+        ((), {}, "migan", "opencv"),
+        (("migan",), {}, "migan", "migan"),
+        (("lama",), {}, "lama", "lama"),
+        (("lama", "migan"), {}, "lama", "lama"),
+        ((), {"local_files_only": True}, "opencv", "opencv"),
+        ((), {"model": "opencv"}, "opencv", "opencv"),
+        ((), {"model": "lama"}, "lama", "opencv"),
+    ],
+)
+def test_auto_takes_the_best_network_there_is_or_has_the_small_one_fetched(
+    tmp_path: Path, have: tuple[str, ...], given: dict[str, Any], wanted: str, current: str
+) -> None:
+    files = (WeightsFile("x.bin", ("https://example.org/x.bin",)),)
+    networks = (entry("lama", weights=files), entry("migan", weights=files))
+    manager = ModelManager((opencv.ENTRY, *networks), Have(*have), Settings(data_dir=tmp_path, **given))
+    asyncio.run(manager.refresh())
+    assert (manager.wanted.name, manager.current.name) == (wanted, current)
+    reasons = {model.name for model in manager.reply().models if model.reason}
+    assert reasons == ({"migan"} if wanted == "migan" else set())
 
 
 def test_models_are_described_with_their_state(client: TestClient) -> None:

@@ -82,7 +82,8 @@ class Settings:
     model: Annotated[
         str,
         Option(
-            "Model that the page starts with. auto: the best one that is ready without a download.",
+            "Model that the page starts with. auto: the best network that is on this machine; where there is none, "
+            "patchmatch at once, and migan as soon as its 28 MiB are fetched.",
             "NAME",
             "Model",
             public=True,

@@ -23,7 +23,7 @@ StartServer = Callable[..., RunningServer]
 
 @pytest.fixture
 def hub() -> Iterator[FakeHub]:
-    with FakeHub({"distant.bin": HUB_CONTENT, "guarded.bin": HUB_CONTENT}) as hub:
+    with FakeHub({"distant.bin": HUB_CONTENT, "guarded.bin": HUB_CONTENT, "migan.bin": HUB_CONTENT}) as hub:
         yield hub
 
 
@@ -83,6 +83,45 @@ def test_a_model_that_arrives_while_another_works_takes_over(
     app.paint([(200.0, 60.0), (220.0, 90.0)])
     app.wait_for_edits(2)
     assert model_of_fill(app, 1) == "distant"
+
+
+def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
+    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path
+) -> None:
+    hub.faults.append(Fault(cut_after=len(HUB_CONTENT) - LAST_BYTES))
+    hub.faults.extend([Fault(status=503)] * 10_000)
+    app = open_app(address(start(model="auto")))
+    note = app.page.locator("#model-note")
+    note.get_by_text("Migan (none, 320 KB) is downloading 93 %; working with OpenCV meanwhile").wait_for()
+    app.open(picture)
+    app.paint([(100.0, 100.0), (140.0, 120.0)])
+    app.wait_for_edits(1)
+    assert model_of_fill(app, 0) == "opencv"
+
+    hub.faults.clear()
+    app.page.locator(".toast", has_text="Migan is ready").wait_for()
+    app.paint([(200.0, 60.0), (220.0, 90.0)])
+    app.wait_for_edits(2)
+    assert model_of_fill(app, 1) == "migan"
+    assert {asked.path for asked in hub.asked} == {"migan.bin"}
+    app.page.click("#model")
+    choice = app.page.locator("#models .choice", has_text="Migan")
+    assert choice.locator("input").is_checked()
+    assert "The first choice on a machine without other networks" in choice.inner_text()
+    assert "first choice" not in app.page.locator("#models .choice", has_text="OpenCV").inner_text()
+
+
+def test_what_cannot_be_fetched_unasked_is_no_complaint(open_app: OpenApp, hub: FakeHub, start: StartServer) -> None:
+    """Nobody named a model: the page works with what is there, and the picker tells the rest."""
+    hub.always["migan.bin"] = Fault(status=404)
+    server = start(model="auto")
+    app = open_app(address(server))
+    app.page.click("#model")
+    choice = app.page.locator("#models .choice", has_text="Migan")
+    choice.get_by_text("could not be downloaded").wait_for()
+    assert choice.get_by_role("button", name="Try again").is_visible()
+    assert app.page.locator("#models .choice", has_text="OpenCV").locator("input").is_checked()
+    assert app.page.locator("#model-note").is_hidden()
 
 
 def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it_is_there(

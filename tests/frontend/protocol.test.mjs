@@ -58,6 +58,7 @@ const model = (name, more) => ({
   download_bytes: 0,
   download_is_estimate: false,
   memory_bytes: 0,
+  reason: "",
   state: /** @type {const} */ ("ready"),
   progress: null,
   problem: null,

@@ -29,6 +29,7 @@
  * @property {number} memory_bytes        once it is loaded
  * @property {"ready" | "loaded" | "missing" | "downloading" | "failed" | "unavailable"} state
  * @property {{done_bytes: number, total_bytes: number | null} | null} progress
+ * @property {string} reason      why the server took it without being asked
  * @property {Problem | null} problem
  *
  * @typedef {object} Config

@@ -88,6 +88,7 @@ function modelChoice(state, model, setPrefs, download) {
     make("span", { class: "facts", text: model.description }),
     make("span", { class: "facts", text: facts }),
   );
+  if (model.reason) choice.append(make("span", { class: "facts", text: t(model.reason) }));
   if (model.problem?.detail) choice.append(make("span", { class: "facts", text: model.problem.detail }));
   if (model.state === "downloading") {
     const percent = downloadPercent(model);

@@ -26,8 +26,11 @@ from ..settings import Settings
 from ..workers.messages import ModelChoice
 from .download_log import DownloadLog
 
-AUTO_ORDER = ("lama", "patchmatch", "opencv")
+AUTO_ORDER = ("lama", "migan", "patchmatch", "opencv")
 """What --model auto takes, best first."""
+
+FETCHED_FIRST = "migan"
+"""What --model auto fetches where it finds no network's weights: it is small, quick everywhere, and free to use."""
 
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
@@ -124,12 +127,18 @@ class ModelManager:
 
     @property
     def wanted(self) -> ModelEntry:
-        """What was asked for, last by `prefer`, first by --model; with auto, the best that is ready."""
+        """What was asked for, last by `prefer`, first by --model; with auto, the best network that is ready.
+
+        Where none is, auto wants `FETCHED_FIRST`, unless that cannot be fetched: then the best that needs no weights.
+        """
         if self._preferred is not None:
             return self._preferred
         if self._settings.model != "auto":
             return self.entry(self._settings.model)
-        return self._first_ready(AUTO_ORDER)
+        best, small = self._first_ready(AUTO_ORDER), self._entries.get(FETCHED_FIRST)
+        if best.weights or small is None or self._settings.local_files_only:
+            return best
+        return small if self.state(small) in ("missing", "downloading") else best
 
     @property
     def current(self) -> ModelEntry:
@@ -234,9 +243,17 @@ class ModelManager:
             download_is_estimate=not entry.sizes_are_known,
             memory_bytes=entry.memory_bytes,
             state=self.state(entry),
+            reason=self._reason(entry),
             progress=download.event().progress if download else None,
             problem=ProblemReply.of(problem) if problem else None,
         )
+
+    def _reason(self, entry: ModelEntry) -> str:
+        """Why nobody's choice is what the page works with; empty for all other models."""
+        chosen = self._settings.model == "auto" and self._preferred is None and entry is self.wanted
+        if not chosen or entry.name != FETCHED_FIRST:
+            return ""
+        return "The first choice on a machine without other networks: small to fetch, quick, free to use."
 
     def _first_ready(self, order: tuple[str, ...], task: Task = "fill") -> ModelEntry:
         """The first of a task that is ready, of those in `order` before all others; or else the first of them."""

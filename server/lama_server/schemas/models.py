@@ -39,7 +39,10 @@ class DownloadProgress(ReplyType):
 
 
 class ModelReply(ReplyType):
-    """`state` is failed after a download that failed, and when the weights are there but do not load."""
+    """`state` is failed after a download that failed, and when the weights are there but do not load.
+
+    `reason` is why the server took the model without being asked for it, empty for all others.
+    """
 
     name: str
     title: str
@@ -57,6 +60,7 @@ class ModelReply(ReplyType):
     download_is_estimate: bool
     memory_bytes: int
     state: ModelState
+    reason: str
     progress: DownloadProgress | None
     problem: ProblemReply | None
 
