@@ -156,6 +156,9 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     for request in (edit_request(image), edit_request("0" * 64), {}, edit_request(image, {"model": "remote"}),
                     edit_request(image, mask={"shapes": [{**RECT, "w": 0}]})):  # fmt: skip
         replies.append(("POST", "/api/v1/edits", server.post_json("/api/v1/edits", request)))
+    dot = {"kind": "stroke", "d": 20, "p": [60, 60]}
+    for request in ({"image": image, "prompts": [dot]}, {"image": "0" * 64, "prompts": [dot]}, {}):
+        replies.append(("POST", "/api/v1/select", server.post_json("/api/v1/select", request)))
     return replies
 
 

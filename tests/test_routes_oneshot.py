@@ -170,7 +170,7 @@ def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
     assert iopaint(server, mask=None).code == "field.missing"
     assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
     assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
-        "painter", "second", "broken",
+        "painter", "second", "broken", "worded",
     ]  # fmt: skip
 
 

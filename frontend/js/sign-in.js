@@ -22,6 +22,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   enter(field.value);
 });
+/** @type {HTMLButtonElement} */ (document.getElementById("open")).disabled = false; // the form does nothing by itself
 
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
