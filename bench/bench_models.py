@@ -79,7 +79,7 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "fcf": _fcf, "ldm": _ldm}[name]())
+    return Inpainter(entry, {"lama": lama_engine, "mat": _mat, "fcf": _fcf, "manga": _manga, "ldm": _ldm}[name]())
 
 
 def lama_engine(device: str = "cpu") -> Any:
@@ -110,6 +110,14 @@ def _fcf() -> Any:
     from inpaint_models.fcf.network import FcF
 
     return FcFEngine(_random(lambda: FcF(PUBLISHED)))
+
+
+def _manga() -> Any:
+    from inpaint_models.manga.engine import MangaEngine
+
+    from .bench_manga import random_networks
+
+    return MangaEngine(random_networks())
 
 
 def _ldm() -> Any:

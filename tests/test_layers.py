@@ -29,7 +29,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("loading",),
         ("catalog", "tasks"),
         ("pipeline",),
-        ("lama", "mat", "fcf", "ldm", "patchmatch", "opencv", "grabcut", "backdrop", "lanczos"),
+        ("lama", "mat", "fcf", "ldm", "manga", "patchmatch", "opencv", "grabcut", "backdrop", "lanczos"),
         ("nn",),
         ("weights", "imaging", "devices", "options"),
         ("registry",),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from . import backdrop, fcf, grabcut, lama, lanczos, ldm, mat, opencv, patchmatch
+from . import backdrop, fcf, grabcut, lama, lanczos, ldm, manga, mat, opencv, patchmatch
 from .errors import UnknownModel
 from .registry import Families, Licence, ModelEntry, Task
 
@@ -28,6 +28,7 @@ ENTRIES: tuple[ModelEntry, ...] = (
     mat.ENTRY,
     fcf.ENTRY,
     ldm.ENTRY,
+    manga.ENTRY,
     grabcut.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
