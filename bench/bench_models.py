@@ -79,7 +79,9 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    makers = {"lama": lama_engine, "mat": _mat, "migan": migan_engine, "fcf": _fcf, "ldm": _ldm}
+    makers = {
+        "lama": lama_engine, "mat": _mat, "migan": migan_engine, "fcf": _fcf, "manga": _manga, "ldm": _ldm,
+    }  # fmt: skip
     return Inpainter(entry, makers[name]())
 
 
@@ -119,6 +121,14 @@ def _fcf() -> Any:
     from inpaint_models.fcf.network import FcF
 
     return FcFEngine(_random(lambda: FcF(PUBLISHED)))
+
+
+def _manga() -> Any:
+    from inpaint_models.manga.engine import MangaEngine
+
+    from .bench_manga import random_networks
+
+    return MangaEngine(random_networks())
 
 
 def _ldm() -> Any:

@@ -29,7 +29,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("loading",),
         ("catalog", "tasks"),
         ("pipeline",),
-        ("lama", "mat", "fcf", "migan", "ldm", "patchmatch", "opencv", "grabcut", "backdrop", "lanczos"),
+        ("lama", "mat", "fcf", "migan", "ldm", "manga", "patchmatch", "opencv", "grabcut", "backdrop", "lanczos"),
         ("nn",),
         ("weights", "imaging", "devices", "options"),
         ("registry",),

@@ -29,6 +29,7 @@ _OWN = (
     "mat:ENTRY",
     "fcf:ENTRY",
     "ldm:ENTRY",
+    "manga:ENTRY",
     "grabcut:ENTRY",
     "backdrop:ENTRY",
     "lanczos:ENTRY",

@@ -20,6 +20,7 @@ A rule is a short list, one per key under "gen":
     ["shift_mask", H, W, win, s]    0 / -100 mask of shifted windows
     ["ddpm", start, end, which]     a buffer of a diffusion schedule
     ["same_as", other_key]          a copy of another key of the manifest
+    ["sn", part, weight_key, axis]  leading singular vector, "u" or "v", of a weight with that axis first
 
 "normal" is the sum of the four 16-bit lanes of one 64-bit draw, centred and scaled to unit variance (an Irwin-Hall
 variable, |x| <= 3.47 std): integer arithmetic, hence exact everywhere.
@@ -97,6 +98,8 @@ def tensor(
         out = ddpm(*args)
     elif kind == "same_as" and lookup is not None:
         out = lookup(args[0])
+    elif kind == "sn" and lookup is not None:
+        out = singular(lookup(args[1]), args[0], args[2])
     else:
         raise ValueError(f"Unknown rule {kind!r} for {name}.")
     return np.ascontiguousarray(out, dtype=dtype).reshape(shape)
@@ -187,6 +190,19 @@ def ddpm(start: float, end: float, which: str, steps: int = 1000) -> Array:
         "posterior_mean_coef2": (1.0 - previous) * np.sqrt(alpha) / (1.0 - bar),
     }
     return table[which].astype(np.float32)
+
+
+def singular(weight: Array, part: str, axis: int, rounds: int = 60) -> Array:
+    """By power iteration, in double precision."""
+    wide = np.moveaxis(np.asarray(weight, np.float64), axis, 0)
+    matrix = wide.reshape(wide.shape[0], -1)
+    u = np.ones(len(matrix)) / math.sqrt(len(matrix))
+    for _ in range(rounds):
+        v = matrix.T @ u
+        v /= np.linalg.norm(v)
+        u = matrix @ v
+        u /= np.linalg.norm(u)
+    return u if part == "u" else v
 
 
 def _fill(name: str, shape: tuple[int, ...], convert: Callable[[NDArray[np.uint64]], Array]) -> Array:
