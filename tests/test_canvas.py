@@ -133,7 +133,7 @@ def test_a_window_reads_no_more_than_it_shows(change: Move) -> None:
         assert 0 < source.read <= window.shape[0] * window.shape[1] == 600
 
 
-LIMITS = codec.Limits(max_pixels=1_000_000, max_side=2_000, min_side=16)
+LIMITS = codec.ImageLimits(max_pixels=1_000_000, max_side=2_000, min_side=16)
 
 
 @pytest.mark.parametrize(

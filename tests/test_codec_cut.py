@@ -134,7 +134,7 @@ def photo(height: int = 131, width: int = 173) -> Any:
 
 
 def scans_of(data: bytes) -> list[Scan]:
-    return jpeg.scans(data, codec.Limits())
+    return jpeg.scans(data, codec.ImageLimits())
 
 
 RESTARTS = [{}, {"restart_marker_blocks": 1}, {"restart_marker_blocks": 7}, {"restart_marker_rows": 2}]

@@ -19,7 +19,7 @@ from lama_server.errors import ImageError
 from test_codec import deep_png, deep_tiff, noise, saved, smooth
 
 
-def code_of(data: bytes, limits: codec.Limits | None = None) -> str:
+def code_of(data: bytes, limits: codec.ImageLimits | None = None) -> str:
     """The code with which the file is refused; "ok" when it decodes."""
     try:
         codec.decode(data, limits)
@@ -28,7 +28,7 @@ def code_of(data: bytes, limits: codec.Limits | None = None) -> str:
     return "ok"
 
 
-def probe_code(data: bytes, limits: codec.Limits | None = None) -> str:
+def probe_code(data: bytes, limits: codec.ImageLimits | None = None) -> str:
     try:
         codec.probe(data, limits)
     except ImageError as error:
@@ -147,9 +147,9 @@ def test_sizes_are_judged_on_the_header(width: int, height: int, code: str) -> N
 @pytest.mark.parametrize("format", ["BMP", "GIF", "TIFF", "WEBP", "JPEG", "AVIF"])
 def test_every_format_s_size_is_judged_before_decoding(format: str) -> None:
     data = saved(Image.new("L", (300, 200)) if format == "GIF" else Image.new("RGB", (300, 200)), format)
-    assert probe_code(data, codec.Limits(max_pixels=59_999)) == "image.too_many_pixels"
-    assert code_of(data, codec.Limits(max_side=299)) == "image.side_too_long"
-    assert probe_code(data, codec.Limits(min_side=201)) == "image.too_small"
+    assert probe_code(data, codec.ImageLimits(max_pixels=59_999)) == "image.too_many_pixels"
+    assert code_of(data, codec.ImageLimits(max_side=299)) == "image.side_too_long"
+    assert probe_code(data, codec.ImageLimits(min_side=201)) == "image.too_small"
 
 
 def test_a_webp_bomb_is_refused_without_allocating_its_canvas() -> None:
@@ -188,7 +188,7 @@ def test_metadata_bombs_are_refused_by_the_header_check(extra: tuple[bytes, byte
 
 def test_more_metadata_than_allowed_is_refused_in_a_jpeg() -> None:
     data = saved(smooth(), "JPEG", icc_profile=bytes(200_000))
-    assert probe_code(data, codec.Limits(max_metadata_bytes=100_000)) == "image.metadata_too_large"
+    assert probe_code(data, codec.ImageLimits(max_metadata_bytes=100_000)) == "image.metadata_too_large"
 
 
 def animated(format: str) -> bytes:
@@ -205,7 +205,7 @@ def test_animations_and_many_pages_are_refused(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["TIFF", "GIF", "AVIF"])
 def test_a_format_that_is_not_enabled_is_refused_unopened(format: str) -> None:
-    limits = codec.Limits(formats=frozenset({"png", "jpeg", "webp", "bmp"}))
+    limits = codec.ImageLimits(formats=frozenset({"png", "jpeg", "webp", "bmp"}))
     data = saved(Image.new("L", (60000, 16)) if format == "TIFF" else Image.new("L", (20, 20)), format)
     assert probe_code(data, limits) == "image.unsupported_format"
 
@@ -275,7 +275,7 @@ def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(data:
             seed[at:at] = seed[at : at + 32]
         if not seed:
             return
-    code_of(bytes(seed), codec.Limits(max_pixels=4_000_000))
+    code_of(bytes(seed), codec.ImageLimits(max_pixels=4_000_000))
 
 
 def test_errors_cross_process_borders_with_their_limit() -> None:

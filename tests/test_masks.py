@@ -289,7 +289,7 @@ def test_a_bitmap_beside_the_photo_is_not_decoded(monkeypatch: pytest.MonkeyPatc
 
 def test_the_pixel_limit_holds_for_bitmaps() -> None:
     """P5: on the header, before anything is decoded."""
-    limits = codec.Limits(max_pixels=1000, min_side=1)
+    limits = codec.ImageLimits(max_pixels=1000, min_side=1)
     with pytest.raises(TooManyPixels):
         rasterise(shapes(bitmap(np.ones((40, 50), bool), 0, 0)), 100, 80, limits=limits)
 

@@ -39,7 +39,7 @@ test("a problem is explained with what to do about it", () => {
 });
 
 test("sizes are shown in the unit people expect", () => {
-  assert.deepEqual([0, 999, 1000, 205_669_892, 1.1e9].map(formatBytes), ["", "999 B", "1.0 KB", "206 MB", "1.1 GB"]);
+  assert.deepEqual([0, 999, 1024, 205_669_892, 1.1e9].map(formatBytes), ["", "999 B", "1.0 KiB", "196 MiB", "1.0 GiB"]);
 });
 
 /** @param {string} name @param {Partial<import("../../frontend/js/core/protocol.js").ModelInfo>} more */

@@ -40,8 +40,8 @@
  * @property {string | null} [output_dir]  name of the auto-save folder
  * @property {string | null} [open_image]  id of the photo given by --input
  * @property {{runs: number, shapes: number}} [limits]
- * @typedef {{current: string, wanted: string, models: readonly ModelInfo[]}} Shelf  wanted: what --model asked for
- * @typedef {{config: Config, models: Shelf}} Boot
+ * @typedef {{current: string, wanted: string, models: readonly ModelInfo[]}} ModelList  wanted: what --model asked for
+ * @typedef {{config: Config, models: ModelList}} Boot
  *
  * @typedef {object} ImageInfo
  * @property {string} id
@@ -185,8 +185,8 @@ export function explain(error) {
 /** @param {number | null | undefined} bytes */
 export function formatBytes(bytes) {
   if (!bytes) return "";
-  const units = ["B", "KB", "MB", "GB"];
-  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** power;
+  const units = ["B", "KiB", "MiB", "GiB"];
+  const power = Math.min(3, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
   return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }

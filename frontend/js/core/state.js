@@ -117,7 +117,7 @@ export const DEFAULT_PREFS = Object.freeze({
   timings: {},
 });
 
-/** Models that fill; the page has no use for others yet. @param {import("./protocol.js").Shelf} shelf */
+/** Models that fill; the page has no use for others yet. @param {import("./protocol.js").ModelList} list */
 export const fillers = ({ models }) => models.filter((model) => model.task === "fill");
 
 /** @param {import("./protocol.js").Boot} boot @param {Prefs} prefs @returns {State} */

@@ -16,11 +16,11 @@ export function createModels(store, api, failed) {
   let timer;
 
   const refresh = async () => {
-    const shelf = /** @type {import("../core/protocol.js").Shelf} */ (await api.json(`${API}/models`));
+    const list = /** @type {import("../core/protocol.js").ModelList} */ (await api.json(`${API}/models`));
     const { models } = store.get();
-    const now = fillers(shelf);
+    const now = fillers(list);
     const same = JSON.stringify(models) === JSON.stringify(now);
-    store.update({ models: same ? models : now, serverModel: shelf.wanted });
+    store.update({ models: same ? models : now, serverModel: list.wanted });
   };
 
   const plan = () => {

@@ -127,7 +127,7 @@ class Writer:
 
     quality: int | None = None
     strip_metadata: bool = False
-    limits: codec.Limits = field(default_factory=codec.Limits)
+    limits: codec.ImageLimits = field(default_factory=codec.ImageLimits)
 
 
 def run_all(

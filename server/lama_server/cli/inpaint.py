@@ -95,7 +95,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     devices.check_name(settings.device)
     home = settings.model_dir or weights.default_model_dir()
     entry = choose(settings.model, home)
-    limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
+    limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     options = FillOptions(
         seed=given.seed,
         strategy=given.strategy,
@@ -131,7 +131,7 @@ def choose(name: str, home: Path) -> ModelEntry:
     return next(entry for entry in entries if weights.locate(entry, home).status == "ready")
 
 
-def open_picture(path: str, limits: codec.Limits) -> codec.Pixels:
+def open_picture(path: str, limits: codec.ImageLimits) -> codec.Pixels:
     """What --param takes for a picture. Raises `StartError`."""
     try:
         return codec.decode(Path(path), replace(limits, min_side=1)).pixels

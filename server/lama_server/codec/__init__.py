@@ -8,18 +8,18 @@ OpenCV is imported only when a 16 bit file is decoded: the web process probes an
 """
 
 from .decoding import decode, decode_mask, decode_patch
-from .info import Decoded, ImageInfo, Limits, Metadata, OutputFormat, Pixels, SourceFormat, WantedFormat
+from .info import Decoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, SourceFormat, WantedFormat
 from .probing import probe, read_metadata
-from .rendering import Preview, encode_mask, encode_patch, output_format, preview, render
+from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render
 
 __all__ = [
     "Decoded",
+    "EncodedPreview",
     "ImageInfo",
-    "Limits",
+    "ImageLimits",
     "Metadata",
     "OutputFormat",
     "Pixels",
-    "Preview",
     "SourceFormat",
     "WantedFormat",
     "decode",

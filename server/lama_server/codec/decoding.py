@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
 from . import exif, jpeg, jpeg_pixels, png, tiff, webp
-from .info import Decoded, Header, Limits, Pixels, icc_colour_space
+from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
 from .source import Bytes, opened
 
@@ -23,13 +23,13 @@ _BAND_PX = 1 << 18
 """Pixels of a mask whose luminance is computed at a time."""
 
 
-def decode(source: bytes | Path, limits: Limits | None = None) -> Decoded:
+def decode(source: bytes | Path, limits: ImageLimits | None = None) -> Decoded:
     """The whole picture as a viewer shows it, checked byte by byte where the format allows it.
 
     Grey, palette and 1 bit pictures become RGB without a change of value; CMYK and Lab become sRGB, through their
     ICC profile when they carry one. 16 bit PNG and TIFF stay 16 bit. Raises `ImageError` subclasses.
     """
-    limits = limits or Limits()
+    limits = limits or ImageLimits()
     with opened(source) as data:
         header = read_header(data, limits)
         pixels, info = _shown_pixels(data, header, limits), info_of(header)
@@ -38,13 +38,13 @@ def decode(source: bytes | Path, limits: Limits | None = None) -> Decoded:
     return Decoded(cast(Pixels, np.ascontiguousarray(pixels)), info)
 
 
-def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = None) -> NDArray[np.uint8]:
+def decode_mask(data: bytes, width: int, height: int, limits: ImageLimits | None = None) -> NDArray[np.uint8]:
     """(height, width) of 0 and 255. A luminance of 128 and more counts as painted; alpha is ignored.
 
     Any accepted image file will do: 1, 8 or 16 bit, grey, colour, palette, even JPEG with its noise. Its size is
     checked on the header. Raises `MaskSizeWrong` and the `ImageError` subclasses.
     """
-    limits = limits or Limits(min_side=1)
+    limits = limits or ImageLimits(min_side=1)
     info = info_of(read_header(data, limits))
     if (info.width, info.height) != (width, height):
         raise MaskSizeWrong(
@@ -64,8 +64,8 @@ def decode_mask(data: bytes, width: int, height: int, limits: Limits | None = No
 def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:
     """A patch as `encode_patch` wrote it, with the channels that its image has."""
     with opened(data) as opened_data:
-        header = read_header(opened_data, Limits(min_side=1))
-        pixels = _shown_pixels(opened_data, header, Limits())
+        header = read_header(opened_data, ImageLimits(min_side=1))
+        pixels = _shown_pixels(opened_data, header, ImageLimits())
     if has_alpha and pixels.shape[2] == 3:
         return _with_alpha(pixels)
     return pixels
@@ -82,7 +82,7 @@ def oriented(pixels: Pixels, orientation: int) -> Pixels:
     return pixels
 
 
-def _shown_pixels(data: Bytes, header: Header, limits: Limits) -> Pixels:
+def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     """(H, W, C) after the EXIF rotation, not always contiguous."""
     orientation = exif.orientation(header.metadata.exif)
     if header.format == "png":
@@ -105,7 +105,7 @@ def _shown_pixels(data: Bytes, header: Header, limits: Limits) -> Pixels:
     return pixels if header.format == "tiff" else oriented(pixels, orientation)  # both libraries turn TIFFs themselves
 
 
-def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: Limits) -> None:
+def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: ImageLimits) -> None:
     """Decodes the opened file. Refuses PNG and JPEG files that lack pixels, which Pillow alone would accept."""
     if header.format == "jpeg":
         jpeg_pixels.load(data, image, jpeg.scans(data, limits))

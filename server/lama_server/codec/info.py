@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ImageLimits:
     """What an image file may be. Checked on headers, before a pixel is decoded.
 
     max_pixels          width times height

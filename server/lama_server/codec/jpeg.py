@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import ImageCorrupt, ImageTooComplex, ImageTruncated, Limit, UnsupportedFormat
-from .info import Header, Limits, Metadata, usable_icc
+from .info import Header, ImageLimits, Metadata, usable_icc
 from .png import check_metadata_size
 from .source import Bytes
 
@@ -64,7 +64,7 @@ class Scan(NamedTuple):
     restarts: int
 
 
-def parse(data: Bytes, limits: Limits) -> Header:
+def parse(data: Bytes, limits: ImageLimits) -> Header:
     """Header and metadata, from what stands before the first scan."""
     frame, reader = None, _MetadataReader(limits)
     for segment in segments(data):
@@ -81,7 +81,7 @@ def parse(data: Bytes, limits: Limits) -> Header:
     return Header("jpeg", frame.width, frame.height, 8, False, grey, metadata, converted, lossless=False)
 
 
-def scans(data: Bytes, limits: Limits) -> list[Scan]:
+def scans(data: Bytes, limits: ImageLimits) -> list[Scan]:
     """All scans, up to the end marker: not too many, and one at least that shows each component.
 
     What follows the end marker (more pictures of an MPO, motion photos, archives) is not looked at.
@@ -110,7 +110,7 @@ def scans(data: Bytes, limits: Limits) -> list[Scan]:
 
 def icc_of(data: Bytes) -> bytes | None:
     """The profile as it stands in the file, of whatever colour space."""
-    reader = _MetadataReader(Limits())
+    reader = _MetadataReader(ImageLimits())
     for segment in segments(data):
         if segment.marker == _SOS:
             break
@@ -195,7 +195,7 @@ def _check_shown(frame: Frame | None, found: list[Scan]) -> None:
 class _MetadataReader:
     """Collects what `Metadata` keeps, within the limit."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ImageLimits) -> None:
         self._limit = limits.max_metadata_bytes
         self._used = 0
         self._icc: dict[int, bytes] = {}

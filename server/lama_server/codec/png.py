@@ -19,7 +19,7 @@ from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, Limit, MetadataTooLarge
-from .info import Header, Limits, Metadata, Pixels, usable_icc
+from .info import Header, ImageLimits, Metadata, Pixels, usable_icc
 from .source import Bytes
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -44,7 +44,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Shape(NamedTuple):
+class PngHeader(NamedTuple):
     """The fields of IHDR."""
 
     width: int
@@ -54,9 +54,9 @@ class Shape(NamedTuple):
     interlaced: bool
 
 
-def parse(data: Bytes, limits: Limits) -> Header:
+def parse(data: Bytes, limits: ImageLimits) -> Header:
     """Header and metadata; pixel data is skipped over, not read."""
-    shape = read_shape(data)
+    shape = read_header(data)
     if shape.colour == 3 and not _palette_size(data):
         raise ImageCorrupt("The PNG's pixels name colours of a palette that it does not hold. Export it again.")
     reader = _MetadataReader(limits)
@@ -80,7 +80,7 @@ def parse(data: Bytes, limits: Limits) -> Header:
     )
 
 
-def read_shape(data: Bytes) -> Shape:
+def read_header(data: Bytes) -> PngHeader:
     """IHDR, checked. Raises `ImageCorrupt`."""
     block = bytes(data[8:33])
     if len(block) < 25 or block[:8] != b"\0\0\0\rIHDR":
@@ -92,7 +92,7 @@ def read_shape(data: Bytes) -> Shape:
         raise ImageCorrupt(
             f"The PNG's header is not valid: {width}x{height}, depth {depth}, colour type {colour}. Export it again."
         )
-    return Shape(width, height, depth, colour, interlace == 1)
+    return PngHeader(width, height, depth, colour, interlace == 1)
 
 
 def spans(data: Bytes) -> Iterator[Span]:
@@ -127,7 +127,7 @@ def verify_pixel_bytes(data: Bytes) -> None:
 
     Takes the memory of one IDAT chunk and a band of rows, whatever the data unpack to.
     """
-    shape = read_shape(data)
+    shape = read_header(data)
     expected, found = _raw_bytes(shape), 0
     inflate = zlib.decompressobj()
     try:
@@ -153,7 +153,7 @@ def load(data: Bytes, image: ImageFile.ImageFile) -> None:
     Pillow says nothing when the pixel data end early between two rows. So the last row is noise at first; where it
     stays, and where rows do not come in their order, the file's pixels are counted, which costs as much again.
     """
-    shape = read_shape(data)
+    shape = read_header(data)
     last_row = (0, shape.height - 1, shape.width, shape.height)
     noise = Image.frombytes(image.mode, (shape.width, 1), np.random.default_rng(0).bytes(4 * shape.width))
     if not shape.interlaced:
@@ -239,7 +239,7 @@ def to_grey(pixels: Pixels) -> Pixels:
 class _MetadataReader:
     """Collects what `Metadata` keeps, within the limit."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ImageLimits) -> None:
         self._limit = limits.max_metadata_bytes
         self._used = 0
         self._found: dict[bytes, bytes] = {}
@@ -328,7 +328,7 @@ def _palette_size(data: Bytes) -> int:
     return 0
 
 
-def _raw_bytes(shape: Shape) -> int:
+def _raw_bytes(shape: PngHeader) -> int:
     """Bytes of filtered scanlines, over all interlace passes."""
     passes = [(0, 0, 1, 1)]
     if shape.interlaced:

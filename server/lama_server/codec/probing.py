@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from .. import errors
 from . import exif, jpeg, png, tiff, webp
-from .info import Header, ImageInfo, Limits, Metadata, SourceFormat, usable_icc
+from .info import Header, ImageInfo, ImageLimits, Metadata, SourceFormat, usable_icc
 from .source import Bytes, as_file, opened
 
 Image.MAX_IMAGE_PIXELS = None
@@ -45,19 +45,19 @@ _PILLOW_NAMES = {
 }
 
 
-def probe(source: bytes | Path, limits: Limits | None = None) -> ImageInfo:
+def probe(source: bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
     """Format, size and kind of an image file. Cheap and safe on hostile files; raises `ImageError` subclasses."""
     with opened(source) as data:
-        return info_of(read_header(data, limits or Limits()))
+        return info_of(read_header(data, limits or ImageLimits()))
 
 
-def read_metadata(source: bytes | Path, limits: Limits | None = None) -> Metadata:
+def read_metadata(source: bytes | Path, limits: ImageLimits | None = None) -> Metadata:
     """What travels into results. Raises as `probe`."""
     with opened(source) as data:
-        return read_header(data, limits or Limits()).metadata
+        return read_header(data, limits or ImageLimits()).metadata
 
 
-def read_header(data: Bytes, limits: Limits) -> Header:
+def read_header(data: Bytes, limits: ImageLimits) -> Header:
     """The parsed header, with its size within the limits."""
     kind = sniff(data)
     if kind is None or kind not in limits.formats:
@@ -65,7 +65,7 @@ def read_header(data: Bytes, limits: Limits) -> Header:
         found = "is none of these" if kind is None else f"is {kind.upper()}"
         raise errors.UnsupportedFormat(f"The file {found}. Accepted are {accepted}. Export the picture as PNG or JPEG.")
     if kind == "png":
-        check_size(*png.read_shape(data)[:2], limits)
+        check_size(*png.read_header(data)[:2], limits)
         header = png.parse(data, limits)
     elif kind == "jpeg":
         header = jpeg.parse(data, limits)
@@ -119,7 +119,7 @@ def info_of(header: Header) -> ImageInfo:
     )
 
 
-def check_size(width: int, height: int, limits: Limits) -> None:
+def check_size(width: int, height: int, limits: ImageLimits) -> None:
     """Raises `SideTooLong`, `TooManyPixels`, `ImageTooSmall`."""
     pixels, longer = width * height, max(width, height)
     if pixels > limits.max_pixels:
@@ -175,7 +175,7 @@ def _registered() -> set[str]:
     return set(Image.OPEN)
 
 
-def _translated(image: Image.Image, kind: SourceFormat, limits: Limits) -> Header:
+def _translated(image: Image.Image, kind: SourceFormat, limits: ImageLimits) -> Header:
     """The header of a file that Pillow parses."""
     try:
         if kind == "tiff":
@@ -188,7 +188,7 @@ def _translated(image: Image.Image, kind: SourceFormat, limits: Limits) -> Heade
         raise damaged(kind, error) from error
 
 
-def _plain_header(image: Image.Image, kind: SourceFormat, limits: Limits) -> Header:
+def _plain_header(image: Image.Image, kind: SourceFormat, limits: ImageLimits) -> Header:
     info = image.info
     block = info.get("exif")
     alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in info

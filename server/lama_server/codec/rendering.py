@@ -15,7 +15,7 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .info import OUTPUTS, ImageInfo, Limits, Metadata, OutputFormat, Pixels, WantedFormat
+from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
 from .probing import DECODER_ERRORS, open_with_pillow, read_metadata
 from .source import opened
 
@@ -27,7 +27,7 @@ _XMP_PREFIX_BYTES = 29
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class EncodedPreview:
     """A picture that every browser shows."""
 
     data: bytes
@@ -64,7 +64,7 @@ def render(
     16 bit values; JPEG shows transparent pixels on white. Raises `FormatCannotHold`.
     """
     target = output_format(info, format)
-    metadata = _for_result(read_metadata(source, Limits(min_side=1)), info, strip=strip_metadata)
+    metadata = _for_result(read_metadata(source, ImageLimits(min_side=1)), info, strip=strip_metadata)
     if target.name == "png":
         return png.write(pixels, grey=info.is_grey, chunks=png.metadata_chunks(metadata))
     if target.name == "tiff":
@@ -91,17 +91,17 @@ def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
     return png.write(coverage[..., None], grey=False)
 
 
-def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> Preview:
+def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> EncodedPreview:
     """The picture with its longer side at most `max_side`: JPEG, or PNG when it has transparency."""
     height, width, channels = pixels.shape
     image = Image.fromarray(to_8_bit(np.asarray(pixels[0:height, 0:width])))
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     small, metadata = np.asarray(image), metadata or Metadata()
     if channels == 4:
-        return Preview(encode_patch(small, metadata), "image/png")
+        return EncodedPreview(encode_patch(small, metadata), "image/png")
     grey = metadata.icc_is_grey
     data = _save(_as_pillow(small, grey=grey), "JPEG", quality=90, icc_profile=metadata.icc)
-    return Preview(data, "image/jpeg")
+    return EncodedPreview(data, "image/jpeg")
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

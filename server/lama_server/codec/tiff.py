@@ -16,7 +16,7 @@ from inpaint_models.machine import available_processors
 from inpaint_models.types import PixelSource
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
-from .info import Header, Limits, Metadata, Pixels, usable_icc
+from .info import Header, ImageLimits, Metadata, Pixels, usable_icc
 from .png import check_metadata_size, to_grey
 from .source import Bytes
 
@@ -51,7 +51,7 @@ def check_samples(file: BinaryIO) -> None:
         )
 
 
-def parse(image: Image.Image, limits: Limits) -> Header:
+def parse(image: Image.Image, limits: ImageLimits) -> Header:
     """Header and metadata from a TIFF that Pillow has opened but not decoded."""
     tags = _tags(image)
     if getattr(image, "n_frames", 1) > 1:
@@ -203,7 +203,7 @@ def _add_metadata(directory: TiffImagePlugin.ImageFileDirectory_v2, metadata: Me
         directory[_DPI_UNIT] = 2
 
 
-def _metadata(image: Image.Image, tags: Any, limits: Limits, *, is_grey: bool) -> Metadata:
+def _metadata(image: Image.Image, tags: Any, limits: ImageLimits, *, is_grey: bool) -> Metadata:
     icc, xmp = tags.get(_ICC), tags.get(_XMP)
     xmp = xmp if isinstance(xmp, bytes) else None
     exif = Image.Exif()

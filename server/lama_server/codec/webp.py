@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from ..errors import ImageAnimated, ImageCorrupt, ImageTruncated
-from .info import Header, Limits, Metadata, usable_icc
+from .info import Header, ImageLimits, Metadata, usable_icc
 from .png import check_metadata_size
 from .source import Bytes
 
@@ -14,7 +14,7 @@ _ANIMATED, _ALPHA = 0x02, 0x10
 _EXIF_PREFIX = b"Exif\0\0"
 
 
-def parse(data: Bytes, limits: Limits) -> Header:
+def parse(data: Bytes, limits: ImageLimits) -> Header:
     """Header and metadata; picture data is skipped over."""
     found: dict[bytes, bytes] = {}
     used = 0

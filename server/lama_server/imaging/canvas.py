@@ -53,7 +53,7 @@ def size_after(change: Move | Scale, width: int, height: int) -> tuple[int, int]
     return change.width, change.height
 
 
-def check_change(change: Move | Scale, width: int, height: int, limits: codec.Limits) -> None:
+def check_change(change: Move | Scale, width: int, height: int, limits: codec.ImageLimits) -> None:
     """Whether the change can be made to a canvas of that size. Raises `ParamOutOfRange`."""
     if isinstance(change, Crop):
         for name, begin, length, most in (("w", change.x, change.w, width), ("h", change.y, change.h, height)):
@@ -65,7 +65,7 @@ def check_change(change: Move | Scale, width: int, height: int, limits: codec.Li
     check_size(*size_after(change, width, height), limits, "/canvas")
 
 
-def check_size(width: int, height: int, limits: codec.Limits, pointer: str) -> None:
+def check_size(width: int, height: int, limits: codec.ImageLimits, pointer: str) -> None:
     """Whether a canvas may have that size, which is asked for in the field `pointer`. Raises `ParamOutOfRange`."""
     size, broken = (width, height), None
     if min(size) < limits.min_side:

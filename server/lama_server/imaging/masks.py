@@ -63,7 +63,7 @@ def rasterise(
     width: int,
     height: int,
     check: Callable[[], None] = lambda: None,
-    limits: codec.Limits | None = None,
+    limits: codec.ImageLimits | None = None,
 ) -> Mask:
     """The shapes on an image of that size, in the smallest box around what they mark.
 
@@ -88,7 +88,7 @@ def rasterise(
     return _trimmed(canvas[:, :-1], outer)
 
 
-def from_raster(data: bytes, width: int, height: int, limits: codec.Limits | None = None) -> Mask:
+def from_raster(data: bytes, width: int, height: int, limits: codec.ImageLimits | None = None) -> Mask:
     """A mask from an image file of the image's size. Raises `MaskSizeMismatch`, `MaskEmpty`, `ImageError`."""
     return _trimmed(codec.decode_mask(data, width, height, limits), Box(0, 0, width, height))
 
@@ -128,7 +128,7 @@ def _trimmed(coverage: Coverage, box: Box) -> Mask:
     return Mask(inner.shifted(box.x0, box.y0), coverage[inner.slices])
 
 
-def _paint_box(canvas: Coverage, outer: Box, shape: Rectangle | Bitmap, limits: codec.Limits | None) -> None:
+def _paint_box(canvas: Coverage, outer: Box, shape: Rectangle | Bitmap, limits: codec.ImageLimits | None) -> None:
     """Paints a shape that is its own box. A bitmap is decoded only if some of it lies in the box of the canvas."""
     inner = box_of(shape).intersection(outer)
     if inner.area == 0:
@@ -140,7 +140,7 @@ def _paint_box(canvas: Coverage, outer: Box, shape: Rectangle | Bitmap, limits: 
         np.copyto(part, _VALUES[shape.op], where=_bitmap(shape, limits)[inner.shifted(-shape.x, -shape.y).slices] > 0)
 
 
-def _bitmap(shape: Bitmap, limits: codec.Limits | None) -> Coverage:
+def _bitmap(shape: Bitmap, limits: codec.ImageLimits | None) -> Coverage:
     try:
         data = base64.b64decode(shape.png, validate=True)
     except (binascii.Error, ValueError) as error:

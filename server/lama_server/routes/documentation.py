@@ -20,7 +20,7 @@ from .common import EVERYWHERE
 router = APIRouter(include_in_schema=False)
 
 Piece = tuple[Literal["text", "type", "value"], str]
-Shape = list[Piece]
+TypeText = list[Piece]
 """A schema in a few words: plain text, names of types, and values as they are written."""
 
 _BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
@@ -32,7 +32,7 @@ class Field:
     """A parameter, which stands in the path or the query, or a field of a type."""
 
     name: str
-    shape: Shape
+    shape: TypeText
     text: str
     optional: bool
     place: str = ""
@@ -47,8 +47,8 @@ class Operation:
     summary: str
     description: str
     parameters: list[Field]
-    bodies: list[tuple[str, Shape]]
-    answers: list[tuple[str, Shape]]
+    bodies: list[tuple[str, TypeText]]
+    answers: list[tuple[str, TypeText]]
     successes: list[tuple[str, str]]
     errors: list[str]
 
@@ -57,7 +57,7 @@ class Operation:
 class Type:
     name: str
     description: str
-    shape: Shape
+    shape: TypeText
     fields: list[Field]
 
 
@@ -116,7 +116,7 @@ def _parameter(item: dict[str, Any]) -> Field:
     return Field(item["name"], _shape({"anyOf": parts}), item.get("description", ""), not item["required"], item["in"])
 
 
-def _contents(part: dict[str, Any]) -> list[tuple[str, Shape]]:
+def _contents(part: dict[str, Any]) -> list[tuple[str, TypeText]]:
     return [(media, _shape(content.get("schema", {}))) for media, content in part.get("content", {}).items()]
 
 
@@ -129,7 +129,7 @@ def _type(name: str, schema: dict[str, Any]) -> Type:
     return Type(name, schema.get("description", ""), _shape(schema), fields)
 
 
-def _shape(schema: dict[str, Any]) -> Shape:
+def _shape(schema: dict[str, Any]) -> TypeText:
     return list(_pieces(schema))
 
 

@@ -64,7 +64,7 @@ class Documents:
 
     def __init__(self, settings: Settings, limits: Limits, worker: Supervisor[Codec]) -> None:
         self.root = settings.resolved_data_dir()
-        self.codec_limits = codec.Limits(max_pixels=settings.max_megapixels * 1_000_000)
+        self.codec_limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
         self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits)
         self._settings, self._limits, self._worker = settings, limits, worker
         self._pending = 0

@@ -112,9 +112,9 @@ class ImageStore:
                that exceeds the cap: work in progress is worth more than disk space.
     """
 
-    def __init__(self, root: Path, max_bytes: int, limits: codec.Limits | None = None) -> None:
+    def __init__(self, root: Path, max_bytes: int, limits: codec.ImageLimits | None = None) -> None:
         self._images, self._tmp = root / "images", root / "tmp"
-        self._max_bytes, self._limits = max_bytes, limits or codec.Limits()
+        self._max_bytes, self._limits = max_bytes, limits or codec.ImageLimits()
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
         self._touched_at: dict[str, float] = {}

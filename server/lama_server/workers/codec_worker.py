@@ -32,7 +32,7 @@ class CodecHandler:
     device = ""
 
     def __init__(self, max_megapixels: int) -> None:
-        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000)
+        self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000)
 
     def handle(self, request: CodecRequest, context: JobContext) -> object:
         match request:

@@ -57,7 +57,7 @@ class EngineHandler:
 
     def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
         self.device = device
-        self._limits = codec.Limits(max_pixels=max_megapixels * 1_000_000, min_side=1)
+        self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
 
     def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
@@ -189,7 +189,7 @@ def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:
     return model
 
 
-def read_mask(job: FillHole, check: Callable[[], None], limits: codec.Limits) -> Mask:
+def read_mask(job: FillHole, check: Callable[[], None], limits: codec.ImageLimits) -> Mask:
     """The mask of a job, drawn or given as pixels. Raises what `check` raises."""
     height, width = job.image.shape[:2]
     if isinstance(job.mask, tuple):
