@@ -93,7 +93,7 @@ def _models_table() -> str:
             size if entry.sizes_are_known else f"about {size}",
             entry.licence.name if entry.licence.commercial_use else f"{entry.licence.name}, not commercial",
             size_text(entry.memory_bytes) if entry.memory_bytes else "hardly any",
-            _seconds(measured["edit_ms"][bench_name(entry)]),
+            _seconds(measured["edit_ms"].get(bench_name(entry))),
             _strategy(entry.strategy),
             "one for each seed" if entry.stochastic else "one",
         ]
@@ -113,7 +113,10 @@ def _strategy(strategy: Strategy) -> str:
     return f"{strategy.kind} {when}, context {context}, at most {strategy.max_side} px"
 
 
-def _seconds(ms: float) -> str:
+def _seconds(ms: float | None) -> str:
+    """`None` for a model that was added after the last measurement."""
+    if ms is None:
+        return "not measured"
     return f"{ms / 1000:.1f} s" if ms < 10_000 else f"{ms / 1000:.0f} s"
 
 
