@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
-from . import devices, weights
+from . import devices
 from .catalog import families, get_model
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
@@ -17,6 +17,9 @@ from .tasks.enlarge import Enlarger
 from .tasks.matte import Matter
 from .tasks.select import Selector
 from .types import Box, Mask, PatchProgress, no_progress
+
+if TYPE_CHECKING:
+    from . import weights
 
 WARM_UP_SIDE_PX = 64
 
@@ -65,6 +68,8 @@ def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]
 
     Raises `UnknownModel`, `WrongTask`, `WeightsError`, `Unavailable`, `OutOfMemory`.
     """
+    from . import weights  # workers are given their files, and do without the modules of downloads
+
     entry = get_model(name, task)
     files = weights.download(
         entry,

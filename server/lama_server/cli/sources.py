@@ -5,9 +5,7 @@ A flag counts before a variable, a variable before the file, the file before the
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,6 +147,8 @@ def _file(rows: Collection[Setting], path: Path) -> dict[str, Given]:
     keys = [row.key for row in table()]
     for key in content:
         if key not in keys:
+            import difflib
+
             (nearest,) = difflib.get_close_matches(key, keys, 1, cutoff=0)
             raise StartError(ExitCode.USAGE, f"{path}: there is no setting {key!r}; the nearest is {nearest!r}.")
     found = {}
@@ -163,6 +163,8 @@ def _file(rows: Collection[Setting], path: Path) -> dict[str, Given]:
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
