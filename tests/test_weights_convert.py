@@ -16,7 +16,7 @@ from inpaint_models.errors import InvalidInput, UnsafeWeights, WeightsCorrupted,
 from inpaint_models.ldm import DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE
 from inpaint_models.registry import Layout, Licence, ModelEntry, WeightsFile
 from inpaint_models.weights import convert, drop_damaged, locate, read_state_dict
-from inpaint_models.weights.convert import layout_of
+from inpaint_models.weights.conversion import layout_of
 from parity.weights import read_manifest, shapes
 
 SHAPES = {"a.weight": (2, 3), "b.bias": (2,)}

@@ -1,15 +1,23 @@
 """Files of published weights: found where people have them, fetched when they are missing, checked before use.
 
-Nothing here imports torch until tensors are read.
+Nothing here imports torch until tensors are read, and what fetches, reads and converts is imported on first use: a
+server whose files are there only looks for them.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ..folders import default_model_dir
-from .convert import convert
-from .copies import drop_damaged
-from .download import ProgressListener, TransferProgress, download, silent
 from .locate import FileState, ModelFiles, accept, locate
-from .network import Network
-from .reading import Reader, read_state_dict, reader_for
+
+if TYPE_CHECKING:
+    from .conversion import convert
+    from .copies import drop_damaged
+    from .downloads import ProgressListener, TransferProgress, download, silent
+    from .network import Network
+    from .reading import Reader, read_state_dict, reader_for
 
 __all__ = [
     "FileState",
@@ -28,3 +36,22 @@ __all__ = [
     "reader_for",
     "silent",
 ]
+
+_HOME = {
+    "Network": "network",
+    "ProgressListener": "downloads",
+    "Reader": "reading",
+    "TransferProgress": "downloads",
+    "convert": "conversion",
+    "download": "downloads",
+    "drop_damaged": "copies",
+    "read_state_dict": "reading",
+    "reader_for": "reading",
+    "silent": "downloads",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -4,13 +4,21 @@
     decoded = decode(path)                          pixels as shown, 8 or 16 bit, RGB or RGBA
     data = render(path, decoded.pixels, info)       the same kind of file again, metadata kept
 
-OpenCV is imported only when a 16 bit file is decoded: the web process probes and never pays for it.
+What decodes and encodes is imported on first use, and OpenCV only when a 16 bit file is decoded: the web process probes
+and does without all of it.
 """
 
-from .decoding import decode, decode_mask, decode_patch
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .info import Decoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, SourceFormat, WantedFormat
 from .probing import probe, read_metadata
-from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render
+
+if TYPE_CHECKING:
+    from .decoding import decode, decode_mask, decode_patch
+    from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render
 
 __all__ = [
     "Decoded",
@@ -33,3 +41,11 @@ __all__ = [
     "read_metadata",
     "render",
 ]
+
+_DECODING = ("decode", "decode_mask", "decode_patch")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(".decoding" if name in _DECODING else ".rendering", __name__), name)

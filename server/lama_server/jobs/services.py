@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inpaint_models.catalog import list_models
+from inpaint_models.folders import default_model_dir
 from inpaint_models.registry import ModelEntry
-from inpaint_models.weights import default_model_dir
 
 from .. import __version__
 from ..errors import ApiError

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from inpaint_models import weights
 from inpaint_models.registry import ModelEntry
-from inpaint_models.weights import Network, TransferProgress, download, locate
 
 from ..settings import Settings
 from .manager import DownloadReport
+
+if TYPE_CHECKING:
+    from inpaint_models.weights import Network, TransferProgress
 
 
 class LibraryWeights:
@@ -19,7 +23,7 @@ class LibraryWeights:
         self._model_dir, self._network = settings.model_dir, network
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
-        files = locate(entry, self._model_dir)
+        files = weights.locate(entry, self._model_dir)
         return files.paths if files.status == "ready" else None
 
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
@@ -28,4 +32,5 @@ class LibraryWeights:
             if progress.stage != "verifying":
                 report(progress.done_bytes, progress.total_bytes)
 
-        return download(entry, self._model_dir, progress=listen, cancelled=cancelled, network=self._network).paths
+        files = weights.download(entry, self._model_dir, progress=listen, cancelled=cancelled, network=self._network)
+        return files.paths
