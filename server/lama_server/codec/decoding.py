@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
-from . import exif, jpeg, jpeg_pixels, png, tiff, webp
+from . import exif, jpeg, png, tiff, webp
 from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
+from .jpeg.pixels import load as load_jpeg
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
 from .source import Bytes, opened
 
@@ -108,7 +109,7 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
 def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: ImageLimits) -> None:
     """Decodes the opened file. Refuses PNG and JPEG files that lack pixels, which Pillow alone would accept."""
     if header.format == "jpeg":
-        jpeg_pixels.load(data, image, jpeg.scans(data, limits))
+        load_jpeg(data, image, jpeg.scans(data, limits))
     elif header.format == "png":
         png.load(data, image)
     else:
