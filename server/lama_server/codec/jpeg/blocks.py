@@ -129,9 +129,9 @@ class Edit:
                 *_in_whole_mcus(structure)
             )
             changed = self._changed(box)
-            if not (changed > 0).any():
+            if changed.max() <= 0:
                 continue
-            tile = Tile(box, tuple(_touched(plane, box, changed > 0) for plane in structure.planes))
+            tile = Tile(box, tuple(_touched(plane, box, changed) for plane in structure.planes))
             count += sum(len(rows) for rows, _ in tile.blocks)
             if count > MOST_BLOCKS:
                 raise NotPatchable("too much of it was changed")
@@ -151,8 +151,8 @@ class Edit:
         """(H, W) of a tile: 1 where a pixel changed, 0 where it did not, -1 beyond the picture."""
         inside = box.clipped(self._structure.height, self._structure.width)
         out = np.full((box.height, box.width), -1, np.int8)
-        differs = (self._pixels[inside] != self._original[inside]).any(axis=2)
-        out[: inside.height, : inside.width] = differs
+        differs = self._pixels[inside] != self._original[inside]
+        out[: inside.height, : inside.width] = differs[..., 0] | differs[..., 1] | differs[..., 2]
         return out
 
     def _edge_padded(self, box: Box) -> NDArray[np.float32]:
@@ -168,9 +168,9 @@ def _in_whole_mcus(structure: Structure) -> tuple[int, int]:
     return -(-structure.height // height) * height, -(-structure.width // width) * width
 
 
-def _touched(plane: Plane, tile: Box, changed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _touched(plane: Plane, tile: Box, changed: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Blocks of a channel that hold a changed pixel, and those beyond the picture that repeat them."""
-    hit = _blockwise(changed, 8 * plane.step_y, 8 * plane.step_x).any(axis=(1, 3))
+    hit = _reduced(np.maximum, changed, 8 * plane.step_y, 8 * plane.step_x) > 0
     first = tile.y0 // (8 * plane.step_y), tile.x0 // (8 * plane.step_x)
     if plane.interleaved:
         nearest = [
@@ -186,8 +186,7 @@ def _samples(pixels: NDArray[np.float32], index: int, structure: Structure) -> N
     """(H, W) of a channel less 128, as its file has it from these pixels: means where it has fewer samples."""
     plane = structure.planes[index]
     full = pixels[..., index] - 128 if structure.colours == "rgb" else pixels @ _YCC[index] - (0 if index else 128)
-    mean: NDArray[np.float32] = _blockwise(full, plane.step_y, plane.step_x).mean(axis=(1, 3))
-    return mean
+    return _reduced(np.add, full, plane.step_y, plane.step_x) / (plane.step_y * plane.step_x)
 
 
 def _requantised(
@@ -201,9 +200,11 @@ def _requantised(
     """(N, 64) coefficients of a channel's touched blocks: new samples where pixels changed, else their own old ones."""
     rows, columns = tile.blocks[index]
     at = rows - tile.box.y0 // (8 * plane.step_y), columns - tile.box.x0 // (8 * plane.step_x)
-    parts = _blockwise(changed, plane.step_y, plane.step_x)
-    is_new = (parts > 0).any(axis=(1, 3)) | (parts < 0).all(axis=(1, 3))
-    wanted, is_wanted = (_blockwise(array, 8, 8).swapaxes(1, 2)[at].reshape(-1, 64) for array in (samples, is_new))
+    is_new = _reduced(np.maximum, changed, plane.step_y, plane.step_x) != 0
+    wanted, is_wanted = (
+        array.reshape(array.shape[0] // 8, 8, array.shape[1] // 8, 8).swapaxes(1, 2)[at].reshape(-1, 64)
+        for array in (samples, is_new)
+    )
     mixed = np.where(is_wanted, wanted, (old * plane.quantisation) @ _BASIS)
     found = np.rint(mixed @ _BASIS.T / plane.quantisation)
     found[:, 0] = found[:, 0].clip(-1024, 1023)
@@ -212,6 +213,7 @@ def _requantised(
     return found
 
 
-def _blockwise(array: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """(rows, height, columns, width) of an array that divides into such blocks."""
-    return array.reshape(array.shape[0] // height, height, array.shape[1] // width, width)
+def _reduced(how: np.ufunc, array: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Of each block of that size one value."""
+    lines = how.reduce(array.reshape(-1, height, array.shape[1]), axis=1)
+    return np.asarray(how.reduce(lines.reshape(len(lines), -1, width), axis=2))

@@ -211,13 +211,13 @@ def _written(
 ) -> tuple[Ints, WrittenScan]:
     """(how often each symbol is needed, the scan). Where a table lacks a symbol the data are of no use."""
     scan, strips = source.scan, source.strips
-    codes, counts = np.zeros((2, 8, 256), np.int64), np.zeros((8, 256), np.int64)
+    codes, counts = np.zeros((2, 8, 256), np.int64)
     for number, table in tables.items():
-        codes[:, number] = table.codes, table.sizes
+        codes[number] = table.sizes << 16 | table.codes
     longest = int(np.diff(strips[:, MCU], append=scan.fields[entropy.MCUS]).max())
     blocks = int((scan.parts[:, entropy.ACROSS] * scan.parts[:, entropy.DOWN]).sum())
-    out = np.empty(_CHUNK_WORDS + (longest * blocks * entropy.BLOCK_BYTES + entropy.HELD_BITS) // 4, np.uint32)
-    ends, held = np.zeros(len(scan.ends), np.int64), np.zeros(entropy.HELD_BITS, np.uint8)
+    out = np.empty(_CHUNK_WORDS + (longest * blocks * entropy.BLOCK_BYTES + entropy.SPARE_BYTES) // 4, np.uint32)
+    ends, held = np.zeros(len(scan.ends), np.int64), np.zeros((2, entropy.HELD_BLOCKS), np.int64)
     written, state, chunks = np.zeros_like(strips), np.zeros(entropy.WRITE_FIELDS, np.int64), list[bytes]()
     while state[entropy.WRITTEN] < len(strips):
         check()

@@ -38,13 +38,17 @@ before, a run of empty blocks that is not written yet, bits that follow it, and 
 BLOCK_BYTES = 212
 """No block takes more: 16 + 11 bits for DC and 63 times 16 + 10 for AC."""
 
+SPARE_BYTES = 64
+
 PADDING_WORDS = 10 * BLOCK_BYTES // 4 + 8
 """What an MCU can read beyond the end of damaged data."""
 
 LONGEST_RUN = 0x7FFF
-HELD_BITS = 1024
+HELD_BLOCKS = 1023
 
-_MIX = -7046029254386353131  # odd, about 2^64 / golden ratio
+_WEIGHTS = np.random.default_rng(64).integers(-(2**63), 2**63, 64) | 1
+_MIX = _WEIGHTS[0]
+"""What digests are made with: any odd numbers."""
 
 
 @inlined
@@ -403,8 +407,10 @@ def read_strips(
                     if slot >= 0:
                         _keep(scan, level, coefficients, slot)
                         continue
+                    mixed = np.int64(0)
                     for k in range(scan[FIRST], scan[LAST] + 1):
-                        digest = (digest ^ level[k]) * _MIX + k
+                        mixed += level[k] * _WEIGHTS[k]
+                    digest = (digest ^ mixed) * _MIX
         whole = state[POS] == strips[strip, END] and state[RUN] == 0
         if stop < scan[MCUS] and stop % scan[INTERVAL]:
             for channel in range(4):
@@ -439,6 +445,23 @@ def _put(out: Array, state: Array, value: Number, size: Number) -> None:
 
 
 @inlined
+def _put_symbol(
+    out: Array, state: Array, codes: Array, counts: Array, table: Number, symbol: Number, value: Number, size: Number
+) -> None:
+    """Writes a symbol's code and `size` (0 to 15) bits after it; a symbol without a code is only counted."""
+    counts[table, symbol] += 1
+    code = codes[table, symbol]
+    _put(out, state, (code & 0xFFFF) << size | (value & ((1 << size) - 1)), (code >> 16) + size)
+
+
+@inlined
+def _put_next_bits(out: Array, state: Array, value: Number, size: Number) -> None:
+    """Writes up to 63 bits."""
+    _put(out, state, (value >> 32) & 0x7FFFFFFF, max(size - 32, 0))
+    _put(out, state, value & 0xFFFFFFFF, min(size, 32))
+
+
+@inlined
 def _size(value: Number) -> Number:
     """Bits of a number without its sign."""
     size, rest = 0, abs(value)
@@ -449,33 +472,13 @@ def _size(value: Number) -> Number:
 
 
 @inlined
-def _put_symbol(
-    out: Array, state: Array, codes: Array, counts: Array, table: Number, symbol: Number, value: Number, size: Number
-) -> None:
-    """Writes a symbol's code and `size` bits of `value` after it; a symbol without a code is only counted."""
-    counts[table, symbol] += 1
-    _put(out, state, codes[0, table, symbol], codes[1, table, symbol])
-    _put(out, state, value & ((1 << size) - 1), size)
-
-
-@inlined
 def _put_run(out: Array, state: Array, codes: Array, counts: Array, held: Array, table: Number) -> None:
     """Writes the run of empty blocks that is pending, with the bits that belong to it."""
-    if state[PENDING] > 0:
-        size = _size(state[PENDING]) - 1
-        _put_symbol(out, state, codes, counts, table, size << 4, state[PENDING], size)
-        for index in range(state[HELD]):
-            _put(out, state, held[index], 1)
+    size = _size(state[PENDING]) - 1
+    _put_symbol(out, state, codes, counts, table, size << 4, state[PENDING], size)
+    for index in range(state[HELD]):
+        _put_next_bits(out, state, held[0, index], held[1, index])
     state[PENDING] = state[HELD] = 0
-
-
-@inlined
-def _put_dc(
-    out: Array, state: Array, codes: Array, counts: Array, table: Number, channel: Number, value: Number
-) -> None:
-    difference = value - state[OUT_PRED + channel]
-    state[OUT_PRED + channel] = value
-    _put_symbol(out, state, codes, counts, table, _size(difference), difference - (difference < 0), _size(difference))
 
 
 @inlined
@@ -487,37 +490,23 @@ def _put_ac(
         if level[k] == 0:
             zeros += 1
             continue
-        _put_run(out, state, codes, counts, held, table)
+        if state[PENDING] > 0:
+            _put_run(out, state, codes, counts, held, table)
         while zeros > 15:
             _put_symbol(out, state, codes, counts, table, 0xF0, 0, 0)
             zeros -= 16
         size = _size(level[k])
         _put_symbol(out, state, codes, counts, table, zeros << 4 | size, level[k] - (level[k] < 0), size)
         zeros = 0
-    if zeros:
-        state[PENDING] += 1
-        if scan[KIND] == SEQUENTIAL or state[PENDING] == LONGEST_RUN:
-            _put_run(out, state, codes, counts, held, table)
-
-
-@inlined
-def _put_between(
-    out: Array, state: Array, codes: Array, counts: Array, held: Array, table: Number, symbol: Number, waiting: Number
-) -> None:
-    """A symbol of a block that refines, with the sign of a new level after it, and the bits that wait for it."""
-    first = state[HELD]
-    _put_run(out, state, codes, counts, held, table)
-    _put_symbol(out, state, codes, counts, table, symbol & 0xFF, symbol >> 8, symbol & 1)
-    for index in range(first, first + waiting):
-        _put(out, state, held[index], 1)
+    state[PENDING] += zeros > 0
 
 
 @inlined
 def _put_refined(
     out: Array, state: Array, codes: Array, counts: Array, held: Array, table: Number, scan: Array, level: Array
 ) -> None:
-    """Bits of levels that were not 0 before wait until the next symbol of the block, or its end, is written."""
-    zeros = waiting = newest = 0
+    """The next bits of levels that were not 0 wait until the block's next symbol, or its end, is written."""
+    zeros, waiting, count, newest = 0, np.int64(0), 0, 0
     for k in range(scan[FIRST], scan[LAST] + 1):
         if abs(level[k]) == 1:
             newest = k
@@ -525,21 +514,23 @@ def _put_refined(
         if level[k] == 0:
             zeros += 1
             continue
-        while zeros > 15 and k <= newest:
-            _put_between(out, state, codes, counts, held, table, 0xF0, waiting)
-            zeros, waiting = zeros - 16, 0
+        while (zeros > 15 and k <= newest) or abs(level[k]) == 1:
+            if state[PENDING] > 0:
+                _put_run(out, state, codes, counts, held, table)
+            sized = zeros <= 15
+            symbol = zeros << 4 | 1 if sized else 0xF0
+            _put_symbol(out, state, codes, counts, table, symbol, np.int64(level[k] > 0), np.int64(sized))
+            _put_next_bits(out, state, waiting, count)
+            zeros, waiting, count = zeros - 16, np.int64(0), 0
+            if sized:
+                zeros = 0
+                break
         if level[k] > 1:
-            held[state[HELD] + waiting] = level[k] - 2
-            waiting += 1
-        else:
-            sign = np.int64(level[k] > 0)
-            _put_between(out, state, codes, counts, held, table, sign << 8 | zeros << 4 | 1, waiting)
-            zeros = waiting = 0
-    if zeros or waiting:
+            waiting, count = waiting << 1 | (level[k] - 2), count + 1
+    if zeros or count:
+        held[0, state[HELD]], held[1, state[HELD]] = waiting, count
+        state[HELD] += count > 0
         state[PENDING] += 1
-        state[HELD] += waiting
-        if state[PENDING] == LONGEST_RUN or state[HELD] > HELD_BITS - 64:
-            _put_run(out, state, codes, counts, held, table)
 
 
 @inlined
@@ -550,12 +541,17 @@ def _put_block(
     kind, table = scan[KIND], parts[channel, AC_TABLE]
     if kind == DC_REFINE:
         _put(out, state, level[0], 1)
-    if kind <= DC_FIRST:
-        _put_dc(out, state, codes, counts, parts[channel, DC_TABLE], channel, level[0])
+    elif kind <= DC_FIRST:
+        difference = level[0] - state[OUT_PRED + channel]
+        state[OUT_PRED + channel] = level[0]
+        size = _size(difference)
+        _put_symbol(out, state, codes, counts, parts[channel, DC_TABLE], size, difference - (difference < 0), size)
     if kind == AC_REFINE:
         _put_refined(out, state, codes, counts, held, table, scan, level)
     elif kind in (SEQUENTIAL, AC_FIRST):
         _put_ac(out, state, codes, counts, held, table, scan, level)
+    if state[PENDING] > 0 and (kind == SEQUENTIAL or state[PENDING] == LONGEST_RUN or state[HELD] == HELD_BLOCKS):
+        _put_run(out, state, codes, counts, held, table)
 
 
 @inlined
@@ -579,8 +575,8 @@ def _end_stretch(out: Array, state: Array, out_ends: Array, stretch: Number) -> 
 
 
 @kernel(
-    "void(uint32[::1], uint16[:, ::1], int64[:, :, ::1], int64[::1], int64[:, ::1], int32[::1], int64[::1],"
-    " int16[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], uint32[::1], int64[::1], uint8[::1], int64[::1],"
+    "void(uint32[::1], uint16[:, ::1], int64[:, ::1], int64[::1], int64[:, ::1], int32[::1], int64[::1],"
+    " int16[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], uint32[::1], int64[::1], int64[:, ::1], int64[::1],"
     " int64)"
 )
 def write_strips(
@@ -590,7 +586,7 @@ def write_strips(
 ) -> None:  # fmt: skip
     """Writes strips from state[WRITTEN] on, as many as `out` has room for.
 
-    codes         (2, 8, 256): code and its size, by table and symbol
+    codes         (8, 256): by table and symbol, size of the code << 16 | code
     coefficients  what blocks that are to be changed become
     written       gets the strips as they are in `out`
     counts        (8, 256) gets how often each symbol is needed, but in strips that are copied
@@ -604,7 +600,7 @@ def write_strips(
     for strip in range(state[WRITTEN], strips.shape[0]):
         last = strip + 1 == strips.shape[0]
         first, stop = strips[strip, MCU], scan[MCUS] if last else strips[strip + 1, MCU]
-        if state[WORDS] * 4 + (stop - first) * blocks * BLOCK_BYTES + HELD_BITS > out.size * 4:
+        if state[WORDS] * 4 + (stop - first) * blocks * BLOCK_BYTES + SPARE_BYTES > out.size * 4:
             return
         same = may_copy and strips[strip, TOUCHED] == 0
         written[strip, MCU], written[strip, POS] = first, (state[EMITTED] + state[WORDS]) * 32 + state[BIT_COUNT]
@@ -630,7 +626,8 @@ def write_strips(
                         if slot >= 0:
                             _levels(scan, coefficients, slot, level)
                         _put_block(out, state, codes, counts, held, scan, parts, channel, level)
-            _put_run(out, state, codes, counts, held, parts[0, AC_TABLE])
+            if state[PENDING] > 0:
+                _put_run(out, state, codes, counts, held, parts[0, AC_TABLE])
         written[strip, END] = (state[EMITTED] + state[WORDS]) * 32 + state[BIT_COUNT]
         if last or stop % scan[INTERVAL] == 0:
             _end_stretch(out, state, out_ends, (stop - 1) // scan[INTERVAL])
