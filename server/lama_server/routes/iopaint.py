@@ -26,6 +26,7 @@ from ..jobs.services import Services
 from ..schemas.requests import IopaintParams
 from ..store.documents import Workspace
 from .common import Found, check_json
+from .images import jpeg_header
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
 
@@ -51,7 +52,7 @@ async def inpaint(request: Request, found: Services, ticket: Ticket, work: Works
     ticket.release()
     rendered = await work.render("png", None)
     await found.runner.save_one_shot(work, "image")
-    headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
+    headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id, **jpeg_header(rendered)}
     return WholeFile(work.target, rendered.media_type, headers)
 
 

@@ -18,7 +18,7 @@ from ..schemas.base import RenderFormat
 from ..schemas.requests import OneShotParams
 from . import iopaint
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
-from .images import attachment
+from .images import JPEG_HEADER, attachment, jpeg_header
 
 router = APIRouter(prefix="/api/v1", tags=["one shot"])
 
@@ -40,7 +40,7 @@ _FORM = {
     responses={
         200: {
             "description": "The finished picture. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was made; "
-            "X-Saved-As or X-Save-Error what auto-save did.",
+            f"X-Saved-As or X-Save-Error what auto-save did. {JPEG_HEADER}",
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
@@ -90,6 +90,7 @@ async def inpaint(
         "content-disposition": attachment(name or "image", rendered.suffix),
         "content-security-policy": "sandbox; default-src 'none'",
         **describing(shot, saved, ticket.id),
+        **jpeg_header(rendered),
     }
     return WholeFile(work.target, rendered.media_type, headers)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import secrets
 import shutil
 import time
@@ -46,6 +47,8 @@ from . import saving
 from .image_store import EditRecord, ImageStore, StoredEdit, StoredImage
 
 COPY_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,11 @@ class Documents:
         """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
         if quality is None and wanted not in ("keep", picture.info.format):
             quality = self._settings.quality
-        return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
+        request = RenderImage(picture, wanted, quality, self._settings.strip_metadata, target)
+        rendered = await self.in_codec(request)
+        if rendered.reencoded:
+            log.info("a JPEG was encoded anew: %s", rendered.reencoded)
+        return rendered
 
     async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Path, Rendered]:
         """(a temporary file, what it is). Raises `QueueFull`."""
@@ -210,13 +217,14 @@ class Documents:
             target = self.temporary()
             return target, await self.in_codec(MakePreview(await self.picture(image, edits), max_side, target))
 
-    async def save(self, picture: Picture, name: str, folder: Path) -> str:
-        """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
+    async def save(self, picture: Picture, name: str, folder: Path) -> tuple[str, Rendered]:
+        """Renders the picture in its own format into the folder. Returns the free name that it got, and what it is."""
         target = self.temporary()
         try:
             rendered = await self.render_to(target, picture, "keep", None)
             data = await asyncio.to_thread(target.read_bytes)
-            return await asyncio.to_thread(saving.save_new, folder, Path(name).stem, rendered.suffix, data)
+            saved = await asyncio.to_thread(saving.save_new, folder, Path(name).stem, rendered.suffix, data)
+            return saved, rendered
         finally:
             target.unlink(missing_ok=True)
 

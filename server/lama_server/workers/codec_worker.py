@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import assert_never
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import codec
 from ..codec.info import OUTPUTS
-from ..imaging.pictures import open_picture
+from ..imaging.pictures import edited, open_picture
 from ..imaging.pixel_files import write_bands, write_pixels
 from ..imaging.scaling import scaled_bands
 from .messages import (
@@ -33,6 +34,7 @@ class CodecHandler:
 
     def __init__(self, max_megapixels: int) -> None:
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000)
+        self._is_ready_for_jpeg = False
 
     def handle(self, request: CodecRequest, context: JobContext) -> object:
         match request:
@@ -42,7 +44,7 @@ class CodecHandler:
                 self._decode_mask(request)
                 return None
             case RenderImage():
-                return self._render(request)
+                return self._render(request, context)
             case CropPicture():
                 self._crop(request)
                 return None
@@ -57,6 +59,9 @@ class CodecHandler:
     def _decode(self, request: DecodeImage) -> ImageFacts:
         decoded = codec.decode(request.source, self._limits)
         write_pixels(request.pixels, decoded.pixels)
+        if decoded.info.format == "jpeg" and not self._is_ready_for_jpeg:
+            self._is_ready_for_jpeg = True
+            threading.Thread(target=_prepare_jpeg, daemon=True, name="jpeg").start()
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
@@ -65,19 +70,21 @@ class CodecHandler:
         with request.mask.open("wb") as file:
             np.save(file, mask, allow_pickle=False)
 
-    def _render(self, request: RenderImage) -> Rendered:
+    def _render(self, request: RenderImage, context: JobContext) -> Rendered:
         info = request.picture.shown
-        data = codec.render(
+        made = codec.encode(
             request.picture.source,
             open_picture(request.picture),
             info,
+            edited(request.picture),
             format=request.format,
             quality=request.quality,
             strip_metadata=request.strip_metadata,
+            check=context.check,
         )
-        request.target.write_bytes(data)
+        request.target.write_bytes(made.data)
         target = codec.output_format(info, request.format)
-        return Rendered(target.media_type, target.suffix, len(data))
+        return Rendered(target.media_type, target.suffix, len(made.data), made.patched, made.reencoded)
 
     def _crop(self, request: CropPicture) -> None:
         pixels = open_picture(request.picture)[request.box.slices]
@@ -94,3 +101,10 @@ class CodecHandler:
         request.target.write_bytes(made.data)
         suffix = next(kind.suffix for kind in OUTPUTS.values() if kind.media_type == made.media_type)
         return Rendered(made.media_type, suffix, len(made.data))
+
+
+def _prepare_jpeg() -> None:
+    """Beside other work, so that the first save need not wait: compiling takes seconds on a machine's first start."""
+    from ..codec.jpeg.patching import prepare
+
+    prepare()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inpaint_models.types import Box, PixelSource
 
-from ..info import Pixels
+from ..info import Edited, Pixels
 from .coding import Changes, Check
 from .refusal import NotPatchable
 from .structure import Plane, Structure
@@ -36,18 +36,6 @@ _YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], np.float32
 )
 """RGB to Y, Cb - 128 and Cr - 128. (JFIF 1.02.)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """What was done to a photo whose canvas is as it was.
-
-    original, pixels  (H, W, 3) uint8, as shown; alike outside the boxes
-    """
-
-    original: PixelSource
-    pixels: PixelSource
-    boxes: tuple[Box, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -632,3 +632,6 @@ def write_strips(
         if last or stop % scan[INTERVAL] == 0:
             _end_stretch(out, state, out_ends, (stop - 1) // scan[INTERVAL])
         state[WRITTEN] += 1
+
+
+KERNELS = (skip_mcus, skip_bands, read_strips, compare_strips, write_strips)

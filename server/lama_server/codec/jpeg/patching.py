@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import time
+
 import numpy as np
 
 from inpaint_models.errors import Unavailable
 
 from ...errors import ImageError
-from ..info import ImageLimits
+from ..info import Edited, ImageLimits
 from ..source import Bytes
-from .blocks import Edit, Edited
+from .blocks import Edit
 from .coding import (
     Changes,
     Check,
@@ -21,11 +25,27 @@ from .coding import (
     read_scans,
     write_scan,
 )
+from .entropy import KERNELS
 from .huffman import segment_of, tables_of
 from .kept import kept
 from .markers import DHT
 from .refusal import NotPatchable
 from .structure import ScanData, Structure, read_structure
+
+log = logging.getLogger(__name__)
+
+_SLOW_S = 2.0
+
+
+def prepare() -> None:
+    """Compiles the inner loops, or loads them where they were kept on disk; the first patch would do it otherwise."""
+    began = time.monotonic()
+    with contextlib.suppress(Unavailable):  # said when a file cannot be patched
+        for kernel in KERNELS:
+            kernel.prepare()
+    taken_s = time.monotonic() - began
+    if taken_s > _SLOW_S:
+        log.warning("Compiled what patches JPEGs in %.0f s; it is kept for later starts.", taken_s)
 
 
 def patch(data: Bytes, edited: Edited, orientation: int, check: Check, *, strip: bool = False) -> bytes:
