@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -194,7 +195,8 @@ def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
 
 
 def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> bytes:
-    pixels = LayeredPixels(source.pixels, [(patch.box, lambda pixels=patch.pixels: pixels) for patch in patches])
+    layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
+    pixels = LayeredPixels(source.pixels, layers)
     return codec.encode(
         job.image,
         pixels,
@@ -204,6 +206,10 @@ def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer:
         quality=writer.quality,
         strip_metadata=writer.strip_metadata,
     ).data
+
+
+def _pixels_of(patch: Patch) -> codec.Pixels:
+    return patch.pixels
 
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:

@@ -57,6 +57,10 @@ class StoredPixels:
         self._transposed = orientation >= 5
         self._flip_x, self._flip_y = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
 
+    def shown_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) in which a picture stored with that size is shown."""
+        return (width, height) if self._transposed else (height, width)
+
     def __getitem__(self, box: Box) -> Pixels:
         shown = self._flipped(Box(box.y0, box.x0, box.y1, box.x1) if self._transposed else box)
         pixels: Pixels = self._shown[shown.slices]
@@ -82,6 +86,8 @@ class Edit:
         self._structure, self.check, self._boxes = structure, check, edited.boxes
         self._pixels = StoredPixels(edited.pixels, orientation)
         self._original = StoredPixels(edited.original, orientation)
+        if edited.pixels.shape[:2] != self._pixels.shown_size(structure.height, structure.width):
+            raise NotPatchable("its size is not that of the picture")
         self.tiles = tuple(self._touched_tiles())
         self.changes = self._numbered()
 
@@ -147,7 +153,7 @@ class Edit:
         """(H, W, 3) of a tile; beyond the picture its last pixels are repeated."""
         inside = box.clipped(self._structure.height, self._structure.width)
         missing = (0, box.height - inside.height), (0, box.width - inside.width), (0, 0)
-        return np.pad(self._pixels[inside], missing, "edge").astype(np.float32)
+        return np.pad(self._pixels[inside].astype(np.float32), missing, "edge")
 
 
 def _in_whole_mcus(structure: Structure) -> tuple[int, int]:

@@ -88,7 +88,7 @@ class WrittenScan:
 def read_scans(
     data: Bytes, structure: Structure, changes: Changes, check: Check
 ) -> tuple[tuple[StripedScan, ...], Coefficients]:
-    """All scans and the (count, 64) coefficients of what is to be changed. Raises `NotPatchable` where they are damaged."""
+    """All scans, and the (count, 64) coefficients of what is to be changed. Raises `NotPatchable` for damaged ones."""
     coefficients, nonzero = np.zeros((len(changes.blocks), 64), np.int16), dict[tuple[int, int], Ints]()
     found = []
     for part in structure.scans:

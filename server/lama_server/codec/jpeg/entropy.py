@@ -28,8 +28,8 @@ MCU, POS, END, TOUCHED, PRED, STRIP_FIELDS = 0, 1, 2, 3, 4, 8
 anew, and DC of the block before it for each channel."""
 
 NEXT_STRIP, RUN, READ_FIELDS = 2, 3, 8
-"""State of a reader, with the fields MCU, POS and PRED of a strip: strips begun, blocks of a run still to come. A POS of
--1 says that the data are damaged."""
+"""State of a reader, with the fields MCU, POS and PRED of a strip: strips begun, blocks of a run still to come. A POS
+of -1 says that the data are damaged."""
 
 WRITTEN, BITS, BIT_COUNT, WORDS, EMITTED, PENDING, HELD, OUT_PRED, WRITE_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7, 11
 """State of a writer: strips written, bits that fill no word yet and their number, words in `out`, words taken from it
