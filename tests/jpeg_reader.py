@@ -195,9 +195,9 @@ def _ac(
         k += 1
     if run == 0:
         return 0
-    for k in range(k, last + 1):
-        if high and block[k]:
-            _refine(bits, block, k, low)
+    for rest in range(k, last + 1):
+        if high and block[rest]:
+            _refine(bits, block, rest, low)
     return run - 1
 
 

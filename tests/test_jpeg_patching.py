@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 from typing import Any
 
 import cv2
-import jpeg_reader
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import jpeg_reader
 from inpaint_models.types import Box
 from lama_server import codec
 from lama_server.codec.decoding import oriented

@@ -46,8 +46,8 @@ PADDING_WORDS = 10 * BLOCK_BYTES // 4 + 8
 LONGEST_RUN = 0x7FFF
 HELD_BLOCKS = 1023
 
-_WEIGHTS = np.random.default_rng(64).integers(-(2**63), 2**63, 64) | 1
-_MIX = _WEIGHTS[0]
+_WEIGHTS = np.random.default_rng(64).integers(-(2**63), 2**63, 65) | 1
+_MIX = _WEIGHTS[64]
 """What digests are made with: any odd numbers."""
 
 
@@ -415,7 +415,7 @@ def read_strips(
         if stop < scan[MCUS] and stop % scan[INTERVAL]:
             for channel in range(4):
                 whole = whole and state[PRED + channel] == strips[strip + 1, PRED + channel]
-        digests[index] = digest if whole else 0
+        digests[index] = digest | 1 if whole else 0
 
 
 @kernel("void(uint32[::1], int64[:, ::1], uint32[::1], int64[:, ::1], uint8[::1])")

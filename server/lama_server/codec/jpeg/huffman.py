@@ -60,20 +60,21 @@ def tables_of(payload: bytes) -> Iterator[tuple[int, Table]]:
 
 def table_of(body: bytes) -> Table:
     """Raises `NotPatchable` when there are more codes than fit."""
-    full, codes, sizes = np.zeros(1 << 16, np.uint16), np.zeros(256, np.int64), np.zeros(256, np.int64)
-    code, symbols = 0, iter(body[16:])
-    for size, count in enumerate(body[:16], 1):
+    full, codes, sizes = np.zeros((2, 1 << _MAX_BITS), np.uint16), np.zeros(256, np.int64), np.zeros(256, np.int64)
+    code, symbols = 0, iter(body[_MAX_BITS:])
+    for size, count in enumerate(body[:_MAX_BITS], 1):
         for symbol in (next(symbols) for _ in range(count)):
             if code >= 1 << size:
                 raise NotPatchable("a Huffman table holds more codes than there can be")
-            full[code << (_MAX_BITS - size) : (code + 1) << (_MAX_BITS - size)] = size << 8 | symbol
+            span = slice(code << (_MAX_BITS - size), (code + 1) << (_MAX_BITS - size))
+            full[:, span] = [[size << 8 | symbol], [_step(size, symbol)]]
             codes[symbol], sizes[symbol] = code, size
             code += 1
         code <<= 1
-    short = full[:: 1 << (_MAX_BITS - SHORT_BITS)].copy()
-    short[short >> 8 > SHORT_BITS] = 0
-    lookup = np.concatenate([short, full])
-    return Table(body, lookup, _steps(lookup), codes, sizes)
+    short = full[:, :: 1 << (_MAX_BITS - SHORT_BITS)].copy()
+    short[:, short[0] >> 8 > SHORT_BITS] = 0
+    lookup, steps = np.concatenate([short, full], axis=1)
+    return Table(body, lookup, steps, codes, sizes)
 
 
 def with_symbols(table: Table, lacking: Sequence[int]) -> Table:
@@ -105,12 +106,12 @@ def segment_of(number: int, table: Table) -> bytes:
     return _DHT + (len(table.body) + 3).to_bytes(2) + bytes([(number >> 2) << 4 | number & 3]) + table.body
 
 
-def _steps(lookup: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    entry = lookup.astype(np.int64)
-    used, zeros, size = entry >> 8, (entry >> 4) & 15, entry & 15
-    ends = (size == 0) & (zeros < 15)
-    bits, step = used + np.where(ends, zeros, size), np.where(ends, RUN_STEP | zeros, zeros + 1)
-    return np.where(entry > 0, bits << 9 | (size > 0) << 8 | step, 0).astype(np.uint16)
+def _step(size: int, symbol: int) -> int:
+    """What a symbol of AC with a code of `size` bits does, see `Table`."""
+    zeros, bits = symbol >> 4, symbol & 15
+    if bits == 0 and zeros < 15:
+        return (size + zeros) << 9 | RUN_STEP | zeros
+    return (size + bits) << 9 | (bits > 0) << 8 | (zeros + 1)
 
 
 def _code_lengths(weights: NDArray[np.int64]) -> list[int]:
