@@ -26,7 +26,8 @@ def kept(marker: int, payload: bytes, orientation: int, *, strip: bool) -> bytes
         return (_PLAIN_JFIF if strip else payload[:12]) + bytes(2)
     if marker == 0xE1 and payload.startswith(EXIF):
         block = None if strip else exif.without_pictures(payload[len(EXIF) :])
-        return EXIF + block if block else exif.only_orientation(orientation)
+        block = block or exif.only_orientation(orientation)
+        return EXIF + block if block else None
     if (marker == 0xE2 and payload.startswith(ICC)) or (marker == 0xEE and payload.startswith(ADOBE)):
         return payload
     if strip and (0xE0 <= marker <= 0xEF or marker == COM):
