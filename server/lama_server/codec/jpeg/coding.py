@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..source import Bytes
 from . import entropy
 from .entropy import END, INTERVAL, MCU, POS, PRED, TOUCHED
-from .huffman import LOOKUP_SIZE, Table, with_symbols
+from .huffman import COMMON_BITS, LOOKUP_SIZE, Table, with_symbols
 from .refusal import NotPatchable
 from .structure import AC_FIRST, AC_REFINE, ScanData, Structure, entropy_coded
 
@@ -128,7 +128,7 @@ def coded_scan(data: Bytes, structure: Structure, scan: ScanData) -> CodedScan:
 def write_scan(source: StripedScan, changes: Changes, new: Coefficients, check: Check) -> WrittenScan:
     """The scan with the new coefficients, under its own Huffman tables if they have codes for all that it needs."""
     tables = source.scan.data.huffman
-    counts, written = _written(source, changes, new, tables, check, may_copy=True)
+    counts, written = _written(source, changes, new, tables, check)
     lacking = {number: np.flatnonzero((counts[number] > 0) & (table.sizes == 0)) for number, table in tables.items()}
     if not any(len(symbols) for symbols in lacking.values()):
         return written
@@ -136,8 +136,7 @@ def write_scan(source: StripedScan, changes: Changes, new: Coefficients, check: 
         number: with_symbols(table, lacking[number].tolist()) if len(lacking[number]) else table
         for number, table in tables.items()
     }
-    may_copy = all(wider[number].has_the_codes_of(table) for number, table in tables.items())
-    return _written(source, changes, new, wider, check, may_copy=may_copy)[1]
+    return _written(source, changes, new, wider, check)[1]
 
 
 def is_as_wanted(
@@ -156,10 +155,9 @@ def is_as_wanted(
     stops = written[np.roll(starts, -1), END]
     if (written[:, POS] != begins).any() or (-(-stops // 8) != result.ends).any() or written[starts, PRED:].any():
         return False
-    same = np.zeros(len(strips), np.uint8)
-    if all(result.data.huffman[number].has_the_codes_of(table) for number, table in scan.data.huffman.items()):
-        entropy.compare_strips(scan.words, strips, result.words, written, same)
-    rest = np.flatnonzero((same == 0) | (strips[:, TOUCHED] > 0))
+    same = _copyable(source, result.data.huffman)
+    entropy.compare_strips(scan.words, strips, result.words, written, same)
+    rest = np.flatnonzero(same == 0)
     before = source.before.copy()
     if before.size:
         plane, shift = scan.parts[0], scan.data.shift + 1
@@ -207,7 +205,7 @@ def _skipped(scan: CodedScan, changes: Changes, before: Ints, after: Ints, check
 
 
 def _written(
-    source: StripedScan, changes: Changes, new: Coefficients, tables: dict[int, Table], check: Check, *, may_copy: bool
+    source: StripedScan, changes: Changes, new: Coefficients, tables: dict[int, Table], check: Check
 ) -> tuple[Ints, WrittenScan]:
     """(how often each symbol is needed, the scan). Where a table lacks a symbol the data are of no use."""
     scan, strips = source.scan, source.strips
@@ -218,18 +216,28 @@ def _written(
     blocks = int((scan.parts[:, entropy.ACROSS] * scan.parts[:, entropy.DOWN]).sum())
     out = np.empty(_CHUNK_WORDS + (longest * blocks * entropy.BLOCK_BYTES + entropy.SPARE_BYTES) // 4, np.uint32)
     ends, held = np.zeros(len(scan.ends), np.int64), np.zeros((2, entropy.HELD_BLOCKS), np.int64)
-    written, state, chunks = np.zeros_like(strips), np.zeros(entropy.WRITE_FIELDS, np.int64), list[bytes]()
+    written, may_copy = np.zeros_like(strips), _copyable(source, tables)
+    state, chunks = np.zeros(entropy.WRITE_FIELDS, np.int64), list[bytes]()
     while state[entropy.WRITTEN] < len(strips):
         check()
         entropy.write_strips(
             scan.words, scan.tables, codes, scan.fields, scan.parts, changes.slots, source.before, new, strips, written,
-            counts, out, ends, held, state, int(may_copy),
+            counts, out, ends, held, state, may_copy,
         )  # fmt: skip
         chunks.append(out[: state[entropy.WORDS]].astype(">u4").tobytes())
         state[entropy.EMITTED] += state[entropy.WORDS]
         state[entropy.WORDS] = 0
     chunks.append((int(state[entropy.BITS]) << (32 - int(state[entropy.BIT_COUNT]))).to_bytes(4))
     return counts, WrittenScan(_stuffed(b"".join(chunks), ends.tolist()), tables, written)
+
+
+def _copyable(source: StripedScan, tables: dict[int, Table]) -> NDArray[np.uint8]:
+    """Which strips have no changed block, and say the same with these tables: 1, else 0."""
+    stay = min(
+        (tables[number].keeps_codes_up_to(table) for number, table in source.scan.data.huffman.items()), default=16
+    )
+    common = source.strips[:, entropy.RARITY] <= stay - COMMON_BITS
+    return np.asarray(common & (source.strips[:, TOUCHED] == 0)).astype(np.uint8)
 
 
 def _stuffed(raw: bytes, ends: list[int]) -> bytes:

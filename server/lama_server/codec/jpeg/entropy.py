@@ -23,9 +23,9 @@ KIND, FIRST, LAST, SHIFT, COLUMNS, MCUS, INTERVAL, SCAN_FIELDS = range(8)
 BASE, STRIDE, ACROSS, DOWN, DC_TABLE, AC_TABLE, PART_FIELDS = range(7)
 """Fields that describe a channel of a scan."""
 
-MCU, POS, END, TOUCHED, PRED, STRIP_FIELDS = 0, 1, 2, 3, 4, 8
+MCU, POS, END, TOUCHED, PRED, RARITY, STRIP_FIELDS = 0, 1, 2, 3, 4, 8, 9
 """Fields of a strip: its first MCU and bit, the bit after it, whether a block in it is to be changed or was written
-anew, and DC of the block before it for each channel."""
+anew, DC of the block before it for each channel, and the rarity of its AC codes: no less than that of the longest."""
 
 NEXT_STRIP, RUN, READ_FIELDS = 2, 3, 8
 """State of a reader, with the fields MCU, POS and PRED of a strip: strips begun, blocks of a run still to come. A POS
@@ -108,13 +108,13 @@ def _begin_strip(scan: Array, ends: Array, state: Array, strips: Array, mcu: Num
 @inlined
 def _skip_ac(
     words: Array, steps: Array, table: Number, pos: Number, first: Number, last: Number
-) -> tuple[Number, Number, Number]:
-    """(next bit or -1, length of a run of empty blocks that begins with the rest of this, which levels are not 0)."""
-    k, found, run = first, np.int64(0), np.int64(0)
+) -> tuple[Number, Number, Number, Number]:
+    """(next bit or -1, length of a run of empty blocks that begins with the rest of this, levels that are not 0, rarity)."""
+    k, found, run, rarity = first, np.int64(0), np.int64(0), np.int64(0)
     while k <= last:
         window = _window(words, pos)
         entry = _entry(steps, table, window)
-        bits, step = entry >> 9, entry & 0xFF
+        bits, step, rarity = (entry >> 9) & 31, entry & 0xFF, rarity | entry >> 14
         if step >= RUN_STEP:
             power = step - RUN_STEP
             run = (np.int64(1) << power) + _top(window << (bits - power), power)
@@ -122,23 +122,23 @@ def _skip_ac(
             break
         k += step
         if entry == 0 or k > last + 1:
-            return np.int64(-1), run, found
+            return np.int64(-1), run, found, rarity
         pos += bits
         found |= ((entry >> 8) & 1) << (k - 1)
-    return pos, run, found
+    return pos, run, found, rarity
 
 
 @inlined
 def _skip_refined(
     words: Array, steps: Array, table: Number, pos: Number, first: Number, last: Number, before: Number, run: Number
-) -> tuple[Number, Number, Number]:
+) -> tuple[Number, Number, Number, Number]:
     """As `_skip_ac`, for a scan that has another bit for each level that was not 0 `before`; `run` is under way."""
-    band, found = (np.int64(2) << last) - (np.int64(1) << first), np.int64(0)
+    band, found, rarity = (np.int64(2) << last) - (np.int64(1) << first), np.int64(0), np.int64(0)
     rest = band
     while run == 0 and rest:
         window = _window(words, pos)
         entry = _entry(steps, table, window)
-        bits, step = entry >> 9, entry & 0xFF
+        bits, step, rarity = (entry >> 9) & 31, entry & 0xFF, rarity | entry >> 14
         pos += bits
         if step >= RUN_STEP:
             power = step - RUN_STEP
@@ -150,33 +150,34 @@ def _skip_refined(
         new = free & -free
         passed = rest & (new - 1) if new else rest
         if entry == 0 or (new == 0 and (entry >> 8) & 1):
-            return np.int64(-1), run, found
+            return np.int64(-1), run, found, rarity
         found |= new if (entry >> 8) & 1 else 0
         pos += _ones(passed & before)
         rest &= ~(passed | new)
     if run > 0:
         pos += _ones(rest & before)
-    return pos, run, found
+    return pos, run, found, rarity
 
 
 @inlined
 def _skip_block(
     words: Array, tables: Array, steps: Array, kind: Number, parts: Array, channel: Number, state: Array, pos: Number
-) -> Number:
-    """The bit after a block of a scan that holds DC, -1 where it is damaged."""
+) -> tuple[Number, Number]:
+    """(the bit after a block of a scan that holds DC, -1 where it is damaged; rarity)."""
+    rarity = np.int64(0)
     if kind == DC_REFINE:
-        return pos + 1
+        return pos + 1, rarity
     window = _window(words, pos)
     entry = _entry(tables, parts[channel, DC_TABLE], window)
     if entry == 0 or entry & 0xFF > 11:
-        return np.int64(-1)
+        return np.int64(-1), rarity
     state[PRED + channel] += _difference(window, entry)
     pos += (entry >> 8) + (entry & 0xFF)
     if kind == SEQUENTIAL:
-        pos, run, _ = _skip_ac(words, steps, parts[channel, AC_TABLE], pos, 1, 63)
+        pos, run, _, rarity = _skip_ac(words, steps, parts[channel, AC_TABLE], pos, 1, 63)
         if run > 1:
-            return np.int64(-1)
-    return pos
+            pos = np.int64(-1)
+    return pos, rarity
 
 
 @kernel(
@@ -207,7 +208,8 @@ def skip_mcus(
                     if slots[number] >= 0:
                         strips[state[NEXT_STRIP] - 1, TOUCHED] = 1
                     if pos >= 0:
-                        pos = _skip_block(words, tables, steps, kind, parts, channel, state, pos)
+                        pos, rarity = _skip_block(words, tables, steps, kind, parts, channel, state, pos)
+                        strips[state[NEXT_STRIP] - 1, RARITY] |= rarity
         if pos > ends[mcu // scan[INTERVAL]] * 8:
             pos = np.int64(-1)
         mcu += 1
@@ -236,12 +238,13 @@ def skip_bands(
         number = row * parts[0, STRIDE] + column
         if slots[parts[0, BASE] + number] >= 0:
             strips[state[NEXT_STRIP] - 1, TOUCHED] = 1
-        known, found = np.int64(0), np.int64(0)
+        known, found, rarity = np.int64(0), np.int64(0), np.int64(0)
         if pos >= 0 and refines:
             known = before[number]
-            pos, run, found = _skip_refined(words, steps, table, pos, first, last, known, run)
+            pos, run, found, rarity = _skip_refined(words, steps, table, pos, first, last, known, run)
         elif pos >= 0 and run == 0:
-            pos, run, found = _skip_ac(words, steps, table, pos, first, last)
+            pos, run, found, rarity = _skip_ac(words, steps, table, pos, first, last)
+        strips[state[NEXT_STRIP] - 1, RARITY] |= rarity
         if after.size:
             after[number] |= known | found
         if run > 0:
@@ -420,10 +423,10 @@ def read_strips(
 
 @kernel("void(uint32[::1], int64[:, ::1], uint32[::1], int64[:, ::1], uint8[::1])")
 def compare_strips(words: Array, strips: Array, other_words: Array, others: Array, same: Array) -> None:
-    """Sets same[strip] to 1 where both have the same bits after the same DC."""
+    """Sets same[strip] to 0 unless both have the same bits after the same DC."""
     for strip in range(strips.shape[0]):
         pos, end, at = strips[strip, POS], strips[strip, END], others[strip, POS]
-        equal = end - pos == others[strip, END] - at
+        equal = same[strip] and end - pos == others[strip, END] - at
         for channel in range(4):
             equal = equal and strips[strip, PRED + channel] == others[strip, PRED + channel]
         while equal and pos < end:
@@ -577,12 +580,12 @@ def _end_stretch(out: Array, state: Array, out_ends: Array, stretch: Number) -> 
 @kernel(
     "void(uint32[::1], uint16[:, ::1], int64[:, ::1], int64[::1], int64[:, ::1], int32[::1], int64[::1],"
     " int16[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], uint32[::1], int64[::1], int64[:, ::1], int64[::1],"
-    " int64)"
+    " uint8[::1])"
 )
 def write_strips(
     words: Array, tables: Array, codes: Array, scan: Array, parts: Array, slots: Array, before: Array,
     coefficients: Array, strips: Array, written: Array, counts: Array, out: Array, out_ends: Array, held: Array,
-    state: Array, may_copy: Number,
+    state: Array, may_copy: Array,
 ) -> None:  # fmt: skip
     """Writes strips from state[WRITTEN] on, as many as `out` has room for.
 
@@ -591,7 +594,7 @@ def write_strips(
     written       gets the strips as they are in `out`
     counts        (8, 256) gets how often each symbol is needed, but in strips that are copied
     out_ends      gets the byte at which each stretch ends
-    may_copy      whether strips without a change are copied
+    may_copy      which strips can be copied, if the DC before them did not change
     """
     level, reader = np.zeros(64, np.int64), np.zeros(READ_FIELDS, np.int64)
     blocks = 0
@@ -602,7 +605,7 @@ def write_strips(
         first, stop = strips[strip, MCU], scan[MCUS] if last else strips[strip + 1, MCU]
         if state[WORDS] * 4 + (stop - first) * blocks * BLOCK_BYTES + SPARE_BYTES > out.size * 4:
             return
-        same = may_copy and strips[strip, TOUCHED] == 0
+        same = may_copy[strip] != 0
         written[strip, MCU], written[strip, POS] = first, (state[EMITTED] + state[WORDS]) * 32 + state[BIT_COUNT]
         for channel in range(4):
             written[strip, PRED + channel] = state[OUT_PRED + channel]

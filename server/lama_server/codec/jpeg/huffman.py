@@ -1,8 +1,7 @@
-"""Huffman tables of a JPEG: for reading, for writing, and the best one for given counts. (ITU-T T.81, Annex C, K.2.)"""
+"""Huffman tables of a JPEG: for reading, for writing, and with more symbols. (ITU-T T.81, Annex C.)"""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ SHORT_BITS = 9
 
 LOOKUP_SIZE = (1 << SHORT_BITS) + (1 << 16)
 RUN_STEP = 128
+COMMON_BITS = 13
 _MAX_BITS = 16
 _DHT = b"\xff\xc4"
 
@@ -26,8 +26,9 @@ class Table:
 
     body    as DHT holds it: how many codes there are of 1 to 16 bits, and the symbols in the order of their codes
     lookup  (LOOKUP_SIZE,) uint16: by the next 9 bits, then by the next 16; bits of the code << 8 | symbol, 0 = no code
-    steps   the same with what an AC symbol does: all its bits << 9 | whether it holds a coefficient << 8 | places to go
-            on, or RUN_STEP | n for the end of 2^n blocks and more
+    steps   the same with what an AC symbol does: rarity << 14 | all its bits << 9 | whether it holds a coefficient << 8 |
+            places to go on, or RUN_STEP | n for the end of 2^n blocks and more
+            rarity: bits of the code over COMMON_BITS
     codes   (256,) int64: by symbol
     sizes   (256,) int64: bits of the code, 0 = the table lacks the symbol
     """
@@ -38,12 +39,10 @@ class Table:
     codes: NDArray[np.int64]
     sizes: NDArray[np.int64]
 
-    def has_the_codes_of(self, other: Table) -> bool:
-        """Whether all that was written with the other table can be read with this one."""
-        there = other.sizes > 0
-        return np.array_equal(self.codes[there], other.codes[there]) and np.array_equal(
-            self.sizes[there], other.sizes[there]
-        )
+    def keeps_codes_up_to(self, other: Table) -> int:
+        """Up to how many bits all codes of the other table are in this one too; 16 = all of them."""
+        changed = (other.sizes > 0) & ((self.codes != other.codes) | (self.sizes != other.sizes))
+        return int(other.sizes[changed].min()) - 1 if changed.any() else _MAX_BITS
 
 
 def tables_of(payload: bytes) -> Iterator[tuple[int, Table]]:
@@ -78,27 +77,18 @@ def table_of(body: bytes) -> Table:
 
 
 def with_symbols(table: Table, lacking: Sequence[int]) -> Table:
-    """A table that has these symbols as well: with longer codes if there is room for them, else with all codes anew."""
-    counts = list(table.body[:_MAX_BITS])
-    code, longest = 0, max(size for size in range(1, 17) if counts[size - 1])
-    for size, count in enumerate(counts, 1):
-        if size >= longest and (1 << size) - 1 - code - count >= len(lacking):
-            counts[size - 1] += len(lacking)
-            return table_of(bytes(counts) + table.body[_MAX_BITS:] + bytes(lacking))
-        code = (code + count) << 1
-    weights = np.where(table.sizes > 0, 1 << (_MAX_BITS - table.sizes), 0)
-    weights[list(lacking)] = 1
-    return best_table(weights)
-
-
-def best_table(counts: NDArray[np.int64]) -> Table:
-    """The table that makes symbols of these (256,) counts shortest: no code over 16 bits, none of ones only."""
-    weights = counts.copy()
-    while max(lengths := _code_lengths(weights)) > _MAX_BITS:
-        weights = (weights + 1) >> 1
-    order = sorted((length, symbol) for symbol, length in enumerate(lengths[:256]) if length)
-    per_size = np.bincount([length for length, _ in order], minlength=_MAX_BITS + 1)[1:]
-    return table_of(bytes(per_size.tolist()) + bytes(symbol for _, symbol in order))
+    """A table that has these symbols as well, with codes of 16 bits; as few of its own symbols as possible get others."""
+    counts, symbols = list(table.body[:_MAX_BITS]), table.body[_MAX_BITS:]
+    for stays in range(_MAX_BITS, 0, -1):
+        room = (1 << _MAX_BITS) - sum(count << (_MAX_BITS - size) for size, count in enumerate(counts[:stays], 1))
+        moved = sum(counts[stays:])
+        if moved + len(lacking) < room:  # the code of ones stays free
+            break
+    if moved + len(lacking) > 255:
+        raise NotPatchable("a Huffman table is full")
+    counts[stays:] = [0] * (_MAX_BITS - stays)
+    counts[-1] += moved + len(lacking)
+    return table_of(bytes(counts) + symbols + bytes(lacking))
 
 
 def segment_of(number: int, table: Table) -> bytes:
@@ -110,19 +100,5 @@ def _step(size: int, symbol: int) -> int:
     """What a symbol of AC with a code of `size` bits does, see `Table`."""
     zeros, bits = symbol >> 4, symbol & 15
     if bits == 0 and zeros < 15:
-        return (size + zeros) << 9 | RUN_STEP | zeros
-    return (size + bits) << 9 | (bits > 0) << 8 | (zeros + 1)
-
-
-def _code_lengths(weights: NDArray[np.int64]) -> list[int]:
-    """Bits of Huffman's code for each symbol; symbol 256 stands for the code of ones, which must stay free."""
-    lengths = [0] * 257
-    heap = [(int(weights[symbol]), -symbol, [symbol]) for symbol in np.flatnonzero(weights).tolist()]
-    heapq.heapify(heap)
-    heapq.heappush(heap, (0, -256, [256]))
-    while len(heap) > 1:
-        (first, _, members), (second, order, others) = heapq.heappop(heap), heapq.heappop(heap)
-        for symbol in members + others:
-            lengths[symbol] += 1
-        heapq.heappush(heap, (first + second, order, members + others))
-    return lengths
+        return max(0, size - COMMON_BITS) << 14 | (size + zeros) << 9 | RUN_STEP | zeros
+    return max(0, size - COMMON_BITS) << 14 | (size + bits) << 9 | (bits > 0) << 8 | (zeros + 1)
