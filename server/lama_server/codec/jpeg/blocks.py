@@ -107,21 +107,17 @@ class Edit:
     def _touched_tiles(self) -> Iterator[Tile]:
         structure = self._structure
         height, width = TILE_MCUS * structure.mcu_height, TILE_MCUS * structure.mcu_width
-        found = set[tuple[int, int]]()
+        found = dict[tuple[int, int], Box]()
         for shown in self._boxes:
-            box = self._pixels.stored(shown).clipped(structure.height, structure.width)
-            if box.area:
-                rows, columns = (
-                    range(box.y0 // height, -(-box.y1 // height)),
-                    range(box.x0 // width, -(-box.x1 // width)),
-                )
-                found |= {(row, column) for row in rows for column in columns}
+            box = _in_whole_mcus(self._pixels.stored(shown).clipped(structure.height, structure.width), structure)
+            for row in range(box.y0 // height, -(-box.y1 // height)):
+                for column in range(box.x0 // width, -(-box.x1 // width)):
+                    cell = Box(column * width, row * height, (column + 1) * width, (row + 1) * height)
+                    part = box.intersection(cell)
+                    found[row, column] = part.union(found.get((row, column), part))
         count = 0
-        for row, column in sorted(found):
+        for _, box in sorted(found.items()):
             self.check()
-            box = Box(column * width, row * height, (column + 1) * width, (row + 1) * height).clipped(
-                *_in_whole_mcus(structure)
-            )
             changed = self._changed(box)
             if changed.max() <= 0:
                 continue
@@ -156,10 +152,14 @@ class Edit:
         return np.pad(self._pixels[inside].astype(np.float32), missing, "edge")
 
 
-def _in_whole_mcus(structure: Structure) -> tuple[int, int]:
-    """(height, width) of the picture with what fills up its last MCUs."""
+def _in_whole_mcus(box: Box, structure: Structure) -> Box:
+    """Grown to whole MCUs, at the picture's edges with what fills up the last ones. An empty box stays empty."""
     height, width = structure.mcu_height, structure.mcu_width
-    return -(-structure.height // height) * height, -(-structure.width // width) * width
+    if box.area == 0:
+        return Box(0, 0, 0, 0)
+    return Box(
+        box.x0 // width * width, box.y0 // height * height, -(-box.x1 // width) * width, -(-box.y1 // height) * height
+    )
 
 
 def _touched(plane: Plane, tile: Box, changed: NDArray[np.int8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -15,7 +15,7 @@ from .huffman import COMMON_BITS, LOOKUP_SIZE, Table, with_symbols
 from .refusal import NotPatchable
 from .structure import AC_FIRST, AC_REFINE, ScanData, Structure, entropy_coded
 
-_ROWS_AT_ONCE = 128
+_MCUS_AT_ONCE = 1 << 16
 _CHUNK_WORDS = 1 << 18
 _NOTHING = np.zeros(0, np.int64)
 
@@ -171,12 +171,11 @@ def is_as_wanted(
 def _skipped(scan: CodedScan, changes: Changes, before: Ints, after: Ints, check: Check) -> Ints:
     """The strips of a scan. Raises `NotPatchable` where its data are damaged."""
     fields, mcus = scan.fields, int(scan.fields[entropy.MCUS])
-    columns = int(fields[entropy.COLUMNS])
-    strips = np.zeros((mcus // columns * 2 + len(scan.ends), entropy.STRIP_FIELDS), np.int64)
-    state = np.zeros(entropy.READ_FIELDS, np.int64)
+    most = mcus // entropy.STRIP_MCUS + mcus // _MCUS_AT_ONCE + len(scan.ends) + 2
+    strips, state = np.zeros((most, entropy.STRIP_FIELDS), np.int64), np.zeros(entropy.READ_FIELDS, np.int64)
     while state[MCU] < mcus:
         check()
-        until = min(mcus, int(state[MCU]) + _ROWS_AT_ONCE * columns)
+        until = min(mcus, int(state[MCU]) + _MCUS_AT_ONCE)
         if scan.data.kind < AC_FIRST:
             entropy.skip_mcus(
                 scan.words, scan.ends, scan.tables, scan.steps, fields, scan.parts, changes.slots, strips, state, until
@@ -233,9 +232,8 @@ def _written(
 
 def _copyable(source: StripedScan, tables: dict[int, Table]) -> NDArray[np.uint8]:
     """Which strips have no changed block, and say the same with these tables: 1, else 0."""
-    stay = min(
-        (tables[number].keeps_codes_up_to(table) for number, table in source.scan.data.huffman.items()), default=16
-    )
+    own = source.scan.data.huffman
+    stay = min((tables[number].keeps_codes_up_to(table) for number, table in own.items()), default=16)
     common = source.strips[:, entropy.RARITY] <= stay - COMMON_BITS
     return np.asarray(common & (source.strips[:, TOUCHED] == 0)).astype(np.uint8)
 

@@ -1,8 +1,8 @@
 """The inner loops that read and write entropy-coded scans, compiled. (ITU-T T.81, Annexes F.1, F.2, G.1 and G.2.)
 
-A scan is handled in *strips*: a row of blocks or of MCUs, or less where restart markers stand closer. A strip begins
-where no run of empty blocks is under way, so that its bits can be copied as they are when no block in it changed. Most
-of a scan is only skipped, to find its strips; what an edit touches is read to levels.
+A scan is handled in *strips* of a few MCUs. A strip begins where no run of empty blocks is under way, so that its bits
+can be copied as they are when no block in it changed. Most of a scan is only skipped, to find its strips; what an edit
+touches is read to levels.
 
 *Levels* are what a scan says of a block: in a first scan the coefficients without the low bits that come later; in one
 that refines AC coefficients 1 or -1 where one ceases to be 0, and 2 + the next bit where it was none before.
@@ -34,6 +34,9 @@ of -1 says that the data are damaged."""
 WRITTEN, BITS, BIT_COUNT, WORDS, EMITTED, PENDING, HELD, OUT_PRED, WRITE_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7, 11
 """State of a writer: strips written, bits that fill no word yet and their number, words in `out`, words taken from it
 before, a run of empty blocks that is not written yet, bits that follow it, and DC of the last block by channel."""
+
+STRIP_MCUS = 32
+"""A strip is longer where a run of empty blocks is, and shorter where restart markers stand closer."""
 
 BLOCK_BYTES = 212
 """No block takes more: 16 + 11 bits for DC and 63 times 16 + 10 for AC."""
@@ -109,7 +112,7 @@ def _begin_strip(scan: Array, ends: Array, state: Array, strips: Array, mcu: Num
 def _skip_ac(
     words: Array, steps: Array, table: Number, pos: Number, first: Number, last: Number
 ) -> tuple[Number, Number, Number, Number]:
-    """(next bit or -1, length of a run of empty blocks that begins with the rest of this, levels that are not 0, rarity)."""
+    """(next bit or -1, length of a run of empty blocks that begins with the rest of this, its levels not 0, rarity)."""
     k, found, run, rarity = first, np.int64(0), np.int64(0), np.int64(0)
     while k <= last:
         window = _window(words, pos)
@@ -197,7 +200,7 @@ def skip_mcus(
     """
     kind, pos, mcu = scan[KIND], state[POS], state[MCU]
     while mcu < until and pos >= 0:
-        if mcu % scan[COLUMNS] == 0 or mcu % scan[INTERVAL] == 0:
+        if mcu % STRIP_MCUS == 0 or mcu % scan[INTERVAL] == 0:
             pos = _begin_strip(scan, ends, state, strips, mcu, pos)
         for channel in range(parts.shape[0]):
             stride, across = parts[channel, STRIDE], parts[channel, ACROSS]
@@ -229,12 +232,12 @@ def skip_bands(
     before, after  block of the channel -> which of its levels are not 0 before and after this scan; may be empty
     """
     table, refines, first, last = parts[0, AC_TABLE], scan[KIND] == AC_REFINE, scan[FIRST], scan[LAST]
-    pos, run, mcu, next_row = state[POS], state[RUN], state[MCU], state[MCU]
+    pos, run, mcu, following = state[POS], state[RUN], state[MCU], state[MCU]
     while mcu < until and pos >= 0:
         row, column = mcu // scan[COLUMNS], mcu % scan[COLUMNS]
-        if mcu % scan[INTERVAL] == 0 or (mcu >= next_row and run == 0):
+        if mcu % scan[INTERVAL] == 0 or (mcu >= following and run == 0):
             pos = _begin_strip(scan, ends, state, strips, mcu, pos) if run == 0 else np.int64(-1)
-            next_row = (row + 1) * scan[COLUMNS]
+            following = mcu + STRIP_MCUS
         number = row * parts[0, STRIDE] + column
         if slots[parts[0, BASE] + number] >= 0:
             strips[state[NEXT_STRIP] - 1, TOUCHED] = 1
@@ -431,8 +434,8 @@ def compare_strips(words: Array, strips: Array, other_words: Array, others: Arra
             equal = equal and strips[strip, PRED + channel] == others[strip, PRED + channel]
         while equal and pos < end:
             differing = _window(words, pos) ^ _window(other_words, at)
-            equal = _top(differing >> 1, min(end - pos, 16) + 1) == 0
-            pos, at = pos + 16, at + 16
+            equal = ((differing >> 32) & 0xFFFFFFFF) >> (32 - min(end - pos, 32)) == 0
+            pos, at = pos + 32, at + 32
         same[strip] = equal
 
 
@@ -560,11 +563,14 @@ def _put_block(
 @inlined
 def _put_copy(words: Array, pos: Number, end: Number, out: Array, state: Array) -> None:
     """Writes the bits from `pos` up to `end` as they are."""
+    bits, count, at = state[BITS], state[BIT_COUNT], state[WORDS]
     while end - pos >= 32:
-        _put(out, state, (_window(words, pos) >> 32) & 0xFFFFFFFF, 32)
-        pos += 32
-    for at in range(pos, end):
-        _put(out, state, _top(_window(words, at), 1), 1)
+        bits = (bits << 32) | ((_window(words, pos) >> 32) & 0xFFFFFFFF)
+        out[at] = bits >> count
+        bits &= (np.int64(1) << count) - 1
+        pos, at = pos + 32, at + 1
+    state[BITS], state[WORDS] = bits, at
+    _put(out, state, ((_window(words, pos) >> 32) & 0xFFFFFFFF) >> (32 - (end - pos)), end - pos)
 
 
 @inlined

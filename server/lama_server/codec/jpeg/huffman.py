@@ -26,9 +26,8 @@ class Table:
 
     body    as DHT holds it: how many codes there are of 1 to 16 bits, and the symbols in the order of their codes
     lookup  (LOOKUP_SIZE,) uint16: by the next 9 bits, then by the next 16; bits of the code << 8 | symbol, 0 = no code
-    steps   the same with what an AC symbol does: rarity << 14 | all its bits << 9 | whether it holds a coefficient << 8 |
-            places to go on, or RUN_STEP | n for the end of 2^n blocks and more
-            rarity: bits of the code over COMMON_BITS
+    steps   the same with what an AC symbol does: rarity (bits of the code over COMMON_BITS) << 14 | all its bits << 9
+            | whether it holds a coefficient << 8 | places to go on, or RUN_STEP | n for the end of 2^n blocks and more
     codes   (256,) int64: by symbol
     sizes   (256,) int64: bits of the code, 0 = the table lacks the symbol
     """
@@ -77,7 +76,7 @@ def table_of(body: bytes) -> Table:
 
 
 def with_symbols(table: Table, lacking: Sequence[int]) -> Table:
-    """A table that has these symbols as well, with codes of 16 bits; as few of its own symbols as possible get others."""
+    """A table that has these symbols as well, with codes of 16 bits; as few of its own symbols as can be get others."""
     counts, symbols = list(table.body[:_MAX_BITS]), table.body[_MAX_BITS:]
     for stays in range(_MAX_BITS, 0, -1):
         room = (1 << _MAX_BITS) - sum(count << (_MAX_BITS - size) for size, count in enumerate(counts[:stays], 1))

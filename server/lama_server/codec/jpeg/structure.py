@@ -126,7 +126,8 @@ def read_structure(data: Bytes, limits: ImageLimits) -> Structure:
 
 def entropy_coded(data: Bytes, scan: ScanData) -> list[bytes]:
     """The scan's data from one restart marker to the next, without the zeros that are stuffed after each 0xFF."""
-    parts = _RESTART.split(data[scan.start : scan.end].rstrip(b"\xff"))
+    whole = data[scan.start : scan.end].rstrip(b"\xff")
+    parts = _RESTART.split(whole) if scan.interval else [whole]
     if any(marker[0] & 7 != index & 7 for index, marker in enumerate(parts[1::2])):
         raise NotPatchable("its restart markers are out of order")
     if any(_STRAY_MARKER.search(part) for part in parts[::2]):
