@@ -583,6 +583,23 @@ def _end_stretch(out: Array, state: Array, out_ends: Array, stretch: Number) -> 
         state[OUT_PRED + channel] = 0
 
 
+@inlined
+def _put_mcu(
+    words: Array, tables: Array, codes: Array, scan: Array, parts: Array, slots: Array, before: Array,
+    coefficients: Array, counts: Array, out: Array, held: Array, state: Array, reader: Array, level: Array, mcu: Number,
+) -> None:  # fmt: skip
+    """Reads an MCU and writes it, with the new coefficients of blocks that are to be changed."""
+    for channel in range(parts.shape[0]):
+        for sub in range(parts[channel, ACROSS] * parts[channel, DOWN]):
+            number = _block_number(scan, parts, channel, mcu, sub)
+            slot = slots[parts[channel, BASE] + number]
+            known = before[number] if scan[KIND] == AC_REFINE else np.int64(0)
+            _read_block(words, tables, scan, parts, reader, channel, known, level)
+            if slot >= 0:
+                _levels(scan, coefficients, slot, level)
+            _put_block(out, state, codes, counts, held, scan, parts, channel, level)
+
+
 @kernel(
     "void(uint32[::1], uint16[:, ::1], int64[:, ::1], int64[::1], int64[:, ::1], int32[::1], int64[::1],"
     " int16[:, ::1], int64[:, ::1], int64[:, ::1], int64[:, ::1], uint32[::1], int64[::1], int64[:, ::1], int64[::1],"
@@ -623,18 +640,12 @@ def write_strips(
                 state[OUT_PRED + channel] = 0 if last else strips[strip + 1, PRED + channel]
         else:
             for field in range(READ_FIELDS):
-                reader[field] = strips[strip, field]
-            reader[RUN] = 0
+                reader[field] = 0 if field == RUN else strips[strip, field]
             for mcu in range(first, stop):
-                for channel in range(parts.shape[0]):
-                    for sub in range(parts[channel, ACROSS] * parts[channel, DOWN]):
-                        number = _block_number(scan, parts, channel, mcu, sub)
-                        slot = slots[parts[channel, BASE] + number]
-                        known = before[number] if scan[KIND] == AC_REFINE else np.int64(0)
-                        _read_block(words, tables, scan, parts, reader, channel, known, level)
-                        if slot >= 0:
-                            _levels(scan, coefficients, slot, level)
-                        _put_block(out, state, codes, counts, held, scan, parts, channel, level)
+                _put_mcu(
+                    words, tables, codes, scan, parts, slots, before, coefficients, counts, out, held, state, reader,
+                    level, mcu,
+                )  # fmt: skip
             if state[PENDING] > 0:
                 _put_run(out, state, codes, counts, held, parts[0, AC_TABLE])
         written[strip, END] = (state[EMITTED] + state[WORDS]) * 32 + state[BIT_COUNT]
