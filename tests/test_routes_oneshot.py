@@ -168,7 +168,7 @@ def test_a_jpeg_of_a_jpeg_says_whether_it_was_patched(server: RunningServer) -> 
 
 
 def test_auto_save_says_why_a_jpeg_was_encoded_anew(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
-    server = start_server(output_dir=str(tmp_path / "out"))
+    server = start_server(output_dir=str(tmp_path))
     cmyk = io.BytesIO()
     Image.fromarray(photo()).convert("CMYK").save(cmyk, "JPEG")
     for data, reason in ((encode(photo(), "JPEG"), None), (cmyk.getvalue(), "its colours are CMYK")):
