@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +25,9 @@ from .limits import CountedBody, body_limit, check_body_head, check_framing, che
 from .origin import check_origin, is_preflight
 from .policy import Policy, shown
 from .token import TokenGuard
+
+DROP_TURNS = 4
+"""Bodies of answered requests of which a piece is read in one round of the event loop."""
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("lama_server.http.access")
@@ -42,6 +46,7 @@ class AccessMiddleware:
     ) -> None:
         self.app, self.policy, self.guard = app, policy, guard
         self._boot_id, self._sign_in_page = boot_id.encode(), sign_in_page
+        self._drop_turns = asyncio.Semaphore(DROP_TURNS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -57,7 +62,7 @@ class AccessMiddleware:
         request = Request(scope)
         limit = body_limit(request, self.policy.limits)
         body = CountedBody(receive, limit, self.policy.limits)
-        answer = Answer(send, request, request_id, self._boot_id, body.drop)
+        answer = Answer(send, request, request_id, self._boot_id, partial(body.drop, self._drop_turns))
         try:
             answer.readable_by = self._admit(request)
             if answer.readable_by is not None and is_preflight(request):

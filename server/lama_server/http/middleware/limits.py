@@ -99,16 +99,19 @@ class CountedBody:
             raise self._too_slow(f"{self._read} bytes came in {elapsed:.0f} seconds")
         return message
 
-    async def drop(self) -> None:
+    async def drop(self, turns: asyncio.Semaphore) -> None:
         """Reads what is left of the body of an answered request and forgets it, within bounds.
 
         To close a connection on which bytes still arrive resets it, and the answer is lost for a client that reads it
-        only when it has sent everything.
+        only when it has sent everything. A piece is read when it has one of the `turns`, so that a crowd of refused
+        clients leaves the event loop to others.
         """
         left_bytes = self._limits.one_shot_bytes
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.body_grace_s):
                 while not self._complete and left_bytes > 0:
+                    async with turns:
+                        await asyncio.sleep(0)
                     async with asyncio.timeout(self._limits.body_idle_s):
                         message = await self._receive()
                     self._complete = not message.get("more_body", False)
