@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,7 @@ def test_a_format_can_be_asked_for(server: RunningServer) -> None:
 def test_bad_requests_end_in_a_named_error(
     server: RunningServer, image: bytes | None, mask: bytes | None, params: object, code: str
 ) -> None:
+    """B41, B43, B71, B73, B75, B77."""
     body, kind = form(image, mask, params)
     reply = server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind})
     assert reply.code == code
@@ -114,11 +117,13 @@ END = b"--frontier--\r\n"
     ],
 )  # fmt: skip
 def test_broken_forms_are_refused(server: RunningServer, body: bytes, kind: str, code: str) -> None:
+    """B39, B42, B43, B45, B47."""
     assert server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind}).code == code
 
 
 @pytest.mark.parametrize("query", ["?format=exe", "?quality=0", "?quality=101", "?quality=x"])
 def test_bad_query_values_are_refused(server: RunningServer, query: str) -> None:
+    """B80."""
     assert server.one_shot(IMAGE, MASK, query=query).status == 422
 
 
@@ -131,6 +136,7 @@ def test_nothing_of_a_one_shot_stays_on_disk(server: RunningServer) -> None:
 def test_a_finished_result_is_saved_without_replacing_anything(
     start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
+    """B106."""
     out = tmp_path / "out"
     out.mkdir()
     (out / "image.png").write_bytes(b"mine")
@@ -172,6 +178,28 @@ def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
     assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
         "painter", "second", "broken", "worded",
     ]  # fmt: skip
+
+
+def test_fifty_switches_at_once_end_in_one_of_the_models(server: RunningServer) -> None:
+    """B110."""
+    names = ["second", "painter"] * 25
+    with ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda name: server.post_json("/api/v1/model", {"name": name}), names))
+    assert [reply.json["name"] for reply in replies] == names
+    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
+    server.wait_ready()
+    assert server.one_shot(IMAGE, MASK).headers["x-model"] == "painter"
+
+
+def test_a_fill_that_runs_is_finished_by_its_own_model(server: RunningServer) -> None:
+    """B111."""
+    params = {"seed": 7, "params": {"behaviour": "slow", "seconds": 1.0}}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.one_shot, IMAGE, MASK, params)
+        time.sleep(0.4)
+        assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
+        assert running.result().headers["x-model"] == "painter"
+    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
 
 
 def test_clients_of_iopaint_can_switch_models(server: RunningServer) -> None:
