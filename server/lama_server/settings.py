@@ -225,6 +225,17 @@ class Settings:
         ),
     ] = 4096
 
+    min_free: Annotated[
+        int,
+        Option(
+            "MiB that are left free on the disks of --data-dir and --output-dir: what would take of them is refused.",
+            "MIB",
+            "Files",
+            bounds=(0, 1_048_576),
+            public=True,
+        ),
+    ] = 200
+
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def named(self, name: str) -> str:

@@ -66,6 +66,11 @@ class ImageInfo:
         return 4 if self.has_alpha else 3
 
     @property
+    def pixel_bytes(self) -> int:
+        """Of the decoded pixels."""
+        return self.width * self.height * self.channels * self.bit_depth // 8
+
+    @property
     def browsers_agree(self) -> bool:
         """Whether a browser that decodes the file itself shows these pixels in this frame.
 

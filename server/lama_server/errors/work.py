@@ -89,7 +89,7 @@ class SaveError(ApiError):
     """A result could not be saved. The result itself is not lost."""
 
 
-class RootUnavailable(SaveError, code="root.unavailable", status=503, retryable=True):
+class RootUnavailable(SaveError, StoreError, code="root.unavailable", status=503, retryable=True):
     """A folder of the server is not available"""
 
 

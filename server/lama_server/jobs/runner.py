@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
@@ -139,8 +139,8 @@ class JobRunner:
 
     def _check_factor(self, use: ModelUse, canvas: codec.ImageInfo, pointer: str) -> None:
         """Whether the canvas may become as large as a model that enlarges would make it."""
-        if use.entry.task == "enlarge":
-            factor = int(str(use.entry.check_params(use.params)["factor"]))
+        factor = _factor(use)
+        if factor > 1:
             check_size(factor * canvas.width, factor * canvas.height, self._documents.codec_limits, pointer)
 
     async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncGenerator[EditEvent, None]:
@@ -233,16 +233,15 @@ class JobRunner:
     async def _remake(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """As `_fill`, for a model that makes the whole canvas anew."""
         run, began = plan.runs[index], time.monotonic()
-        target = self._documents.temporary()
-        try:
+        with self._documents.scratch() as scratch:
+            pixel_bytes = replace(plan.picture.shown, has_alpha=True).pixel_bytes
+            await asyncio.to_thread(scratch.take, _factor(run.use) ** 2 * pixel_bytes)
             async with self._models.pictures(run.use) as pictures:
-                write = partial(write_pixels, target)
+                write = partial(write_pixels, scratch.result)
                 job = RemakeCanvas(run.use.choice, stored_picture(plan.picture), write, run.use.params, pictures)
                 remade = await self._models.run(job, self._listener(ticket, index, events))
             made = MadeBy(run.use.entry.name, run.use.asked, _ms_since(began))
-            edit = await self._documents.add_remade(plan.image, plan.request, target, remade, made)
-        finally:
-            target.unlink(missing_ok=True)
+            edit = await self._documents.add_remade(plan.image, plan.request, scratch.result, remade, made)
         return self._result(ticket, plan, index, edit, min(made.ms, round(remade.load_ms)))
 
     async def _change_canvas(self, ticket: Ticket, plan: CanvasPlan) -> tuple[ResultEvent, Picture]:
@@ -363,6 +362,11 @@ def _hole(
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
     return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures)
+
+
+def _factor(use: ModelUse) -> int:
+    """How many times as large as the canvas the model's answer is."""
+    return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
 
 
 def _ms_since(began_s: float) -> int:

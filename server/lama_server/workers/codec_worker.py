@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import codec
 from ..codec.info import OUTPUTS
+from ..errors.disk import disk_errors
 from ..imaging.pictures import open_picture
 from ..imaging.pixel_files import write_bands, write_pixels
 from ..imaging.scaling import scaled_bands
@@ -35,6 +36,10 @@ class CodecHandler:
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000)
 
     def handle(self, request: CodecRequest, context: JobContext) -> object:
+        with disk_errors():
+            return self._handle(request, context)
+
+    def _handle(self, request: CodecRequest, context: JobContext) -> object:
         match request:
             case DecodeImage():
                 return self._decode(request)
