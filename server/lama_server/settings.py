@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from inpaint_models.folders import default_cache_dir
+from inpaint_models.folders import default_cache_dir, default_model_dir
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -245,6 +245,10 @@ class Settings:
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
+
+    def resolved_model_dir(self) -> Path:
+        """The folder for weights; not made here."""
+        return self.model_dir or default_model_dir()
 
     @property
     def devices(self) -> tuple[str, ...]:

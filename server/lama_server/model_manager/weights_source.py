@@ -20,7 +20,7 @@ class LibraryWeights:
     """`WeightsSource` over `inpaint_models.weights`."""
 
     def __init__(self, settings: Settings, network: Network | None = None) -> None:
-        self._model_dir, self._network = settings.model_dir, network
+        self._model_dir, self._network = settings.resolved_model_dir(), network
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
         files = weights.locate(entry, self._model_dir)

@@ -74,6 +74,10 @@ class Documents:
         self._pending = 0
         self._decoding: dict[str, asyncio.Lock] = {}
 
+    def check(self) -> None:
+        """Raises `StoreError` when nothing could be taken in now. Takes the time of the disk."""
+        self._store.check()
+
     # photos
 
     async def add_image(self, chunks: AsyncIterator[bytes], name: str, size_bytes: int = 0) -> StoredImage:

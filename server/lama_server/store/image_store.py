@@ -130,6 +130,13 @@ class ImageStore:
         self._index()
         self.space = Space(root, max_bytes, min_free_bytes, self._shrink)
 
+    def check(self) -> None:
+        """Raises `RootUnavailable`, `StoreFull` when nothing could be taken in now."""
+        with disk_errors():
+            self._make_folders()
+            roots.check_writable(self._tmp)
+        self.space.check()
+
     # images
 
     def receive(self) -> Upload:
@@ -296,7 +303,7 @@ class ImageStore:
 
     # size
 
-    def _shrink(self, max_bytes: int) -> int:
+    def _shrink(self, max_bytes: int, only_pixels: bool) -> int:
         """Removes what may go until the images take no more than that; returns how much they take then."""
         folders = sorted(self._image_folders(), key=_last_use)
         total = sum(tree_bytes(folder) for folder in folders)
@@ -304,7 +311,7 @@ class ImageStore:
             with self._lock:
                 if total > max_bytes and not self._in_use[folder.name]:
                     total -= _remove_pixels(folder)
-        for folder in folders:
+        for folder in () if only_pixels else folders:
             with self._lock:
                 if total > max_bytes and not self._is_protected(folder.name):
                     total -= tree_bytes(folder)

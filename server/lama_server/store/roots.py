@@ -42,14 +42,14 @@ def check_root(folder: Path) -> None:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
-def make_root(folder: Path) -> None:
-    """Makes a folder for the owner alone, and those above it, where they are missing. Raises as `check_root`."""
+def make_root(folder: Path, mode: int = 0o700) -> None:
+    """Makes a folder and those above it, where they are missing. Raises as `check_root`."""
     try:
         check_root(folder)
     except FileNotFoundError:
-        make_root(folder.parent)
+        make_root(folder.parent, mode)
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=mode)
         check_root(folder)
 
 

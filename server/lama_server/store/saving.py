@@ -53,7 +53,7 @@ def save_new(directory: Path, stem: str, suffix: str, data: bytes, min_free_byte
     The name is the stem with the suffix or, when that is taken, with -0001, -0002 ... before it. Raises `DiskFull`,
     `RootUnavailable`, `SaveFailed`; then nothing is left behind.
     """
-    with named_errors():
+    with _named_errors():
         if roots.HAS_DIR_FDS:
             with roots.opened_root(directory) as folder:
                 check_free(folder, len(data), min_free_bytes)
@@ -63,21 +63,28 @@ def save_new(directory: Path, stem: str, suffix: str, data: bytes, min_free_byte
         return _save_by_path(directory, stem, suffix, data)
 
 
+def check_folder(directory: Path, min_free_bytes: int = 0) -> None:
+    """Raises as `save_new` unless a small file could be saved now."""
+    with _named_errors():
+        roots.check_writable(directory)
+        check_free(directory, 0, min_free_bytes)
+
+
 def check_free(folder: Path | int, size_bytes: int, min_free_bytes: int) -> None:
     """Raises `DiskFull` when a file of that size would leave less than that on the disk."""
     left = roots.free_bytes(folder) - size_bytes
     if left < min_free_bytes:
         raise DiskFull(
-            f"The disk of the output folder would have less than {min_free_bytes >> 20} MiB left; the result was not "
-            "saved. Free some space.",
+            f"The disk of the output folder has less than {min_free_bytes >> 20} MiB to spare: nothing is saved there. "
+            "Free some space.",
             limit=Limit("min_free", min_free_bytes >> 20, max(0, left) >> 20, "--min-free"),
         )
 
 
 def make_directory(directory: Path) -> None:
     """Makes a folder for results and those above it, where they are missing. Raises as `save_new`."""
-    with named_errors():
-        directory.mkdir(parents=True, exist_ok=True)
+    with _named_errors():
+        roots.make_root(directory, 0o777)
 
 
 def safe_name(name: str, suffix: str) -> str:
@@ -95,7 +102,7 @@ def sweep(directory: Path) -> int:
     Only names of exactly our own pattern are touched. Raises `RootUnavailable`, `SaveFailed`.
     """
     removed = 0
-    with named_errors():
+    with _named_errors():
         for entry in os.scandir(directory):
             if not _PART.match(entry.name):
                 continue
@@ -270,7 +277,7 @@ def _write_open(descriptor: int, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def named_errors() -> Iterator[None]:
+def _named_errors() -> Iterator[None]:
     """The system's errors as ours; they hold no path."""
     try:
         yield

@@ -31,16 +31,17 @@ class Space:
     folder          of the store
     max_bytes       of both together
     min_free_bytes  what is to stay free on the disk
-    shrink          removes what may go until the store takes at most so many bytes; returns how many it takes then
+    shrink          removes what may go until the store takes at most so many bytes, and of that only what can be made
+                    again where it is told so; returns how many bytes it takes then
 
     Every method may be called from any thread; one that needs room waits while it is made.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, min_free_bytes: int, shrink: Callable[[int], int]) -> None:
+    def __init__(self, folder: Path, max_bytes: int, min_free_bytes: int, shrink: Callable[[int, bool], int]) -> None:
         self._folder, self._max_bytes, self._min_free_bytes = folder, max_bytes, min_free_bytes
         self._shrink, self._lock = shrink, threading.Lock()
         self._promised, self._futile_until_s = 0, 0.0
-        self._stored = shrink(max_bytes)
+        self._stored = shrink(max_bytes, False)
 
     def check(self) -> None:
         """Raises `StoreFull` when nothing more can be taken in."""
@@ -60,10 +61,11 @@ class Space:
             self._stored += stored_bytes
 
     def _make_room(self, size_bytes: int) -> None:
-        missing = max(self._over_cap(size_bytes), self._under_floor(size_bytes))
-        if missing > 0 and time.monotonic() > self._futile_until_s:
-            wanted = max(0, self._stored - missing)
-            self._stored = self._shrink(max(0, wanted - self._max_bytes // _SLACK_SHARE))
+        over, under = self._over_cap(size_bytes), self._under_floor(size_bytes)
+        if max(over, under) > 0 and time.monotonic() > self._futile_until_s:
+            wanted = max(0, self._stored - max(over, under))
+            # Nobody's work goes because others fill the disk.
+            self._stored = self._shrink(max(0, wanted - self._max_bytes // _SLACK_SHARE), over <= 0)
             self._futile_until_s = time.monotonic() + _FUTILE_S if self._stored > wanted else 0.0
         if (over := self._over_cap(size_bytes)) > 0:
             needed = self._max_bytes + over
