@@ -70,8 +70,9 @@ def check(settings: Settings) -> None:
         source = settings.named("input")
         raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo.")
     if settings.output_dir is not None:
-        check_folder(settings.output_dir, settings.named("output_dir"), settings.min_free)
-    check_folder(settings.resolved_data_dir(), settings.named("data_dir"), settings.min_free, parents=True)
+        check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
+    data_dir = settings.resolved_data_dir()
+    check_folder(data_dir, settings.named("data_dir"), min_free_mib=settings.min_free, parents=True)
 
 
 def check_model(settings: Settings) -> None:
@@ -118,7 +119,7 @@ def check_access(settings: Settings) -> None:
     access_policy(settings, Limits())
 
 
-def check_folder(folder: Path, source: str, min_free_mib: int, *, parents: bool = False) -> None:
+def check_folder(folder: Path, source: str, *, min_free_mib: int = 0, parents: bool = False) -> None:
     """Makes the folder when it is missing. Raises `StartError` unless files can be written into it.
 
     source        the option that named it, for the message

@@ -114,7 +114,8 @@ class Documents:
 
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
-        return self._store.original_path(image.id).stat().st_size
+        with disk_errors():
+            return self._store.original_path(image.id).stat().st_size
 
     def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
         """Keeps a photo and its edits from being evicted."""
