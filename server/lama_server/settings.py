@@ -282,6 +282,7 @@ class Limits:
     body_idle_s: float = 5.0
     body_grace_s: float = 60.0
     body_bytes_per_s: int = 32 * 2**10
+    answer_idle_s: float = 10.0
     keep_alive_s: int = 5
     connections: int = 256
     queue_waiting: int = 8

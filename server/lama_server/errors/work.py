@@ -185,5 +185,9 @@ class ShuttingDown(ApiError, code="server.shutting_down", status=503, retryable=
     """The server is stopping"""
 
 
+class Overloaded(ApiError, code="server.overloaded", status=503, retryable=True):
+    """The server has too many files and connections open"""
+
+
 class InternalError(ApiError, code="server.internal", status=500):
     """Something went wrong in the server"""

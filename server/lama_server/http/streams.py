@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -57,13 +57,18 @@ class WholeFile(FileResponse):
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """The work's answer; when the client hangs up first, the work is cancelled. The body must have been read."""
+    """The work's answer. When the client hangs up first, the work is cancelled. The body must have been read.
+
+    Raises `ClientDisconnect`.
+    """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request.receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            raise ClientDisconnect
         return await working
     finally:
         leaving.cancel()

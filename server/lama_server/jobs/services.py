@@ -91,7 +91,7 @@ class Services:
         """Starts the workers without waiting for them, and fetches the wanted model when its weights are missing."""
         self.codec.start()
         self.executor.on_change = self._note_loaded
-        self.executor.on_exit = lambda: self._load(self.manager.current)
+        self.executor.on_restart = lambda: self._load(self.manager.current)
         self.executor.start()
         await self.saves.start()
         await self.manager.refresh()
@@ -117,6 +117,10 @@ class Services:
         """No new jobs; those that wait are sent away, the running one goes on. May be called from a signal handler."""
         self.queue.close()
         self.manager.close()
+
+    async def end_jobs(self) -> None:
+        """Ends the jobs that still run: each one's last line, or answer, is that the server is stopping."""
+        await self.executor.close()
 
     def end_now(self) -> None:
         """Ends the workers without waiting for anything."""
