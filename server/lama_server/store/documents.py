@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.datastructures import UploadFile
 
@@ -22,12 +23,14 @@ from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import ImageError, QueueFull
-from ..imaging.pictures import Layer, Overlay, Picture, shown_info
+from ..imaging.brush_masks import Operation
+from ..imaging.pictures import Layer, Overlay, Picture, Raster, shown_info
 from ..schemas.base import RenderFormat
 from ..schemas.canvas import Scale
 from ..schemas.requests import CanvasRequest, EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    AdjustMask,
     AnswerT,
     Codec,
     CropPicture,
@@ -35,6 +38,8 @@ from ..workers.messages import (
     DecodeMask,
     Filled,
     MakePreview,
+    MakeThumbnail,
+    MaskOfAlpha,
     Remade,
     Rendered,
     RenderImage,
@@ -98,7 +103,11 @@ class Documents:
 
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
-        return self._store.original_path(image.id).stat().st_size
+        return self.original(image).stat().st_size
+
+    def original(self, image: StoredImage) -> Path:
+        """The uploaded file."""
+        return self._store.original_path(image.id)
 
     def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
         """Keeps a photo and its edits from being evicted."""
@@ -259,6 +268,7 @@ class Workspace:
         self._documents, self._folder = documents, folder
         self._source, self.pixels, self.mask = folder / "source", folder / "pixels.npy", folder / "mask.npy"
         self._mask_source, self.target = folder / "mask", folder / "result"
+        self.remade = folder / "remade.npy"
         self._picture: Picture | None = None
 
     @property
@@ -290,6 +300,26 @@ class Workspace:
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
 
+    def replace_pixels(self, remade: Remade) -> None:
+        """Lays the pixels in the file `remade` over the photo."""
+        self._picture = self.picture.with_layers([Raster(self.remade, remade.width, remade.height, remade.has_alpha)])
+
+    async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
+        """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
+        self._documents.check_room()
+        await asyncio.to_thread(_write, upload, self._mask_source)
+        await self._documents.in_codec(AdjustMask(self._mask_source, operation, radius_px, self.target))
+
+    async def mask_of_alpha(self, radius_px: int) -> None:
+        """As `adjust_mask`, of what the picture's alpha shows, grown."""
+        await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+
+    async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
+        """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
+        self._documents.check_room()
+        await asyncio.to_thread(_write, stream, self._source)
+        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         return await self._documents.render_to(self.target, self.picture, wanted, quality)
@@ -298,10 +328,11 @@ class Workspace:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _write(upload: UploadFile | bytes, target: Path) -> None:
+def _write(upload: UploadFile | BinaryIO | bytes, target: Path) -> None:
     if isinstance(upload, bytes):
         target.write_bytes(upload)
         return
-    upload.file.seek(0)
+    source = upload.file if isinstance(upload, UploadFile) else upload
+    source.seek(0)
     with target.open("wb") as file:
-        shutil.copyfileobj(upload.file, file, COPY_BYTES)
+        shutil.copyfileobj(source, file, COPY_BYTES)
