@@ -175,7 +175,14 @@ class Settings:
         ),
     ] = ()
 
-    input: Annotated[Path | None, Option("Photo that the page opens at start.", "FILE", "Files")] = None
+    input: Annotated[
+        Path | None,
+        Option(
+            "Photo that the page opens at start; or a folder, for the file manager of clients written for IOPaint.",
+            "FILE",
+            "Files",
+        ),
+    ] = None
     output_dir: Annotated[
         Path | None,
         Option("Folder into which every finished result is saved. Existing files are never replaced.", "DIR", "Files"),
@@ -272,6 +279,7 @@ class Limits:
     upload_bytes: int = 256 * 2**20
     one_shot_bytes: int = 384 * 2**20
     json_bytes: int = 16 * 2**20
+    message_bytes: int = 16 * 2**10
     mask_bytes: int = 64 * 2**20
     text_field_bytes: int = 64 * 2**10
     json_depth: int = 8

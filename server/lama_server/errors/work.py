@@ -85,6 +85,10 @@ class MaskInvalid(MaskError, code="mask.invalid"):
     """The mask cannot be used"""
 
 
+class FileMissing(ApiError, code="file.not_found", status=404):
+    """The folder has no such file"""
+
+
 class SaveError(ApiError):
     """A result could not be saved. The result itself is not lost."""
 

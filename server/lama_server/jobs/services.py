@@ -18,6 +18,7 @@ from ..model_manager.weights_source import LibraryWeights
 from ..schemas.replies import ConfigReply, LimitsReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
+from ..store.media import Media
 from ..workers.executor import Executor, FindFiles
 from ..workers.local import LocalExecutor
 from ..workers.messages import Codec
@@ -62,6 +63,7 @@ class Services:
         self.executor = (executor or self._local_executor)(self.manager.files)
         self.queue = JobQueue(self.executor, self.limits.queue_waiting, self.limits.queue_wait_s)
         self.documents = Documents(settings, self.limits, self.codec)
+        self.media = Media(settings.input, settings.output_dir, self.documents.codec_limits)
         self.saves = AutoSave(settings, self.documents)
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
@@ -100,7 +102,7 @@ class Services:
         if self.manager.state(wanted) == "missing" and not self.settings.local_files_only:
             self.manager.download(wanted.name)
         self._load(self.manager.current)
-        if self.settings.input is not None:
+        if self.settings.input is not None and not self.media.is_on:
             self._opening = asyncio.create_task(self._open(self.settings.input))
             await asyncio.wait({self._opening}, timeout=10)
 
@@ -112,6 +114,7 @@ class Services:
         await self.saves.finish(self.limits.drain_s)
         await self.executor.close()
         await self.codec.close()
+        self.media.close()
 
     def begin_stop(self) -> None:
         """No new jobs; those that wait are sent away, the running one goes on. May be called from a signal handler."""
