@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from inpaint_models.errors import WeightsError
 from inpaint_models.registry import STRATEGIES, ModelEntry, Task, listed
 
 from .. import errors
@@ -46,7 +47,10 @@ class WeightsSource(Protocol):
     """Where weights come from. Both methods block and are called in threads."""
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
-        """A file for each name that the entry needs, or None when one is missing."""
+        """A file for each name that the entry needs, or None when one is missing.
+
+        Raises `WeightsCorrupted`, `UnsafeWeights` for one that is there and cannot be used.
+        """
 
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         """Fetches what is missing, until `cancelled` says otherwise. Raises `WeightsError`, `Cancelled`."""
@@ -110,6 +114,7 @@ class ModelManager:
         self._weights: dict[str, Mapping[str, Path]] = {}
         self._unavailable: dict[str, errors.ApiError] = {}
         self._failed: dict[str, errors.ApiError] = {}
+        self._unusable: dict[str, errors.ApiError] = {}
         self._rejected: dict[str, Rejected] = {}
         self._downloads: dict[str, Download] = {}
         self._preferred: dict[Task, ModelEntry] = {}
@@ -168,7 +173,7 @@ class ModelManager:
         tasks  what it may be there for; none: to fill
 
         Raises `ModelUnknown`, `ModelWrongTask`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its
-        weights do not load.
+        weights cannot be used or do not load.
         """
         tasks = tasks or ("fill",)
         entry = self.entry(name) if name is not None else self.current
@@ -184,6 +189,8 @@ class ModelManager:
             raise errors.ModelLoading(
                 f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
             )
+        if entry.name in self._unusable:
+            raise self._unusable[entry.name].fresh()
         if entry.name in self._rejected:
             raise self._failed[entry.name].fresh()
         raise errors.ModelNotDownloaded(self._how_to_get(entry))
@@ -200,11 +207,12 @@ class ModelManager:
             return "loaded" if entry.name in self.loaded else "ready"
         if entry.name in self._downloads:
             return "downloading"
-        return "failed" if entry.name in self._failed else "missing"
+        return "failed" if entry.name in self._failed or entry.name in self._unusable else "missing"
 
     def problem(self, entry: ModelEntry) -> errors.ApiError | None:
         """Why the model cannot be used, where it is more than not being downloaded yet."""
-        return self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
+        known = (self._unavailable, self._unusable, self._failed)
+        return next((found[entry.name] for found in known if entry.name in found), self._out_of_reach(entry))
 
     def reply(self) -> ModelsReply:
         return ModelsReply(
@@ -294,12 +302,16 @@ class ModelManager:
         """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
         waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
         for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
-            if isinstance(found, errors.ApiError):
+            self._unusable.pop(entry.name, None)
+            if isinstance(found, errors.ModelUnavailable):
                 self._unavailable[entry.name] = found
             elif isinstance(found, Mapping):
                 self._admit(entry, found)
-            elif found is None and entry.name in self._rejected:
-                del self._rejected[entry.name], self._failed[entry.name]
+            elif not isinstance(found, Rejected):
+                if self._rejected.pop(entry.name, None):
+                    del self._failed[entry.name]
+                if found is not None:
+                    self._unusable[entry.name] = found
 
     def reject(self, entry: ModelEntry, problem: errors.ApiError) -> bool:
         """Notes that a model's weights do not load; whether that is news.
@@ -331,9 +343,13 @@ class ModelManager:
         return [self._look_for(entry) for entry in entries]
 
     def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
+        """The weights or why they cannot be used; None where they are missing."""
         if hindrance := entry.hindrance:
             return errors.ModelUnavailable(hindrance)
-        found = self._source.find(entry) if entry.weights else {}
+        try:
+            found = self._source.find(entry) if entry.weights else {}
+        except WeightsError as error:
+            return errors.api_error_of(error)
         rejected = self._rejected.get(entry.name)
         return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found
 
@@ -354,8 +370,8 @@ class ModelManager:
         download = self._downloads[entry.name] = Download(
             entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
         )
-        self._failed.pop(entry.name, None)
-        self._rejected.pop(entry.name, None)
+        for known in (self._failed, self._unusable, self._rejected):
+            known.pop(entry.name, None)
         download.task = asyncio.get_running_loop().create_task(self._fetch(download))
         return download
 
