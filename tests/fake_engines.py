@@ -66,10 +66,10 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
     """Does what tests want a model to do wrong."""
     if behaviour == "meet":
         meet(progress)
-    elif behaviour == "slow":
+    elif behaviour in ("slow", "silent"):
         steps = max(1, round(seconds / 0.02))
         for step in range(steps):
-            progress("painting", step, steps, lambda: out)
+            progress("painting", step, steps, (lambda: out) if behaviour == "slow" else None)
             time.sleep(0.02)
     elif behaviour == "hang":
         time.sleep(seconds)
@@ -95,6 +95,18 @@ def meet(progress: Progress) -> None:
     raise EngineFailed("Nobody else came.")
 
 
+class Quick:
+    """Fills in blue, at once."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        progress("painting", 0, 1)
+        out = image.copy()
+        out[hole] = (0, 0, 1)
+        return out
+
+
 class Worded:
     """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
 
@@ -110,6 +122,10 @@ class Worded:
 
 def load(context: LoadContext) -> Painter:
     return Painter()
+
+
+def load_quick(context: LoadContext) -> Quick:
+    return Quick()
 
 
 def load_worded(context: LoadContext) -> Worded:
@@ -153,7 +169,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "behaviour",
                 "choice",
                 "paint",
-                choices=("paint", "meet", "slow", "hang", "crash", "memory", "fail", "bug"),
+                choices=("paint", "meet", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
             Parameter("seconds", "float", 1.0, 0.0, 60.0),
         ),
@@ -181,6 +197,9 @@ ENTRIES = (
     lanczos.ENTRY,
 )
 
+
+QUICK = replace(entry("migan", loader="fake_engines:load_quick"), parameters=())
+"""Stands for the model of quick looks."""
 
 HUB_CONTENT = b"weights " * 40_000
 """What the hub's files hold."""
