@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from inpaint_models import backdrop, grabcut, lanczos, opencv
+from inpaint_models import backdrop, grabcut, lanczos, migan, opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
@@ -205,8 +206,11 @@ HUB_CONTENT = b"weights " * 40_000
 """What the hub's files hold."""
 
 
-def on_hub(address: str) -> tuple[ModelEntry, ...]:
-    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody."""
+def on_hub(address: str, migan_file: Mapping[str, Any] | None = None) -> tuple[ModelEntry, ...]:
+    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody.
+
+    migan_file  what the hub has for the real MI-GAN: name, size and hash; without it `migan` is another fake
+    """
     sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
     files = {
         name: (WeightsFile(f"{name}.bin", (f"{address}/{name}.bin",), len(HUB_CONTENT), sha256),)
@@ -216,8 +220,10 @@ def on_hub(address: str) -> tuple[ModelEntry, ...]:
         entry("guarded", weights=files["guarded"]),
         licence=Licence("CC BY-NC 4.0", "https://example.org/by-nc", commercial_use=False),
     )
-    distant, migan = (entry(name, weights=files[name]) for name in ("distant", "migan"))
-    return opencv.ENTRY, distant, guarded, migan
+    small = replace(QUICK, weights=files["migan"])
+    if migan_file:
+        small = replace(migan.ENTRY, weights=(WeightsFile(sources=(f"{address}/{migan_file['name']}",), **migan_file),))
+    return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded, small
 
 
 def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,7 @@ from lama_server.workers.messages import (
 )
 from lama_server.workers.quick_look import MOST_DELAY, QuickLook
 from lama_server.workers.worker import JobContext
-from serving import RECT, RunningServer, decode, edit_request, rect_mask
+from serving import RECT, RunningServer, decode, edit_request, rect_mask, within
 
 PAINTER = entry("painter")
 COST_S = 1.0
@@ -138,12 +139,15 @@ def choice(of: Any) -> EngineChoice:
 
 def filling(pixels: np.ndarray, mask: np.ndarray, **more: Any) -> RunJob[Filled]:
     options = FillOptions(seed=7, params={"behaviour": "silent", "seconds": 0.6})
-    return RunJob(FillHole(ModelChoice(PAINTER), pixels, mask, options, quick=QUICK, **more), choice(PAINTER))
+    return RunJob(
+        FillHole(ModelChoice(PAINTER), pixels, mask, options, preview=True, quick=QUICK, **more), choice(PAINTER)
+    )
 
 
 @pytest.fixture
-def handler() -> EngineHandler:
-    """One that has the quick model in memory."""
+def handler(monkeypatch: pytest.MonkeyPatch) -> EngineHandler:
+    """One that has the quick model in memory, and looks whatever that costs."""
+    monkeypatch.setattr(quick_look, "MOST_DELAY", 1e6)
     handler = EngineHandler(2**30, "cpu", 128)
     handler.handle(RunJob(LoadModel(ModelChoice(QUICK)), choice(QUICK)), Line())
     return handler
@@ -188,7 +192,9 @@ def test_cancelling_is_heard_after_a_look(handler: EngineHandler) -> None:
 
 # --- over HTTP -------------------------------------------------------------------------------------------------------
 
-SLOW = {"model": "painter", "seed": 9, "params": {"behaviour": "silent", "seconds": 0.6}}
+
+def slow(seconds: float) -> dict[str, Any]:
+    return {"model": "painter", "seed": 9, "params": {"behaviour": "silent", "seconds": seconds}}
 
 
 @pytest.fixture(scope="module")
@@ -198,25 +204,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
-def previews(server: RunningServer, *runs: dict[str, Any], **more: Any) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Each preview of an edit with its pixels; the edit ends in results."""
+def previews(server: RunningServer, *runs: dict[str, Any], **more: Any) -> Generator[dict[str, Any]]:
+    """The lines of an edit that are previews."""
     image = server.upload(photo()).json["id"]
-    found = []
     for line in server.stream(edit_request(image, *runs, **more)):
         if line["type"] == "preview":
-            found.append((line, decode(server.ask("GET", line["url"]).body)))
-        assert line["type"] != "error"
-    return found
+            yield line
 
 
-def test_a_look_is_a_preview_of_the_first_run_and_can_be_switched_off(server: RunningServer) -> None:
-    assert not previews(server, SLOW), "the quick model is not loaded yet"
-    assert not previews(server, {"model": "migan"})
-    ((line, shown),) = previews(server, SLOW, SLOW)
+def test_a_look_is_a_preview_of_the_job_and_can_be_switched_off(server: RunningServer) -> None:
+    assert not list(previews(server, slow(1))), "the quick model is not loaded yet"
+    assert not list(previews(server, {"model": "migan"}))
+    with closing(previews(server, slow(60))) as lines:  # hangs up in the end
+        line = next(lines)
+        shown = decode(server.ask("GET", line["url"]).body)
     assert line["run"] == 0
     assert (line["x"], line["y"], line["w"], line["h"]) == (RECT["x"], RECT["y"], RECT["w"], RECT["h"])
     assert (shown == (0, 0, 255)).all()
-    assert not previews(server, SLOW, quick_look=False)
+    assert not list(previews(server, slow(1), quick_look=False))
 
 
 @pytest.mark.parametrize(("quick_look", "loaded"), [(True, {"distant", "migan"}), (False, {"distant"})])
@@ -231,6 +236,6 @@ def test_the_quick_model_is_loaded_beside_a_network_where_its_weights_are_there(
     }  # fmt: skip
     with RunningServer(tmp_path / "data", options) as server:
         server.wait_ready()
-        server.edit(server.upload(photo()).json["id"], {"model": "distant"})  # begins after what is loaded ahead
-        (worker,) = server.ask("GET", "/readyz").json["workers"]
-        assert set(worker["loaded"]) == loaded
+        assert within(30, lambda: set(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == loaded)
+        server.edit(server.upload(photo()).json["id"], {"model": "distant"})
+        assert set(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == loaded

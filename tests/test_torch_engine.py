@@ -104,6 +104,12 @@ def test_memory_that_runs_out_is_said_with_the_size(monkeypatch: pytest.MonkeyPa
         fill(engine)
 
 
+def test_a_fill_in_the_progress_of_another_does_not_take_over_its_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        within = fill(Brightener())
+    assert np.array_equal(within, fill(Brightener()))
+
+
 def test_previews_are_images() -> None:
     shown: list[FloatImage] = []
 

@@ -122,9 +122,8 @@ class EngineHandler:
         model = of_kind(Inpainter, self._model(choice, context))
         loaded = time.monotonic()
         metadata = job.metadata() if job.metadata else codec.Metadata()
-        progress = Progress(
-            context, metadata if job.preview else None, self._quick_look(job, mask, metadata, choice, context)
-        )
+        look = self._quick_look(job, mask, metadata, choice, context)
+        progress = Progress(context, metadata if job.preview else None, look)
         options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
@@ -142,7 +141,8 @@ class EngineHandler:
         self, job: FillHole, mask: Mask, metadata: codec.Metadata, choice: EngineChoice, context: JobContext
     ) -> QuickLook | None:
         """The answer of the job's quick model to the same hole, where that is loaded."""
-        if job.quick is None or job.quick.name == choice.entry.name or job.quick.name not in self._warm_up_s:
+        wanted = job.preview and job.quick is not None and job.quick.name != choice.entry.name
+        if job.quick is None or not wanted or job.quick.name not in self._warm_up_s:
             return None
         quick = replace(choice, entry=job.quick)
         options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px)
@@ -152,9 +152,9 @@ class EngineHandler:
 
         def patches() -> Iterator[Patch]:
             model = self._cache.find(quick)  # not held meanwhile: it may have to make room for this very fill
-            return (
-                iter(()) if model is None else of_kind(Inpainter, model).patches(job.image, mask, options, still_wanted)
-            )
+            if model is None:
+                return iter(())
+            return of_kind(Inpainter, model).patches(job.image, mask, options, still_wanted)
 
         def show(patch: Patch) -> None:
             png = codec.encode_patch(patch.pixels, metadata)
