@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -206,10 +205,10 @@ HUB_CONTENT = b"weights " * 40_000
 """What the hub's files hold."""
 
 
-def on_hub(address: str, migan_file: Mapping[str, Any] | None = None) -> tuple[ModelEntry, ...]:
+def on_hub(address: str, migan_file: tuple[str, int, str] | None = None) -> tuple[ModelEntry, ...]:
     """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody.
 
-    migan_file  what the hub has for the real MI-GAN: name, size and hash; without it `migan` is another fake
+    migan_file  name, size and MD5 of what the hub has for the real MI-GAN; without it `migan` is another fake
     """
     sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
     files = {
@@ -222,7 +221,8 @@ def on_hub(address: str, migan_file: Mapping[str, Any] | None = None) -> tuple[M
     )
     small = replace(QUICK, weights=files["migan"])
     if migan_file:
-        small = replace(migan.ENTRY, weights=(WeightsFile(sources=(f"{address}/{migan_file['name']}",), **migan_file),))
+        name, size_bytes, md5 = migan_file
+        small = replace(migan.ENTRY, weights=(WeightsFile(name, (f"{address}/{name}",), size_bytes, md5=md5),))
     return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded, small
 
 

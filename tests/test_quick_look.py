@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -178,9 +177,9 @@ def test_there_is_no_look_where_the_quick_model_is_not_in_memory(handler: Engine
 
 
 def test_the_quick_model_has_no_look_at_itself(handler: EngineHandler) -> None:
-    job, line = filling(photo(), rect_mask()).job, Line()
-    itself = replace(job, model=ModelChoice(QUICK), options=FillOptions())
-    handler.handle(RunJob(itself, choice(QUICK)), line)
+    line = Line()
+    job = FillHole(ModelChoice(QUICK), photo(), rect_mask(), FillOptions(), preview=True, quick=QUICK)
+    handler.handle(RunJob(job, choice(QUICK)), line)
     assert not line.previews
 
 

@@ -111,12 +111,11 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     content = hub.files[published.name] = published.read_bytes()
     hub.faults.append(Fault(cut_after=len(content) * 935 // 1000))
     hub.faults.extend([Fault(status=503)] * 10_000)
-    file = {"name": published.name, "size_bytes": len(content), "md5": hashlib.md5(content).hexdigest()}
-    app = open_app(address(start(model="auto", migan_file=file)))
+    md5 = hashlib.md5(content).hexdigest()
+    app = open_app(address(start(model="auto", migan_file=[published.name, len(content), md5])))
     note = app.page.locator("#model-note")
-    note.get_by_text(
-        re.compile(r"MI-GAN \(MIT, 2\d MiB\) is downloading 93 %; working with OpenCV meanwhile")
-    ).wait_for()
+    downloading = re.compile(r"MI-GAN \(MIT, 2\d MiB\) is downloading 93 %; working with OpenCV meanwhile")
+    note.get_by_text(downloading).wait_for()
     app.open(picture)
     app.paint([(100.0, 100.0), (140.0, 120.0)])
     app.wait_for_edits(1)
@@ -133,10 +132,9 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     filled = np.asarray(Image.open(app.download(tmp_path / "filled.png")).convert("RGB"))
     strokes = rasterise([Stroke.model_validate(shape) for shape in app.read("doc.edits[0].shapes")], 320, 240)
     hole = strokes.hole_in(Box(0, 0, 320, 240))
-    context = LoadContext(
-        entry=replace(migan.ENTRY, weights=(WeightsFile(**file, sources=()),)), weights={published.name: published}
-    )
-    expected = Inpainter(migan.ENTRY, load(context))(photo(320, 240), hole)
+    entry = replace(migan.ENTRY, weights=(WeightsFile(published.name, (), md5=md5),))
+    engine = load(LoadContext(entry=entry, weights={published.name: published}))
+    expected = Inpainter(entry, engine)(photo(320, 240), hole)
     assert np.array_equal(filled[~hole], photo(320, 240)[~hole])
     np.testing.assert_allclose(filled, expected, atol=2, err_msg="what the network itself gives for this hole")
 

@@ -180,7 +180,7 @@ def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequireme
             _padded(np.minimum(sides, limit), strategy, size) for sides, limit in ((tall, height), (wide, width))
         )
         shrunk = np.maximum(1, np.maximum(tall, wide) / strategy.max_side)
-        return tall * wide * shrunk**2 + CALL_PX
+        return np.asarray(tall * wide * shrunk**2 + CALL_PX, np.float64)
 
     return price
 
