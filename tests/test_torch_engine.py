@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,14 +21,7 @@ from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from test_mat_engine import small_network
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps this small lose more time to waking threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Brightener(BatchTorchEngine):

@@ -16,6 +16,7 @@ import numpy as np
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory, WrongTask
 from inpaint_models.loading import Runner, build, warm_up
+from inpaint_models.machine import available_processors
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.tasks.enlarge import Enlarger
@@ -230,7 +231,7 @@ def read_mask(job: FillHole, check: Callable[[], None], limits: codec.ImageLimit
 
 def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
     """(their strategy, the patches as files), each encoded while the next one is filled."""
-    with ThreadPoolExecutor(1) as encoder:
+    with ThreadPoolExecutor(available_processors()) as encoder:
         made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
         return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
