@@ -126,6 +126,15 @@ class Settings:
             public=True,
         ),
     ] = False
+    quick_look: Annotated[
+        bool,
+        Option(
+            "While a slow model works, show what migan makes of the same hole, where its weights are on this machine. "
+            "It is then loaded beside other networks.",
+            group="Model",
+            public=True,
+        ),
+    ] = True
     memory_budget: Annotated[
         int,
         Option(

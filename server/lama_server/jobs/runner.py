@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
-from inpaint_models.registry import Task
+from inpaint_models.registry import ModelEntry, Task
 from inpaint_models.types import ParamValue, PixelSource
 
 from .. import codec
@@ -225,7 +225,8 @@ class JobRunner:
         run, mask, began = plan.runs[index], plan.request.mask, time.monotonic()
         assert mask is not None
         async with self._models.pictures(run.use) as pictures:
-            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, preview=True)
+            quick = self._models.quick if plan.request.quick_look and index == 0 else None
+            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, preview=True, quick=quick)
             filled = await self._models.run(hole, self._listener(ticket, index, events))
         ms = _ms_since(began)
         made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
@@ -376,10 +377,11 @@ def _hole(
     pictures: Mapping[str, PixelSource],
     *,
     preview: bool = False,
+    quick: ModelEntry | None = None,
 ) -> FillHole:
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
-    return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures)
+    return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures, quick)
 
 
 def _factor(use: ModelUse) -> int:

@@ -157,6 +157,18 @@ class Services:
             self.readiness.load_problem = error.fresh()
             if isinstance(error, LOAD_ERRORS) and self.manager.reject(entry, error):
                 await self._load_quietly(self.manager.current)
+        else:
+            await self._load_for_looks(entry)
+
+    async def _load_for_looks(self, beside: ModelEntry) -> None:
+        """Loads the model for quick looks as well, beside a network, if there is room for both."""
+        quick, budget_bytes = self.manager.quick, self.settings.memory_budget * 2**20 // self.settings.workers
+        if quick is None or not beside.weights or beside.memory_bytes + quick.memory_bytes > budget_bytes:
+            return
+        try:
+            await self.executor.load(self.manager.choice(quick.name), deadline_s=self.limits.network_deadline_s)
+        except ApiError as error:
+            log.warning("%s was not loaded for quick looks: %s", quick.name, error)
 
     async def _open(self, path: Path) -> None:
         """Takes in the photo that --input names."""

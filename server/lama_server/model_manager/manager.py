@@ -30,8 +30,9 @@ from .download_log import DownloadLog
 AUTO_ORDER = ("lama", "migan", "patchmatch", "opencv")
 """What --model auto takes, best first."""
 
-FETCHED_FIRST = "migan"
-"""What --model auto fetches where it finds no network's weights: it is small, quick everywhere, and free to use."""
+SMALL = "migan"
+"""A network that is small, quick everywhere, and free to use: what --model auto fetches where it finds no network's
+weights, and what gives the quick look while another model works."""
 
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
@@ -134,13 +135,13 @@ class ModelManager:
     def wanted(self) -> ModelEntry:
         """What was asked for, last by `prefer`, first by --model; with auto, the best network that is ready.
 
-        Where none is, auto wants `FETCHED_FIRST`, unless that cannot be fetched: then the best that needs no weights.
+        Where none is, auto wants `SMALL`, unless that cannot be fetched: then the best that needs no weights.
         """
         if "fill" in self._preferred:
             return self._preferred["fill"]
         if self._settings.model != "auto":
             return self.entry(self._settings.model)
-        best, small = self._first_ready(AUTO_ORDER), self._entries.get(FETCHED_FIRST)
+        best, small = self._first_ready(AUTO_ORDER), self._entries.get(SMALL)
         if best.weights or small is None or self._settings.local_files_only:
             return best
         return small if self.state(small) in ("missing", "downloading") else best
@@ -150,6 +151,12 @@ class ModelManager:
         """What fills when nobody names a model: the wanted one, or the best that is ready meanwhile."""
         wanted = self.wanted
         return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
+
+    @property
+    def quick(self) -> ModelEntry | None:
+        """The model for quick looks, if they are wanted and it is ready."""
+        small = self._entries.get(SMALL)
+        return small if self._settings.quick_look and small is not None and self.is_ready(small) else None
 
     def ready_names(self, task: Task) -> list[str]:
         """Names of the models that can do that now."""
@@ -263,7 +270,7 @@ class ModelManager:
     def _reason(self, entry: ModelEntry) -> str:
         """Why nobody's choice is what the page works with; empty for all other models."""
         chosen = self._settings.model == "auto" and "fill" not in self._preferred and entry is self.wanted
-        if not chosen or entry.name != FETCHED_FIRST:
+        if not chosen or entry.name != SMALL:
             return ""
         return "The first choice on a machine without other networks: small to fetch, quick, free to use."
 
