@@ -98,7 +98,11 @@ class Documents:
 
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
-        return self._store.original_path(image.id).stat().st_size
+        return self.original(image).stat().st_size
+
+    def original(self, image: StoredImage) -> Path:
+        """The uploaded file."""
+        return self._store.original_path(image.id)
 
     def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
         """Keeps a photo and its edits from being evicted."""
