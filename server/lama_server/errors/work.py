@@ -85,11 +85,15 @@ class MaskInvalid(MaskError, code="mask.invalid"):
     """The mask cannot be used"""
 
 
+class FileMissing(ApiError, code="file.not_found", status=404):
+    """The folder has no such file"""
+
+
 class SaveError(ApiError):
     """A result could not be saved. The result itself is not lost."""
 
 
-class RootUnavailable(SaveError, code="root.unavailable", status=503, retryable=True):
+class RootUnavailable(SaveError, StoreError, code="root.unavailable", status=503, retryable=True):
     """A folder of the server is not available"""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
@@ -54,6 +54,18 @@ class WholeFile(FileResponse):
             await super().__call__({**scope, "headers": asked}, receive, send)
         finally:
             self._on_close()
+
+
+class OpenFile(StreamingResponse):
+    """An open file, sent whole and closed. It is read from where it was found, and never looked up by name again."""
+
+    def __init__(self, stream: BinaryIO, size_bytes: int, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(stream, media_type=media_type, headers={**headers, "content-length": str(size_bytes)})
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stream:
+            await super().__call__(scope, receive, send)
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -61,6 +61,7 @@ JOB: Kinds = (
     errors.WorkerUnavailable,
     errors.ShuttingDown,
     errors.StoreFull,
+    errors.RootUnavailable,
     errors.EngineOutOfMemory,
 )
 """What any work in a worker may end in."""

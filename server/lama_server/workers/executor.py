@@ -22,7 +22,7 @@ Listener = Callable[[JobEvent], None]
 FindFiles = Callable[[ModelEntry], Mapping[str, Path]]
 """A file for each name that the entry needs. Raises `ApiError`."""
 
-Readiness = Literal["starting", "ready", "unavailable"]
+Readiness = Literal["starting", "ready", "stopped", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class WorkerState:
     """One of the places where an executor runs jobs, one at a time each.
 
     device    as asked for, such as "auto" or "cuda:1"
-    state     unavailable: it ended so often lately that it gets no jobs
+    state     stopped: halted from outside, so that it gets no jobs while others do; unavailable: it ended so often
+              lately that it gets none
     restarts  how often it was started again
     loaded    names of the models it holds, least recently used first
     """
@@ -99,7 +100,7 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """How many jobs can run at once. At least 1: a job that nothing can run ends in an error, and not in a line."""
-        return max(1, sum(worker.state != "unavailable" for worker in self.workers))
+        return max(1, sum(worker.state not in ("stopped", "unavailable") for worker in self.workers))
 
     @property
     def devices(self) -> tuple[str, ...]:

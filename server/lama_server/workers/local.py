@@ -53,7 +53,9 @@ class LocalWorker:
     def state(self) -> WorkerState:
         process = self.supervisor
         state: Readiness = "ready" if process.is_ready else "starting"
-        if process.is_unavailable:
+        if process.is_stopped:
+            state = "stopped"
+        elif process.is_unavailable:
             state = "unavailable"
         return WorkerState(process.name, self.device, state, process.restarts, self.loaded)
 

@@ -29,6 +29,7 @@ BACKOFF_S = (0.0, 1.0, 5.0, 30.0)
 CRASH_WINDOW_S = 600.0
 CRASHES_UNTIL_UNAVAILABLE = 5
 START_DEADLINE_S = 60.0
+STOPPED_FRESH_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Supervisor(Generic[KindT]):
         self._settling: set[asyncio.Task[None]] = set()
         self._replacing = False
         self._closing = False
+        self._is_stopped, self._looked_s = False, 0.0
 
     # life
 
@@ -105,6 +107,13 @@ class Supervisor(Generic[KindT]):
     def _recent_crashes(self) -> int:
         oldest_s = time.monotonic() - CRASH_WINDOW_S
         return sum(crash_s > oldest_s for crash_s in self._crashes)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the child was halted from outside (SIGSTOP, a debugger). Looked up once in a while."""
+        if time.monotonic() - self._looked_s > STOPPED_FRESH_S:
+            self._looked_s, self._is_stopped = time.monotonic(), _is_halted(self.pid)
+        return self._is_stopped
 
     @property
     def pid(self) -> int | None:
@@ -293,6 +302,15 @@ class Supervisor(Generic[KindT]):
         self._process = self._connection = None
         if self._running is not None and not self._running[1].done():
             _resolve(self._running[1], _crash(self._closing))
+
+
+def _is_halted(pid: int | None) -> bool:
+    import psutil  # late: the web process is up before it is needed
+
+    try:
+        return pid is not None and psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def _resolve(answer: asyncio.Future[Any], message: Done | Failed) -> None:

@@ -89,9 +89,17 @@ class Answer:
         await self({"type": "http.response.body", "body": body})
 
 
-def encode_error(error: ApiError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """(status, headers, body) of an error's response."""
-    body = json.dumps(error.body(request_id), ensure_ascii=True).encode()
+def encode_error(
+    error: ApiError, request_id: str, *, as_text: bool = False
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """(status, headers, body) of an error's response.
+
+    as_text  for clients that show the field `errors` as it is
+    """
+    content = error.body(request_id)
+    if as_text:
+        content["errors"] = error.detail
+    body = json.dumps(content, ensure_ascii=True).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers]
     if error.retry_after is not None:

@@ -13,6 +13,19 @@ from ... import errors
 from ...settings import Limits
 from .policy import shown
 
+_UPLOADS = frozenset({"/api/v1/images", "/api/v1/gen-info", "/api/v1/save_image"})
+_ONE_SHOTS = frozenset(
+    {
+        "/api/v1/inpaint",
+        "/api/v1/adjust_mask",
+        "/api/v1/run_plugin_gen_mask",
+        "/api/v1/run_plugin_gen_image",
+        "/inpaint",
+        "/run_plugin",
+    }
+)
+"""Addresses whose body is a photo, or a photo with a mask."""
+
 
 def check_target(request: Request, limits: Limits) -> None:
     """Raises unless the request target is a path within the limit of length."""
@@ -40,11 +53,12 @@ def check_header_size(request: Request, limits: Limits) -> None:
 
 def body_limit(request: Request, limits: Limits) -> int:
     """The largest body that this address takes, in bytes."""
-    if request.scope["path"] == "/api/v1/images":
+    path: str = request.scope["path"]
+    if path in _UPLOADS:
         return limits.upload_bytes
-    if request.scope["path"] == "/api/v1/inpaint":
+    if path in _ONE_SHOTS:
         return limits.one_shot_bytes
-    return limits.json_bytes
+    return limits.message_bytes if path.startswith("/socket.io/") else limits.json_bytes
 
 
 def check_framing(request: Request) -> None:
