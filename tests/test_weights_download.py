@@ -214,6 +214,7 @@ FINAL = {
 
 @pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
 def test_an_address_that_cannot_work_is_asked_once(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    """B120."""
     hub.always[NAME] = fault
     naps = Naps()
     with pytest.raises(DownloadFailed) as error:
@@ -225,6 +226,7 @@ def test_an_address_that_cannot_work_is_asked_once(hub: FakeHub, tmp_path: Path,
 
 @pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
 def test_the_next_source_is_tried(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    """B120."""
     hub.files["mirror"] = CONTENT
     hub.always[NAME] = fault
     file = published(hub.url(NAME), hub.url("mirror"))
