@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -212,6 +213,23 @@ def test_with_two_workers_a_halted_one_gets_no_jobs(start_server: Start) -> None
         child.send_signal(signal.SIGCONT)
 
 
+def test_a_photo_that_does_not_fit_into_memory_is_refused_and_costs_no_worker(
+    servers: tuple[RunningServer, Path],
+) -> None:
+    """X7, P10: under a limit of address space; refused on the header, before memory is taken."""
+    server, _ = servers
+    child = worker(server, "codec")
+    blank = encode(np.zeros((6000, 5000, 3), np.uint8))
+    child.rlimit(psutil.RLIMIT_AS, (child.memory_info().vms + 300 * MIB, resource.RLIM_INFINITY))
+    try:
+        reply = server.ask("POST", "/api/v1/images", blank)
+        assert (reply.status, reply.code) == (503, "engine.out_of_memory")
+    finally:
+        child.rlimit(psutil.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert server.ask("POST", "/api/v1/images", blank).status == 200
+    assert worker(server, "codec").pid == child.pid
+
+
 # --------------------------------------------------------------------------------------------- space
 
 
@@ -219,7 +237,7 @@ def test_the_store_never_takes_more_than_its_cap(start_server: Start) -> None:
     """P5: decoded pixels and originals of photos that are all in use one after another; the last one still works."""
     server = start_server(data_cap=64)
     for seed in range(8):
-        reply = server.upload(noise(1200, 1600, seed))
+        reply = server.ask("POST", "/api/v1/images", encode(noise(1200, 1600, seed), "BMP"))
         assert reply.status in (200, 507), reply.body
         assert stored_bytes(server.data_dir) <= 64 * MIB
         if reply.status == 507:

@@ -243,10 +243,9 @@ class Documents:
     async def _made(self, image: StoredImage, make: Callable[[Path], Awaitable[MadeT]]) -> tuple[Scratch, MadeT]:
         """A file made of a photo, which counts until whoever gets it closes what holds it. Nothing stays on failure."""
         self.check_room()
-        scratch = self.scratch()
+        scratch = await self._scratch_with_room()
         try:
             with self.hold(image):
-                await asyncio.to_thread(self._store.space.check)
                 made = await make(scratch.result)
             with disk_errors():
                 scratch.count(scratch.result.stat().st_size)
@@ -255,13 +254,23 @@ class Documents:
             raise
         return scratch, made
 
+    async def _scratch_with_room(self) -> Scratch:
+        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+        scratch = self.scratch()
+        try:
+            await asyncio.to_thread(scratch.take, 0)
+        except BaseException:
+            scratch.close()
+            raise
+        return scratch
+
     def scratch(self) -> Scratch:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing."""
-        return Workspace(self, self.scratch())
+    async def workspace(self) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
+        return Workspace(self, await self._scratch_with_room())
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
