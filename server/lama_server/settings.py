@@ -126,6 +126,15 @@ class Settings:
             public=True,
         ),
     ] = False
+    quick_look: Annotated[
+        bool,
+        Option(
+            "While a slow model works, show what migan makes of the same hole, where its weights are on this machine. "
+            "It is then loaded beside other networks.",
+            group="Model",
+            public=True,
+        ),
+    ] = True
     memory_budget: Annotated[
         int,
         Option(
@@ -175,7 +184,14 @@ class Settings:
         ),
     ] = ()
 
-    input: Annotated[Path | None, Option("Photo that the page opens at start.", "FILE", "Files")] = None
+    input: Annotated[
+        Path | None,
+        Option(
+            "Photo that the page opens at start; or a folder, for the file manager of clients written for IOPaint.",
+            "FILE",
+            "Files",
+        ),
+    ] = None
     output_dir: Annotated[
         Path | None,
         Option("Folder into which every finished result is saved. Existing files are never replaced.", "DIR", "Files"),
@@ -272,6 +288,7 @@ class Limits:
     upload_bytes: int = 256 * 2**20
     one_shot_bytes: int = 384 * 2**20
     json_bytes: int = 16 * 2**20
+    message_bytes: int = 16 * 2**10
     mask_bytes: int = 64 * 2**20
     text_field_bytes: int = 64 * 2**10
     json_depth: int = 8
@@ -282,6 +299,7 @@ class Limits:
     body_idle_s: float = 5.0
     body_grace_s: float = 60.0
     body_bytes_per_s: int = 32 * 2**10
+    answer_idle_s: float = 10.0
     keep_alive_s: int = 5
     connections: int = 256
     queue_waiting: int = 8

@@ -66,9 +66,9 @@ def check(settings: Settings) -> None:
     check_model(settings)
     check_devices(settings)
     check_access(settings)
-    if settings.input is not None and not settings.input.is_file():
+    if settings.input is not None and not (settings.input.is_file() or settings.input.is_dir()):
         source = settings.named("input")
-        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo.")
+        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo or a folder.")
     if settings.output_dir is not None:
         check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
     data_dir = settings.resolved_data_dir()

@@ -157,6 +157,27 @@ class Header:
     lossless: bool = True
 
 
+SOURCE_TYPES: dict[SourceFormat, str] = {
+    **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
+    "gif": "image/gif",
+    "avif": "image/avif",
+}
+"""Media types."""
+
+SUFFIXES: dict[str, SourceFormat] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".gif": "gif",
+    ".avif": "avif",
+}
+"""What files are called."""
+
+
 def icc_colour_space(profile: bytes) -> str | None:
     """ "RGB", "GRAY", "CMYK", "Lab" ...; None when it is no ICC profile (ICC.1, section 7.2)."""
     if len(profile) < 128 or profile[36:40] != b"acsp":

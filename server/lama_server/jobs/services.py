@@ -18,6 +18,7 @@ from ..model_manager.weights_source import LibraryWeights
 from ..schemas.replies import ConfigReply, LimitsReply
 from ..settings import Limits, Settings, public_settings
 from ..store.documents import Documents
+from ..store.media import Media
 from ..workers.executor import Executor, FindFiles
 from ..workers.local import LocalExecutor
 from ..workers.messages import Codec
@@ -62,6 +63,7 @@ class Services:
         self.executor = (executor or self._local_executor)(self.manager.files)
         self.queue = JobQueue(self.executor, self.limits.queue_waiting, self.limits.queue_wait_s)
         self.documents = Documents(settings, self.limits, self.codec)
+        self.media = Media(settings.input, settings.output_dir, self.documents.codec_limits)
         self.saves = AutoSave(settings, self.documents)
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
@@ -91,7 +93,7 @@ class Services:
         """Starts the workers without waiting for them, and fetches the wanted model when its weights are missing."""
         self.codec.start()
         self.executor.on_change = self._note_loaded
-        self.executor.on_exit = lambda: self._load(self.manager.current)
+        self.executor.on_restart = lambda: self._load(self.manager.current)
         self.executor.start()
         await self.saves.start()
         await self.manager.refresh()
@@ -100,7 +102,7 @@ class Services:
         if self.manager.state(wanted) == "missing" and not self.settings.local_files_only:
             self.manager.download(wanted.name)
         self._load(self.manager.current)
-        if self.settings.input is not None:
+        if self.settings.input is not None and not self.media.is_on:
             self._opening = asyncio.create_task(self._open(self.settings.input))
             await asyncio.wait({self._opening}, timeout=10)
 
@@ -112,11 +114,16 @@ class Services:
         await self.saves.finish(self.limits.drain_s)
         await self.executor.close()
         await self.codec.close()
+        self.media.close()
 
     def begin_stop(self) -> None:
         """No new jobs; those that wait are sent away, the running one goes on. May be called from a signal handler."""
         self.queue.close()
         self.manager.close()
+
+    async def end_jobs(self) -> None:
+        """Ends the jobs that still run: each one's last line, or answer, is that the server is stopping."""
+        await self.executor.close()
 
     def end_now(self) -> None:
         """Ends the workers without waiting for anything."""
@@ -150,6 +157,18 @@ class Services:
             self.readiness.load_problem = error.fresh()
             if isinstance(error, LOAD_ERRORS) and self.manager.reject(entry, error):
                 await self._load_quietly(self.manager.current)
+        else:
+            await self._load_for_looks(entry)
+
+    async def _load_for_looks(self, beside: ModelEntry) -> None:
+        """Loads the model for quick looks as well, beside a network, if there is room for both."""
+        quick, budget_bytes = self.manager.quick, self.settings.memory_budget * 2**20 // self.settings.workers
+        if quick is None or not beside.weights or beside.memory_bytes + quick.memory_bytes > budget_bytes:
+            return
+        try:
+            await self.executor.load(self.manager.choice(quick.name), deadline_s=self.limits.network_deadline_s)
+        except ApiError as error:
+            log.warning("%s was not loaded for quick looks: %s", quick.name, error)
 
     async def _open(self, path: Path) -> None:
         """Takes in the photo that --input names."""

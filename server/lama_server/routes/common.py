@@ -32,6 +32,8 @@ EVERYWHERE: Kinds = (
     errors.AuthRateLimited,
     errors.BodyTooLarge,
     errors.BodyUnsupportedEncoding,
+    errors.ShuttingDown,
+    errors.Overloaded,
     errors.InternalError,
 )
 """What may be answered at any endpoint, mostly by the middleware."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from starlette.datastructures import UploadFile
 
@@ -23,12 +25,14 @@ from inpaint_models.types import Box
 from .. import codec
 from ..errors import ImageError, QueueFull
 from ..errors.disk import disk_errors
-from ..imaging.pictures import Layer, Overlay, Picture, shown_info
+from ..imaging.brush_masks import Operation
+from ..imaging.pictures import Layer, Overlay, Picture, Raster, shown_info
 from ..schemas.base import RenderFormat
 from ..schemas.canvas import Scale
 from ..schemas.requests import CanvasRequest, EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    AdjustMask,
     AnswerT,
     Codec,
     CropPicture,
@@ -36,6 +40,8 @@ from ..workers.messages import (
     DecodeMask,
     Filled,
     MakePreview,
+    MakeThumbnail,
+    MaskOfAlpha,
     Remade,
     Rendered,
     RenderImage,
@@ -115,7 +121,11 @@ class Documents:
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
         with disk_errors():
-            return self._store.original_path(image.id).stat().st_size
+            return self.original(image).stat().st_size
+
+    def original(self, image: StoredImage) -> Path:
+        """The uploaded file."""
+        return self._store.original_path(image.id)
 
     def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
         """Keeps a photo and its edits from being evicted."""
@@ -301,6 +311,7 @@ class Workspace:
         self._documents, self._scratch, self._folder = documents, scratch, scratch.path
         self._source, self.pixels, self.mask = (self._folder / name for name in ("source", "pixels.npy", "mask.npy"))
         self._mask_source, self.target = self._folder / "mask", scratch.result
+        self.remade = self._folder / "remade.npy"
         self._picture: Picture | None = None
 
     @property
@@ -310,11 +321,15 @@ class Workspace:
             raise RuntimeError("put_image comes first")
         return self._picture
 
+    async def take(self, size_bytes: int) -> None:
+        """Sets room aside for what is still to come. Raises `StoreFull`."""
+        await asyncio.to_thread(self._scratch.take, size_bytes)
+
     async def put_image(self, upload: UploadFile | bytes) -> None:
         """Decodes the photo. Raises image problems, `QueueFull`, `StoreFull`, `RootUnavailable`."""
         self._documents.check_room()
         info = await asyncio.to_thread(self._received, upload, self._source)
-        await asyncio.to_thread(self._scratch.take, info.pixel_bytes)
+        await self.take(info.pixel_bytes)
         facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
@@ -322,7 +337,7 @@ class Workspace:
         """Decodes the mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
         await asyncio.to_thread(self._write, upload, self._mask_source)
         info = self.picture.info
-        await asyncio.to_thread(self._scratch.take, info.width * info.height)
+        await self.take(info.width * info.height)
         await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
@@ -333,6 +348,26 @@ class Workspace:
             await asyncio.to_thread(self._write, patch.png, png)
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
+
+    def replace_pixels(self, remade: Remade) -> None:
+        """Lays the pixels in the file `remade` over the photo."""
+        self._picture = self.picture.with_layers([Raster(self.remade, remade.width, remade.height, remade.has_alpha)])
+
+    async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
+        """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
+        self._documents.check_room()
+        await asyncio.to_thread(self._write, upload, self._mask_source)
+        await self._documents.in_codec(AdjustMask(self._mask_source, operation, radius_px, self.target))
+
+    async def mask_of_alpha(self, radius_px: int) -> None:
+        """As `adjust_mask`, of what the picture's alpha shows, grown."""
+        await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+
+    async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
+        """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
+        self._documents.check_room()
+        await asyncio.to_thread(self._write, stream, self._source)
+        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
@@ -349,11 +384,12 @@ class Workspace:
         with disk_errors():
             return codec.probe(target, self._documents.codec_limits)
 
-    def _write(self, upload: UploadFile | bytes, target: Path) -> None:
-        self._scratch.take(len(upload) if isinstance(upload, bytes) else upload.size or 0)
+    def _write(self, upload: UploadFile | BinaryIO | bytes, target: Path) -> None:
+        if isinstance(upload, bytes):
+            source: BinaryIO = io.BytesIO(upload)
+        else:
+            source = upload.file if isinstance(upload, UploadFile) else upload
+        self._scratch.take(source.seek(0, os.SEEK_END))
+        source.seek(0)
         with disk_errors(), target.open("xb") as file:
-            if isinstance(upload, bytes):
-                file.write(upload)
-            else:
-                upload.file.seek(0)
-                shutil.copyfileobj(upload.file, file, COPY_BYTES)
+            shutil.copyfileobj(source, file, COPY_BYTES)

@@ -68,12 +68,12 @@ class Handle(Generic[AnswerT]):
 class Executor(Protocol):
     """Runs jobs, first come first served. All of it belongs to one event loop.
 
-    on_change  called when a worker, or what it holds, is no longer what `workers` said
-    on_exit    called when a model may have to be loaded ahead again: a worker that held it has ended by itself
+    on_change   called when a worker, or what it holds, is no longer what `workers` said
+    on_restart called when a model may have to be loaded ahead again: a worker that had ended takes jobs again
     """
 
     on_change: Callable[[], None]
-    on_exit: Callable[[], None]
+    on_restart: Callable[[], None]
 
     @property
     def workers(self) -> tuple[WorkerState, ...]: ...
