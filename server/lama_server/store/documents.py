@@ -244,7 +244,8 @@ class Documents:
         """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
         with self.scratch() as scratch:
             rendered = await self.render_to(scratch.result, picture, "keep", None)
-            data = await asyncio.to_thread(scratch.result.read_bytes)
+            with disk_errors():
+                data = await asyncio.to_thread(scratch.result.read_bytes)
             min_free_bytes = self._settings.min_free * 2**20
             return await asyncio.to_thread(
                 saving.save_new, folder, Path(name).stem, rendered.suffix, data, min_free_bytes
