@@ -312,7 +312,7 @@ class JobRunner:
         """Waits for the ticket's turn and makes the workspace's picture anew."""
         await ticket.wait()
         async with self._models.pictures(use) as pictures:
-            write = partial(write_pixels, work.remade)
+            write = partial(write_pixels, work.remade, durable=False)
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 

@@ -282,7 +282,7 @@ class Workspace:
         """Decodes the photo. Raises image problems, `QueueFull`."""
         self._documents.check_room()
         await asyncio.to_thread(_write, upload, self._source)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:

@@ -70,7 +70,7 @@ class CodecHandler:
 
     def _decode(self, request: DecodeImage) -> ImageFacts:
         decoded = codec.decode(request.source, self._limits)
-        write_pixels(request.pixels, decoded.pixels)
+        write_pixels(request.pixels, decoded.pixels, durable=request.durable)
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
