@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import Reply, RunningServer, decode, encode, form, rect_mask
+from serving import RunningServer, decode, encode, form, rect_mask
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
@@ -154,28 +152,3 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert result["type"] == "result"
     assert told["saved"] is None
     assert told["save_error"]["code"] == "root.unavailable"
-
-
-def iopaint(server: RunningServer, **body: object) -> Reply:
-    given = {"image": base64.b64encode(IMAGE).decode(), "mask": base64.b64encode(MASK).decode(), **body}
-    return server.ask("POST", "/api/v1/inpaint", json.dumps(given).encode(), {"content-type": "application/json"})
-
-
-def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
-    head = "data:image/png;base64,"
-    reply = iopaint(server, image=head + base64.b64encode(IMAGE).decode(), sd_seed=17, prompt="", hd_strategy="Crop")
-    assert reply.headers["x-seed"] == "17"
-    assert np.array_equal(decode(reply.body), painted(17))
-    assert iopaint(server, image="***").code == "param.invalid"
-    assert iopaint(server, mask=None).code == "field.missing"
-    assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
-    assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
-        "painter", "second", "broken", "worded",
-    ]  # fmt: skip
-
-
-def test_clients_of_iopaint_can_switch_models(server: RunningServer) -> None:
-    assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
-    assert server.ask("GET", "/api/v1/models").json["current"] == "second"
-    assert server.post_json("/api/v1/model", {"name": "nothing"}).code == "model.unknown"
-    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"

@@ -54,6 +54,7 @@ class Announcer:
                 transports=["polling"],
                 cors_allowed_origins=[],  # none of its own: the middleware has checked the origin
                 ping_interval=POLL_S,
+                ping_timeout=2 * POLL_S,
                 logger=log,
                 engineio_logger=log,
             )
