@@ -56,6 +56,7 @@ bench: $(VENV)/.dev  ## measure speed and memory; BENCH_ARGS="--only lama" for a
 
 screenshots: $(VENV)/.dev  ## the README's pictures of the page
 	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m tools.screenshots
 
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
