@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import Reply, RunningServer, decode, encode, form, rect_mask, within
+from serving import RunningServer, decode, encode, form, rect_mask
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
@@ -162,24 +160,6 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert told["save_error"]["code"] == "root.unavailable"
 
 
-def iopaint(server: RunningServer, **body: object) -> Reply:
-    given = {"image": base64.b64encode(IMAGE).decode(), "mask": base64.b64encode(MASK).decode(), **body}
-    return server.ask("POST", "/api/v1/inpaint", json.dumps(given).encode(), {"content-type": "application/json"})
-
-
-def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
-    head = "data:image/png;base64,"
-    reply = iopaint(server, image=head + base64.b64encode(IMAGE).decode(), sd_seed=17, prompt="", hd_strategy="Crop")
-    assert reply.headers["x-seed"] == "17"
-    assert np.array_equal(decode(reply.body), painted(17))
-    assert iopaint(server, image="***").code == "param.invalid"
-    assert iopaint(server, mask=None).code == "field.missing"
-    assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
-    assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
-        "painter", "second", "broken", "worded",
-    ]  # fmt: skip
-
-
 def test_fifty_switches_at_once_end_in_one_of_the_models(server: RunningServer) -> None:
     """B110."""
     names = ["second", "painter"] * 25
@@ -199,11 +179,4 @@ def test_a_fill_that_runs_is_finished_by_its_own_model(server: RunningServer) ->
         time.sleep(0.4)
         assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
         assert running.result().headers["x-model"] == "painter"
-    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
-
-
-def test_clients_of_iopaint_can_switch_models(server: RunningServer) -> None:
-    assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
-    assert server.ask("GET", "/api/v1/models").json["current"] == "second"
-    assert server.post_json("/api/v1/model", {"name": "nothing"}).code == "model.unknown"
     assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"

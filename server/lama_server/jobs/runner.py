@@ -312,7 +312,7 @@ class JobRunner:
         await ticket.wait()
         await work.take(_remade_bytes(use, work.picture.shown))
         async with self._models.pictures(use) as pictures:
-            write = partial(write_pixels, work.remade)
+            write = partial(write_pixels, work.remade, durable=False)
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 

@@ -331,7 +331,7 @@ class Workspace:
         self._documents.check_room()
         info = await asyncio.to_thread(self._received, upload, self._source)
         await self.take(info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:

@@ -81,7 +81,7 @@ class CodecHandler:
     def _decode(self, request: DecodeImage) -> ImageFacts:
         _check_memory("Decoding", codec.probe(request.source, self._limits))
         decoded = codec.decode(request.source, self._limits)
-        write_pixels(request.pixels, decoded.pixels)
+        write_pixels(request.pixels, decoded.pixels, durable=request.durable)
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
