@@ -35,10 +35,10 @@ class EncodedPreview:
 
 
 def output_format(info: ImageInfo, wanted: WantedFormat = "keep") -> OutputFormat:
-    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for JPEG and BMP with transparency."""
+    """The format that `render` writes. "keep" is PNG for GIF, AVIF, HEIC, and for JPEG and BMP with transparency."""
     if wanted != "keep":
         return OUTPUTS[wanted]
-    if info.format in ("gif", "avif") or (info.format in ("bmp", "jpeg") and info.has_alpha):
+    if info.format in ("gif", "avif", "heic") or (info.format in ("bmp", "jpeg") and info.has_alpha):
         return OUTPUTS["png"]
     return replace(OUTPUTS[info.format], lossless=info.format != "jpeg" and info.lossless)
 
@@ -68,6 +68,8 @@ def render(
     if target.name == "png":
         return png.write(pixels, grey=info.is_grey, chunks=png.metadata_chunks(metadata))
     if target.name == "tiff":
+        if info.converted_from == tiff.FLOAT:
+            pixels = tiff.original_samples(source, pixels, grey=info.is_grey)
         return tiff.write(pixels, grey=info.is_grey, metadata=metadata)
     whole = to_8_bit(np.asarray(pixels[0 : info.height, 0 : info.width]))
     if target.name == "jpeg":
