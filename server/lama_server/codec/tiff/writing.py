@@ -106,7 +106,7 @@ def _differences(band: Any, grey: bool) -> bytes:
     differences = band.copy()
     differences[:, 1:] -= band[:, :-1]
     little = differences.astype("<u2") if band.dtype == np.uint16 else differences
-    return little.tobytes()
+    return bytes(little.data)
 
 
 def _float_differences(band: NDArray[np.float32]) -> bytes:
