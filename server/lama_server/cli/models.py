@@ -20,7 +20,6 @@ from inpaint_models.errors import (
     WeightsMissing,
 )
 from inpaint_models.registry import ModelEntry, Task
-from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
 from .main import PROGRAM
@@ -191,7 +190,7 @@ def model_names(task: Task | None = None) -> str:
 
 
 def _home(given: argparse.Namespace) -> Path:
-    return read_settings(given).model_dir or default_model_dir()
+    return read_settings(given).resolved_model_dir()
 
 
 def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:

@@ -30,8 +30,9 @@ from .download_log import DownloadLog
 AUTO_ORDER = ("lama", "migan", "patchmatch", "opencv")
 """What --model auto takes, best first."""
 
-FETCHED_FIRST = "migan"
-"""What --model auto fetches where it finds no network's weights: it is small, quick everywhere, and free to use."""
+SMALL = "migan"
+"""A network that is small, quick everywhere, and free to use: what --model auto fetches where it finds no network's
+weights, and what gives the quick look while another model works."""
 
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
@@ -117,7 +118,7 @@ class ModelManager:
         self._unusable: dict[str, errors.ApiError] = {}
         self._rejected: dict[str, Rejected] = {}
         self._downloads: dict[str, Download] = {}
-        self._preferred: ModelEntry | None = None
+        self._preferred: dict[Task, ModelEntry] = {}
         self._closing = threading.Event()
         self.loaded: frozenset[str] = frozenset()
         self.on_ready: Callable[[ModelEntry], None] = lambda entry: None
@@ -134,13 +135,13 @@ class ModelManager:
     def wanted(self) -> ModelEntry:
         """What was asked for, last by `prefer`, first by --model; with auto, the best network that is ready.
 
-        Where none is, auto wants `FETCHED_FIRST`, unless that cannot be fetched: then the best that needs no weights.
+        Where none is, auto wants `SMALL`, unless that cannot be fetched: then the best that needs no weights.
         """
-        if self._preferred is not None:
-            return self._preferred
+        if "fill" in self._preferred:
+            return self._preferred["fill"]
         if self._settings.model != "auto":
             return self.entry(self._settings.model)
-        best, small = self._first_ready(AUTO_ORDER), self._entries.get(FETCHED_FIRST)
+        best, small = self._first_ready(AUTO_ORDER), self._entries.get(SMALL)
         if best.weights or small is None or self._settings.local_files_only:
             return best
         return small if self.state(small) in ("missing", "downloading") else best
@@ -151,14 +152,24 @@ class ModelManager:
         wanted = self.wanted
         return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
 
-    def ready_names(self) -> list[str]:
-        """Names of the models that can fill now."""
-        return [entry.name for entry in self._entries.values() if entry.task == "fill" and self.is_ready(entry)]
+    @property
+    def quick(self) -> ModelEntry | None:
+        """The model for quick looks, if they are wanted and it is ready."""
+        small = self._entries.get(SMALL)
+        return small if self._settings.quick_look and small is not None and self.is_ready(small) else None
 
-    def prefer(self, name: str) -> ModelEntry:
-        """Makes a ready model the current one. Raises what `choice` raises."""
-        self._preferred = self.choice(name).entry
-        return self._preferred
+    def ready_names(self, task: Task) -> list[str]:
+        """Names of the models that can do that now."""
+        return [entry.name for entry in self._entries.values() if entry.task == task and self.is_ready(entry)]
+
+    def prefer(self, name: str, task: Task = "fill") -> ModelEntry:
+        """Makes a ready model the one that is taken when nobody names one for its task. Raises what `choice` raises."""
+        entry = self._preferred[task] = self.choice(name, task).entry
+        return entry
+
+    def first_choice(self, task: Task) -> ModelEntry:
+        """What does another task than filling when nobody names a model: the preferred one, or the first ready."""
+        return self._first_ready((self._preferred[task].name,) if task in self._preferred else (), task)
 
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
@@ -174,7 +185,7 @@ class ModelManager:
         tasks = tasks or ("fill",)
         entry = self.entry(name) if name is not None else self.current
         if name is None and "fill" not in tasks:
-            entry = self._first_ready((), tasks[0])
+            entry = self.first_choice(tasks[0])
         if entry.task not in tasks:
             raise errors.ModelWrongTask(f"{entry.title} is there to {entry.task}, not to {' or '.join(tasks)}.")
         if entry.name in self._unavailable:
@@ -258,8 +269,8 @@ class ModelManager:
 
     def _reason(self, entry: ModelEntry) -> str:
         """Why nobody's choice is what the page works with; empty for all other models."""
-        chosen = self._settings.model == "auto" and self._preferred is None and entry is self.wanted
-        if not chosen or entry.name != FETCHED_FIRST:
+        chosen = self._settings.model == "auto" and "fill" not in self._preferred and entry is self.wanted
+        if not chosen or entry.name != SMALL:
             return ""
         return "The first choice on a machine without other networks: small to fetch, quick, free to use."
 

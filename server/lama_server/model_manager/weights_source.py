@@ -20,7 +20,8 @@ class LibraryWeights:
     """`WeightsSource` over `inpaint_models.weights`."""
 
     def __init__(self, settings: Settings, network: Network | None = None) -> None:
-        self._model_dir, self._offline, self._network = settings.model_dir, settings.local_files_only, network
+        self._model_dir, self._network = settings.resolved_model_dir(), network
+        self._offline = settings.local_files_only
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
         files = weights.locate(entry, self._model_dir)
