@@ -63,11 +63,8 @@ def decode_mask(data: Bytes, width: int, height: int, limits: ImageLimits | None
 def _painted_png(data: Bytes, header: Header, limits: ImageLimits) -> NDArray[np.uint8]:
     """As `_painted`, in half its time: most masks are PNG files, and Pillow weighs colours as `png.to_grey` does."""
     png.verify(data)
-    with open_with_pillow(data, "png") as image:
-        try:
-            _load(data, header, image, limits)
-        except DECODER_ERRORS as error:
-            raise damaged("png", error) from error
+    with open_with_pillow(data, "png") as image, decoding("png"):
+        _load(data, header, image, limits)
         mask = np.asarray(image.convert("L").point(_PAINTED))
     return np.ascontiguousarray(oriented(mask[..., None], exif.orientation(header.metadata.exif))[..., 0])
 

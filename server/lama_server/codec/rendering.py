@@ -80,13 +80,13 @@ def render(
     return _save(_as_pillow(whole, grey=info.is_grey), "BMP", **_dpi(metadata))
 
 
-def encode_patch(pixels: Pixels, metadata: Metadata | None = None) -> bytes:
+def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool = False) -> bytes:
     """A lossless PNG with the source's colour description, so that a browser shows both alike.
 
-    Written for speed. A source with a grey profile makes a grey patch.
+    Written for speed. A source with a grey profile makes a grey patch, even where `grey` does not ask for one.
     """
     metadata = metadata or Metadata()
-    return png.write(pixels, grey=metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
+    return png.write(pixels, grey=grey or metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
 
 
 def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
