@@ -13,8 +13,9 @@ import urllib.error
 import urllib.request
 import zlib
 from array import array
+from collections.abc import Mapping
 from itertools import accumulate
-from typing import Any, Mapping, NamedTuple
+from typing import Any, NamedTuple
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 TIMEOUT_S = 900.0
@@ -66,22 +67,41 @@ def around(hole: Box, width: int, height: int) -> Box:
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
+class Whole(NamedTuple):
+    """A whole picture in its own format; `suffix` is that of its file name."""
+
+    image: bytes
+    suffix: str
+    model: str
+
+
 def fill(image: bytes, mask: bytes, *, server: str = DEFAULT_SERVER, token: str = "", **params: object) -> Patch:
     """Image files of one size in, white in the mask means fill; `params` as `OneShotParams`. Raises `LamaError`."""
-    border = secrets.token_hex(16)
-    given = {name: value for name, value in params.items() if value not in ("", None)}
-    parts = [
-        (f'name="{name}"; filename="{name}"', data) for name, data in (("image", image), ("mask", mask))
-    ] + [('name="params"', json.dumps(given).encode())]
-    body = b"".join(
-        f"--{border}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data + b"\r\n" for head, data in parts
-    )
-    reply, headers = ask(
-        server, "/api/v1/inpaint?result=patch", token,
-        body + f"--{border}--\r\n".encode(), f"multipart/form-data; boundary={border}",
-    )  # fmt: skip
+    reply, headers = _posted("result=patch", image, mask, server, token, params)
     places = dict(pair.strip().split("=") for pair in headers["X-Box"].split(","))
     return Patch(reply, Box(*(int(places[name]) for name in "xywh")), headers["X-Model"])
+
+
+def fill_whole(image: bytes, mask: bytes, *, server: str = DEFAULT_SERVER, token: str = "", **params: object) -> Whole:
+    """As `fill`, for those who keep the whole picture."""
+    reply, headers = _posted("format=keep", image, mask, server, token, params)
+    suffix = headers["Content-Disposition"].rpartition(".")[2].strip('"')
+    return Whole(reply, f".{suffix}", headers["X-Model"])
+
+
+def _posted(
+    query: str, image: bytes, mask: bytes, server: str, token: str, params: Mapping[str, object]
+) -> tuple[bytes, Mapping[str, str]]:
+    """(body, headers) of the answer to a form."""
+    border = secrets.token_hex(16)
+    given = json.dumps({name: value for name, value in params.items() if value not in ("", None)}).encode()
+    fields = [('"image"; filename="image"', image), ('"mask"; filename="mask"', mask), ('"params"', given)]
+    body = b"".join(
+        f"--{border}\r\nContent-Disposition: form-data; name={head}\r\n\r\n".encode() + data + b"\r\n"
+        for head, data in fields
+    )
+    kind = f"multipart/form-data; boundary={border}"
+    return ask(server, f"/api/v1/inpaint?{query}", token, body + f"--{border}--\r\n".encode(), kind)
 
 
 def only_where(patch: Pixels, mask: Pixels, box: Box) -> Pixels:
@@ -96,14 +116,15 @@ def only_where(patch: Pixels, mask: Pixels, box: Box) -> Pixels:
     return patch._replace(samples=bytes(samples))
 
 
-def ask(server: str, path: str, token: str = "", body: bytes | None = None, kind: str = "") -> tuple[bytes, Mapping[str, str]]:
+def ask(
+    server: str, path: str, token: str = "", body: bytes | None = None, kind: str = ""
+) -> tuple[bytes, Mapping[str, str]]:
     """(body, headers) of an answer. Raises `LamaError`."""
-    request = urllib.request.Request(server.rstrip("/") + path, body)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    if kind:
-        request.add_header("Content-Type", kind)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
+        request = urllib.request.Request(server.rstrip("/") + path, body, headers)
+        if kind:
+            request.add_header("Content-Type", kind)
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
             return reply.read(), reply.headers
     except urllib.error.HTTPError as error:
@@ -155,7 +176,7 @@ def _unfiltered(kind: int, row: bytes, above: bytes, step: int) -> bytes:
             out[channel::step] = bytes(total & 255 for total in accumulate(row[channel::step]))
         return bytes(out)
     if kind == 2:
-        return bytes((value + upper) & 255 for value, upper in zip(row, above))
+        return bytes((value + above[at]) & 255 for at, value in enumerate(row))
     out = bytearray(step) + row
     corner = bytes(step) + above
     for at in range(step, len(out)):

@@ -14,7 +14,6 @@ import gi
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gegl, Gimp, GLib, GObject  # noqa: E402
-
 from lama_client import DEFAULT_SERVER, Box, LamaError, Pixels, around, decode_png, encode_png, fill, only_where  # noqa: E402
 
 PROCEDURE = "lama-server-fill"
@@ -32,9 +31,7 @@ class LamaFill(Gimp.PlugIn):  # type: ignore[misc]
     def do_create_procedure(self, name: str) -> Any:
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
-        procedure.set_sensitivity_mask(
-            Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
-        )
+        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
         procedure.set_menu_label("Remove with _lama-server...")
         procedure.add_menu_path("<Image>/Filters/Enhance")
         procedure.set_documentation(
