@@ -28,6 +28,10 @@ node)
     { have node && have npm; } || debian nodejs npm ||
         missing "Node.js 18 or newer and npm are needed for the page's checks. Get them from your system's packages."
     ;;
+curl)
+    have curl || debian curl ca-certificates ||
+        missing "curl is needed for the tests of the darktable script. Get it from your system's packages."
+    ;;
 chromium)
     for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome google-chrome-stable; do
         have "$name" && exit 0
@@ -37,6 +41,6 @@ chromium)
         missing "Chromium is needed for the browser tests. Install it, or set CHROMIUM to its path."
     ;;
 *)
-    missing "usage: ensure.sh python|node|chromium"
+    missing "usage: ensure.sh python|node|curl|chromium"
     ;;
 esac

@@ -139,3 +139,7 @@ def main() -> None:
     given = parser.parse_args()
     token = os.environ.get("LAMA_SERVER_TOKEN", "")
     server_for(Tools(given.folder.resolve(strict=True), given.server, token)).run("stdio")
+
+
+if __name__ == "__main__":
+    main()
