@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import RunningServer, decode, encode, form, rect_mask
+from lama_server import codec
+from lama_server.codec import png
+from serving import RunningServer, decode, encode, form, rect_mask, within
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
@@ -50,6 +52,36 @@ def test_without_parameters_the_current_model_fills(server: RunningServer) -> No
 def test_a_format_can_be_asked_for(server: RunningServer) -> None:
     assert server.one_shot(IMAGE, MASK, query="?format=webp").headers["content-type"] == "image/webp"
     assert server.one_shot(encode(photo(), "JPEG"), MASK, query="?format=keep").headers["content-type"] == "image/jpeg"
+
+
+WIDE = photo().astype(np.uint16) * 257
+ALPHA = np.dstack([WIDE, np.full(WIDE.shape[:2], 40_000, np.uint16)])
+
+
+@pytest.mark.parametrize("pixels", [photo(), WIDE, ALPHA], ids=["8 bit", "16 bit", "alpha"])
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_patch_holds_what_changed_at_the_photo_s_own_depth(
+    server: RunningServer, pixels: np.ndarray, grey: bool
+) -> None:
+    data = png.write(pixels, grey=grey)
+    reply = server.one_shot(data, MASK, {"model": "painter", "seed": 90}, "?result=patch")
+    assert (reply.headers["content-type"], reply.headers["x-box"]) == ("image/png", "x=20, y=16, w=24, h=20")
+    assert reply.headers["x-seed"] == "90"
+    whole = codec.decode(server.one_shot(data, MASK, {"model": "painter", "seed": 90}).body)
+    patch = codec.decode(reply.body)
+    assert np.array_equal(patch.pixels, whole.pixels[BOX])
+    assert patch.pixels.dtype == pixels.dtype
+    assert (patch.info.is_grey, patch.info.has_alpha) == (grey, pixels.shape[2] == 4)
+
+
+def test_one_patch_is_around_all_parts_of_a_mask(server: RunningServer) -> None:
+    pixels, mask = photo(640, 480), np.zeros((480, 640), np.uint8)
+    mask[5:25, 10:40] = mask[440:470, 600:630] = 255
+    reply = server.one_shot(encode(pixels), encode(mask), {"model": "painter", "seed": 90}, "?result=patch&format=jpeg")
+    expected = pixels.copy()
+    expected[mask > 0] = (90, 0, 0)
+    assert reply.headers["x-box"] == "x=10, y=5, w=620, h=465"
+    assert np.array_equal(decode(reply.body), expected[5:470, 10:630])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +151,7 @@ def test_broken_forms_are_refused(server: RunningServer, body: bytes, kind: str,
     assert server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind}).code == code
 
 
-@pytest.mark.parametrize("query", ["?format=exe", "?quality=0", "?quality=101", "?quality=x"])
+@pytest.mark.parametrize("query", ["?format=exe", "?quality=0", "?quality=101", "?quality=x", "?result=all"])
 def test_bad_query_values_are_refused(server: RunningServer, query: str) -> None:
     """B80."""
     assert server.one_shot(IMAGE, MASK, query=query).status == 422
@@ -143,6 +175,8 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert reply.headers["x-saved-as"] == "image-0001.png"
     assert np.array_equal(decode((out / "image-0001.png").read_bytes()), painted(33))
     assert (out / "image.png").read_bytes() == b"mine"
+    assert "x-saved-as" not in server.one_shot(IMAGE, MASK, query="?result=patch").headers
+    assert len(list(out.iterdir())) == 2
     image = server.upload(photo(), "..%2Fb%20each.png").json["id"]
     result, told = server.edit(image, {"model": "painter", "seed": 44}).lines[-2:]
     assert (result["type"], told["type"], told["run"], told["save_error"]) == ("result", "saved", 0, None)

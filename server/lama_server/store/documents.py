@@ -350,6 +350,11 @@ class Workspace:
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
 
+    async def crop(self, box: Box) -> None:
+        """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
+        await self._documents.in_codec(CropPicture(self.picture, box, self.target))
+        self._scratch.count(self.target.stat().st_size)
+
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
         self._picture = self.picture.with_layers([Raster(self.remade, remade.width, remade.height, remade.has_alpha)])
