@@ -1,7 +1,7 @@
 """Fast Fourier convolution as LaMa and ZITS have it, with normalisation: the readable form.
 
-Paper: Chi, Jiang, Mu, "Fast Fourier Convolution", NeurIPS 2020, without the local Fourier unit. Parameter names are those
-of the published files of both.
+Paper: Chi, Jiang, Mu, "Fast Fourier Convolution", NeurIPS 2020, without the local Fourier unit. Parameter names are
+those of the published files of both.
 """
 
 from __future__ import annotations
