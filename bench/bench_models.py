@@ -11,11 +11,10 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from inpaint_models import FillOptions, Inpainter, devices, get_model, list_models, load_model
+from inpaint_models import FillOptions, Inpainter, get_model, list_models, load_model
 from inpaint_models.registry import ModelEntry
 
 from .measure import ROOT, Row, in_fresh_process, processor_name
@@ -60,7 +59,9 @@ def measure(name: str, runs: int) -> dict[str, float]:
     if get_model(name).weights:
         import torch
 
-        torch.rand(64, 64) @ torch.rand(64, 64)  # what torch itself takes is no model's
+        from . import networks as networks  # what torch and our code take is no model's
+
+        torch.rand(64, 64) @ torch.rand(64, 64)
     image, hole = mosaic(SIDE, SIDE), disc_mask(SIDE, SIDE, SHARE)
     before = _resident_mib()
     model = build(name)
@@ -79,71 +80,9 @@ def build(name: str) -> Inpainter:
     entry = get_model(name)
     if not entry.weights:
         return load_model(name)
-    makers = {
-        "lama": lama_engine, "mat": _mat, "migan": migan_engine, "fcf": _fcf, "manga": _manga, "ldm": _ldm,
-    }  # fmt: skip
-    return Inpainter(entry, makers[name]())
+    from . import networks
 
-
-def lama_engine(device: str = "cpu") -> Any:
-    import torch
-
-    from inpaint_models.lama.engine import LamaEngine
-    from inpaint_models.lama.network import FFCResNetGenerator
-
-    def random_state() -> dict[str, torch.Tensor]:
-        state: dict[str, torch.Tensor] = _random(FFCResNetGenerator).state_dict()
-        return state
-
-    dtype = devices.choose_precision("auto" if device != "cpu" else "float32", device)
-    return LamaEngine(random_state, device=device, dtype=dtype)
-
-
-def migan_engine() -> Any:
-    from inpaint_models.migan.engine import MIGANEngine
-    from inpaint_models.migan.inference import InferenceMIGAN
-    from inpaint_models.migan.network import MIGAN
-
-    return MIGANEngine(InferenceMIGAN(_random(MIGAN)))
-
-
-def _mat() -> Any:
-    from inpaint_models.mat.engine import PUBLISHED, MATEngine
-    from inpaint_models.mat.inference import InferenceMAT
-    from inpaint_models.mat.network import MAT
-
-    return MATEngine(InferenceMAT(_random(lambda: MAT(PUBLISHED))))
-
-
-def _fcf() -> Any:
-    from inpaint_models.fcf.checkpoint import PUBLISHED
-    from inpaint_models.fcf.engine import FcFEngine
-    from inpaint_models.fcf.network import FcF
-
-    return FcFEngine(_random(lambda: FcF(PUBLISHED)))
-
-
-def _manga() -> Any:
-    from inpaint_models.manga.engine import MangaEngine
-
-    from .bench_manga import random_networks
-
-    return MangaEngine(random_networks())
-
-
-def _ldm() -> Any:
-    from inpaint_models.ldm.engine import LdmEngine
-
-    from .bench_ldm import random_networks
-
-    return LdmEngine(*random_networks())
-
-
-def _random(make: Any) -> Any:
-    import torch
-
-    torch.manual_seed(0)
-    return make().eval().requires_grad_(False)
+    return Inpainter(entry, networks.engine(name))
 
 
 def _resident_mib() -> float:

@@ -100,6 +100,10 @@ HOST = b"Host: localhost\r\n"
         (b"POST /api/v1/edits HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
          b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 400, None),
         (b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n", 405, "route.method_not_allowed"),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r\n 2\r\n\r\n", 400, None),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\n\r\n", 400, None),
+        (b"GET /healthz HTTP/1.1\nHost: localhost\n\n", 400, None),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r2\r\n\r\n", 400, None),
         (b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
          b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
          b"Origin: http://evil.example\r\n\r\n", 403, "origin.forbidden"),
@@ -162,6 +166,8 @@ WHOLE = part('name="image"; filename="a.png"', GOOD) + part('name="mask"; filena
         (part('name="params"', b"{}") * 1001 + END, FRONTIER, "multipart.too_many_fields"),
         (WHOLE + part('name="params"', b"{}") * 2 + END, FRONTIER, "field.duplicate"),
         (WHOLE + part('name="params"', b"\xff\xfe") + END, FRONTIER, "params.malformed"),
+        (WHOLE + part('name="params"', b'{"model": "opencv\xe9"}') + END, FRONTIER, "params.malformed"),
+        (WHOLE + part('name="params"', b'{"model": "\xed\xa0\x80"}') + END, FRONTIER, "params.malformed"),
         (WHOLE + part('name="params"', b'{"seed": 1}') + END, FRONTIER + "; charset=utf-16", "multipart.malformed"),
         (b"", FRONTIER, "multipart.malformed"),
         (END, FRONTIER, "field.missing"),

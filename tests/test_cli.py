@@ -95,6 +95,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--output-dir", __file__], ExitCode.FOLDER, "is a file"),
         (["--input", "/no/such/file.jpg"], ExitCode.FOLDER, "--input"),
         (["--data-dir", "/proc/nothing"], ExitCode.FOLDER, "--data-dir"),
+        (["--min-free", "1048576", "--port", "0"], ExitCode.DISK_FULL, "lower --min-free"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

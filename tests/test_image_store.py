@@ -25,10 +25,11 @@ from lama_server.errors import EditNotFound, ImageError, ImageNotFound, StoreFul
 from lama_server.imaging.layers import LayeredPixels
 from lama_server.imaging.pictures import Overlay
 from lama_server.imaging.pixel_files import write_pixels
-from lama_server.store import image_store as documents
+from lama_server.store import space
 from lama_server.store.image_store import EditRecord, ImageStore
 
 GENEROUS = 2**30
+CAP = 100_000
 
 
 def photo(seed: int = 0, side: int = 40) -> bytes:
@@ -69,7 +70,9 @@ def store(tmp_path: Path) -> ImageStore:
 
 def decoded(store: ImageStore, image_id: str) -> Path:
     """Does the codec worker's part."""
-    write_pixels(store.pixels_target(image_id), codec.decode(store.original_path(image_id)).pixels)
+    with store.scratch() as scratch:
+        write_pixels(scratch.result, codec.decode(store.original_path(image_id)).pixels)
+        store.add_pixels(image_id, scratch)
     path = store.pixels_path(image_id)
     assert path is not None
     return path
@@ -214,16 +217,22 @@ def test_decoded_pixels_go_first_and_then_whole_images_that_were_used_longest_ag
     assert tight.pixels_path(ids[2]) is None
 
 
-def test_what_is_in_use_or_was_opened_in_this_run_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
-    store = ImageStore(tmp_path, 1)
+def test_what_is_in_use_or_was_opened_a_moment_ago_stays_and_nothing_more_is_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cap holds, whatever is under way (P5)."""
+    monkeypatch.setattr(space, "_FUTILE_S", 0.0)
+    store = ImageStore(tmp_path, CAP)
     image = store.add_image(photo(), "a.png")
     decoded(store, image.id)
     with store.hold(image.id):
-        store.add_edit(record(image.id), [patch()])
+        with pytest.raises(StoreFull, match="--data-cap") as refused, store.scratch() as scratch:
+            scratch.take(CAP - used_bytes(tmp_path) + 1)
+        assert refused.value.limit is not None
         assert store.pixels_path(image.id) is not None
-    store.add_edit(record(image.id), [patch()])
-    assert store.pixels_path(image.id) is None, "pixels can be made again, so they may go"
+    with store.scratch() as scratch:
+        scratch.take(CAP - used_bytes(tmp_path) + 1)
+        assert store.pixels_path(image.id) is None, "pixels can be made again, so they may go"
     assert store.get_image(image.id) == image
     with pytest.raises(ImageNotFound):
         ImageStore(tmp_path, 1).get_image(image.id)
@@ -336,15 +345,14 @@ def test_killing_the_process_at_any_moment_leaves_only_whole_images_and_edits(tm
                 assert codec.decode_patch(png.read_bytes(), has_alpha=False).shape == (6, 5, 3)
 
 
-def test_many_threads_may_add_at_once(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_MEASURE_EVERY_S", 0.0)
+def test_many_threads_may_add_at_once(store: ImageStore) -> None:
     errors: list[BaseException] = []
 
     def work(seed: int) -> None:
         try:
             image = store.add_image(photo(seed % 3), f"{seed}.png")
             store.add_edit(record(image.id), [patch(seed)])
-            write_pixels(store.pixels_target(image.id), codec.decode(store.original_path(image.id)).pixels)
+            decoded(store, image.id)
         except BaseException as error:  # noqa: BLE001
             errors.append(error)
 

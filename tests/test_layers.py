@@ -42,7 +42,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "grabcut",
             "backdrop",
             "lanczos",
-        ),  # fmt: skip
+        ),
         ("nn",),
         ("weights", "imaging", "devices", "options"),
         ("registry",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from inpaint_models.weights import read_state_dict
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PARAMS: dict[str, ParamValue] = {"steps": 3, "sampler": "ddim"}
 
 
@@ -38,15 +40,6 @@ def small_unet() -> UNetModel:
 
 def small_autoencoder() -> Autoencoder:
     return Autoencoder(width=32, codes=64)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The twins are too small to share: on a busy machine their threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

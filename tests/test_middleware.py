@@ -158,6 +158,9 @@ CROSS = ("sec-fetch-site", "cross-site")
         ("POST", "/api/v1/inpaint", [("origin", "https://localhost:8080")], "origin.forbidden"),
         ("POST", "/api/v1/inpaint", [("origin", "http://localhost:8080.evil.example")], "origin.forbidden"),
         ("OPTIONS", "/api/v1/inpaint", [("origin", "https://evil.example")], "origin.forbidden"),
+        ("POST", "/api/v1/inpaint", [("origin", "http://localhost:8080"), ("origin", "https://evil.example")],
+         "origin.forbidden"),
+        ("POST", "/api/v1/inpaint", [("sec-fetch-site", "same-origin"), CROSS], "origin.forbidden"),
         ("GET", "/api/v1/models", [CROSS, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
          "origin.forbidden"),
         ("GET", "/api/v1/images/a/preview", [CROSS, ("sec-fetch-dest", "image")], "origin.forbidden"),
@@ -385,9 +388,12 @@ def test_a_compressed_body_is_refused() -> None:
     assert ask(method="POST", headers=[("content-encoding", "gzip")]).code == "body.unsupported_encoding"
 
 
-def test_a_body_of_two_lengths_is_refused() -> None:
+def test_a_body_of_two_lengths_is_refused_before_anything_else_and_ends_the_connection() -> None:
+    """B4."""
     two = [("content-length", "2"), ("transfer-encoding", "chunked")]
-    assert ask(method="POST", headers=two).code == "request.malformed"
+    for host in ("localhost", "evil.example"):
+        answer = ask(method="POST", host=host, headers=two)
+        assert (answer.code, answer.headers["connection"]) == ("request.malformed", "close")
 
 
 def test_a_websocket_is_closed() -> None:

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lama_server.errors import DiskFull, RootUnavailable, SaveError, SaveFailed
-from lama_server.store import saving
+from lama_server.store import roots, saving
 from lama_server.store.saving import safe_name, save_new, sweep
 
 HOSTILE = [
@@ -64,7 +64,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
         monkeypatch.setattr(os, "link", refuse)
     if request.param == "by path":
-        monkeypatch.setattr(saving, "_HAS_DIR_FDS", False)
+        monkeypatch.setattr(roots, "HAS_DIR_FDS", False)
     return str(request.param)
 
 
@@ -179,6 +179,49 @@ def test_a_folder_that_is_gone_is_named(form: str, tmp_path: Path) -> None:
         save_new(tmp_path / "file", "a", ".png", b"data")
 
 
+def test_a_folder_that_was_swapped_for_a_link_is_not_followed(form: str, tmp_path: Path) -> None:
+    """P2, X6: neither where the folder itself is a link now, nor where one above it is."""
+    above, elsewhere = tmp_path / "above", tmp_path / "elsewhere"
+    (above / "out").mkdir(parents=True)
+    (elsewhere / "out").mkdir(parents=True)
+    for swapped, to in ((above / "out", elsewhere / "out"), (above, elsewhere)):
+        moved = swapped.rename(tmp_path / "moved")
+        swapped.symlink_to(to)
+        with pytest.raises(RootUnavailable):
+            save_new(above / "out", "a", ".png", b"data")
+        assert names(elsewhere / "out") == []
+        swapped.unlink()
+        moved.rename(swapped)
+        assert (above / "out" / save_new(above / "out", "a", ".png", b"data")).is_file(), "it is there again"
+
+
+def test_the_folder_stays_the_same_while_a_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, B87: swapped between the check and the write."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    check = saving.check_free
+
+    def swap(*given: Any) -> None:
+        check(*given)
+        out.rename(tmp_path / "moved")
+        out.symlink_to(elsewhere)
+
+    monkeypatch.setattr(saving, "check_free", swap)
+    save_new(out, "a", ".png", b"data")
+    assert (names(elsewhere), names(tmp_path / "moved")) == ([], ["a.png"])
+
+
+def test_what_would_take_of_the_space_that_is_left_free_is_not_saved(form: str, tmp_path: Path) -> None:
+    free_bytes = roots.free_bytes(tmp_path)
+    with pytest.raises(DiskFull, match="Free some space") as caught:
+        save_new(tmp_path, "a", ".png", b"data", min_free_bytes=2 * free_bytes)
+    assert caught.value.limit is not None
+    assert caught.value.limit.flag == "--min-free"
+    assert names(tmp_path) == []
+    assert save_new(tmp_path, "a", ".png", b"data", min_free_bytes=free_bytes // 2) == "a.png"
+
+
 FAULTS = [
     (errno.ENOSPC, DiskFull, "save.disk_full"),
     (errno.EIO, SaveFailed, "save.failed"),
@@ -195,7 +238,7 @@ def test_when_a_call_fails_nothing_is_left_and_the_next_save_works(
     if call == "link" and form in ("renamed", "copied"):
         call = "write"
     real = getattr(os, call)
-    for nth in range(1, 12):
+    for nth in range(1, 50):
         calls = 0
 
         def failing(*args: Any, nth: int = nth, **options: Any) -> Any:
@@ -207,7 +250,7 @@ def test_when_a_call_fails_nothing_is_left_and_the_next_save_works(
 
         with monkeypatch.context() as patch:
             patch.setattr(os, call, failing)
-            patch.setattr(saving, "_HAS_DIR_FDS", form != "by path")
+            patch.setattr(roots, "HAS_DIR_FDS", form != "by path")
             try:
                 save_new(tmp_path, "a", ".png", b"data" * 1000)
                 break

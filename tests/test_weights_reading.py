@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 import checkpoint_forms as forms
 from inpaint_models import catalog
 from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.weights import read_state_dict
-from inpaint_models.weights.formats import MAX_HEADER_BYTES
+from inpaint_models.weights.formats import MAX_HEADER_BYTES, members_of
 from inpaint_models.weights.hash_cache import HashCache
 from parity import weights as synthetic
 
@@ -298,7 +300,28 @@ def archive_with(members: dict[str, bytes], compression: int = zipfile.ZIP_STORE
     return buffer.getvalue()
 
 
+HARMLESS, HARMFUL = b"harmless", b"harmful!"
+PLAIN, OTHER = (archive_with({"a/version": b"3", "a/data.pkl": pickle}) for pickle in (HARMLESS, HARMFUL))
+
+
+def with_end(**changes: int) -> bytes:
+    """`PLAIN` with other values in its end record."""
+    names = ("disk", "first_disk", "here", "count", "size", "start", "comment")
+    values = dict(zip(names, struct.unpack("<4H2LH", PLAIN[-18:]), strict=True))
+    return PLAIN[:-18] + struct.pack("<4H2LH", *(values | changes).values())
+
+
 STRANGE_ARCHIVES = {
+    "two directories": OTHER[:-22] + PLAIN,
+    "data in front": PLAIN[: PLAIN.index(b"PK\1\2")] + PLAIN,
+    "data behind": PLAIN + b"behind",
+    "a comment": with_end(comment=6) + b"behind",
+    "a second end record": PLAIN + PLAIN[-22:],
+    "a directory elsewhere": with_end(start=0),
+    "fewer members than there are": with_end(here=1, count=1),
+    "a part of several": with_end(disk=1, first_disk=1),
+    "a locator that points elsewhere": PLAIN[:-22] + struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1) + PLAIN[-22:],
+    "a name that goes on after a NUL": PLAIN.replace(b"a/version", b"a/v.pkl\0x"),
     "name that leaves the folder": archive_with({"archive/../../../tmp/x": b"", "archive/data.pkl": b"\x80\x02N."}),
     "absolute name": archive_with({"/etc/passwd": b"", "archive/data.pkl": b"\x80\x02N."}),
     "backslashes": archive_with({"archive\\..\\x": b"", "archive/data.pkl": b"\x80\x02N."}),
@@ -313,8 +336,39 @@ STRANGE_ARCHIVES = {
 def test_an_archive_that_torch_did_not_write_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lama.pt"
     path.write_bytes(content)
-    with pytest.raises(UnsafeWeights):
+    with pytest.raises((UnsafeWeights, WeightsCorrupted)):
         read_state_dict(path, KEYS, allow_torchscript=True)
+
+
+def test_the_archive_with_two_directories_shows_python_and_torch_different_contents() -> None:
+    content = STRANGE_ARCHIVES["two directories"]
+    assert zipfile.ZipFile(io.BytesIO(content)).read("a/data.pkl") == HARMLESS
+    assert torch._C.PyTorchFileReader(io.BytesIO(content)).get_record("data.pkl") == HARMFUL
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return forms.write_pth(tmp_path_factory.mktemp("saved") / "a.pth", tensors()).read_bytes()
+
+
+@given(data=st.data())
+@settings(max_examples=400)
+def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: bytes, data: st.DataObject) -> None:
+    changed = bytearray(saved)
+    directory = changed.index(b"PK\1\2")
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(directory, len(changed) - 1) | st.integers(len(changed) - 98, len(changed) - 1))
+        changed[at : at + data.draw(st.integers(0, 1))] = data.draw(st.binary(max_size=2))
+    try:
+        members = members_of(io.BytesIO(changed), "a.pth")
+        python = {m.filename.partition("/")[2]: zipfile.ZipFile(io.BytesIO(changed)).read(m) for m in members}
+    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile):
+        return
+    try:
+        reader = torch._C.PyTorchFileReader(io.BytesIO(changed))
+    except RuntimeError:
+        return
+    assert {name: reader.get_record(name) for name in reader.get_all_records()} == python
 
 
 def test_the_official_zip_is_said_to_need_unpacking(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ const messages = createMessages();
 const health = createHealth(store);
 const api = createApi(health.lost);
 const models = createModels(store, api, (error) => messages.complain(error, null));
-const bitmaps = createBitmaps(() => viewer.stage.invalidate("image"));
+const bitmaps = createBitmaps(() => viewer.stage.invalidate("image", "ink"));
 const session = createSession({
   store,
   api,
@@ -66,6 +66,8 @@ const jobs = createJobs({
   imageLost: () => session.imageLost(),
   keepPatch: (name, png) => session.keepPatch(name, png),
   previewUrl: (blob, name) => bitmaps.url(blob, name),
+  showEstimate: bitmaps.addEstimate,
+  clearEstimates: bitmaps.clearEstimates,
   say: messages.say,
   complain: messages.complain,
 });

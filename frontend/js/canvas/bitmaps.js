@@ -6,7 +6,9 @@
  *
  * @typedef {import("./decode.worker.js").Pyramid} Pyramid
  * @typedef {import("./decode.worker.js").Task} Task
+ * @typedef {import("../core/view.js").Box} Box
  * @typedef {{encoded: Blob, bitmap: ImageBitmap | null, decoding: Promise<void> | null, since: number}} Patch
+ * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number}}} Estimate  what a running fill has so far
  */
 
 const PATCH_BUDGET_BYTES = 256 * 2 ** 20;
@@ -21,6 +23,9 @@ export function createBitmaps(changed) {
   let pyramid = null;
   /** @type {Map<string, Patch>} by name, least recently drawn first */
   const patches = new Map();
+  /** @type {readonly Estimate[]} */
+  let estimates = [];
+  let estimated = 0;
   /** @type {Map<string, string>} */
   const urls = new Map();
 
@@ -50,8 +55,29 @@ export function createBitmaps(changed) {
     changed();
   };
 
+  const clearEstimates = () => {
+    estimated += 1;
+    for (const { pixels } of estimates) pixels.bitmap.close();
+    estimates = [];
+    changed();
+  };
+
   return {
     pyramid: () => pyramid,
+    estimates: () => estimates,
+    clearEstimates,
+
+    /** Over those before it, of which it replaces what it covers. @param {Blob} blob @param {Box} box */
+    async addEstimate(blob, box) {
+      const asked = estimated;
+      const bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob }));
+      if (asked !== estimated) return bitmap.close(); // its fill has ended meanwhile
+      const covered = estimates.filter((each) => covers(box, each.box));
+      for (const { pixels } of covered) pixels.bitmap.close();
+      const left = estimates.filter((each) => !covered.includes(each));
+      estimates = [...left, { box, pixels: { bitmap, since: performance.now() } }];
+      changed();
+    },
 
     /** Replaces the open photo's pixels; rejects when the browser cannot read the format. @param {Blob} blob */
     async open(blob) {
@@ -125,6 +151,7 @@ export function createBitmaps(changed) {
       closePyramid();
       for (const { bitmap } of patches.values()) bitmap?.close();
       patches.clear();
+      clearEstimates();
       for (const name of [...urls.keys()]) this.release(name);
       changed();
     },
@@ -138,6 +165,13 @@ export function createBitmaps(changed) {
     }),
   };
 }
+
+/** @param {Box} outer @param {Box} inner */
+const covers = (outer, inner) =>
+  outer.x <= inner.x &&
+  outer.y <= inner.y &&
+  outer.x + outer.width >= inner.x + inner.width &&
+  outer.y + outer.height >= inner.y + inner.height;
 
 /** @returns {(task: Task) => Promise<unknown>} */
 function workerClient() {

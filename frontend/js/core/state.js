@@ -61,6 +61,7 @@
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
+ * @property {boolean} quickLook       a quick model's answer is shown while a slow one works
  * @property {"tint" | "hatch"} ink
  * @property {"auto" | "zoom" | "pan"} wheel
  * @property {boolean} singleKeys
@@ -110,6 +111,7 @@ export const DEFAULT_PREFS = Object.freeze({
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,
+  quickLook: true,
   ink: "tint",
   wheel: "auto",
   singleKeys: true,

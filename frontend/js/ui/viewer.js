@@ -24,7 +24,8 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const patches = compare.mode === "hold" ? [] : documentOf(state).edits.flatMap(shownPatches);
+        const patches =
+          compare.mode === "hold" ? [] : [...documentOf(state).edits.flatMap(shownPatches), ...bitmaps.estimates()];
         return drawImageLayer(context, frame, {
           image: image ?? { width: 1, height: 1 },
           pyramid: image ? bitmaps.pyramid() : null,
@@ -44,6 +45,7 @@ export function createViewer(store, element, bitmaps, ports) {
           context,
           frame,
           sent,
+          bitmaps.estimates().map(({ box }) => box),
           documentOf(state).draft.filter((shape) => !known.has(shape)),
         );
         for (const segment of input.drawn()) drawSegment(context, segment);

@@ -8,6 +8,8 @@ the wide 3x3 convolutions go through `winograd`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,3 +87,14 @@ class FoldedConv2d(nn.Module):
         x = self.convolver(x, self.get_buffer("weight"), self.get_buffer("bias"), self.resample)
         x = F.leaky_relu_(x, LEAKY_SLOPE) if self.leaky else x
         return x if self.clamp == math.inf else x.clamp_(-self.clamp, self.clamp)
+
+
+def fold(
+    module: nn.Module, convolver: Convolver, forms: Mapping[type[nn.Module], Callable[[Any, Convolver], nn.Module]]
+) -> None:
+    """Put folded layers in the place of those below `module`: of `stylegan`'s, and of a network's own by `forms`."""
+    forms = {EqualizedLinear: lambda layer, _: FoldedLinear(layer), EqualizedConv2d: FoldedConv2d, **forms}
+    for name, child in module.named_children():
+        fold(child, convolver, forms)
+        if type(child) in forms:
+            setattr(module, name, forms[type(child)](child, convolver))

@@ -66,6 +66,11 @@ class ImageInfo:
         return 4 if self.has_alpha else 3
 
     @property
+    def pixel_bytes(self) -> int:
+        """Of the decoded pixels."""
+        return self.width * self.height * self.channels * self.bit_depth // 8
+
+    @property
     def browsers_agree(self) -> bool:
         """Whether a browser that decodes the file itself shows these pixels in this frame.
 
@@ -150,6 +155,27 @@ class Header:
     metadata: Metadata
     converted_from: str | None = None
     lossless: bool = True
+
+
+SOURCE_TYPES: dict[SourceFormat, str] = {
+    **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
+    "gif": "image/gif",
+    "avif": "image/avif",
+}
+"""Media types."""
+
+SUFFIXES: dict[str, SourceFormat] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".gif": "gif",
+    ".avif": "avif",
+}
+"""What files are called."""
 
 
 def icc_colour_space(profile: bytes) -> str | None:

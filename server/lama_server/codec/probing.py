@@ -45,7 +45,7 @@ _PILLOW_NAMES = {
 }
 
 
-def probe(source: bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
+def probe(source: Bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
     """Format, size and kind of an image file. Cheap and safe on hostile files; raises `ImageError` subclasses."""
     with opened(source) as data:
         return info_of(read_header(data, limits or ImageLimits()))

@@ -15,8 +15,9 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
+from .decoding import decode, oriented
 from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
-from .probing import DECODER_ERRORS, open_with_pillow, read_metadata
+from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
 from .source import opened
 
 DEFAULT_QUALITY = {"jpeg": 95, "webp": 90}
@@ -102,6 +103,25 @@ def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None
     grey = metadata.icc_is_grey
     data = _save(_as_pillow(small, grey=grey), "JPEG", quality=90, icc_profile=metadata.icc)
     return EncodedPreview(data, "image/jpeg")
+
+
+def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> EncodedPreview:
+    """A file's picture as wide or, where that is 0, as high as asked, never enlarged. A JPEG is decoded at a part of
+    its size and not checked for gaps. Raises `ImageError` subclasses."""
+    with opened(source) as data:
+        header = read_header(data, limits)
+        info = info_of(header)
+        wanted = width / info.width if width else height / info.height
+        max_side = max(1, round(wanted * max(info.width, info.height)))
+        if header.format != "jpeg" or header.converted_from is not None:
+            return preview(decode(data, limits).pixels, max_side, header.metadata)
+        with open_with_pillow(data, "jpeg") as image:
+            try:
+                image.draft("RGB", (max_side, max_side))
+                pixels = np.asarray(image.convert("RGB"))
+            except DECODER_ERRORS as error:
+                raise damaged("jpeg", error) from error
+    return preview(oriented(pixels, info.orientation), max_side, header.metadata)
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -56,14 +56,31 @@ class WholeFile(FileResponse):
             self._on_close()
 
 
+class OpenFile(StreamingResponse):
+    """An open file, sent whole and closed. It is read from where it was found, and never looked up by name again."""
+
+    def __init__(self, stream: BinaryIO, size_bytes: int, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(stream, media_type=media_type, headers={**headers, "content-length": str(size_bytes)})
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stream:
+            await super().__call__(scope, receive, send)
+
+
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """The work's answer; when the client hangs up first, the work is cancelled. The body must have been read."""
+    """The work's answer. When the client hangs up first, the work is cancelled. The body must have been read.
+
+    Raises `ClientDisconnect`.
+    """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request.receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            raise ClientDisconnect
         return await working
     finally:
         leaving.cancel()

@@ -32,6 +32,8 @@ EVERYWHERE: Kinds = (
     errors.AuthRateLimited,
     errors.BodyTooLarge,
     errors.BodyUnsupportedEncoding,
+    errors.ShuttingDown,
+    errors.Overloaded,
     errors.InternalError,
 )
 """What may be answered at any endpoint, mostly by the middleware."""
@@ -59,6 +61,7 @@ JOB: Kinds = (
     errors.WorkerUnavailable,
     errors.ShuttingDown,
     errors.StoreFull,
+    errors.RootUnavailable,
     errors.EngineOutOfMemory,
 )
 """What any work in a worker may end in."""

@@ -18,6 +18,7 @@ from ..schemas.base import RenderFormat
 from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
+from ..store.space import Scratch
 from .common import IMAGE, JOB, Found, Quality, problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -63,7 +64,9 @@ async def upload(
     name: Annotated[str, Query(description="The file's name; results are saved under it.")] = "",
 ) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
-    return image_reply(found, await found.documents.add_image(request.stream(), name[: found.limits.name_chars]))
+    declared = int(request.headers.get("content-length", 0))
+    image = await found.documents.add_image(request.stream(), name[: found.limits.name_chars], declared)
+    return image_reply(found, image)
 
 
 @router.head("/{image}", include_in_schema=False)
@@ -149,7 +152,7 @@ def attachment(name: str, suffix: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(stem + suffix, safe='')}"
 
 
-def _once(file: Path, media_type: str, headers: dict[str, str]) -> Response:
+def _once(file: Scratch, media_type: str, headers: dict[str, str]) -> Response:
     """A file that is deleted when it was sent. Whatever is in it, a browser treats it as nothing but a picture."""
     safe = {**headers, "content-security-policy": "sandbox; default-src 'none'"}
-    return WholeFile(file, media_type, safe, lambda: file.unlink(missing_ok=True))
+    return WholeFile(file.result, media_type, safe, file.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
@@ -16,9 +16,10 @@ from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
 from ..schemas.base import RenderFormat
 from ..schemas.requests import OneShotParams
-from . import iopaint
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
 from .images import attachment
+from .iopaint.common import errors_as_text
+from .iopaint.inpaint import inpaint as fill_as_iopaint
 
 router = APIRouter(prefix="/api/v1", tags=["one shot"])
 
@@ -36,6 +37,7 @@ _FORM = {
 @router.post(
     "/inpaint",
     response_class=Response,
+    dependencies=[Depends(errors_as_text)],
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     responses={
         200: {
@@ -69,7 +71,7 @@ async def inpaint(
     """Send a photo and a mask, get the picture with the masked part filled. Nothing is kept."""
     kind = content_type(request)
     if kind == "application/json":
-        return await iopaint.inpaint(request, found, ticket, work)
+        return await fill_as_iopaint(request, found, ticket, work)
     if kind != "multipart/form-data":
         raise errors.BodyUnsupportedType(
             "Send multipart/form-data with the files image and mask.",
