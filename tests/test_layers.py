@@ -30,11 +30,11 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("catalog", "tasks"),
         ("pipeline",),
         (
+            "migan",
             "lama",
             "mat",
             "fcf",
             "zits",
-            "migan",
             "ldm",
             "manga",
             "patchmatch",

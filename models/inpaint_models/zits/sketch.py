@@ -78,7 +78,7 @@ def drawn_lines(lines: NDArray[np.float32], side: int) -> Map:
     flat = np.abs(x1 - x0) >= np.abs(y1 - y0)
     long, short = np.maximum(np.abs(x1 - x0), np.abs(y1 - y0)), np.minimum(np.abs(x1 - x0), np.abs(y1 - y0))
     length = np.where(long > 0, np.hypot(long, short), 1).astype(np.float32).astype(np.float64)
-    i = np.arange(side + 1)[None]  # steps along the longer axis
+    i = np.arange(long.max(initial=0) + 1)[None]  # steps along the longer axis
     j = (2 * i + 1) * short // np.maximum(2 * long, 1)  # and along the other
     next_j = (2 * i + 3) * short // np.maximum(2 * long, 1)
     for ahead, aside, wanted in ((0, 0, i <= long), (0, 1, i < long), (1, 0, (i < long) & (next_j > j))):
