@@ -36,7 +36,6 @@ from inpaint_models.zits.wireframe import WireframeDetector
 
 from .bench_ldm import random_networks as random_ldm
 
-
 NetworksT = TypeVar("NetworksT", MangaNetworks, ZitsNetworks)
 
 

@@ -354,7 +354,7 @@ class Told(NamedTuple):
 
 
 def scene() -> tuple[FloatImage, HoleMask]:
-    image = bird(SIDE, SIDE)[0].astype(np.float32) / 255
+    image = np.divide(bird(SIDE, SIDE)[0], 255, dtype=np.float32)
     hole = np.zeros((SIDE, SIDE), bool)
     hole[80:150, 100:220] = True
     return image, hole
@@ -453,5 +453,5 @@ def test_half_precision_changes_the_fill_little(fast: Networks) -> None:
 
 
 def test_no_lines_are_no_hindrance(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procedure.lines, "detect", lambda *_: Lines(torch.zeros(0, 4), torch.zeros(0)))
+    monkeypatch.setattr("inpaint_models.zits.lines.detect", lambda *_: Lines(torch.zeros(0, 4), torch.zeros(0)))
     assert not procedure.known_lines(networks.wireframe, torch.rand(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)).any()

@@ -102,7 +102,7 @@ def tensor(
     elif kind == "tril":
         out = np.tril(np.ones(shape))
     elif kind == "linspace":
-        out = np.linspace(*args, math.prod(shape))
+        out = np.linspace(args[0], args[1], math.prod(shape))
     elif kind == "ddpm":
         out = ddpm(*args)
     elif kind == "same_as" and lookup is not None:

@@ -162,11 +162,14 @@ class TiledConv3x3(nn.Module):
         """Every second pixel of every second row is a map of its own, four in all. They are laid one below the other,
         with the two rows that begin between two maps thrown away. Sides are even."""
         x = F.pad(x, (self.padding,) * 4)
-        maps = x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).permute(0, 1, 3, 5, 2, 4)  # (B, C, 2, 2, H / 2, W / 2)
+        maps: Tensor = (
+            x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).permute(0, 1, 3, 5, 2, 4)
+        )  # (B, C, 2, 2, H / 2, W / 2)
         height = maps.shape[4]
         (out,) = self._tiled(maps.flatten(2, 4), [weight])  # (B, out, 2 H - 2, W / 2 - 2)
-        out = F.pad(out, (0, 0, 0, 2)).unflatten(2, (2, 2, height))[..., :-2, :]  # (B, out, 2, 2, H / 2 - 2, ...)
-        return out.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)  # (B, out, H - 4, W - 4)
+        rows = F.pad(out, (0, 0, 0, 2)).unflatten(2, (2, 2, height))[..., :-2, :]  # (B, out, 2, 2, H / 2 - 2, ...)
+        whole: Tensor = rows.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)  # (B, out, H - 4, W - 4)
+        return whole
 
 
 def in_full_precision_on_cpu(x: Tensor) -> bool:

@@ -36,7 +36,9 @@ def inference_form(networks: Networks, device: torch.device, transform_device: t
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3):
                 setattr(parent, name, TiledConv3x3(child, tiled))
-    return Networks(*(place(network, device, torch.float32) for network in networks))
+    for network in networks:
+        place(network, device, torch.float32)
+    return networks
 
 
 def fold_wireframe(network: WireframeDetector) -> None:
@@ -75,6 +77,8 @@ def fold(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> None:
     """Works each normalisation into the convolution before it."""
     for conv, norm in pairs:
         before, normalise = network.get_submodule(conv), network.get_submodule(norm)
+        assert isinstance(before, nn.Conv2d | nn.ConvTranspose2d)
+        assert isinstance(normalise, nn.BatchNorm2d)
         merged = fuse_conv_bn_eval(before, normalise, transpose=isinstance(before, nn.ConvTranspose2d))
         network.set_submodule(conv, merged)
         network.set_submodule(norm, nn.Identity())
@@ -109,14 +113,15 @@ class MergedHead(nn.Module):
 
     def __init__(self, head: Head) -> None:
         super().__init__()
-        first, last = ([cast(nn.Sequential, branch)[index] for branch in head.heads] for index in (0, 2))
+        first, last = ([cast(nn.Conv2d, branch.get_submodule(index)) for branch in head.heads] for index in "02")
         self.first = nn.Conv2d(first[0].in_channels, sum(conv.out_channels for conv in first), 3, padding=1)
         self.last = nn.Conv2d(self.first.out_channels, sum(conv.out_channels for conv in last), 1)
         self.first.load_state_dict(
             {name: torch.cat([conv.get_parameter(name) for conv in first]) for name in ("weight", "bias")}
         )
         apart = torch.block_diag(*(conv.weight[:, :, 0, 0] for conv in last))  # no branch sees the others' channels
-        self.last.load_state_dict({"weight": apart[:, :, None, None], "bias": torch.cat([conv.bias for conv in last])})
+        bias = torch.cat([conv.get_parameter("bias") for conv in last])
+        self.last.load_state_dict({"weight": apart[:, :, None, None], "bias": bias})
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.last(self.first(x).relu_())

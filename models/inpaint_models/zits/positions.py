@@ -42,5 +42,5 @@ def masked_positions(small: NDArray[np.bool_], hole: NDArray[np.bool_]) -> Posit
     height, width = hole.shape
     if (height, width) == small.shape:
         return positions
-    distance, direction = (cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST) for values in positions)
-    return Positions(np.asarray(distance * hole, np.uint8), np.asarray(direction * hole[..., None], np.uint8))
+    larger = [cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST) for values in positions]
+    return Positions(np.asarray(larger[0] * hole, np.uint8), np.asarray(larger[1] * hole[..., None], np.uint8))

@@ -24,8 +24,10 @@ def canny(gray: NDArray[np.float64]) -> NDArray[np.bool_]:
     Canny, "A Computational Approach to Edge Detection", PAMI 1986.
     """
     smooth = _smoothed(gray) / (_smoothed(np.ones_like(gray)) + np.finfo(np.float64).eps)
-    across = cv2.Sobel(smooth, cv2.CV_64F, 1, 0, borderType=cv2.BORDER_REFLECT)
-    down = cv2.Sobel(smooth, cv2.CV_64F, 0, 1, borderType=cv2.BORDER_REFLECT)
+    across, down = (
+        np.asarray(cv2.Sobel(smooth, cv2.CV_64F, *axes, borderType=cv2.BORDER_REFLECT), np.float64)
+        for axes in ((1, 0), (0, 1))
+    )
     strength = np.sqrt(down * down + across * across)
     thin = _is_ridge(strength, down, across) & (strength >= _LOW)
     thin[[0, -1]] = thin[:, [0, -1]] = False

@@ -58,8 +58,8 @@ class EdgeLineTransformer(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = self.ln_f(x).permute(0, 3, 1, 2)
-        for conv in (self.convt1, self.convt2, self.convt3):
-            x = conv(x).relu_()
+        for doubling in (self.convt1, self.convt2, self.convt3):
+            x = doubling(x).relu_()
         edge_logits, line_logits = self.convt4(x).chunk(2, dim=1)
         return edge_logits, line_logits
 
@@ -118,8 +118,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """(sequences, L, C) -> the same. bias (heads, L, L), [query, key], is added to the likeness."""
-        heads = (layer(x).unflatten(2, (_HEADS, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
-        mixed = F.scaled_dot_product_attention(*heads, attn_mask=bias)  # (sequences, heads, L, C / heads)
+        query, key, value = (
+            layer(x).unflatten(2, (_HEADS, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)  # (sequences, heads, L, C / heads)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out
 

@@ -90,7 +90,8 @@ class GatedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         values, gate = self.gate_conv(x).chunk(2, dim=1)
-        return values * torch.sigmoid(gate)
+        out: Tensor = values * torch.sigmoid(gate)
+        return out
 
 
 class ResidualBlock(nn.Module):
