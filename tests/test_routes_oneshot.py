@@ -105,10 +105,10 @@ END = b"--frontier--\r\n"
         (b"rubbish", FRONTIER, "multipart.malformed"),
         (part('name="image"', b"text") + MASK_PART + END, FRONTIER, "field.not_a_file"),
         (IMAGE_PART + IMAGE_PART + END, FRONTIER, "field.duplicate"),
-        (IMAGE_PART + IMAGE_PART + MASK_PART + END, FRONTIER, "multipart.too_many_files"),
+        (5 * IMAGE_PART + END, FRONTIER, "multipart.too_many_files"),
         (part('name="a"', b"1") * 9 + END, FRONTIER, "multipart.too_many_fields"),
-        (IMAGE_PART + MASK_PART + part('name="params"; filename="p"', b"{}") + END, FRONTIER,
-         "multipart.too_many_files"),
+        (IMAGE_PART + MASK_PART + part('name="params"; filename="p"', b"{}") + END, FRONTIER, "param.wrong_type"),
+        (IMAGE_PART + MASK_PART + part('name="source_include"', b"{}") + END, FRONTIER, "field.not_a_file"),
         (b"", "text/plain", "body.unsupported_type"),
         (b"", "", "body.unsupported_type"),
     ],
@@ -170,7 +170,7 @@ def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
     assert iopaint(server, mask=None).code == "field.missing"
     assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
     assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
-        "painter", "second", "broken", "worded",
+        "painter", "second", "broken", "worded", "copier",
     ]  # fmt: skip
 
 

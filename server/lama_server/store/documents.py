@@ -11,10 +11,11 @@ import functools
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from starlette.datastructures import UploadFile
 
@@ -252,13 +253,15 @@ def _described(made: MadeBy) -> dict[str, object]:
     }
 
 
+MaskName = Literal["mask", "source_include", "source_exclude"]
+
+
 class Workspace:
     """A photo and a mask that are forgotten after one request."""
 
     def __init__(self, documents: Documents, folder: Path) -> None:
         self._documents, self._folder = documents, folder
-        self._source, self.pixels, self.mask = folder / "source", folder / "pixels.npy", folder / "mask.npy"
-        self._mask_source, self.target = folder / "mask", folder / "result"
+        self._source, self.pixels, self.target = folder / "source", folder / "pixels.npy", folder / "result"
         self._picture: Picture | None = None
 
     @property
@@ -275,11 +278,18 @@ class Workspace:
         facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
-    async def put_mask(self, upload: UploadFile | bytes) -> None:
-        """Decodes the mask. Raises image problems, `MaskSizeWrong`."""
-        await asyncio.to_thread(_write, upload, self._mask_source)
+    @property
+    def mask_files(self) -> Iterator[Path | None]:
+        """The mask and where to copy from, in the order of `MaskName`; None for what was not put."""
+        paths = (self._folder / f"{name}.npy" for name in get_args(MaskName))
+        return (path if path.exists() else None for path in paths)
+
+    async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
+        """Decodes a mask. Raises image problems, `MaskSizeWrong`."""
+        encoded, decoded = self._folder / name, self._folder / f"{name}.npy"
+        await asyncio.to_thread(_write, upload, encoded)
         info = self.picture.info
-        await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
+        await self._documents.in_codec(DecodeMask(encoded, decoded, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
         """Lays patches over the photo."""
