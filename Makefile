@@ -40,6 +40,7 @@ test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
 test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
+	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -28,6 +28,10 @@ node)
     { have node && have npm; } || debian nodejs npm ||
         missing "Node.js 18 or newer and npm are needed for the page's checks. Get them from your system's packages."
     ;;
+curl)
+    have curl || debian curl ca-certificates ||
+        missing "curl is needed for the tests of the darktable script. Get it from your system's packages."
+    ;;
 chromium)
     for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome google-chrome-stable; do
         have "$name" && exit 0
@@ -43,6 +47,6 @@ iopaint)
         missing "The page of IOPaint 1.6.0 could not be fetched from PyPI; the browser tests drive it."
     ;;
 *)
-    missing "usage: ensure.sh python|node|chromium|iopaint"
+    missing "usage: ensure.sh python|node|curl|chromium|iopaint"
     ;;
 esac

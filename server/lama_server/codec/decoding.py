@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
-from . import exif, jpeg, jpeg_pixels, png, tiff, webp
+from . import exif, heif, jpeg, jpeg_pixels, png, tiff, webp
 from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
-from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, quiet, read_header
+from .probing import decoding, info_of, open_with_pillow, read_header
 from .source import Bytes, opened
 
 HOLE_THRESHOLD = 128
@@ -64,11 +64,8 @@ def decode_mask(data: Bytes, width: int, height: int, limits: ImageLimits | None
 def _painted_png(data: Bytes, header: Header, limits: ImageLimits) -> NDArray[np.uint8]:
     """As `_painted`, in half its time: most masks are PNG files, and Pillow weighs colours as `png.to_grey` does."""
     png.verify(data)
-    with open_with_pillow(data, "png") as image:
-        try:
-            _load(data, header, image, limits)
-        except DECODER_ERRORS as error:
-            raise damaged("png", error) from error
+    with open_with_pillow(data, "png") as image, decoding("png"):
+        _load(data, header, image, limits)
         mask = _copied(image, lambda band: band.convert("L").point(_PAINTED))[..., None]
     return np.ascontiguousarray(oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
 
@@ -111,22 +108,36 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     orientation = exif.orientation(header.metadata.exif)
     if header.format == "png":
         png.verify(data)
-        if header.bit_depth == 16:
-            return oriented(_deep_png(data, header), orientation)
     elif header.format == "webp":
         webp.verify(data)
-    with open_with_pillow(data, header.format) as image:
-        if header.format == "tiff":
-            tiff.verify(image, data)
-            if header.bit_depth == 16:
-                return tiff.read_deep(data, image)
-        try:
-            with quiet():
-                _load(data, header, image, limits)
+    elif header.format == "tiff":
+        with decoding("tiff"):
+            tiff.verify(data)
+    if _is_beyond_pillow(header):
+        with decoding(header.format):
+            pixels = _read_otherwise(data, header)
+    else:
+        with open_with_pillow(data, header.format) as image, decoding(header.format):
+            _load(data, header, image, limits)
             pixels = _to_rgb(image, header, _source_icc(image, header, data))
-        except DECODER_ERRORS as error:
-            raise damaged(header.format, error) from error
-    return pixels if header.format == "tiff" else oriented(pixels, orientation)  # both libraries turn TIFFs themselves
+    # both libraries turn TIFFs themselves, libheif HEICs
+    return pixels if header.format in ("tiff", "heic") else oriented(pixels, orientation)
+
+
+def _is_beyond_pillow(header: Header) -> bool:
+    """Whether Pillow would cut the samples to 8 bits, or cannot read the format at all."""
+    return header.bit_depth == 16 or header.format == "heic"
+
+
+def _read_otherwise(data: Bytes, header: Header) -> Pixels:
+    """(H, W, C) of a file that is beyond Pillow."""
+    if header.format == "png":
+        return _deep_png(data, header)
+    if header.format == "heic":
+        return heif.read(data)
+    if header.format == "avif":
+        return heif.read_deep_avif(data)
+    return tiff.read_float(data) if header.converted_from == tiff.FLOAT else tiff.read_deep(data)
 
 
 def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: ImageLimits) -> None:

@@ -21,7 +21,7 @@ MAX_FIELDS = 8
 async def multipart(request: Request, limits: Limits, max_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
     """The form's fields; files lie in temporary files that are gone afterwards.
 
-    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`.
+    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`, `ParamsMalformed`.
     """
     _check_charset(request.headers["content-type"])
     parser = _Parser(
@@ -47,6 +47,19 @@ class _Parser(MultiPartParser):
     """Knows whether the form came to its end: one that was cut off can look like a smaller one."""
 
     ended = False
+
+    def on_part_end(self) -> None:
+        """Starlette reads text that is not of the form's charset as Latin-1, which makes other words of it.
+
+        Names of files may be in any charset: they are cleaned before use.
+        """
+        if self._current_part.file is None:
+            try:
+                self._current_part.data.decode(self._charset)
+            except UnicodeDecodeError:
+                where = errors.json_pointer(self._current_part.field_name)
+                raise errors.ParamsMalformed("A text field of the form is not UTF-8.", pointer=where) from None
+        super().on_part_end()
 
     def on_end(self) -> None:
         self.ended = True

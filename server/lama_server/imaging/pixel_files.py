@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import codec
-from ..errors import StoreFull
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+from ..errors.disk import disk_errors
 
 
 def write_pixels(target: Path, pixels: codec.Pixels, *, durable: bool = True) -> None:
@@ -55,14 +51,3 @@ def write_bands(
 def create_file(path: Path) -> int:
     """A new file for the owner alone."""
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
-
-
-@contextlib.contextmanager
-def disk_errors() -> Iterator[None]:
-    """Turns a full disk into `StoreFull`; other errors of the system stay what they are."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise StoreFull("The disk that holds the server's working files is full. Free some space.") from error
-        raise

@@ -188,6 +188,7 @@ class FillHole(Job["Filled"]):
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
     pictures  the model's parameters of kind picture; `options` has the others
+    quick     a model whose answer is shown while this one works, where it is loaded and this one takes long
     """
 
     image: PixelSource
@@ -196,6 +197,7 @@ class FillHole(Job["Filled"]):
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
+    quick: ModelEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
