@@ -164,7 +164,7 @@ class TiledConv3x3(nn.Module):
         x = F.pad(x, (self.padding,) * 4)
         maps: Tensor = (
             x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).permute(0, 1, 3, 5, 2, 4)
-        )  # (B, C, 2, 2, H / 2, W / 2)
+        )  # (B, C, 2, 2, H / 2, ...)
         height = maps.shape[4]
         (out,) = self._tiled(maps.flatten(2, 4), [weight])  # (B, out, 2 H - 2, W / 2 - 2)
         rows = F.pad(out, (0, 0, 0, 2)).unflatten(2, (2, 2, height))[..., :-2, :]  # (B, out, 2, 2, H / 2 - 2, ...)

@@ -96,12 +96,12 @@ def enlargements(side: int) -> int:
 
 def known_edges(image: Tensor) -> Tensor:
     """(1, 1, h, w), 0 or 1: the edges of a picture in [0, 1], of its hole too."""
-    gray = np.tensordot(_LUMA, image[0].double().cpu().numpy(), 1)
+    gray = np.tensordot(_LUMA, image[0].cpu().double().numpy(), 1)
     return torch.from_numpy(canny(gray))[None, None].to(image)
 
 
 def known_lines(network: WireframeDetector, image: Tensor, mask: Tensor) -> Tensor:
-    """(1, 1, 256, 256) in [0, 1]: the lines of a picture outside its hole."""
+    """(1, 1, 256, 256) in [0, 1]: the lines of a picture whose hole the detector does not see."""
     side = wireframe.SIDE
     found = lines.detect(network, resized(image, side), shrunk_mask(mask, side))
     likely = found.ends[found.scores > LIKELY_LINE] * (structure.SIDE / wireframe.MAP_SIDE)
