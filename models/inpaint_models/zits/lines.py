@@ -1,4 +1,4 @@
-"""From the detector's maps to lines: pixels propose them, their ends go to junctions, and the network judges the result.
+"""From the maps of the detector to lines: pixels propose them, they end at junctions, and the network judges them.
 
 On the processor but for the judgement: the maps are small, and sorting and counting there gives the same lines whatever
 the device. Points are (x, y) and lines (x0, y0, x1, y1), in pixels of the maps.
