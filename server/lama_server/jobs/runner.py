@@ -10,11 +10,11 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.registry import ModelEntry, Task
-from inpaint_models.types import ParamValue, PixelSource
+from inpaint_models.types import Box, ParamValue, PixelSource
 
 from .. import codec
 from ..errors import ApiError, FieldMissing, InternalError, JobCancelled, ParamUnknown, api_error_of
@@ -82,10 +82,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class OneShot:
-    """A finished one-shot request."""
+    """A finished one-shot request; `box` holds all that was changed."""
 
     model: str
     seed: int
+    box: Box
     timing: Mapping[str, float]
 
 
@@ -237,8 +238,7 @@ class JobRunner:
         """As `_fill`, for a model that makes the whole canvas anew."""
         run, began = plan.runs[index], time.monotonic()
         with self._documents.scratch() as scratch:
-            pixel_bytes = replace(plan.picture.shown, has_alpha=True).pixel_bytes
-            await asyncio.to_thread(scratch.take, _factor(run.use) ** 2 * pixel_bytes)
+            await asyncio.to_thread(scratch.take, _remade_bytes(run.use, plan.picture.shown))
             async with self._models.pictures(run.use) as pictures:
                 write = partial(write_pixels, scratch.result)
                 job = RemakeCanvas(run.use.choice, stored_picture(plan.picture), write, run.use.params, pictures)
@@ -300,7 +300,8 @@ class JobRunner:
             filled = await self._models.run(_hole(run, work.picture, stored_array(work.mask), pictures), listener)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(run.use.entry.name, run.options.seed, timing)
+        box = reduce(Box.union, (patch.box for patch in filled.patches))
+        return OneShot(run.use.entry.name, run.options.seed, box, timing)
 
     def plan_remake(self, work: Workspace, task: Task, params: Mapping[str, WireValue], where: str) -> ModelUse:
         """A model that makes the workspace's picture anew; `where` is the field that says how large."""
@@ -311,8 +312,9 @@ class JobRunner:
     async def remake_once(self, ticket: Ticket, work: Workspace, use: ModelUse) -> None:
         """Waits for the ticket's turn and makes the workspace's picture anew."""
         await ticket.wait()
+        await work.take(_remade_bytes(use, work.picture.shown))
         async with self._models.pictures(use) as pictures:
-            write = partial(write_pixels, work.remade)
+            write = partial(write_pixels, work.remade, durable=False)
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 
@@ -387,6 +389,11 @@ def _hole(
 def _factor(use: ModelUse) -> int:
     """How many times as large as the canvas the model's answer is."""
     return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
+
+
+def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
+    """The most that the pixels of a canvas take that the model made anew."""
+    return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
 
 
 def _ms_since(began_s: float) -> int:

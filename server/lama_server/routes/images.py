@@ -77,6 +77,21 @@ async def describe(found: Found, image: str) -> ImageReply:
 
 
 @router.get(
+    "/{image}/original",
+    response_class=Response,
+    responses={
+        200: {"description": "The file as it was sent.", "content": {"image/*": {}}},
+        **problems(errors.ImageNotFound),
+    },
+)
+async def original(found: Found, image: str) -> Response:
+    """The bytes that were sent, for a page that shows a photo which it did not send itself."""
+    record = found.documents.image(image)
+    headers = {"content-disposition": attachment(record.name, Path(record.name).suffix), **_NOTHING_BUT_A_PICTURE}
+    return WholeFile(found.documents.original(record), f"image/{record.info.format}", headers)
+
+
+@router.get(
     "/{image}/preview",
     response_class=Response,
     responses={
@@ -152,7 +167,10 @@ def attachment(name: str, suffix: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(stem + suffix, safe='')}"
 
 
+_NOTHING_BUT_A_PICTURE = {"content-security-policy": "sandbox; default-src 'none'"}
+"""Whatever is in a file, a browser treats it as nothing else."""
+
+
 def _once(file: Scratch, media_type: str, headers: dict[str, str]) -> Response:
-    """A file that is deleted when it was sent. Whatever is in it, a browser treats it as nothing but a picture."""
-    safe = {**headers, "content-security-policy": "sandbox; default-src 'none'"}
-    return WholeFile(file.result, media_type, safe, file.close)
+    """A file that is deleted when it was sent."""
+    return WholeFile(file.result, media_type, headers | _NOTHING_BUT_A_PICTURE, file.close)
