@@ -140,15 +140,17 @@ def positions_of(mask: Tensor) -> positions.Positions:
     return positions.masked_positions(small, whole)
 
 
+# Both shrink on the processor: on MPS torch pools wrongly, or not at all, where one size is no multiple of the other
+# (https://github.com/pytorch/pytorch/issues/190064).
+
+
 def resized(image: Tensor, side: int) -> Tensor:
     """(1, 3, side, side); averages where it shrinks."""
-    if image.shape[-1] == side:
-        return image
     if image.shape[-1] > side:
-        return F.interpolate(image, (side, side), mode="area")
+        return F.interpolate(image.cpu(), (side, side), mode="area").to(image.device)
     return F.interpolate(image, (side, side), mode="bilinear", align_corners=False)
 
 
 def shrunk_mask(mask: Tensor, side: int) -> Tensor:
     """(1, 1, side, side): hole where any of the pixels under a pixel is; the same where it enlarges."""
-    return F.adaptive_max_pool2d(mask, side)
+    return F.adaptive_max_pool2d(mask.cpu(), side).to(mask.device)
