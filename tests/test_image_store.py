@@ -157,8 +157,14 @@ def test_resolve_gives_exactly_the_asked_edits_in_the_asked_order(store: ImageSt
         store.add_edit(record("0" * 64), [patch()])
 
 
-@pytest.mark.parametrize("bad", ["", "..", "../x", "A" * 64, "0" * 63, "0" * 64 + "\n", "0" * 32 + "/", "é" * 32])
+HOSTILE_IDS = ["", ".", "..", "../x", "A" * 64, "0" * 63, "0" * 64 + "\n", "0" * 32 + "/", "é" * 32, "0" * 64 + "\0",
+               "/etc/passwd", "//etc/passwd", "file:///etc/passwd", "~/.ssh/id_rsa", "..\\..\\x", "C:\\x",
+               "\\\\host\\x", "CON", "a.png::$DATA", "n" * 300, "a/" * 2048]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", HOSTILE_IDS)
 def test_an_id_that_is_not_hexadecimal_never_becomes_a_path(store: ImageStore, bad: str) -> None:
+    """B81, B83, B84, B90, B91."""
     with pytest.raises(ImageNotFound):
         store.get_image(bad)
     with pytest.raises(EditNotFound):

@@ -36,6 +36,8 @@ _SUFFIXES: dict[str, codec.SourceFormat] = {
     ".tiff": "tiff",
     ".gif": "gif",
     ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
 }
 """What counts as an image in a folder. Afterwards only the bytes count."""
 

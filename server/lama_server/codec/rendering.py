@@ -36,10 +36,10 @@ class EncodedPreview:
 
 
 def output_format(info: ImageInfo, wanted: WantedFormat = "keep") -> OutputFormat:
-    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for JPEG and BMP with transparency."""
+    """The format that `render` writes. "keep" is PNG for GIF, AVIF, HEIC, and for JPEG and BMP with transparency."""
     if wanted != "keep":
         return OUTPUTS[wanted]
-    if info.format in ("gif", "avif") or (info.format in ("bmp", "jpeg") and info.has_alpha):
+    if info.format in ("gif", "avif", "heic") or (info.format in ("bmp", "jpeg") and info.has_alpha):
         return OUTPUTS["png"]
     return replace(OUTPUTS[info.format], lossless=info.format != "jpeg" and info.lossless)
 
@@ -69,6 +69,8 @@ def render(
     if target.name == "png":
         return png.write(pixels, grey=info.is_grey, chunks=png.metadata_chunks(metadata))
     if target.name == "tiff":
+        if info.converted_from == tiff.FLOAT:
+            pixels = tiff.original_samples(source, pixels, grey=info.is_grey)
         return tiff.write(pixels, grey=info.is_grey, metadata=metadata)
     whole = to_8_bit(np.asarray(pixels[0 : info.height, 0 : info.width]))
     if target.name == "jpeg":
@@ -78,13 +80,13 @@ def render(
     return _save(_as_pillow(whole, grey=info.is_grey), "BMP", **_dpi(metadata))
 
 
-def encode_patch(pixels: Pixels, metadata: Metadata | None = None) -> bytes:
+def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool = False) -> bytes:
     """A lossless PNG with the source's colour description, so that a browser shows both alike.
 
-    Written for speed. A source with a grey profile makes a grey patch.
+    Written for speed. A source with a grey profile makes a grey patch, even where `grey` does not ask for one.
     """
     metadata = metadata or Metadata()
-    return png.write(pixels, grey=metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
+    return png.write(pixels, grey=grey or metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
 
 
 def encode_mask(coverage: NDArray[np.uint8]) -> bytes:

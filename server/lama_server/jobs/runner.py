@@ -10,11 +10,11 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.registry import ModelEntry, Task
-from inpaint_models.types import ParamValue, PixelSource
+from inpaint_models.types import Box, ParamValue, PixelSource
 
 from .. import codec
 from ..errors import ApiError, FieldMissing, InternalError, JobCancelled, ParamUnknown, api_error_of
@@ -82,10 +82,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class OneShot:
-    """A finished one-shot request."""
+    """A finished one-shot request; `box` holds all that was changed."""
 
     model: str
     seed: int
+    box: Box
     timing: Mapping[str, float]
 
 
@@ -299,7 +300,8 @@ class JobRunner:
             filled = await self._models.run(_hole(run, work.picture, stored_array(work.mask), pictures), listener)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(run.use.entry.name, run.options.seed, timing)
+        box = reduce(Box.union, (patch.box for patch in filled.patches))
+        return OneShot(run.use.entry.name, run.options.seed, box, timing)
 
     def plan_remake(self, work: Workspace, task: Task, params: Mapping[str, WireValue], where: str) -> ModelUse:
         """A model that makes the workspace's picture anew; `where` is the field that says how large."""
@@ -312,7 +314,7 @@ class JobRunner:
         await ticket.wait()
         await work.take(_remade_bytes(use, work.picture.shown))
         async with self._models.pictures(use) as pictures:
-            write = partial(write_pixels, work.remade)
+            write = partial(write_pixels, work.remade, durable=False)
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 

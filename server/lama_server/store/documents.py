@@ -334,7 +334,7 @@ class Workspace:
         self._documents.check_room()
         info = await asyncio.to_thread(self._received, upload, self._source)
         await self.take(info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:
@@ -352,6 +352,11 @@ class Workspace:
             await asyncio.to_thread(self._write, patch.png, png)
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
+
+    async def crop(self, box: Box) -> None:
+        """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
+        await self._documents.in_codec(CropPicture(self.picture, box, self.target))
+        self._scratch.count(self.target.stat().st_size)
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""

@@ -81,7 +81,7 @@ class CodecHandler:
     def _decode(self, request: DecodeImage) -> ImageFacts:
         _check_memory("Decoding", codec.probe(request.source, self._limits))
         decoded = codec.decode(request.source, self._limits)
-        write_pixels(request.pixels, decoded.pixels)
+        write_pixels(request.pixels, decoded.pixels, durable=request.durable)
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
@@ -106,8 +106,11 @@ class CodecHandler:
         return Rendered(target.media_type, target.suffix, len(data))
 
     def _crop(self, request: CropPicture) -> None:
-        pixels = open_picture(request.picture)[request.box.slices]
-        request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
+        pixels, metadata = (
+            open_picture(request.picture)[request.box.slices],
+            codec.read_metadata(request.picture.source),
+        )
+        request.target.write_bytes(codec.encode_patch(pixels, metadata, grey=request.picture.info.is_grey))
 
     def _scale(self, request: ScalePicture, context: JobContext) -> None:
         source = open_picture(request.picture)
