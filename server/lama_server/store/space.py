@@ -21,7 +21,6 @@ from . import roots
 _SLACK_SHARE = 64
 """Making room frees this part of the cap beyond what is needed: it takes a walk through the store."""
 
-
 _FUTILE_S = 1.0
 """So long it is not tried again when too little could be removed: a crowd that is refused costs one walk a second."""
 
