@@ -184,13 +184,11 @@ def remove_tree(folder: Path, graves: Path) -> None:
 
 def tree_bytes(path: Path) -> int:
     """Bytes of a file, or of all files below a folder; a file that goes meanwhile counts nothing."""
-    if not path.is_dir():
-        return path.lstat().st_size
+    files = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
     total = 0
-    for parent, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size
+    for file in files if path.is_dir() else [path]:
+        with contextlib.suppress(OSError):
+            total += os.lstat(file).st_size
     return total
 
 
