@@ -265,11 +265,11 @@ class Documents:
             raise
         return scratch, made
 
-    async def _scratch_with_room(self) -> Scratch:
-        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+    async def _scratch_with_room(self, size_bytes: int = 0) -> Scratch:
+        """One for so many bytes, and for files whose size is not known yet. Raises `StoreFull`, `RootUnavailable`."""
         scratch = self.scratch()
         try:
-            await asyncio.to_thread(scratch.take, 0)
+            await asyncio.to_thread(scratch.take, size_bytes)
         except BaseException:
             scratch.close()
             raise
@@ -279,9 +279,12 @@ class Documents:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    async def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
-        return Workspace(self, await self._scratch_with_room())
+    async def workspace(self, body_bytes: int) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`.
+
+        body_bytes  of the request, as far as is known: a form lies on the disk as it came beside what is made of it
+        """
+        return Workspace(self, await self._scratch_with_room(body_bytes))
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
