@@ -108,8 +108,10 @@ def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None
 
 
 def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> EncodedPreview:
-    """A file's picture as wide or, where that is 0, as high as asked, never enlarged. A JPEG is decoded at a part of
-    its size and not checked for gaps. Raises `ImageError` subclasses."""
+    """A file's picture as wide or, where that is 0, as high as asked, never enlarged.
+
+    A JPEG is decoded at a part of its size, and not checked for gaps. Raises `ImageError` subclasses.
+    """
     with opened(source) as data:
         header = read_header(data, limits)
         info = info_of(header)

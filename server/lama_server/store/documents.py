@@ -365,7 +365,7 @@ class Workspace:
     async def crop(self, box: Box) -> None:
         """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
         await self._documents.in_codec(CropPicture(self.picture, box, self.target))
-        self._scratch.count(self.target.stat().st_size)
+        self._count_target()
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
@@ -377,22 +377,29 @@ class Workspace:
         source = self._folder / "mask"
         await asyncio.to_thread(self._write, upload, source)
         await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
+        self._count_target()
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""
         await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+        self._count_target()
 
     async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
         """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
         self._documents.check_room()
         await asyncio.to_thread(self._write, stream, self._source)
-        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        made = await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        self._count_target()
+        return made
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
-        self._scratch.count(rendered.size_bytes)
+        self._count_target()
         return rendered
+
+    def _count_target(self) -> None:
+        self._scratch.count(self.target.stat().st_size)
 
     def close(self) -> None:
         self._scratch.close()
