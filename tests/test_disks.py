@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -28,8 +30,13 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def stored_bytes(folder: Path) -> int:
-    """All files of a folder that others are writing to."""
-    return sum(os.path.getsize(path) for path in folder.rglob("*") if os.path.isfile(path) and os.path.exists(path))
+    """All files of a folder, from which others may take some meanwhile."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.path.getsize(os.path.join(parent, name))
+    return total
 
 
 def worker(server: RunningServer, name: str) -> psutil.Process:
@@ -212,6 +219,23 @@ def test_with_two_workers_a_halted_one_gets_no_jobs(start_server: Start) -> None
         child.send_signal(signal.SIGCONT)
 
 
+def test_a_photo_that_does_not_fit_into_memory_is_refused_and_costs_no_worker(
+    servers: tuple[RunningServer, Path],
+) -> None:
+    """X7, P10: under a limit of address space; refused on the header, before memory is taken."""
+    server, _ = servers
+    child = worker(server, "codec")
+    blank = encode(np.zeros((6000, 5000, 3), np.uint8))
+    child.rlimit(psutil.RLIMIT_AS, (child.memory_info().vms + 300 * MIB, resource.RLIM_INFINITY))
+    try:
+        reply = server.ask("POST", "/api/v1/images", blank)
+        assert (reply.status, reply.code) == (503, "engine.out_of_memory")
+    finally:
+        child.rlimit(psutil.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert server.ask("POST", "/api/v1/images", blank).status == 200
+    assert worker(server, "codec").pid == child.pid
+
+
 # --------------------------------------------------------------------------------------------- space
 
 
@@ -219,7 +243,7 @@ def test_the_store_never_takes_more_than_its_cap(start_server: Start) -> None:
     """P5: decoded pixels and originals of photos that are all in use one after another; the last one still works."""
     server = start_server(data_cap=64)
     for seed in range(8):
-        reply = server.upload(noise(1200, 1600, seed))
+        reply = server.ask("POST", "/api/v1/images", encode(noise(1200, 1600, seed), "BMP"))
         assert reply.status in (200, 507), reply.body
         assert stored_bytes(server.data_dir) <= 64 * MIB
         if reply.status == 507:
@@ -299,18 +323,16 @@ def test_a_picture_that_cannot_be_made_leaves_nothing(servers: tuple[RunningServ
     assert becomes(server, {})
 
 
-def test_what_a_worker_writes_after_its_client_has_left_does_not_stay(servers: tuple[RunningServer, Path]) -> None:
-    """X16: an edit that is cancelled while the codec worker makes its canvas."""
-    server, _ = servers
-    image = server.upload(noise(1200, 1600)).json["id"]
+def test_what_a_worker_writes_after_its_deadline_does_not_stay(start_server: Start) -> None:
+    """P14: the answer is given; the worker comes to writing its file only then."""
+    server = start_server(limits={"codec_deadline_s": 2.0, "cancel_grace_s": 60.0})
+    image = server.upload(photo()).json["id"]
     child = worker(server, "codec")
     child.send_signal(signal.SIGSTOP)
-    scale = {"image": image, "canvas": {"op": "scale", "width": 3000, "height": 2000}}
-    lines = server.stream(scale)
-    next(lines)
-    assert within(20, lambda: bool(list((server.data_dir / "tmp").iterdir())))
-    lines.close()
-    assert within(20, lambda: not list((server.data_dir / "tmp").iterdir()))
-    child.send_signal(signal.SIGCONT)
-    assert server.edit(image).status == 200
-    assert within(20, lambda: not list((server.data_dir / "tmp").iterdir()))
+    try:
+        assert server.ask("GET", f"/api/v1/images/{image}/render").code == "job.deadline_exceeded"
+    finally:
+        child.send_signal(signal.SIGCONT)
+    assert server.one_shot(IMAGE, MASK).status == 200, "the worker is done with the render when it takes this"
+    assert within(10, lambda: not list((server.data_dir / "tmp").iterdir()))
+    assert worker(server, "codec").pid == child.pid

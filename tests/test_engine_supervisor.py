@@ -118,6 +118,7 @@ def test_a_kill_of_the_server_takes_its_workers_along_and_loses_nothing(start_se
 
 
 def test_a_stop_lets_the_running_job_finish_and_sends_the_others_away(start_server: Start) -> None:
+    """B122."""
     server = start_server()
     image = server.upload(photo()).json["id"]
     running = server.stream(edit_request(image, misbehaving("slow", 1.0)))

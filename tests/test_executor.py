@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 from collections.abc import Awaitable, Callable, Mapping
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, get_args
 
@@ -391,6 +393,26 @@ def test_when_every_process_is_given_up_jobs_are_refused() -> None:
         assert (executor.is_ready, executor.is_unavailable) == (False, True)
 
     run(lambda: local(1, backoff_s=LONG_PAUSE_S), scenario)
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """X19: it stayed away for ever when a descriptor was missing at the wrong moment."""
+    start, failures = SpawnProcess.start, [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def fail_at_first(process: SpawnProcess) -> None:
+        if failures:
+            raise failures.pop()
+        start(process)
+
+    async def scenario(executor: Executor) -> None:
+        assert is_of(await fill(executor, hole(1)), 1)
+        monkeypatch.setattr(SpawnProcess, "start", fail_at_first)
+        executor.kill()
+        await until(lambda: not executor.is_ready)
+        assert is_of(await fill(executor, hole(2)), 2)
+        assert not failures
+
+    run(lambda: local(1), scenario)
 
 
 def test_only_the_first_process_of_a_device_loads_ahead() -> None:

@@ -17,7 +17,7 @@ CLIENTS, ROUNDS = 200, 2
 
 def test_200_clients_at_once_are_each_served_or_told_to_come_back(start_server: Start) -> None:
     """P6, P7, L2, L3, X15, X17: beside them clients that say nothing, stop in their head, or never read."""
-    server = start_server(limits={"answer_idle_s": 2.0})
+    server = start_server(limits={"body_idle_s": 30.0})
     photo = Photo.of(1000, 1400)
 
     def is_own(answered: np.ndarray, number: int) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from fake_engines import photo
 from lama_server import codec
 from lama_server.codec import png
-from serving import Reply, RunningServer, decode, encode, form, rect_mask
+from serving import RunningServer, decode, encode, form, rect_mask, within
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
@@ -114,6 +114,7 @@ def test_one_patch_is_around_all_parts_of_a_mask(server: RunningServer) -> None:
 def test_bad_requests_end_in_a_named_error(
     server: RunningServer, image: bytes | None, mask: bytes | None, params: object, code: str
 ) -> None:
+    """B41, B43, B71, B73, B75, B77."""
     body, kind = form(image, mask, params)
     reply = server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind})
     assert reply.code == code
@@ -146,23 +147,26 @@ END = b"--frontier--\r\n"
     ],
 )  # fmt: skip
 def test_broken_forms_are_refused(server: RunningServer, body: bytes, kind: str, code: str) -> None:
+    """B39, B42, B43, B45, B47."""
     assert server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind}).code == code
 
 
 @pytest.mark.parametrize("query", ["?format=exe", "?quality=0", "?quality=101", "?quality=x", "?result=all"])
 def test_bad_query_values_are_refused(server: RunningServer, query: str) -> None:
+    """B80."""
     assert server.one_shot(IMAGE, MASK, query=query).status == 422
 
 
 def test_nothing_of_a_one_shot_stays_on_disk(server: RunningServer) -> None:
     server.one_shot(IMAGE, MASK)
     server.one_shot(IMAGE, b"broken")
-    assert list((server.data_dir / "tmp").iterdir()) == []
+    assert within(10, lambda: not list((server.data_dir / "tmp").iterdir()))
 
 
 def test_a_finished_result_is_saved_without_replacing_anything(
     start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
+    """B106."""
     out = tmp_path / "out"
     out.mkdir()
     (out / "image.png").write_bytes(b"mine")
@@ -190,26 +194,23 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert told["save_error"]["code"] == "root.unavailable"
 
 
-def iopaint(server: RunningServer, **body: object) -> Reply:
-    given = {"image": base64.b64encode(IMAGE).decode(), "mask": base64.b64encode(MASK).decode(), **body}
-    return server.ask("POST", "/api/v1/inpaint", json.dumps(given).encode(), {"content-type": "application/json"})
+def test_fifty_switches_at_once_end_in_one_of_the_models(server: RunningServer) -> None:
+    """B110."""
+    names = ["second", "painter"] * 25
+    with ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda name: server.post_json("/api/v1/model", {"name": name}), names))
+    assert [reply.json["name"] for reply in replies] == names
+    assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
+    server.wait_ready()
+    assert server.one_shot(IMAGE, MASK).headers["x-model"] == "painter"
 
 
-def test_clients_of_iopaint_are_answered(server: RunningServer) -> None:
-    head = "data:image/png;base64,"
-    reply = iopaint(server, image=head + base64.b64encode(IMAGE).decode(), sd_seed=17, prompt="", hd_strategy="Crop")
-    assert reply.headers["x-seed"] == "17"
-    assert np.array_equal(decode(reply.body), painted(17))
-    assert iopaint(server, image="***").code == "param.invalid"
-    assert iopaint(server, mask=None).code == "field.missing"
-    assert server.ask("GET", "/api/v1/model").json["name"] == "painter"
-    assert [m["name"] for m in server.ask("GET", "/api/v1/server-config").json["modelInfos"]] == [
-        "painter", "second", "broken", "worded",
-    ]  # fmt: skip
-
-
-def test_clients_of_iopaint_can_switch_models(server: RunningServer) -> None:
-    assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
-    assert server.ask("GET", "/api/v1/models").json["current"] == "second"
-    assert server.post_json("/api/v1/model", {"name": "nothing"}).code == "model.unknown"
+def test_a_fill_that_runs_is_finished_by_its_own_model(server: RunningServer) -> None:
+    """B111."""
+    params = {"seed": 7, "params": {"behaviour": "slow", "seconds": 1.0}}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(server.one_shot, IMAGE, MASK, params)
+        time.sleep(0.4)
+        assert server.post_json("/api/v1/model", {"name": "second"}).json["name"] == "second"
+        assert running.result().headers["x-model"] == "painter"
     assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"

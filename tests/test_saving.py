@@ -73,6 +73,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_result_is_saved_under_its_name_and_never_over_another(form: str, tmp_path: Path) -> None:
+    """B107."""
     for data in (b"one", b"two", b"three"):
         save_new(tmp_path, "beach", ".png", data)
     assert names(tmp_path) == ["beach-0001.png", "beach-0002.png", "beach.png"]
@@ -80,6 +81,7 @@ def test_a_result_is_saved_under_its_name_and_never_over_another(form: str, tmp_
 
 
 def test_a_planted_link_or_folder_of_that_name_is_left_alone(form: str, tmp_path: Path) -> None:
+    """B108."""
     outside = tmp_path / "outside"
     outside.write_bytes(b"secret")
     folder = tmp_path / "out"
@@ -94,6 +96,7 @@ def test_a_planted_link_or_folder_of_that_name_is_left_alone(form: str, tmp_path
 
 @pytest.mark.parametrize("stem", HOSTILE)
 def test_a_hostile_name_stays_in_the_folder(form: str, stem: str, tmp_path: Path) -> None:
+    """B101, B103."""
     folder = tmp_path / "out"
     folder.mkdir()
     name = save_new(folder, stem, ".png", b"data")
@@ -127,6 +130,7 @@ def is_legal(name: str) -> bool:
 @example(stem="a.png", suffix=".png")
 @example(stem="\u0f43" * 120, suffix=".png")
 def test_a_safe_name_is_legal_everywhere_and_stays_the_same_the_second_time(stem: str, suffix: str) -> None:
+    """B84, B103."""
     name = safe_name(stem, suffix)
     assert is_legal(name), name
     assert name.endswith(suffix)
@@ -143,6 +147,7 @@ def test_names_made_of_dangerous_characters_are_legal_too(stem: str) -> None:
 
 @pytest.mark.parametrize("name", ["test..png", "a b.png", "日本語.png", "😀.png", "beach-0001.png", "Ünïcode.png"])
 def test_an_ordinary_name_is_kept(name: str) -> None:
+    """B97."""
     assert safe_name(name, ".png") == name
     assert safe_name(name.removesuffix(".png"), ".png") == name
 
@@ -153,6 +158,7 @@ def test_a_suffix_comes_from_the_server_alone() -> None:
 
 
 def test_fifty_saves_of_one_name_at_once_make_fifty_files(form: str, tmp_path: Path) -> None:
+    """B102."""
     got: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: got.append(save_new(tmp_path, "a", ".png", b"%d" % n))) for n in range(50)
@@ -170,6 +176,7 @@ def test_fifty_saves_of_one_name_at_once_make_fifty_files(form: str, tmp_path: P
 
 
 def test_a_folder_that_is_gone_is_named(form: str, tmp_path: Path) -> None:
+    """B106."""
     with pytest.raises(RootUnavailable, match="Check that it exists") as caught:
         save_new(tmp_path / "gone", "a", ".png", b"data")
     assert caught.value.code == "root.unavailable"
@@ -234,7 +241,7 @@ FAULTS = [
 def test_when_a_call_fails_nothing_is_left_and_the_next_save_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, call: str, number: int, kind: type[SaveError], code: str
 ) -> None:
-    """The n-th call of its kind fails, for n = 1, 2, ... until a save gets through."""
+    """B106, B107: the n-th call of its kind fails, for n = 1, 2, ... until a save gets through."""
     if call == "link" and form in ("renamed", "copied"):
         call = "write"
     real = getattr(os, call)

@@ -155,6 +155,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """B115."""
     path = put(tmp_path / NAME, content)
     files = locate(ENTRY, tmp_path)
     assert files.status == "corrupted"

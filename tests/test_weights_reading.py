@@ -165,6 +165,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_another_model_is_called_what_it_is(tmp_path: Path, other: dict[str, tuple[int]], said: str) -> None:
+    """B115."""
     path = forms.write_pth(tmp_path / "a.pth", {key: torch.zeros(shape) for key, shape in other.items()})
     with pytest.raises(WeightsCorrupted, match=said):
         read_state_dict(path, KEYS, families=catalog.families())
@@ -199,6 +200,7 @@ DAMAGED_SAFETENSORS = {
 
 @pytest.mark.parametrize("content", DAMAGED_SAFETENSORS.values(), ids=DAMAGED_SAFETENSORS)
 def test_a_damaged_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """B115, B117."""
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsCorrupted):
@@ -213,6 +215,7 @@ def test_a_web_page_saved_as_weights_is_called_one(tmp_path: Path) -> None:
 
 
 def test_the_header_limit_holds_on_both_sides(tmp_path: Path) -> None:
+    """B117."""
     path = tmp_path / "a.safetensors"
     text = json.dumps({"a": entry(0, 4)}).encode()
     path.write_bytes(safetensors_bytes(text.ljust(MAX_HEADER_BYTES), b"1234"))
@@ -224,6 +227,7 @@ def test_the_header_limit_holds_on_both_sides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["pth", "legacy", "torchscript", "safetensors"])
 def test_a_file_cut_anywhere_is_corrupted(tmp_path: Path, form: str) -> None:
+    """B115."""
     path = tmp_path / "weights"
     if form == "torchscript":
         forms.write_torchscript(path, tensors())
@@ -257,6 +261,7 @@ class Canary:
 @pytest.mark.parametrize("function", ["open", "system", "eval"])
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle", "protocol 4", "second pickle in the zip"])
 def test_a_malicious_pickle_is_refused_and_never_runs(tmp_path: Path, form: str, function: str) -> None:
+    """B116."""
     canary, path = tmp_path / "canary", tmp_path / "lama.ckpt"
     content = {"state_dict": tensors(), "extra": Canary(canary, function)}
     if form == "bare pickle":
@@ -282,6 +287,7 @@ def test_the_refusal_names_what_the_pickle_wanted(tmp_path: Path) -> None:
 
 
 def test_torchscript_of_unknown_hash_is_refused(tmp_path: Path) -> None:
+    """B119."""
     path = forms.write_torchscript(tmp_path / "big-lama.pt", tensors())
     with pytest.raises(UnsafeWeights, match=sha256(path)):
         read_state_dict(path, KEYS)
@@ -334,6 +340,7 @@ STRANGE_ARCHIVES = {
 
 @pytest.mark.parametrize("content", STRANGE_ARCHIVES.values(), ids=STRANGE_ARCHIVES)
 def test_an_archive_that_torch_did_not_write_is_refused(tmp_path: Path, content: bytes) -> None:
+    """B118."""
     path = tmp_path / "lama.pt"
     path.write_bytes(content)
     with pytest.raises((UnsafeWeights, WeightsCorrupted)):

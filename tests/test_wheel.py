@@ -71,9 +71,7 @@ def test_the_installed_wheel_serves_the_page_and_fills(environment: Path, tmp_pa
 
 
 def test_the_wheel_holds_the_library_the_server_and_the_page(environment: Path) -> None:
-    code = (
-        "import lama_server as a, inpaint_models as b, lama_integrations as c; [print(x.__file__) for x in (a, b, c)]"
-    )
+    code = "import inpaint_models as a, lama_integrations as b, lama_server as c; print(*(m.__file__ for m in (a, b, c)))"
     run = subprocess.run(
         [environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True, cwd=environment
     )

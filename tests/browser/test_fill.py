@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +272,18 @@ def test_a_file_that_is_no_picture_is_refused_with_a_reason(app: App, tmp_path: 
     app.page.locator(".toast.bad").wait_for()
     assert app.read("state.image") is None
     assert app.page.locator("#empty").is_visible()
+
+
+def test_markup_in_the_name_of_a_file_is_text(app: App, photos: Path, tmp_path: Path) -> None:
+    """B104: in the list of files, in messages, and in the name of the result."""
+    name = "<img src=x onerror=document.title=`run`>.png"
+    shutil.copy(photos / "astronaut.png", tmp_path / name)
+    app.open(tmp_path / name)
+    app.paint(ROCKET)
+    app.wait_for_edits(1)
+    app.settle()
+    assert app.page.locator("img[src=x]").count() == 0
+    assert app.page.title() != "run"
 
 
 def test_the_photo_given_at_start_is_open(open_app: OpenApp, server: Server, photos: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..nn.winograd import TiledConvolution
+from ..nn.winograd import TiledConv3x3, TiledConvolution
 
 MIN_CHANNELS = 32
 """Thinner convolutions, the U-Net's first and last, stay as they are."""
@@ -46,24 +46,6 @@ def _is_wide_3x3(conv: nn.Module) -> bool:
         return False
     same_size = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
     return same_size and min(conv.in_channels, conv.out_channels) >= MIN_CHANNELS
-
-
-class TiledConv3x3(nn.Module):
-    """`tiled` holds the working memory, which all convolutions of a network share: one caller at a time."""
-
-    weight: Tensor
-
-    def __init__(self, conv: nn.Conv2d, tiled: TiledConvolution) -> None:
-        super().__init__()
-        self.bias = conv.bias
-        # (out, C, 9): with three axes it keeps its order in memory when the network is brought to channels_last
-        self.register_buffer("weight", conv.weight.detach().flatten(2).contiguous())
-        self._tiled = tiled
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, out, H, W), channels_last."""
-        (out,) = self._tiled(x, [self.weight.view(*self.weight.shape[:2], 3, 3)], padding=1)
-        return out if self.bias is None else out.add_(self.bias[:, None, None])
 
 
 class GatheredConv3x3(nn.Module):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .. import devices
 from .ffc import Branches
 from .fourier import in_frequencies
-from .winograd import TiledConvolution
+from .winograd import TiledConvolution, in_full_precision_on_cpu
 
 _NORM_EPSILON = 1e-5
 _SMALLEST_TILED = 24
@@ -80,8 +80,8 @@ class FoldedFFC(nn.Module):
     def _convolved(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """The three 3x3 paths: all that reaches the local branch, and what reaches the global from the local."""
         to_local, to_global = self._weights.to_local, self._weights.to_global
-        in_full = both.dtype == torch.float32 and not both.requires_grad
-        if self._tiled is not None and in_full and min(both.shape[2:]) >= _SMALLEST_TILED:
+        large = min(both.shape[2:]) >= _SMALLEST_TILED
+        if self._tiled is not None and large and in_full_precision_on_cpu(both) and not both.requires_grad:
             local, global_ = self._tiled(both, (to_local.weight, to_global.weight))
             return local.add_(_column(to_local.bias)), global_.add_(_column(to_global.bias))
         local = F.conv2d(both, to_local.weight, to_local.bias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -65,8 +66,8 @@ def _painted_png(data: Bytes, header: Header, limits: ImageLimits) -> NDArray[np
     png.verify(data)
     with open_with_pillow(data, "png") as image, decoding("png"):
         _load(data, header, image, limits)
-        mask = np.asarray(image.convert("L").point(_PAINTED))
-    return np.ascontiguousarray(oriented(mask[..., None], exif.orientation(header.metadata.exif))[..., 0])
+        mask = _copied(image, lambda band: band.convert("L").point(_PAINTED))[..., None]
+    return np.ascontiguousarray(oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
 
 
 def _painted(pixels: Pixels) -> NDArray[np.uint8]:
@@ -176,10 +177,24 @@ def _to_rgb(image: Image.Image, header: Header, icc: bytes | None) -> Pixels:
     if image.mode in ("CMYK", "LAB"):
         return np.asarray(_to_srgb(image, icc))
     if header.has_alpha:
-        return np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+        return _copied(image, lambda band: band if band.mode == "RGBA" else band.convert("RGBA"))
     if image.mode in ("1", "L"):
         return np.repeat(np.asarray(image.convert("L"))[..., None], 3, axis=2)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return _copied(image, lambda band: band if band.mode == "RGB" else band.convert("RGB"))
+
+
+def _copied(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> NDArray[np.uint8]:
+    """The converted pixels, copied in bands of rows: at once, Pillow would hold them three times."""
+    rows = max(1, _BAND_PX // image.width)
+    bands = (
+        convert(image.crop((0, y, image.width, min(y + rows, image.height)))) for y in range(0, image.height, rows)
+    )
+    first = np.asarray(next(bands))
+    pixels = np.empty((image.height, *first.shape[1:]), np.uint8)
+    pixels[:rows] = first
+    for index, band in enumerate(bands, 1):
+        pixels[index * rows : (index + 1) * rows] = band
+    return pixels
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -18,6 +18,9 @@ FOLDER_GONE: Final = (
 )  # fmt: skip
 """Of a folder that is not there any more, is another one than it was, or cannot be written to."""
 
+NOT_OF_DISKS: Final = (None, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""Of a library itself, of memory, and of descriptors."""
+
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +30,7 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (None, errno.ENOMEM):  # None: a library's own
+        if error.errno in NOT_OF_DISKS:
             raise
         if error.errno in DISK_FULL:
             raise StoreFull("The disk that holds the server's working files is full. Free some space.") from error

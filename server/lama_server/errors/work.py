@@ -170,7 +170,7 @@ class QueueFull(ApiError, code="queue.full", status=429, retryable=True):
 
 
 class EngineOutOfMemory(ApiError, code="engine.out_of_memory", status=503):
-    """The fill does not fit into memory"""
+    """The work does not fit into memory"""
 
 
 class EngineOutputInvalid(ApiError, code="engine.failed", status=500):

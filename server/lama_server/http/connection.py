@@ -65,7 +65,7 @@ class Connection(H11Protocol):
         self, limits: Limits, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any]
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self.conn = StrictParser(h11.SERVER, 4 * limits.header_bytes)
+        self.conn = StrictParser(h11.SERVER, 8 * limits.header_bytes)
         self._limits = limits
         self._silent_since_s = self.loop.time()
         self._receiving = Deadline(self.loop, lambda: self.transport.close())

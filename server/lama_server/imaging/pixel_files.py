@@ -14,15 +14,24 @@ from .. import codec
 from ..errors.disk import disk_errors
 
 
-def write_pixels(target: Path, pixels: codec.Pixels) -> None:
+def write_pixels(target: Path, pixels: codec.Pixels, *, durable: bool = True) -> None:
     """Writes pixels so that they appear whole or not at all. For workers. Raises `StoreFull`.
+
+    durable  also after a power cut; what is forgotten after one request does without, and without waiting for the disk
 
     Can be called any number of times, by several processes at once: the last one wins, with the same pixels.
     """
-    write_bands(target, pixels.shape, pixels.dtype, (pixels,))
+    write_bands(target, pixels.shape, pixels.dtype, (pixels,), durable=durable)
 
 
-def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterable[codec.Pixels]) -> None:
+def write_bands(
+    target: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    bands: Iterable[codec.Pixels],
+    *,
+    durable: bool = True,
+) -> None:
     """As `write_pixels`, for pixels of that shape that come band by band, from top to bottom."""
     part = target.with_name(f"{secrets.token_hex(16)}.part")
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -32,7 +41,8 @@ def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], band
             for band in bands:
                 file.write(np.ascontiguousarray(band).data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)

@@ -238,8 +238,7 @@ class JobRunner:
         """As `_fill`, for a model that makes the whole canvas anew."""
         run, began = plan.runs[index], time.monotonic()
         with self._documents.scratch() as scratch:
-            pixel_bytes = replace(plan.picture.shown, has_alpha=True).pixel_bytes
-            await asyncio.to_thread(scratch.take, _factor(run.use) ** 2 * pixel_bytes)
+            await asyncio.to_thread(scratch.take, _remade_bytes(run.use, plan.picture.shown))
             async with self._models.pictures(run.use) as pictures:
                 write = partial(write_pixels, scratch.result)
                 job = RemakeCanvas(run.use.choice, stored_picture(plan.picture), write, run.use.params, pictures)
@@ -313,8 +312,9 @@ class JobRunner:
     async def remake_once(self, ticket: Ticket, work: Workspace, use: ModelUse) -> None:
         """Waits for the ticket's turn and makes the workspace's picture anew."""
         await ticket.wait()
+        await work.take(_remade_bytes(use, work.picture.shown))
         async with self._models.pictures(use) as pictures:
-            write = partial(write_pixels, work.remade)
+            write = partial(write_pixels, work.remade, durable=False)
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 
@@ -389,6 +389,11 @@ def _hole(
 def _factor(use: ModelUse) -> int:
     """How many times as large as the canvas the model's answer is."""
     return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
+
+
+def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
+    """The most that the pixels of a canvas take that the model made anew."""
+    return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
 
 
 def _ms_since(began_s: float) -> int:

@@ -121,7 +121,7 @@ async def reserved(found: Found, client_id: ClientId = "") -> AsyncIterator[Tick
 
 async def workspace(found: Found) -> AsyncIterator[Workspace]:
     """A private folder that is gone after the response."""
-    work = found.documents.workspace()
+    work = await found.documents.workspace()
     try:
         yield work
     finally:

@@ -244,7 +244,8 @@ class Documents:
         """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
         with self.scratch() as scratch:
             rendered = await self.render_to(scratch.result, picture, "keep", None)
-            data = await asyncio.to_thread(scratch.result.read_bytes)
+            with disk_errors():
+                data = await asyncio.to_thread(scratch.result.read_bytes)
             min_free_bytes = self._settings.min_free * 2**20
             return await asyncio.to_thread(
                 saving.save_new, folder, Path(name).stem, rendered.suffix, data, min_free_bytes
@@ -253,10 +254,9 @@ class Documents:
     async def _made(self, image: StoredImage, make: Callable[[Path], Awaitable[MadeT]]) -> tuple[Scratch, MadeT]:
         """A file made of a photo, which counts until whoever gets it closes what holds it. Nothing stays on failure."""
         self.check_room()
-        scratch = self.scratch()
+        scratch = await self._scratch_with_room()
         try:
             with self.hold(image):
-                await asyncio.to_thread(self._store.space.check)
                 made = await make(scratch.result)
             with disk_errors():
                 scratch.count(scratch.result.stat().st_size)
@@ -265,13 +265,23 @@ class Documents:
             raise
         return scratch, made
 
+    async def _scratch_with_room(self) -> Scratch:
+        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+        scratch = self.scratch()
+        try:
+            await asyncio.to_thread(scratch.take, 0)
+        except BaseException:
+            scratch.close()
+            raise
+        return scratch
+
     def scratch(self) -> Scratch:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing."""
-        return Workspace(self, self.scratch())
+    async def workspace(self) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
+        return Workspace(self, await self._scratch_with_room())
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
@@ -312,19 +322,23 @@ class Workspace:
             raise RuntimeError("put_image comes first")
         return self._picture
 
+    async def take(self, size_bytes: int) -> None:
+        """Sets room aside for what is still to come. Raises `StoreFull`."""
+        await asyncio.to_thread(self._scratch.take, size_bytes)
+
     async def put_image(self, upload: UploadFile | bytes) -> None:
         """Decodes the photo. Raises image problems, `QueueFull`, `StoreFull`, `RootUnavailable`."""
         self._documents.check_room()
         info = await asyncio.to_thread(self._received, upload, self._source)
-        await asyncio.to_thread(self._scratch.take, info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        await self.take(info.pixel_bytes)
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     async def put_mask(self, upload: UploadFile | bytes) -> None:
         """Decodes the mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
         await asyncio.to_thread(self._write, upload, self._mask_source)
         info = self.picture.info
-        await asyncio.to_thread(self._scratch.take, info.width * info.height)
+        await self.take(info.width * info.height)
         await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:

@@ -136,7 +136,7 @@ class ImageStore:
         with disk_errors():
             self._make_folders()
             roots.check_writable(self._tmp)
-        self.space.check()
+        self.space.take(0)
 
     # images
 

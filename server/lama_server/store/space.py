@@ -43,13 +43,8 @@ class Space:
         self._promised, self._futile_until_s = 0, 0.0
         self._stored = shrink(max_bytes, False)
 
-    def check(self) -> None:
-        """Raises `StoreFull` when nothing more can be taken in."""
-        with self._lock:
-            self._make_room(0)
-
     def take(self, size_bytes: int) -> None:
-        """Sets bytes aside. Raises `StoreFull`."""
+        """Sets bytes aside. Raises `StoreFull`, for 0 bytes when nothing at all can be taken in."""
         with self._lock:
             self._make_room(size_bytes)
             self._promised += size_bytes
@@ -122,7 +117,7 @@ class Scratch:
         return self._taken
 
     def take(self, size_bytes: int) -> None:
-        """Sets more bytes aside; none for a folder that was closed meanwhile. Raises `StoreFull`."""
+        """Sets more bytes aside; none for a folder that was closed meanwhile. Raises as `Space.take`."""
         self._space.take(size_bytes)
         self._change(size_bytes)
 

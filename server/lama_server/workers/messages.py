@@ -49,10 +49,14 @@ class Request(Generic[KindT, AnswerT]):
 
 @dataclass(frozen=True, slots=True)
 class DecodeImage(Request[Codec, "ImageFacts"]):
-    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`."""
+    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`.
+
+    durable  as of `write_pixels`
+    """
 
     source: Path
     pixels: Path
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from ... import codec
 from ...codec.info import SOURCE_TYPES
-from ...errors import FieldMissing, ImageNotFound, RootUnavailable
+from ...errors import FieldMissing, RootUnavailable
 from ...http.forms import file_field, multipart
 from ...http.streams import WholeFile
 from ..common import Found, Private
@@ -21,9 +21,9 @@ router = APIRouter(prefix="/api/v1")
 
 @router.get("/inputimage")
 async def input_image(found: Found) -> Response:
-    """The photo that --input names. Raises `ImageNotFound` without one."""
+    """The photo that --input names, nothing without one: the page asks at every start."""
     if found.open_image is None:
-        raise ImageNotFound("The server was started without --input FILE.")
+        return Response(status_code=204)
     image = found.documents.image(found.open_image)
     return WholeFile(found.documents.original(image), SOURCE_TYPES[image.info.format], PICTURE_HEADERS)
 

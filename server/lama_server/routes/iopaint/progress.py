@@ -52,8 +52,10 @@ class Announcer:
             self.server = socketio.AsyncServer(
                 async_mode="asgi",
                 transports=["polling"],
+                allow_upgrades=False,
                 cors_allowed_origins=[],  # none of its own: the middleware has checked the origin
                 ping_interval=POLL_S,
+                ping_timeout=2 * POLL_S,
                 logger=log,
                 engineio_logger=log,
             )
