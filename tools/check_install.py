@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,9 @@ def main() -> None:
             home = folder / str(number)
             home.mkdir()
             check(installed(way, wheel, home), home)
+            shutil.rmtree(home)
             sys.stdout.write(f"{way}: works\n")
+            sys.stdout.flush()
 
 
 def installed(way: str, wheel: Path, home: Path) -> Path:
