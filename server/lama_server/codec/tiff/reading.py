@@ -102,10 +102,10 @@ def verify(data: Bytes) -> None:
 def read_deep(data: Bytes) -> Pixels:
     """(H, W, C) uint16, as shown, of a TIFF that Pillow would cut to 8 bits. Raises `ImageCorrupt`."""
     tags = t.first_directory(as_file(data))
-    stored = planes.read_planes(data, tags) if planes.is_misread(tags) else _read_by_opencv(data)
+    stored: Any = planes.read_planes(data, tags) if planes.is_misread(tags) else _read_by_opencv(data)
     if stored.shape[2] <= 2:
         grey = np.invert(stored[..., :1]) if tags.get(t.PHOTOMETRIC) == t.MIN_IS_WHITE else stored[..., :1]
-        stored = cast(Pixels, np.concatenate([grey, grey, grey, stored[..., 1:]], axis=2))
+        stored = np.concatenate([grey, grey, grey, stored[..., 1:]], axis=2)
     pixels: Pixels = np.ascontiguousarray(stored)
     return unmultiplied(pixels) if t.extra_of(tags) == (t.ASSOCIATED,) else pixels
 
