@@ -361,6 +361,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @given(data=st.data())
 @settings(max_examples=400)
 def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: bytes, data: st.DataObject) -> None:
+    """B118."""
     changed = bytearray(saved)
     directory = changed.index(b"PK\1\2")
     for _ in range(data.draw(st.integers(0, 3))):
