@@ -71,7 +71,7 @@ def _mat(network: Any, x: Tensor, mask: Tensor) -> Tensor:
 
 def _manga(networks: MangaNetworks, x: Tensor, mask: Tensor) -> Tensor:
     gray = x.mean(dim=1, keepdim=True)
-    return fill_page(networks, gray, mask, torch.randn_like(gray), on_step=lambda stage: None)
+    return fill_page(networks, gray, mask, torch.randn_like(gray), on_step=lambda stage, page: None)
 
 
 BENCHES: dict[str, Bench] = {
@@ -82,7 +82,8 @@ BENCHES: dict[str, Bench] = {
     ),
     "lama": Bench(
         lambda: _ready(lama.FFCResNetGenerator()),
-        lambda network, device, dtype: LamaEngine(network.state_dict, device=device, dtype=dtype),
+        # which reads the weights and keeps none of them
+        lambda _, device, dtype: LamaEngine(lambda: made("lama").state_dict(), device=device, dtype=dtype),
         lambda network, x, mask: network(lama.masked_input((x + 1) / 2, mask)),
     ),
     "mat": Bench(

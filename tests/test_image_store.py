@@ -282,7 +282,7 @@ def test_a_disk_that_others_filled_costs_pixels_and_no_photo(tmp_path: Path, mon
     image = ImageStore(tmp_path, GENEROUS).add_image(photo(), "a.png")
     store = ImageStore(tmp_path, GENEROUS, min_free_bytes=1000)
     decoded(store, image.id)
-    monkeypatch.setattr(space.roots, "free_bytes", lambda folder: 999)
+    monkeypatch.setattr(roots, "free_bytes", lambda folder: 999)
     with pytest.raises(StoreFull, match="at least 1 MiB stay free"):
         store.add_image(photo(1), "b.png")
     assert store.get_image(image.id) == image

@@ -24,7 +24,8 @@ from inpaint_models.ldm.inference import GatheredConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.nn import torch_engine
-from inpaint_models.nn.winograd import TiledConv3x3, TiledConvolution
+from inpaint_models.nn.tiled import TiledConv3x3
+from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from inpaint_models.weights import read_state_dict

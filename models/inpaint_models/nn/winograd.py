@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 _TAPS = 3
 _TILE = 4
@@ -126,50 +126,6 @@ def _squared(transform: tuple[tuple[float, ...], ...]) -> Tensor:
     """The transform of a line, applied to both axes of a square: its Kronecker product with itself."""
     line = torch.tensor(transform, dtype=torch.float64)
     return torch.kron(line, line).float()
-
-
-class TiledConv3x3(nn.Module):
-    """Takes the place of a 3x3 convolution with stride 1, and zeros as padding if any.
-
-    Elsewhere than in float32 on a processor it is computed directly.
-
-    tiled  holds the working memory, which all convolutions of a network share: one caller at a time
-    """
-
-    weight: Tensor
-
-    def __init__(self, conv: nn.Conv2d, tiled: TiledConvolution) -> None:
-        super().__init__()
-        self.bias = conv.bias
-        self.padding = int(conv.padding[0])
-        self.dilation = conv.dilation[0]
-        # (out, C, 9): with three axes it keeps its order in memory when the network is brought to channels_last
-        self.register_buffer("weight", conv.weight.detach().flatten(2).contiguous())
-        self._tiled = tiled
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, out, H', W'), channels_last."""
-        weight = self.weight.view(*self.weight.shape[:2], 3, 3)
-        if not in_full_precision_on_cpu(x):
-            return F.conv2d(x, weight, self.bias, padding=self.padding, dilation=self.dilation)
-        if self.dilation == 1:
-            (out,) = self._tiled(x, [weight], padding=self.padding)
-        else:
-            out = self._dilated(x, weight)
-        return out if self.bias is None else out.add_(self.bias[:, None, None])
-
-    def _dilated(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Every second pixel of every second row is a map of its own, four in all. They are laid one below the other,
-        with the two rows that begin between two maps thrown away. Sides are even."""
-        x = F.pad(x, (self.padding,) * 4)
-        maps: Tensor = (
-            x.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).permute(0, 1, 3, 5, 2, 4)
-        )  # (B, C, 2, 2, H / 2, ...)
-        height = maps.shape[4]
-        (out,) = self._tiled(maps.flatten(2, 4), [weight])  # (B, out, 2 H - 2, W / 2 - 2)
-        rows = F.pad(out, (0, 0, 0, 2)).unflatten(2, (2, 2, height))[..., :-2, :]  # (B, out, 2, 2, H / 2 - 2, ...)
-        whole: Tensor = rows.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)  # (B, out, H - 4, W - 4)
-        return whole
 
 
 def in_full_precision_on_cpu(x: Tensor) -> bool:

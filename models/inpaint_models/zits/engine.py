@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from .. import devices
 from ..nn.ffc_inference import FoldedFFC
+from ..nn.tiled import TiledConv3x3
 from ..nn.torch_engine import Batch, TorchEngine, to_tensors
-from ..nn.winograd import TiledConv3x3
 from ..registry import LoadContext
 from ..weights import reader_for
 from .checkpoint import load_networks

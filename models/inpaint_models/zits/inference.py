@@ -7,7 +7,6 @@ stride go through `winograd`. Maps are channels_last where that is safe.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from typing import cast
 
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..nn.ffc_inference import Folder
+from ..nn.tiled import TiledConv3x3, exchange_convolutions
 from ..nn.torch_engine import place
-from ..nn.winograd import TiledConv3x3, TiledConvolution
+from ..nn.winograd import TiledConvolution
 from .procedure import Networks
 from .texture import FFCBlock, GatedConv, ResidualBlock, StructureEncoder, TextureNetwork
 from .wireframe import Bottleneck, Head, WireframeDetector
@@ -32,10 +32,8 @@ def inference_form(networks: Networks, device: torch.device, transform_device: t
     fold_encoder(networks.encoder)
     tiled = TiledConvolution()
     fold_texture(networks.texture, device, transform_device, tiled)
-    for parent in itertools.chain(networks.wireframe.modules(), networks.encoder.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3):
-                setattr(parent, name, TiledConv3x3(child, tiled))
+    for part in (networks.wireframe, networks.encoder):
+        exchange_convolutions(part, lambda conv: TiledConv3x3(conv, tiled) if conv.kernel_size == (3, 3) else None)
     for network in networks:
         place(network, device, torch.float32)
     return networks
