@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs coverage bench screenshots pictures wheel docker clean
+.PHONY: help run test lint types format test-frontend test-python docs coverage bench screenshots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,9 @@ test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
 test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
+	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
@@ -55,6 +57,7 @@ bench: $(VENV)/.dev  ## measure speed and memory; BENCH_ARGS="--only lama" for a
 
 screenshots: $(VENV)/.dev  ## the README's pictures of the page
 	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m tools.screenshots
 
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
@@ -64,6 +67,9 @@ pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the e
 
 wheel: $(VENV)/.dev  ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
+
+install-check: $(VENV)/.dev  ## install the wheel in clean places; WAYS="pip:python3.13 uv pipx"
+	$(BIN)/python -m tools.check_install $(or $(WAYS),pip:$(PYTHON))
 
 docker: Dockerfile  ## build the image; CUDA=1 for NVIDIA
 	docker build --tag lama-server $(if $(CUDA),--build-arg TORCH=cuda,) .

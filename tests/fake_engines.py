@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from inpaint_models import backdrop, grabcut, lanczos, opencv
+from inpaint_models import backdrop, grabcut, lanczos, migan, opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
@@ -66,10 +67,10 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
     """Does what tests want a model to do wrong."""
     if behaviour == "meet":
         meet(progress)
-    elif behaviour == "slow":
+    elif behaviour in ("slow", "silent"):
         steps = max(1, round(seconds / 0.02))
         for step in range(steps):
-            progress("painting", step, steps, lambda: out)
+            progress("painting", step, steps, (lambda: out) if behaviour == "slow" else None)
             time.sleep(0.02)
     elif behaviour == "hang":
         time.sleep(seconds)
@@ -95,6 +96,18 @@ def meet(progress: Progress) -> None:
     raise EngineFailed("Nobody else came.")
 
 
+class Quick:
+    """Fills in blue, at once."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        progress("painting", 0, 1)
+        out = image.copy()
+        out[hole] = (0, 0, 1)
+        return out
+
+
 class Worded:
     """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
 
@@ -108,8 +121,39 @@ class Worded:
         return out
 
 
+class Copier:
+    """Fills with the mean colour of what may be copied."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        return self.fill_from(image, hole, ~hole, params=params, seed=seed, progress=progress)
+
+    def fill_from(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        allowed: NDArray[np.bool_],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        out = image.copy()
+        out[hole] = image[allowed & ~hole].mean(axis=0)
+        return out
+
+
 def load(context: LoadContext) -> Painter:
     return Painter()
+
+
+def load_quick(context: LoadContext) -> Quick:
+    return Quick()
+
+
+def load_copier(context: LoadContext) -> Copier:
+    return Copier()
 
 
 def load_worded(context: LoadContext) -> Worded:
@@ -153,7 +197,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "behaviour",
                 "choice",
                 "paint",
-                choices=("paint", "meet", "slow", "hang", "crash", "memory", "fail", "bug"),
+                choices=("paint", "meet", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
             Parameter("seconds", "float", 1.0, 0.0, 60.0),
         ),
@@ -169,6 +213,9 @@ WORDED = replace(
 )
 """A model that takes words and a picture."""
 
+COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
+"""A model that can be told where to copy from."""
+
 
 ENTRIES = (
     entry("painter"),
@@ -176,18 +223,25 @@ ENTRIES = (
     entry("broken", loader="fake_engines:load_badly"),
     entry("remote", weights=(WeightsFile("remote.bin", ("https://example.org/remote.bin",), size_bytes=1000),)),
     WORDED,
+    COPIER,
     grabcut.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
 )
 
 
+QUICK = replace(entry("migan", loader="fake_engines:load_quick"), parameters=())
+"""Stands for the model of quick looks."""
+
 HUB_CONTENT = b"weights " * 40_000
 """What the hub's files hold."""
 
 
-def on_hub(address: str) -> tuple[ModelEntry, ...]:
-    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody."""
+def on_hub(address: str, migan_file: tuple[str, int, str] | None = None) -> tuple[ModelEntry, ...]:
+    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody.
+
+    migan_file  name, size and MD5 of what the hub has for the real MI-GAN; without it `migan` is another fake
+    """
     sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
     files = {
         name: (WeightsFile(f"{name}.bin", (f"{address}/{name}.bin",), len(HUB_CONTENT), sha256),)
@@ -197,8 +251,11 @@ def on_hub(address: str) -> tuple[ModelEntry, ...]:
         entry("guarded", weights=files["guarded"]),
         licence=Licence("CC BY-NC 4.0", "https://example.org/by-nc", commercial_use=False),
     )
-    distant, migan = (entry(name, weights=files[name]) for name in ("distant", "migan"))
-    return opencv.ENTRY, distant, guarded, migan
+    small = replace(QUICK, weights=files["migan"])
+    if migan_file:
+        name, size_bytes, md5 = migan_file
+        small = replace(migan.ENTRY, weights=(WeightsFile(name, (f"{address}/{name}",), size_bytes, md5=md5),))
+    return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded, small
 
 
 def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from lama_server import codec
 from lama_server.codec import exif, png
-from lama_server.codec.decoding import oriented
+from lama_server.codec.exif import oriented
 from lama_server.errors import MaskSizeWrong
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -73,6 +73,7 @@ def test_eight_bit_colour_decodes_exactly(format: str, channels: int) -> None:
 
 @pytest.mark.parametrize("shape", [(20, 31), (20, 31, 3), (20, 31, 4)])
 def test_sixteen_bit_png_decodes_exactly(shape: tuple[int, ...]) -> None:
+    """B59."""
     pixels = noise(*shape, depth=16)
     decoded = codec.decode(deep_png(pixels))
     expected = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
@@ -111,6 +112,45 @@ def test_sixteen_bit_tiff_decodes_exactly(shape: tuple[int, ...], options: dict[
     assert np.array_equal(decoded.pixels, expected)
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("packed", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}])
+@pytest.mark.parametrize("rows", [7, 100])
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (3, {"photometric": "rgb", "planarconfig": "separate"}),
+        (4, {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["unassalpha"]}),
+        (2, {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+        (2, {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unassalpha"]}),
+    ],
+)
+def test_sixteen_bit_tiff_in_planes_and_grey_with_alpha_decode_exactly(
+    channels: int, options: dict[str, Any], rows: int, packed: dict[str, Any], byteorder: Any
+) -> None:
+    pixels = noise(20, 31, channels, depth=16)
+    stored = np.moveaxis(pixels, 2, 0).copy() if "planarconfig" in options else pixels
+    data = deep_tiff(stored, rowsperstrip=rows, byteorder=byteorder, **options, **packed)
+    decoded = codec.decode(data)
+    expected = pixels if channels > 2 else pixels[..., (0, 0, 0, 1)]
+    assert np.array_equal(decoded.pixels, expected)
+    assert decoded.info == codec.probe(data)
+    assert (decoded.info.is_grey, decoded.info.has_alpha) == (channels == 2, channels in (2, 4))
+    assert np.array_equal(codec.decode(codec.render(data, decoded.pixels, decoded.info)).pixels, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [2, 3])
+def test_sixteen_bit_planes_are_turned_as_well(channels: int, orientation: int) -> None:
+    stored = noise(20, 31, channels, depth=16)
+    turn = [(274, 3, 1, orientation, True)]
+    if channels == 2:
+        data = deep_tiff(stored, photometric="minisblack", extrasamples=["unassalpha"], extratags=turn)
+    else:
+        data = deep_tiff(np.moveaxis(stored, 2, 0).copy(), photometric="rgb", planarconfig="separate", extratags=turn)
+    expected = oriented(stored if channels == 3 else stored[..., (0, 0, 0, 1)], orientation)
+    assert np.array_equal(codec.decode(data).pixels, expected)
+
+
 def test_a_tiff_with_white_as_zero_is_inverted() -> None:
     pixels = noise(20, 31, depth=16)
     decoded = codec.decode(deep_tiff(pixels, photometric="miniswhite"))
@@ -135,6 +175,7 @@ def test_grey_decodes_to_equal_channels_and_is_remembered(mode: str) -> None:
 
 
 def test_a_palette_with_transparency_becomes_rgba() -> None:
+    """B59."""
     image = Image.fromarray(smooth()).quantize(16)
     image.info["transparency"] = 3
     decoded = codec.decode(saved(image, "PNG", transparency=3))
@@ -153,7 +194,7 @@ def test_a_transparent_colour_of_a_sixteen_bit_png_becomes_alpha() -> None:
 
 
 def test_an_interlaced_sixteen_bit_png_decodes_exactly() -> None:
-    """Written by hand: seven passes (PNG specification, 8.2), no filter."""
+    """B64. Written by hand: seven passes (PNG specification, 8.2), no filter."""
     import struct
     import zlib
 
@@ -177,6 +218,7 @@ def test_an_interlaced_sixteen_bit_png_decodes_exactly() -> None:
 
 
 def test_cmyk_becomes_srgb_and_drops_nothing_but_the_profile() -> None:
+    """B59."""
     image = Image.fromarray(smooth()).convert("CMYK")
     decoded = codec.decode(saved(image, "JPEG", quality=95))
     assert decoded.info.converted_from == "CMYK"
@@ -186,6 +228,7 @@ def test_cmyk_becomes_srgb_and_drops_nothing_but_the_profile() -> None:
 
 
 def test_a_phone_s_multi_picture_jpeg_gives_its_first_picture() -> None:
+    """B59."""
     first, second = Image.fromarray(smooth()), Image.fromarray(smooth()[::-1].copy())
     out = io.BytesIO()
     first.save(out, "MPO", save_all=True, append_images=[second], quality=95)
@@ -197,6 +240,7 @@ def test_a_phone_s_multi_picture_jpeg_gives_its_first_picture() -> None:
 @pytest.mark.parametrize("orientation", range(1, 10))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_orientation_is_applied_like_pillow_does(format: str, orientation: int) -> None:
+    """B63."""
     tags = Image.Exif()
     tags[0x0112] = orientation
     options: dict[str, Any] = {"lossless": True} if format == "WEBP" else {}
@@ -236,6 +280,7 @@ def test_it_is_known_when_a_browser_would_show_something_else() -> None:
 
 
 def test_broken_exif_is_ignored() -> None:
+    """B63."""
     data = saved(smooth(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage")
     assert codec.probe(data).orientation == 1
     assert codec.decode(data).pixels.shape == (48, 64, 3)
@@ -510,6 +555,7 @@ def test_a_grey_jpeg_stays_grey() -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
 def test_a_mask_of_any_mode_is_cut_at_half_luminance(mode: str) -> None:
+    """B68."""
     wanted = np.zeros((40, 50), bool)
     wanted[10:20, 5:30] = True
     image = Image.fromarray(wanted * np.uint8(255)).convert("RGB").convert(mode)
@@ -528,6 +574,7 @@ def test_the_threshold_of_a_mask_is_128_in_8_and_16_bit() -> None:
 
 
 def test_the_noise_of_a_jpeg_mask_is_cut_off() -> None:
+    """B69."""
     wanted = np.zeros((64, 64), np.uint8)
     wanted[16:48, 16:48] = 255
     mask = codec.decode_mask(saved(wanted, "JPEG", quality=60), 64, 64)
@@ -550,6 +597,7 @@ def test_a_mask_is_decoded_in_memory_like_a_photo() -> None:
 
 
 def test_a_mask_of_another_size_is_refused_on_its_header() -> None:
+    """B65."""
     cut = saved(noise(40, 50), "PNG")[:60]
     with pytest.raises(MaskSizeWrong, match="50x40 but the image is 50x41"):
         codec.decode_mask(cut, 50, 41)

@@ -20,7 +20,6 @@ from inpaint_models.errors import Cancelled
 from inpaint_models.types import Box
 from lama_server import codec
 from lama_server.codec import exif
-from lama_server.codec.decoding import oriented
 from lama_server.codec.jpeg import blocks
 from lama_server.codec.jpeg.kept import kept
 from lama_server.codec.jpeg.patching import patch
@@ -109,7 +108,7 @@ def touched(data: bytes, boxes: list[Box]) -> list[NDArray[np.bool_]]:
     """For each channel which of its blocks hold a pixel of these boxes, which are in display coordinates."""
     picture, info = jpeg_reader.read(data), codec.probe(data)
     place = np.arange(picture.height * picture.width).reshape(picture.height, picture.width, 1)
-    shown = oriented(place, info.orientation)[..., 0]  # type: ignore[arg-type]
+    shown = exif.oriented(place, info.orientation)[..., 0]  # type: ignore[arg-type]
     mask = np.zeros(place.size, bool)
     for box in boxes:
         mask[shown[box.slices].ravel()] = True

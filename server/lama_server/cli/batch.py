@@ -18,6 +18,7 @@ from inpaint_models.options import FillOptions
 from inpaint_models.types import Patch
 
 from .. import codec
+from ..codec.info import SUFFIXES
 from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
 from ..imaging.layers import LayeredPixels
@@ -25,21 +26,6 @@ from ..store import saving
 
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
-
-_SUFFIXES: dict[str, codec.SourceFormat] = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jfif": "jpeg",
-    ".mpo": "jpeg",
-    ".webp": "webp",
-    ".bmp": "bmp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".gif": "gif",
-    ".avif": "avif",
-}
-"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -51,6 +37,7 @@ class Job:
     """One photo.
 
     mask    None = the folder of masks has none for it
+    folder  resolved: links that are put into its path later are not followed
     stem    of the result's name, before it is made safe
     format  of the result
     suffix  of the result where the caller chose one
@@ -67,7 +54,7 @@ class Job:
         """Where the result goes: under the photo's own suffix where that names the result's format."""
         target = codec.output_format(info, self.format)
         own = self.suffix or self.image.suffix.lower()
-        suffix = own if _SUFFIXES.get(own) == target.name else target.suffix
+        suffix = own if SUFFIXES.get(own) == target.name else target.suffix
         return self.folder / saving.safe_name(self.stem, suffix)
 
 
@@ -113,13 +100,14 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
         _refuse_file(output.parent)
-        return (Job(image, mask_of.get(image.stem), output.parent, output.stem, chosen, output.suffix.lower()),)
+        folder = output.parent.resolve()
+        return (Job(image, mask_of.get(image.stem), folder, output.stem, chosen, output.suffix.lower()),)
     if output.resolve() == (image if image.is_dir() else image.parent).resolve():
         raise BatchInvalid("The results would go into the folder of the photos. Give another output folder.")
     _refuse_file(output)
-    names = _distinct_names(images)
+    names, folder = _distinct_names(images), output.resolve()
     return tuple(
-        Job(path, mask_of.get(path.stem), output, name, format) for path, name in zip(images, names, strict=True)
+        Job(path, mask_of.get(path.stem), folder, name, format) for path, name in zip(images, names, strict=True)
     )
 
 
@@ -214,7 +202,7 @@ def _pixels_of(patch: Patch) -> codec.Pixels:
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
     """What the suffix of a single result says. Raises `BatchInvalid`."""
-    named = _SUFFIXES.get(output.suffix.lower())
+    named = SUFFIXES.get(output.suffix.lower())
     if named not in _WRITABLE:
         raise BatchInvalid(f"Results cannot be written as {output.suffix}. Use .png, .jpg, .webp or .tif.")
     if format not in ("keep", named):
@@ -230,10 +218,10 @@ def _image_files(path: Path) -> list[Path]:
     found = sorted(
         child
         for child in path.iterdir()
-        if child.is_file() and child.suffix.lower() in _SUFFIXES and not child.name.startswith(".")
+        if child.is_file() and child.suffix.lower() in SUFFIXES and not child.name.startswith(".")
     )
     if not found:
-        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(_SUFFIXES))}.")
+        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(SUFFIXES))}.")
     return found
 
 

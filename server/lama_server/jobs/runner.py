@@ -8,30 +8,47 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
-from inpaint_models.types import ParamValue, PixelSource
+from inpaint_models.registry import ModelEntry, Task
+from inpaint_models.types import Box, ParamValue, PixelSource
 
 from .. import codec
-from ..errors import ApiError, FieldMissing, InternalError, JobCancelled, ParamUnknown, api_error_of
+from ..errors import (
+    ApiError,
+    FieldMissing,
+    InternalError,
+    JobCancelled,
+    ModelNoSourceControl,
+    ParamUnknown,
+    api_error_of,
+)
 from ..imaging.canvas import check_change, check_size
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..imaging.pixel_files import write_pixels
+from ..schemas.base import WireValue
 from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
 from ..schemas.replies import CanvasReply, EditReply, PatchReply, SavedReply, wire_box
-from ..schemas.requests import CanvasRequest, EditRequest, OneShotParams
-from ..schemas.shapes import Shape
+from ..schemas.requests import CanvasRequest, EditRequest, MaskShapes, OneShotParams, SourceShapes
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
 from ..workers.executor import Listener
-from ..workers.messages import FillHole, JobEvent, PreviewReport, ProgressReport, RemakeCanvas
+from ..workers.messages import (
+    DrawnMask,
+    DrawnSource,
+    FillHole,
+    JobEvent,
+    PreviewReport,
+    ProgressReport,
+    RemakeCanvas,
+)
 from .autosave import AutoSave, Saved
 from .model_jobs import ModelJobs, ModelUse
 from .queue import JobQueue, Ticket, shutting_down
@@ -80,10 +97,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class OneShot:
-    """A finished one-shot request."""
+    """A finished one-shot request; `box` holds all that was changed."""
 
     model: str
     seed: int
+    box: Box
     timing: Mapping[str, float]
 
 
@@ -110,7 +128,7 @@ class JobRunner:
         picture = await self._documents.picture(image, request.parents)
         canvas = picture.shown
         if request.mask is not None:
-            await asyncio.to_thread(check_bounds, request.mask.shapes, canvas.width, canvas.height, self._limits)
+            await asyncio.to_thread(_check_shapes, request.mask, canvas.width, canvas.height, self._limits)
         runs = tuple(self._planned_run(request, index, canvas) for index in range(len(request.runs)))
         return Plan(request, image, picture, runs, request_id)
 
@@ -133,14 +151,16 @@ class JobRunner:
             return PlannedRun(use, FillOptions())
         if mask is None:
             raise FieldMissing(f"{use.entry.title} needs a mask: it fills what that covers.", pointer="/mask")
+        if _drawn_source(mask) != DrawnSource():
+            _check_source_control(use, "/mask/source")
         seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
         grow_px = use.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(use, _options(request, seed, grow_px, mask.feather_px, use.params))
 
     def _check_factor(self, use: ModelUse, canvas: codec.ImageInfo, pointer: str) -> None:
         """Whether the canvas may become as large as a model that enlarges would make it."""
-        if use.entry.task == "enlarge":
-            factor = int(str(use.entry.check_params(use.params)["factor"]))
+        factor = _factor(use)
+        if factor > 1:
             check_size(factor * canvas.width, factor * canvas.height, self._documents.codec_limits, pointer)
 
     async def edit(self, ticket: Ticket, plan: Plan | CanvasPlan) -> AsyncGenerator[EditEvent, None]:
@@ -223,7 +243,9 @@ class JobRunner:
         run, mask, began = plan.runs[index], plan.request.mask, time.monotonic()
         assert mask is not None
         async with self._models.pictures(run.use) as pictures:
-            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, preview=True)
+            quick = self._models.quick if plan.request.quick_look and index == 0 else None
+            source = _drawn_source(mask)
+            hole = _hole(run, plan.picture, tuple(mask.shapes), source, pictures, preview=True, quick=quick)
             filled = await self._models.run(hole, self._listener(ticket, index, events))
         ms = _ms_since(began)
         made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
@@ -233,16 +255,14 @@ class JobRunner:
     async def _remake(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """As `_fill`, for a model that makes the whole canvas anew."""
         run, began = plan.runs[index], time.monotonic()
-        target = self._documents.temporary()
-        try:
+        with self._documents.scratch() as scratch:
+            await asyncio.to_thread(scratch.take, _remade_bytes(run.use, plan.picture.shown))
             async with self._models.pictures(run.use) as pictures:
-                write = partial(write_pixels, target)
+                write = partial(write_pixels, scratch.result)
                 job = RemakeCanvas(run.use.choice, stored_picture(plan.picture), write, run.use.params, pictures)
                 remade = await self._models.run(job, self._listener(ticket, index, events))
             made = MadeBy(run.use.entry.name, run.use.asked, _ms_since(began))
-            edit = await self._documents.add_remade(plan.image, plan.request, target, remade, made)
-        finally:
-            target.unlink(missing_ok=True)
+            edit = await self._documents.add_remade(plan.image, plan.request, scratch.result, remade, made)
         return self._result(ticket, plan, index, edit, min(made.ms, round(remade.load_ms)))
 
     async def _change_canvas(self, ticket: Ticket, plan: CanvasPlan) -> tuple[ResultEvent, Picture]:
@@ -282,21 +302,48 @@ class JobRunner:
 
     # one shot
 
-    def plan_one_shot(self, params: OneShotParams, where: str = "") -> PlannedRun:
-        """Everything that can be refused before the pictures are looked at; `where` is the field of the parameters."""
+    def plan_one_shot(self, params: OneShotParams, where: str = "", sources: Sequence[str] = ()) -> PlannedRun:
+        """Everything that can be refused before the pictures are looked at.
+
+        where    the field of the parameters
+        sources  the fields that say where to copy from
+        """
         use = self._models.checked(params.model, params.params, where, "fill")
+        for name in sources:
+            _check_source_control(use, f"/{name}")
         return PlannedRun(use, _options(params, params.seed, params.grow_px, params.feather_px, use.params))
 
-    async def one_shot(self, ticket: Ticket, work: Workspace, run: PlannedRun) -> OneShot:
+    async def one_shot(
+        self, ticket: Ticket, work: Workspace, run: PlannedRun, listener: Listener | None = None
+    ) -> OneShot:
         """Waits for the ticket's turn, fills once and lays the patch over the workspace's picture."""
         arrived = time.monotonic()
         await ticket.wait()
         began = time.monotonic()
         async with self._models.pictures(run.use) as pictures:
-            filled = await self._models.run(_hole(run, work.picture, stored_array(work.mask), pictures))
+            mask, include, exclude = (stored_array(path) if path else None for path in work.mask_files)
+            assert mask is not None, "put_mask comes first"
+            hole = _hole(run, work.picture, mask, DrawnSource(include, exclude), pictures)
+            filled = await self._models.run(hole, listener)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
-        return OneShot(run.use.entry.name, run.options.seed, timing)
+        box = reduce(Box.union, (patch.box for patch in filled.patches))
+        return OneShot(run.use.entry.name, run.options.seed, box, timing)
+
+    def plan_remake(self, work: Workspace, task: Task, params: Mapping[str, WireValue], where: str) -> ModelUse:
+        """A model that makes the workspace's picture anew; `where` is the field that says how large."""
+        use = self._models.checked(None, params, "", task)
+        self._check_factor(use, work.picture.shown, where)
+        return use
+
+    async def remake_once(self, ticket: Ticket, work: Workspace, use: ModelUse) -> None:
+        """Waits for the ticket's turn and makes the workspace's picture anew."""
+        await ticket.wait()
+        await work.take(_remade_bytes(use, work.picture.shown))
+        async with self._models.pictures(use) as pictures:
+            write = partial(write_pixels, work.remade, durable=False)
+            job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
+            work.replace_pixels(await self._models.run(job))
 
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
@@ -355,14 +402,50 @@ def patch_replies(edit: StoredEdit) -> list[PatchReply]:
 def _hole(
     run: PlannedRun,
     picture: Picture,
-    mask: tuple[Shape, ...] | PixelSource,
+    mask: DrawnMask,
+    source: DrawnSource,
     pictures: Mapping[str, PixelSource],
     *,
     preview: bool = False,
+    quick: ModelEntry | None = None,
 ) -> FillHole:
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
-    return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures)
+    return FillHole(
+        run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures, quick, source
+    )
+
+
+def _factor(use: ModelUse) -> int:
+    """How many times as large as the canvas the model's answer is."""
+    return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
+
+
+def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
+    """The most that the pixels of a canvas take that the model made anew."""
+    return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
+
+
+def _check_shapes(mask: MaskShapes, width: int, height: int, limits: Limits) -> None:
+    source = mask.source or SourceShapes()
+    check_bounds(mask.shapes, width, height, limits)
+    check_bounds(source.include, width, height, limits, "/mask/source/include")
+    check_bounds(source.exclude, width, height, limits, "/mask/source/exclude")
+
+
+def _drawn_source(mask: MaskShapes) -> DrawnSource:
+    """None for what has no shapes."""
+    source = mask.source or SourceShapes()
+    return DrawnSource(tuple(source.include) or None, tuple(source.exclude) or None)
+
+
+def _check_source_control(use: ModelUse, pointer: str) -> None:
+    if not use.entry.source_control:
+        raise ModelNoSourceControl(
+            f"{use.entry.title} copies nothing from the picture, so it cannot be told where to copy from. Leave the "
+            "sources out, or choose a model that takes them, for example patchmatch.",
+            pointer=pointer,
+        )
 
 
 def _ms_since(began_s: float) -> int:

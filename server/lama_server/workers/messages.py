@@ -21,6 +21,7 @@ from inpaint_models.types import Box, ParamValue, PixelSource
 
 from ..codec import ImageInfo, Metadata, Pixels
 from ..errors import ApiError
+from ..imaging.brush_masks import Operation
 from ..imaging.pictures import Picture
 from ..schemas.shapes import Shape
 
@@ -48,10 +49,14 @@ class Request(Generic[KindT, AnswerT]):
 
 @dataclass(frozen=True, slots=True)
 class DecodeImage(Request[Codec, "ImageFacts"]):
-    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`."""
+    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`.
+
+    durable  as of `write_pixels`
+    """
 
     source: Path
     pixels: Path
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,46 @@ class ScalePicture(Request[Codec, None]):
     target: Path
 
 
-CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture | ScalePicture
+@dataclass(frozen=True, slots=True)
+class AdjustMask(Request[Codec, None]):
+    """Change the mask file `source` and write it to the file `target` as a PNG in the brush's colour. Answer: None."""
+
+    source: Path
+    operation: Operation
+    radius_px: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOfAlpha(Request[Codec, None]):
+    """As `AdjustMask`, of the opaque pixels of a picture with alpha, grown. Answer: None."""
+
+    picture: Picture
+    radius_px: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MakeThumbnail(Request[Codec, "Rendered"]):
+    """The file `source` as a small PNG or JPEG, as wide or, where that is 0, as high as asked. Answer: `Rendered`."""
+
+    source: Path
+    width: int
+    height: int
+    target: Path
+
+
+CodecRequest = (
+    DecodeImage
+    | DecodeMask
+    | RenderImage
+    | MakePreview
+    | CropPicture
+    | ScalePicture
+    | AdjustMask
+    | MaskOfAlpha
+    | MakeThumbnail
+)
 
 # Jobs: what an executor can be asked to do with a model. No local path, no device: they could run on another machine.
 
@@ -135,23 +179,38 @@ class LoadModel(Job["LoadedModels"]):
     """Load and warm up a model, so that the first job does not wait for it."""
 
 
+DrawnMask = tuple[Shape, ...] | PixelSource
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnSource:
+    """`SourceControl` as somebody drew it: what marks nothing is as good as None."""
+
+    include: DrawnMask | None = None
+    exclude: DrawnMask | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FillHole(Job["Filled"]):
     """Fill a hole.
 
     image     (H, W, 3|4) uint8 or uint16: anything that can be pickled and slices like an array
     mask      the mask as drawn, or (H, W) uint8 0|255
+    source    where to copy from
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
     pictures  the model's parameters of kind picture; `options` has the others
+    quick     a model whose answer is shown while this one works, where it is loaded and this one takes long
     """
 
     image: PixelSource
-    mask: tuple[Shape, ...] | PixelSource
+    mask: DrawnMask
     options: FillOptions
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
+    quick: ModelEntry | None = None
+    source: DrawnSource = DrawnSource()
 
 
 @dataclass(frozen=True, slots=True)
