@@ -149,7 +149,7 @@ class Edit:
         """(H, W, 3) of a tile; beyond the picture its last pixels are repeated."""
         inside = box.clipped(self._structure.height, self._structure.width)
         missing = (0, box.height - inside.height), (0, box.width - inside.width), (0, 0)
-        return np.pad(self._pixels[inside].astype(np.float32), missing, "edge")
+        return np.pad(self._pixels[inside], missing, "edge").astype(np.float32)
 
 
 def _in_whole_mcus(box: Box, structure: Structure) -> Box:
@@ -180,7 +180,7 @@ def _samples(pixels: NDArray[np.float32], index: int, structure: Structure) -> N
     """(H, W) of a channel less 128, as its file has it from these pixels: means where it has fewer samples."""
     plane = structure.planes[index]
     full = pixels[..., index] - 128 if structure.colours == "rgb" else pixels @ _YCC[index] - (0 if index else 128)
-    return _reduced(np.add, full, plane.step_y, plane.step_x) / (plane.step_y * plane.step_x)
+    return np.asarray(_reduced(np.add, full, plane.step_y, plane.step_x) / (plane.step_y * plane.step_x), np.float32)
 
 
 def _requantised(
@@ -200,7 +200,7 @@ def _requantised(
         for array in (samples, is_new)
     )
     mixed = np.where(is_wanted, wanted, (old * plane.quantisation) @ _BASIS)
-    found = np.rint(mixed @ _BASIS.T / plane.quantisation)
+    found = np.asarray(np.rint(mixed @ _BASIS.T / plane.quantisation), np.float32)
     found[:, 0] = found[:, 0].clip(-1024, 1023)
     found[:, 1:] = found[:, 1:].clip(-1023, 1023)
     found[(rows >= plane.shown[0]) | (columns >= plane.shown[1]), 1:] = 0  # progressive files have only DC of these
