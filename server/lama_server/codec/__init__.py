@@ -25,7 +25,7 @@ from .info import (
     Pixels,
     SourceFormat,
     WantedFormat,
-)  # fmt: skip
+)
 from .probing import probe, read_metadata
 
 if TYPE_CHECKING:

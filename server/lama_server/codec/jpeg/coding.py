@@ -182,18 +182,9 @@ def _skipped(scan: CodedScan, changes: Changes, before: Ints, after: Ints, check
             )
         else:
             entropy.skip_bands(
-                scan.words,
-                scan.ends,
-                scan.steps,
-                fields,
-                scan.parts,
-                changes.slots,
-                before,
-                after,
-                strips,
-                state,
+                scan.words, scan.ends, scan.steps, fields, scan.parts, changes.slots, before, after, strips, state,
                 until,
-            )
+            )  # fmt: skip
         if state[POS] < 0:
             break
     if state[POS] < 0 or state[entropy.RUN]:
@@ -233,8 +224,10 @@ def _written(
 def _copyable(source: StripedScan, tables: dict[int, Table]) -> NDArray[np.uint8]:
     """Which strips have no changed block, and say the same with these tables: 1, else 0."""
     own = source.scan.data.huffman
-    stay = min((tables[number].keeps_codes_up_to(table) for number, table in own.items()), default=16)
-    common = source.strips[:, entropy.RARITY] <= stay - COMMON_BITS
+    stay = {number: tables[number].keeps_codes_up_to(table) for number, table in own.items()}
+    if any(bits < 16 for number, bits in stay.items() if number < 4):  # the rarity of strips is that of AC codes
+        return np.zeros(len(source.strips), np.uint8)
+    common = source.strips[:, entropy.RARITY] <= min(stay.values(), default=16) - COMMON_BITS
     return np.asarray(common & (source.strips[:, TOUCHED] == 0)).astype(np.uint8)
 
 
