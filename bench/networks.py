@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from inpaint_models.ldm.engine import LdmEngine
 from inpaint_models.manga.engine import MangaEngine
 from inpaint_models.manga.lines import LineExtractor
 from inpaint_models.manga.network import AppearanceNetwork, ScreenEncoder, SemanticNetwork
-from inpaint_models.manga.procedure import Networks, fill_page
+from inpaint_models.manga.procedure import Networks as MangaNetworks
+from inpaint_models.manga.procedure import fill_page
 from inpaint_models.mat.engine import PUBLISHED as MAT_CONFIG
 from inpaint_models.mat.engine import MATEngine, draw
 from inpaint_models.mat.inference import InferenceMAT
@@ -26,8 +27,16 @@ from inpaint_models.migan import network as migan
 from inpaint_models.migan.engine import MIGANEngine
 from inpaint_models.migan.inference import InferenceMIGAN
 from inpaint_models.types import Engine
+from inpaint_models.zits.engine import ZitsEngine
+from inpaint_models.zits.procedure import Networks as ZitsNetworks
+from inpaint_models.zits.procedure import fill_picture
+from inpaint_models.zits.structure import EdgeLineTransformer, StructureUpsampler
+from inpaint_models.zits.texture import StructureEncoder, TextureNetwork
+from inpaint_models.zits.wireframe import WireframeDetector
 
 from .bench_ldm import random_networks as random_ldm
+
+NetworksT = TypeVar("NetworksT", MangaNetworks, ZitsNetworks)
 
 
 class Bench(NamedTuple):
@@ -47,6 +56,12 @@ def _ready(network: nn.Module) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
+def _all_ready(networks: NetworksT) -> NetworksT:
+    for network in networks:
+        _ready(network)
+    return networks
+
+
 def _mat(network: Any, x: Tensor, mask: Tensor) -> Tensor:
     noise = draw(0, network.config.latent_width, network.config.dropout_shapes((x.shape[2], x.shape[3])))
     z, tokens, features = map(torch.from_numpy, noise)
@@ -54,7 +69,7 @@ def _mat(network: Any, x: Tensor, mask: Tensor) -> Tensor:
     return result
 
 
-def _manga(networks: Networks, x: Tensor, mask: Tensor) -> Tensor:
+def _manga(networks: MangaNetworks, x: Tensor, mask: Tensor) -> Tensor:
     gray = x.mean(dim=1, keepdim=True)
     return fill_page(networks, gray, mask, torch.randn_like(gray), on_step=lambda stage, page: None)
 
@@ -84,9 +99,18 @@ BENCHES: dict[str, Bench] = {
         lambda network, x, mask: network(x, mask, x.new_zeros(1, FCF.latent_width)),
     ),
     "manga": Bench(
-        lambda: Networks(*map(_ready, (LineExtractor(), ScreenEncoder(), SemanticNetwork(), AppearanceNetwork()))),  # type: ignore[arg-type]
+        lambda: _all_ready(MangaNetworks(LineExtractor(), ScreenEncoder(), SemanticNetwork(), AppearanceNetwork())),
         lambda networks, device, dtype: MangaEngine(networks, device),
         _manga,
+    ),
+    "zits": Bench(
+        lambda: _all_ready(
+            ZitsNetworks(
+                WireframeDetector(), EdgeLineTransformer(), StructureUpsampler(), StructureEncoder(), TextureNetwork()
+            )
+        ),
+        ZitsEngine,
+        lambda networks, x, mask: fill_picture(networks, (x + 1) / 2, mask, on_step=lambda stage, found: None),
     ),
     "ldm": Bench(random_ldm, lambda networks, device, dtype: LdmEngine(*networks, device=device, dtype=dtype)),
 }

@@ -69,7 +69,7 @@ class RunningServer:
         if self.process is not None:
             self.process.communicate()
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
-        path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
+        path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "integrations", "tests"))
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), given],
             stdout=subprocess.PIPE,

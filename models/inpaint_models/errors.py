@@ -11,6 +11,8 @@ ModelError
             EmptyMask       nothing to fill
             MaskCoversImage nothing known is left to fill from
             MaskSizeMismatch
+            NothingToCopy   all that may be copied from is hole, or too little of it is left
+        SourceControlUnsupported  the model copies nothing, so it cannot be told where to copy from
         InvalidParameter    unknown, of the wrong type or out of range
             UnknownParameter
             ParameterType
@@ -72,6 +74,14 @@ class MaskCoversImage(InvalidMask):
 
 class MaskSizeMismatch(InvalidMask):
     """The mask is of another size than the image."""
+
+
+class NothingToCopy(InvalidMask):
+    """The caller restricted what may be copied to so little that no patch fits into it."""
+
+
+class SourceControlUnsupported(InvalidInput):
+    """The model copies nothing, so it cannot be told where to copy from."""
 
 
 class InvalidParameter(InvalidInput):

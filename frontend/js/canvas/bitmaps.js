@@ -29,9 +29,8 @@ export function createBitmaps(changed) {
   /** @type {Map<string, string>} */
   const urls = new Map();
 
-  const closePyramid = () => {
-    for (const level of pyramid?.levels ?? []) for (const tile of level.tiles) tile.bitmap.close();
-    pyramid = null;
+  const close = (/** @type {Pyramid} */ { levels }) => {
+    for (const level of levels) for (const tile of level.tiles) tile.bitmap.close();
   };
 
   const trim = () => {
@@ -79,14 +78,18 @@ export function createBitmaps(changed) {
       changed();
     },
 
-    /** Replaces the open photo's pixels; rejects when the browser cannot read the format. @param {Blob} blob */
-    async open(blob) {
-      const opened = /** @type {Pyramid} */ (await ask({ kind: "pyramid", blob }));
-      closePyramid();
-      pyramid = opened;
+    /** A photo's pixels, not shown yet; rejects when the browser cannot read the format. @param {Blob} blob @returns {Promise<Pyramid>} */
+    read: async (blob) => /** @type {Pyramid} */ (await ask({ kind: "pyramid", blob })),
+
+    /** Takes the place of the open photo's pixels. @param {Pyramid} read */
+    show(read) {
+      if (pyramid) close(pyramid);
+      pyramid = read;
       changed();
-      return opened;
     },
+
+    /** Lets go of pixels that will not be shown. @param {Pyramid} read */
+    discard: (read) => close(read),
 
     /** @param {string} name @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
     addPatch(name, encoded) {
@@ -146,11 +149,15 @@ export function createBitmaps(changed) {
       urls.delete(name);
     },
 
-    /** Forgets the photo and everything that belongs to it. */
-    clear() {
-      closePyramid();
-      for (const { bitmap } of patches.values()) bitmap?.close();
-      patches.clear();
+    /** Forgets the photo and everything that belongs to it, but for patches of the next one. @param {ReadonlySet<string>} [kept] */
+    clear(kept = new Set()) {
+      if (pyramid) close(pyramid);
+      pyramid = null;
+      for (const [name, { bitmap }] of patches) {
+        if (kept.has(name)) continue;
+        bitmap?.close();
+        patches.delete(name);
+      }
       clearEstimates();
       for (const name of [...urls.keys()]) this.release(name);
       changed();

@@ -27,7 +27,8 @@
  * @property {import("./health.js").Health} health
  * @property {() => Promise<string>} imageId      brings the photo to the server if need be
  * @property {() => void} imageLost               the server does not have it after all
- * @property {(label: string, change: (doc: import("../core/document.js").Doc) => import("../core/document.js").Doc) => void} record
+ * @property {(edit: import("../core/document.js").Edit) => void} filled   an edit becomes part of the document
+ * @property {(key: string, edit: string) => void} choose  another result of an edit is shown
  * @property {(name: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
  * @property {(blob: Blob, name: string) => string} previewUrl
  * @property {(blob: Blob, box: import("../core/view.js").Box) => Promise<void>} showEstimate  in the picture
@@ -36,7 +37,7 @@
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
 
-import { chooseResult, commitEdit, parentsOf, shownEdits } from "../core/document.js";
+import { parentsOf, shownEdits } from "../core/document.js";
 import { endOfStage, estimate, marked, remember } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
@@ -284,11 +285,11 @@ export function createJobs(ports) {
     if (wanted.fresh && !committed) {
       if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
       updateJob({ fresh: false });
-      ports.record("fill", (now) => commitEdit(now, { key: wanted.key, shapes: wanted.shapes, chosen: edit }));
+      ports.filled({ key: wanted.key, shapes: wanted.shapes, chosen: edit });
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
       wanted.show = false;
-      ports.record("choice", (now) => chooseResult(now, wanted.key, edit));
+      ports.choose(wanted.key, edit);
     }
   };
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, transposed
-from ..nn.stylegan_inference import Convolver, fold, in_full_precision_on_cpu
+from ..nn.stylegan_inference import Convolver, fold
+from ..nn.winograd import in_full_precision_on_cpu
 from .network import FFC, Branches, FcF, SynthesisLayer
 
 FEWEST_TILED_WIDTH = 256

@@ -11,13 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import devices
 from .stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, Resample, binomial_filter, transposed
-from .winograd import TiledConvolution
+from .winograd import TiledConvolution, in_full_precision_on_cpu
 
 FEWEST_TILED_CHANNELS = 180
 """Thinner convolutions are as fast without `winograd`."""
@@ -45,10 +44,6 @@ class Convolver:
             (out,) = self.tiled(x, [weight], padding=1)  # (B, out, H, W)
             return out.add_(bias.view(1, -1, 1, 1))
         return F.conv2d(x, weight, bias, padding=half)
-
-
-def in_full_precision_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def depthwise(x: Tensor, bias: Tensor | None, *, padding: int, gain: float) -> Tensor:

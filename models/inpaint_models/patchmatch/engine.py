@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MaskCoversImage
+from ..errors import MaskCoversImage, NothingToCopy
 from ..machine import available_processors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .chunks import Chunks
 from .compiled import require_numba
 from .features import to_colour
+from .matching import PATCH
 from .pyramid import fill_smoothly
 from .seams import blended
 from .settings import PatchMatchSettings
@@ -45,6 +46,24 @@ class PatchMatchEngine:
         progress: Progress,
     ) -> FloatImage:
         """Raises MaskCoversImage when nothing is known."""
+        return self._filled(image, hole, None, seed, progress)
+
+    def fill_from(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        allowed: NDArray[np.bool_],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        """See `CopyingEngine`."""
+        return self._filled(image, hole, allowed, seed, progress)
+
+    def _filled(
+        self, image: FloatImage, hole: HoleMask, allowed: NDArray[np.bool_] | None, seed: int, progress: Progress
+    ) -> FloatImage:
         if hole.all():
             raise MaskCoversImage(
                 f"The mask covers all of the {hole.shape[1]}x{hole.shape[0]} picture, so there is nothing to copy "
@@ -56,8 +75,13 @@ class PatchMatchEngine:
         with ThreadPoolExecutor(self.threads) as pool:
             chunks = Chunks(pool, report.poll)
             source_map = find_source_map(
-                image, hole, seed=seed, settings=self.settings, chunks=chunks, report=report.round_done
+                image, hole, allowed, seed=seed, settings=self.settings, chunks=chunks, report=report.round_done
             )
+            if source_map is None and allowed is not None:
+                raise NothingToCopy(
+                    f"Not one whole patch of {PATCH}x{PATCH} pixels may be copied. Mark a larger part of the picture "
+                    "to copy from, or exclude less."
+                )
             if source_map is None:
                 filled = fill_smoothly(image, ~hole)[hole]
             else:

@@ -34,33 +34,42 @@ UNMATCHED = _WORST // 64
 class Patches:
     """The patches of a level by what they are for.
 
-    role     (H, W): _TARGET where a patch touches the hole, _SOURCE where it shows known pixels only
+    role     (H, W): _TARGET where a patch touches the hole, _SOURCE where all of it may be copied
     targets  their anchors, ascending
     sources  their anchors, ascending
+    strange  (H * W,) what a match to the patch there costs beside its distance (source_cost.py)
     """
 
     role: NDArray[np.uint8]
     targets: NDArray[np.int32]
     sources: NDArray[np.int32]
+    strange: NDArray[np.int32]
 
 
-def find_patches(hole: NDArray[np.bool_]) -> Patches:
-    """Targets and sources of a level; both are empty where no patch fits."""
+def find_patches(hole: NDArray[np.bool_], usable: NDArray[np.bool_]) -> Patches:
+    """Targets and sources of a level; both are empty where no patch fits. `usable` pixels may be copied."""
     height, width = hole.shape
     role = np.full((height, width), _NEITHER, np.uint8)
     fits = role[: max(0, height - PATCH + 1), : max(0, width - PATCH + 1)]
-    touches = hole.copy()
-    for step in (1, 2, 4):  # adds up to PATCH - 1
-        touches[:-step] |= touches[step:]
-    for step in (1, 2, 4):
-        touches[:, :-step] |= touches[:, step:]
-    fits[...] = np.where(touches[: fits.shape[0], : fits.shape[1]], _TARGET, _SOURCE)
+    fits[~_touched(~usable)[: fits.shape[0], : fits.shape[1]]] = _SOURCE
+    fits[_touched(hole)[: fits.shape[0], : fits.shape[1]]] = _TARGET
     flat = role.ravel()
     return Patches(
         role,
         np.flatnonzero(flat == _TARGET).astype(np.int32),
         np.flatnonzero(flat == _SOURCE).astype(np.int32),
+        np.zeros(flat.size, np.int32),
     )
+
+
+def _touched(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W) whether the patch at each anchor, as far as it lies in the picture, holds any of the pixels."""
+    touched = pixels.copy()
+    for step in (1, 2, 4):  # adds up to PATCH - 1
+        touched[:-step] |= touched[step:]
+    for step in (1, 2, 4):
+        touched[:, :-step] |= touched[:, step:]
+    return touched
 
 
 def thinned(patches: Patches, allowed: NDArray[np.bool_]) -> Patches:
@@ -70,7 +79,7 @@ def thinned(patches: Patches, allowed: NDArray[np.bool_]) -> Patches:
         return patches
     role = np.where(patches.role == _SOURCE, np.uint8(_NEITHER), patches.role)
     role.ravel()[kept] = _SOURCE
-    return Patches(role, patches.targets, kept)
+    return Patches(role, patches.targets, kept, patches.strange)
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class NearestNeighbourField:
     """What each target patch of a level looks like: changed in place by sweeps.
 
     source  (H * W, 2) int16 (y, x) of the matched anchor; -1 where there is no target
-    cost    (H * W,) int32 squared feature distance plus displacement prior
+    cost    (H * W,) int32 squared feature distance plus what the displacement and the source cost
     """
 
     source: NDArray[np.int16]
@@ -173,9 +182,8 @@ def improve(
             low: int, high: int, index: int = index, seed: int = seed, before: NDArray[np.int16] = before
         ) -> None:
             _sweep(
-                flat, height, width, role, patches.targets, low, high, before, nnf.source, nnf.cost,
-                index == 0, index % 2 == 1, search.keep,
-                search.vertical_cost, search.horizontal_cost, seed,
+                flat, height, width, role, patches.strange, patches.targets, low, high, before, nnf.source, nnf.cost,
+                index == 0, index % 2 == 1, search.keep, search.vertical_cost, search.horizontal_cost, seed,
             )  # fmt: skip
 
         chunks.run(sweep, patches.targets.size)
@@ -239,17 +247,17 @@ def _random_source(
 
 
 @kernel(
-    "void(uint8[::1], int64, int64, uint8[::1], int32[::1], int64, int64, int16[:, ::1], int16[:, ::1], int32[::1],"
-    " boolean, boolean, float32[::1], float32, float32, uint32)"
+    "void(uint8[::1], int64, int64, uint8[::1], int32[::1], int32[::1], int64, int64, int16[:, ::1], int16[:, ::1],"
+    " int32[::1], boolean, boolean, float32[::1], float32, float32, uint32)"
 )
 def _sweep(
-    features: Array, height: int, width: int, role: Array, targets: Array, low: int, high: int, before: Array,
-    source: Array, cost: Array, recost: bool, backward: bool, keep: Array, vertical: float, horizontal: float,
-    seed: int,
+    features: Array, height: int, width: int, role: Array, strange: Array, targets: Array, low: int, high: int,
+    before: Array, source: Array, cost: Array, recost: bool, backward: bool, keep: Array, vertical: float,
+    horizontal: float, seed: int,
 ) -> None:  # fmt: skip
     """One sweep over targets[low:high]: propagation from two neighbours, then random tries ever nearer.
 
-    features (H * W * 4,), role (H * W,); the others as in `NearestNeighbourField` and `Search`
+    features (H * W * 4,), role and strange (H * W,); the others as in `NearestNeighbourField` and `Search`
     """
     stride, step, longer = width * 4, -1 if backward else 1, max(height, width)
     first, last = targets[low], targets[high - 1]
@@ -267,6 +275,7 @@ def _sweep(
         best: Number = np.int64(cost[anchor])
         if recost:
             away = _displacement_cost(best_y - y, best_x - x, vertical, horizontal)
+            away += strange[best_y * width + best_x]
             best = away + _patch_distance(features, stride, anchor * 4, (best_y * width + best_x) * 4, _WORST)
         for attempt in range(2 + tries):
             limit: Number = best
@@ -282,9 +291,12 @@ def _sweep(
                 random = _next_random(random)
                 cy, cx = _random_source(random, best_y, best_x, longer >> (_NARROWING * (attempt - 2)), height, width)
                 limit = np.int64(np.float32(best) * keep[turn])
-            away = _displacement_cost(cy - y, cx - x, vertical, horizontal)
-            if role[cy * width + cx] == _SOURCE and away < limit:
-                found = away + _patch_distance(features, stride, anchor * 4, (cy * width + cx) * 4, limit - away)
+            candidate = cy * width + cx
+            if role[candidate] != _SOURCE:
+                continue
+            away = _displacement_cost(cy - y, cx - x, vertical, horizontal) + strange[candidate]
+            if away < limit:
+                found = away + _patch_distance(features, stride, anchor * 4, candidate * 4, limit - away)
                 if found < limit:
                     best_y, best_x, best = cy, cx, found
         source[anchor, 0], source[anchor, 1], cost[anchor] = best_y, best_x, best

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from .compiled import Array, kernel
 from .features import box_mean, describe, to_bytes
-from .matching import PATCH, Patches, find_patches, thinned
+from .matching import PATCH, Patches, find_patches
 from .settings import PatchMatchSettings
-from .source_filter import allowed_sources, whole_patches
+from .source_cost import patch_sums, strangeness
 
 
 @dataclass(frozen=True)
@@ -38,41 +38,49 @@ class PyramidLevel:
 
 
 def build(
-    image: NDArray[np.float32], hole: NDArray[np.bool_], settings: PatchMatchSettings, poll: Callable[[], None]
+    image: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    settings: PatchMatchSettings,
+    poll: Callable[[], None],
 ) -> list[PyramidLevel]:
-    """Levels from full size to the coarsest one. The full size must have at least one patch of known pixels.
+    """Levels from full size to the coarsest one. The full size must have at least one patch of `usable` pixels.
 
-    Sources are patches that resemble the hole's surroundings; the coarsest level tells which those are.
+    The coarsest level tells how little a source resembles the hole's surroundings, and so what it costs.
     """
     values, known = describe(image, ~hole, poll), ~hole
     poll()
-    levels = [_level(values, hole, settings, poll)]
+    levels = [_level(values, hole, usable, settings, poll)]
     reach = float(levels[0].distance.max())
     while min(known.shape) // 2 >= settings.coarsest_side_px:
         if reach <= settings.reach_px and known.size <= settings.small_pixels:
             break
-        values, known = halve(values, known)
-        level = _level(values, ~known, settings, poll)
+        (values, known), usable = halve(values, known), halve_all(usable)
+        level = _level(values, ~known, usable, settings, poll)
         if level.patches.sources.size < 4 * PATCH * PATCH:
             break
         levels.append(level)
         reach /= 2
     coarsest = levels[-1]
-    allowed = allowed_sources(coarsest.features, coarsest.hole, settings.resembling)
-    return [_thinned(level, allowed, poll) for level in levels]
+    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+    return [_priced(level, strange, poll) for level in levels]
 
 
-def _thinned(level: PyramidLevel, allowed: NDArray[np.bool_], poll: Callable[[], None]) -> PyramidLevel:
+def _priced(level: PyramidLevel, strange: NDArray[np.int32], poll: Callable[[], None]) -> PyramidLevel:
     poll()
-    return replace(level, patches=thinned(level.patches, whole_patches(allowed, level.shape, PATCH)))
+    return replace(level, patches=replace(level.patches, strange=patch_sums(strange, level.shape, PATCH)))
 
 
 def _level(
-    values: NDArray[np.float32], hole: NDArray[np.bool_], settings: PatchMatchSettings, poll: Callable[[], None]
+    values: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    settings: PatchMatchSettings,
+    poll: Callable[[], None],
 ) -> PyramidLevel:
     features = to_bytes(values)
     poll()
-    patches = find_patches(hole)
+    patches = find_patches(hole, usable)
     poll()
     return PyramidLevel(features, distance_to_known(hole, settings.max_distance), patches)
 
@@ -80,6 +88,13 @@ def _level(
 def distance_to_known(hole: NDArray[np.bool_], most: float) -> NDArray[np.float32]:
     """Distance of every pixel to the nearest known one, at most `most`; 0 where known."""
     return np.minimum(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32(most))
+
+
+def halve_all(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W) -> (H // 2, W // 2): whether all four of 2x2 pixels are set."""
+    height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
+    both = pixels[0:height:2] & pixels[1:height:2]
+    return both[:, 0:width:2] & both[:, 1:width:2]
 
 
 def halve(

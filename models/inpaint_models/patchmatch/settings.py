@@ -17,8 +17,8 @@ class PatchMatchSettings:
     max_side: int = 32_000  # matches are stored as int16
 
     # Rounds of match and vote. The coarsest level decides the structure, so it gets most; the rest only refine.
-    rounds_coarsest: int = 16
-    rounds_small: int = 6
+    rounds_coarsest: int = 10
+    rounds_small: int = 4
     rounds_large: int = 5
     rounds_full: int = 3
     rounds_huge: int = 2  # on levels of more than huge_pixels, which take most of the time of a large crop
@@ -32,16 +32,23 @@ class PatchMatchSettings:
     vertical_prior: float = 3.0
     horizontal_prior: float = 0.75
 
-    # Only what resembles the hole's surroundings is copied (source_filter.py): size of a cell in levels. With larger
-    # ones heads and hands stray into walls; with smaller ones there is too little to choose from.
-    resembling: int = 12
+    # What a source costs per pixel (source_cost.py): times its squared distance to what is beside the hole, which
+    # counts up to a limit. Without it skin and hair stray onto walls.
+    strange: int = 4
+    strangest: int = 3600
 
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
     sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
-    inward: float = 0.9  # how much patches near the border outvote deeper ones, per pixel of distance
+    # How much patches near the border outvote deeper ones, per pixel of distance. In most pictures not at all: what is
+    # at the border would grow into the hole in blocks. A picture that repeats itself (statistics.py) is brought into
+    # step from the border inwards, but for the coarsest level, which decides on the structure.
+    inward: float = 0.0
+    periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
+    inward_periodic: float = 0.5
+    rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
 
     # Seams
-    edge: float = 100.0  # colour steps well above are edges of the picture, below are seams
-    screen: float = 0.005  # pull towards the copied colours
+    edge: float = 200.0  # colour steps well above are edges of the picture, below are seams
+    screen: float = 0.02  # pull towards the copied colours
     relaxations: int = 100

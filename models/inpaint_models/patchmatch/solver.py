@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from . import pyramid
 from .chunks import Chunks
-from .features import to_bytes
 from .matching import PATCH, improve, random_nnf, search_for, thinned, upsampled_nnf
 from .pyramid import PyramidLevel
 from .settings import PatchMatchSettings
+from .statistics import first_guess, repetition
 from .voting import argmax_vote, vote
 
 _CELLS = 8  # along each side of the picture
@@ -30,6 +30,7 @@ Report = Callable[[int, int, NDArray[np.uint8]], None]
 def find_source_map(
     image: NDArray[np.float32],
     hole: NDArray[np.bool_],
+    allowed: NDArray[np.bool_] | None = None,
     *,
     seed: int,
     settings: PatchMatchSettings,
@@ -38,17 +39,21 @@ def find_source_map(
 ) -> NDArray[np.int32] | None:
     """(H, W) flat position of a known pixel for each pixel of the hole; each known pixel's is itself.
 
-    None where there is nothing to copy from, not one whole patch of known pixels. A large picture is solved at half
+    allowed  (H, W) which known pixels may be copied; None: all
+
+    None where there is nothing to copy from, not one whole patch of such pixels. A large picture is solved at half
     (quarter, ...) size: its offsets are scaled up, so that copies still come from the full size.
     """
-    if not can_solve(hole):
+    usable = ~hole if allowed is None else allowed & ~hole
+    if not can_solve(usable):
         return None
     chunks.poll()
     if hole.size <= settings.max_pixels and max(hole.shape) <= settings.max_side:
-        return solve(image, hole, seed=seed, settings=settings, chunks=chunks, report=report)
+        return solve(image, hole, usable, seed=seed, settings=settings, chunks=chunks, report=report)
     half, known = pyramid.halve(image, ~hole)
     chunks.poll()
-    coarse = find_source_map(half, ~known, seed=seed, settings=settings, chunks=chunks, report=report)
+    usable = pyramid.halve_all(usable)
+    coarse = find_source_map(half, ~known, usable, seed=seed, settings=settings, chunks=chunks, report=report)
     return None if coarse is None else _doubled(coarse, hole)
 
 
@@ -66,14 +71,17 @@ def _doubled(coarse: NDArray[np.int32], hole: NDArray[np.bool_]) -> NDArray[np.i
 def solve(
     image: NDArray[np.float32],
     hole: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
     *,
     seed: int,
     settings: PatchMatchSettings,
     chunks: Chunks,
     report: Report,
 ) -> NDArray[np.int32]:
-    """As find_source_map, at the picture's own size; it must have at least one patch of known pixels."""
-    levels = pyramid.build(image, hole, settings, chunks.poll)
+    """As find_source_map, at the picture's own size, from known pixels that are `usable`: one whole patch at least."""
+    levels = pyramid.build(image, hole, usable, settings, chunks.poll)
+    settings = _suited_to(levels, settings)
+    chunks.poll()
     rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
     work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
     done, total = 0, sum(work)
@@ -83,27 +91,36 @@ def solve(
     nnf = random_nnf(levels[-1].patches, rng)
     for index in reversed(range(len(levels))):
         level = levels[index]
+        voting = replace(settings, inward=0.0) if index == len(levels) - 1 else settings
         if index < len(levels) - 1:
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
-            features = vote(level.features, level.distance, nnf, settings, chunks)
+            features = vote(level.features, level.distance, nnf, voting, chunks)
         search = search_for(level.patches, level.distance, settings)
         for _ in range(rounds[index]):
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
             improve(features, level.patches, nnf, search, sweep_seeds, chunks)
-            features = vote(features, level.distance, nnf, settings, chunks)
+            features = vote(features, level.distance, nnf, voting, chunks)
             done += work[index] // rounds[index]
             report(done, total, features)
     return argmax_vote(levels[0].distance, nnf, settings, chunks)
 
 
-def can_solve(hole: NDArray[np.bool_]) -> bool:
-    """Whether there is anything to copy from: a whole patch of known pixels."""
-    known, patch = (~hole).astype(np.uint8), np.ones((PATCH, PATCH), np.uint8)
-    return bool(cv2.erode(known, patch, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)).any())
+def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
+    """The settings for a picture that repeats itself, or does not."""
+    level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
+    if repetition(level.features, ~level.hole) >= settings.periodic:
+        return settings
+    return replace(settings, inward=settings.inward_periodic, rounds_small=settings.rounds_periodic)
+
+
+def can_solve(usable: NDArray[np.bool_]) -> bool:
+    """Whether there is anything to copy from: a whole patch of usable pixels."""
+    patch = np.ones((PATCH, PATCH), np.uint8)
+    return bool(cv2.erode(usable.astype(np.uint8), patch, borderType=cv2.BORDER_CONSTANT, borderValue=(0,)).any())
 
 
 def _begin(level: PyramidLevel, seed: int, rng: np.random.Generator) -> tuple[PyramidLevel, NDArray[np.uint8]]:
-    """The coarsest level, where the structure is decided, and its features with the hole filled smoothly.
+    """The coarsest level, where the structure is decided, and its features with a guess in the hole.
 
     Seed 0 is the best answer known: it uses all of the picture. For another one random cells of the picture neither
     colour the hole nor may be copied from, which leads to another structure.
@@ -114,8 +131,8 @@ def _begin(level: PyramidLevel, seed: int, rng: np.random.Generator) -> tuple[Py
         cells = rng.random((_CELLS, _CELLS)) < _USED_CELLS
         used = cells[np.arange(height)[:, None] * _CELLS // height, np.arange(width) * _CELLS // width]
     shown = used & ~level.hole
-    smooth = pyramid.fill_smoothly(level.features.astype(np.float32), shown if shown.any() else ~level.hole)
-    features = np.where(level.hole[..., None], to_bytes(smooth), level.features)
+    guess = first_guess(level.features, shown if shown.any() else ~level.hole)
+    features = np.where(level.hole[..., None], guess, level.features)
     return replace(level, patches=thinned(level.patches, used)), features
 
 

@@ -1,0 +1,101 @@
+"""What the known pixels tell of the picture as a whole: how unlike each other pixels at a distance are.
+
+From it follow the first guess of what is in the hole, and whether the picture repeats itself. The guess is made on the
+coarsest level, where it decides which structure the solve settles on. Its idea is that of ordinary kriging (Matheron
+1963) with one neighbour on each side. Most pictures lie in layers (ground, trees, sky), and there what is left and
+right of the hole counts more than what is above and below it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import Array, kernel
+from .features import to_bytes
+from .pyramid import fill_smoothly
+
+_FEWEST_PAIRS = 50
+_SAMPLES = 1000
+_NOISE = 20.0  # squared levels: less of a difference is none
+_SHORTEST_PX = 6  # periods
+_DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+
+
+def first_guess(features: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(H, W, FEATURES): what is not `shown`, (H, W), mixed from the nearest shown pixels of its row and its column.
+
+    Each counts by 1 / unlikeness ** 2 at its distance. One pixel at least must be shown.
+    """
+    total = np.zeros((*shown.shape, 1), np.float32)
+    mixed = np.zeros(features.shape, np.float32)
+    for axis in (0, 1):
+        rows, rows_shown = features.swapaxes(0, axis), shown.swapaxes(0, axis)
+        unlike = _unlikeness(rows, rows_shown)
+        for flip in (slice(None), slice(None, None, -1)):
+            weight, nearest = _last_shown(rows[:, flip], rows_shown[:, flip], unlike)
+            total += weight[:, flip].swapaxes(0, axis)
+            mixed += (weight * nearest)[:, flip].swapaxes(0, axis)
+    reached = shown | (total[..., 0] > 0)
+    guess = np.where(shown[..., None], features, mixed / np.maximum(total, np.finfo(np.float32).tiny))
+    return to_bytes(fill_smoothly(np.asarray(guess, np.float32), reached))
+
+
+def _unlikeness(features: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(W,) mean squared difference of shown pixels 0, 1, ... columns apart; made to never fall (a variogram)."""
+    width, values = shown.shape[1], features.astype(np.int32)
+    distances, means = [0], [0.0]
+    for distance in (each for each in _DISTANCES_PX if each < width):
+        both = shown[:, distance:] & shown[:, :-distance]
+        pairs = np.count_nonzero(both)
+        if pairs >= _FEWEST_PAIRS:
+            difference = (values[:, distance:] - values[:, :-distance])[both]
+            distances.append(distance)
+            means.append(max(means[-1], int(np.square(difference).sum(dtype=np.int64)) / pairs))
+    return np.interp(np.arange(width), distances, means).astype(np.float32)
+
+
+def _last_shown(
+    features: NDArray[np.uint8], shown: NDArray[np.bool_], unlike: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """((H, W, 1) weight, (H, W, FEATURES) features) of the last shown pixel of the row, up to each pixel."""
+    columns = np.arange(shown.shape[1])
+    last = np.maximum.accumulate(np.where(shown, columns, -1), axis=1)
+    found = np.maximum(last, 0)
+    weight = np.where(last >= 0, 1 / np.square(1 + unlike[columns - found]), np.float32(0))
+    return weight[..., None].astype(np.float32), np.take_along_axis(features, found[..., None], axis=1)
+
+
+def repetition(features: NDArray[np.uint8], known: NDArray[np.bool_]) -> float:
+    """How well the known pixels repeat at the best distance: 0 exactly, about 1 not at all.
+
+    It is their unlikeness at a distance over that at half the distance. A picture that merely changes slowly is more
+    alike at half the distance, and one that does not change in a direction as much.
+    """
+    reach = min(known.shape) // 4 // 2 * 2
+    rows, columns = np.nonzero(known)
+    step = max(1, rows.size // _SAMPLES)
+    unlike = np.full((reach + 1, 2 * reach + 1), np.inf)
+    _compare(features, known, rows[::step], columns[::step], reach, unlike)
+    whole, half = unlike[::2, ::2], unlike[: reach // 2 + 1, reach // 2 : reach // 2 + reach + 1]
+    down, right = np.ogrid[0 : reach + 1 : 2, -reach : reach + 1 : 2]
+    compared = np.isfinite(whole) & np.isfinite(half) & (down**2 + right**2 >= _SHORTEST_PX**2)
+    return float(((whole[compared] + _NOISE) / (half[compared] + _NOISE)).min(initial=1.0))
+
+
+@kernel("void(uint8[:, :, ::1], boolean[:, ::1], int64[:], int64[:], int64, float64[:, ::1])")
+def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: int, unlike: Array) -> None:
+    """unlike[dy, reach + dx] = mean squared difference of the samples and what is (dy, dx) from them, if enough is."""
+    height, width = known.shape
+    for dy in range(reach + 1):
+        for dx in range(-reach, reach + 1):
+            total, pairs = np.int64(0), 0
+            for sample in range(rows.size):
+                y, x = rows[sample], columns[sample]
+                if y + dy < height and 0 <= x + dx < width and known[y + dy, x + dx]:
+                    pairs += 1
+                    for k in range(4):
+                        step = np.int64(features[y + dy, x + dx, k]) - np.int64(features[y, x, k])
+                        total += step * step
+            if 4 * pairs >= rows.size:
+                unlike[dy, reach + dx] = total / pairs
