@@ -217,7 +217,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def engine(networks: Networks) -> MangaEngine:
-    return MangaEngine(Networks(*map(copy.deepcopy, networks)))
+    return MangaEngine(copy.deepcopy(networks))
 
 
 def picture() -> FloatImage:

@@ -32,8 +32,8 @@ def inference_form(networks: Networks, device: torch.device, transform_device: t
     fold_encoder(networks.encoder)
     fold_texture(networks.texture, device, transform_device)
     tiled = TiledConvolution()
-    for network in (networks.wireframe, networks.encoder):
-        exchange_convolutions(network, lambda conv: TiledConv3x3(conv, tiled) if conv.kernel_size == (3, 3) else None)
+    for convolved in (networks.wireframe, networks.encoder):
+        exchange_convolutions(convolved, lambda conv: TiledConv3x3(conv, tiled) if conv.kernel_size == (3, 3) else None)
     for network in networks:
         place(network, device, torch.float32)
     return networks
