@@ -149,7 +149,7 @@ def _flags(setting: Setting) -> str:
 
 def _default(setting: Setting) -> str:
     if setting.kind == "flag":
-        return "off"
+        return "on" if setting.default else "off"
     return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 
