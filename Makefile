@@ -40,7 +40,9 @@ test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
 test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
+	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
@@ -55,6 +57,7 @@ bench: $(VENV)/.dev  ## measure speed and memory; BENCH_ARGS="--only lama" for a
 
 screenshots: $(VENV)/.dev  ## the README's pictures of the page
 	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m tools.screenshots
 
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do

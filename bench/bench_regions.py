@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_models import FillOptions, Inpainter, Mask, get_model, load_model
+from inpaint_models import FillOptions, Inpainter, Mask, devices, get_model, load_model
 from inpaint_models.types import Engine, FloatImage, HoleMask, tight_box
 
-from .bench_models import lama_engine
+from . import networks
 from .measure import Row, interleaved
 from .scenes import mosaic
 
@@ -69,7 +69,9 @@ def lama_rows() -> list[Row]:
     holes = mask(photo, *([place] for place in TEN))
     found: list[Row] = []
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
-        engine, entry = lama_engine(device), replace(get_model("lama"), weights=())  # so that a processor batches too
+        dtype = devices.choose_precision("auto" if device != "cpu" else "float32", device)
+        engine = networks.engine("lama", device, dtype)
+        entry = replace(get_model("lama"), weights=())  # so that a processor batches too
         ways: Mapping[str, Engine] = {"one by one": OneByOne(engine), "batched": engine}
         jobs: dict[str, Callable[[], object]] = {
             way: partial(fill, Inpainter(entry, each, device), photo, holes) for way, each in ways.items()
@@ -83,7 +85,7 @@ def lama_rows() -> list[Row]:
                 runs=NETWORK_RUNS[device],
                 size="4000x3000",
                 device=device,
-                precision=str(engine.dtype).removeprefix("torch."),
+                precision=str(dtype).removeprefix("torch."),
                 threads=torch.get_num_threads(),
                 ratio=ms["one by one"] / ms[way],
                 against="one by one",

@@ -11,10 +11,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,9 +47,9 @@ class Row:
     note: str = ""
 
 
-def interleaved(jobs: Mapping[str, Callable[[], object]], *, runs: int, warm_up: int = 1) -> dict[str, float]:
+def interleaved(jobs: Mapping[KeyT, Callable[[], object]], *, runs: int, warm_up: int = 1) -> dict[KeyT, float]:
     """Median milliseconds of each job. The jobs take turns, so that a slow minute of the machine hits all alike."""
-    times: dict[str, list[float]] = {name: [] for name in jobs}
+    times: dict[KeyT, list[float]] = {name: [] for name in jobs}
     for turn in range(warm_up + runs):
         for name, job in jobs.items():
             start = time.perf_counter()

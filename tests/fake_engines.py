@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_models import backdrop, grabcut, lanczos, opencv
+from inpaint_models import backdrop, grabcut, lanczos, migan, opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
@@ -67,10 +67,10 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
     """Does what tests want a model to do wrong."""
     if behaviour == "meet":
         meet(progress)
-    elif behaviour == "slow":
+    elif behaviour in ("slow", "silent"):
         steps = max(1, round(seconds / 0.02))
         for step in range(steps):
-            progress("painting", step, steps, lambda: out)
+            progress("painting", step, steps, (lambda: out) if behaviour == "slow" else None)
             time.sleep(0.02)
     elif behaviour == "hang":
         time.sleep(seconds)
@@ -94,6 +94,18 @@ def meet(progress: Progress) -> None:
         progress("waiting", 0, 1)
         time.sleep(0.02)
     raise EngineFailed("Nobody else came.")
+
+
+class Quick:
+    """Fills in blue, at once."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        progress("painting", 0, 1)
+        out = image.copy()
+        out[hole] = (0, 0, 1)
+        return out
 
 
 class Worded:
@@ -140,6 +152,10 @@ def load_copier(context: LoadContext) -> Copier:
     return Copier()
 
 
+def load_quick(context: LoadContext) -> Quick:
+    return Quick()
+
+
 def load_worded(context: LoadContext) -> Worded:
     return Worded()
 
@@ -181,7 +197,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "behaviour",
                 "choice",
                 "paint",
-                choices=("paint", "meet", "slow", "hang", "crash", "memory", "fail", "bug"),
+                choices=("paint", "meet", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
             Parameter("seconds", "float", 1.0, 0.0, 60.0),
         ),
@@ -214,12 +230,18 @@ ENTRIES = (
 )
 
 
+QUICK = replace(entry("migan", loader="fake_engines:load_quick"), parameters=())
+"""Stands for the model of quick looks."""
+
 HUB_CONTENT = b"weights " * 40_000
 """What the hub's files hold."""
 
 
-def on_hub(address: str) -> tuple[ModelEntry, ...]:
-    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody."""
+def on_hub(address: str, migan_file: tuple[str, int, str] | None = None) -> tuple[ModelEntry, ...]:
+    """OpenCV, `distant` and `migan`, whose files a hub at `address` has, and one whose licence is not for everybody.
+
+    migan_file  name, size and MD5 of what the hub has for the real MI-GAN; without it `migan` is another fake
+    """
     sha256 = hashlib.sha256(HUB_CONTENT).hexdigest()
     files = {
         name: (WeightsFile(f"{name}.bin", (f"{address}/{name}.bin",), len(HUB_CONTENT), sha256),)
@@ -229,8 +251,11 @@ def on_hub(address: str) -> tuple[ModelEntry, ...]:
         entry("guarded", weights=files["guarded"]),
         licence=Licence("CC BY-NC 4.0", "https://example.org/by-nc", commercial_use=False),
     )
-    distant, migan = (entry(name, weights=files[name]) for name in ("distant", "migan"))
-    return opencv.ENTRY, distant, guarded, migan
+    small = replace(QUICK, weights=files["migan"])
+    if migan_file:
+        name, size_bytes, md5 = migan_file
+        small = replace(migan.ENTRY, weights=(WeightsFile(name, (f"{address}/{name}",), size_bytes, md5=md5),))
+    return opencv.ENTRY, entry("distant", weights=files["distant"]), guarded, small
 
 
 def photo(width: int = 96, height: int = 64, code: int = 0) -> np.ndarray:

@@ -34,7 +34,7 @@ class InlineExecutor(Executor):
 
     def __init__(self, slots: int, files: FindFiles) -> None:
         self.on_change: Callable[[], None] = lambda: None
-        self.on_exit: Callable[[], None] = lambda: None
+        self.on_restart: Callable[[], None] = lambda: None
         self._files = files
         self._handlers = [EngineHandler(2**30, "cpu", 128) for _ in range(slots)]
         self._loaded: dict[EngineHandler, tuple[str, ...]] = {}

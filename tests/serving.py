@@ -69,7 +69,7 @@ class RunningServer:
         if self.process is not None:
             self.process.communicate()
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
-        path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "tests"))
+        path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "integrations", "tests"))
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), given],
             stdout=subprocess.PIPE,
@@ -197,10 +197,11 @@ def form(image: bytes | None, mask: bytes | None, params: Any = None, **files: b
 def main() -> None:
     """The server process: settings and limits from a JSON argument.
 
-    "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there;
-    "inline" runs jobs in so many threads of the server itself.
+    "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there,
+    with "migan_file" the real MI-GAN among them;
+    "quick" adds a model for quick looks; "inline" runs jobs in so many threads of the server itself.
     """
-    from fake_engines import ENTRIES, on_hub
+    from fake_engines import ENTRIES, QUICK, on_hub
     from inpaint_models.weights import Network
     from lama_server.app import create_app
     from lama_server.http.server import listen, serve
@@ -215,8 +216,10 @@ def main() -> None:
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
     real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
+    migan_file = given.pop("migan_file", None)
+    fakes = (*ENTRIES, QUICK) if given.pop("quick", False) else ENTRIES
     settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
-    entries = None if real else on_hub(hub) if hub else ENTRIES
+    entries = None if real else on_hub(hub, migan_file) if hub else fakes
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub else NoWeights()
     app = create_app(

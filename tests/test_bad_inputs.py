@@ -93,6 +93,7 @@ HOST = b"Host: localhost\r\n"
         (b"GET /%00 HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
         (b"GET /%ff%fe HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 17_000 + b"\r\n\r\n", 431, "request.headers_too_large"),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000 + b"\r\n\r\n", 431, "request.headers_too_large"),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 100 + b"\r\n", 431, "request.headers_too_large"),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "request.uri_too_long"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, None),
@@ -100,13 +101,22 @@ HOST = b"Host: localhost\r\n"
         (b"POST /api/v1/edits HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
          b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 400, None),
         (b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n", 405, "route.method_not_allowed"),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r\n 2\r\n\r\n", 400, None),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\n\r\n", 400, None),
+        (b"GET /healthz HTTP/1.1\nHost: localhost\n\n", 400, None),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r2\r\n\r\n", 400, None),
         (b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
          b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
          b"Origin: http://evil.example\r\n\r\n", 403, "origin.forbidden"),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 403,
+         "host.not_allowed"),
     ],
 )  # fmt: skip
 def test_bad_transport_is_refused(server: RunningServer, request_bytes: bytes, status: int, code: str | None) -> None:
-    """Without a code: refused before the application, in plain text."""
+    """B1, B2, B3, B5, B6, B7, B8, B12, B22, B81, B82, B90, B91.
+
+    Without a code: refused before the application, in plain text.
+    """
     head, _, body = raw(server, request_bytes).partition(b"\r\n\r\n")
     assert int(head.split()[1]) == status, head
     assert b"location:" not in head.lower()
@@ -123,6 +133,7 @@ def test_bad_transport_is_refused(server: RunningServer, request_bytes: bytes, s
 def test_files_are_sent_whole_whatever_range_is_asked_for(
     server: RunningServer, edited: tuple[str, str], path: str, asked: str
 ) -> None:
+    """B98."""
     image, edit = edited
     reply = server.ask("GET", path.format(image=image, edit=edit), headers={"range": asked})
     assert reply.status == 200
@@ -162,6 +173,8 @@ WHOLE = part('name="image"; filename="a.png"', GOOD) + part('name="mask"; filena
         (part('name="params"', b"{}") * 1001 + END, FRONTIER, "multipart.too_many_fields"),
         (WHOLE + part('name="params"', b"{}") * 2 + END, FRONTIER, "field.duplicate"),
         (WHOLE + part('name="params"', b"\xff\xfe") + END, FRONTIER, "params.malformed"),
+        (WHOLE + part('name="params"', b'{"model": "opencv\xe9"}') + END, FRONTIER, "params.malformed"),
+        (WHOLE + part('name="params"', b'{"model": "\xed\xa0\x80"}') + END, FRONTIER, "params.malformed"),
         (WHOLE + part('name="params"', b'{"seed": 1}') + END, FRONTIER + "; charset=utf-16", "multipart.malformed"),
         (b"", FRONTIER, "multipart.malformed"),
         (END, FRONTIER, "field.missing"),
@@ -171,10 +184,21 @@ WHOLE = part('name="image"; filename="a.png"', GOOD) + part('name="mask"; filena
     ],
 )  # fmt: skip
 def test_broken_forms_are_refused(server: RunningServer, body: bytes, kind: str, code: str) -> None:
+    """B39, B40, B43, B45, B74."""
     expect(server.ask("POST", "/api/v1/inpaint", body, {"content-type": kind}), code)
 
 
+def test_only_line_ends_may_stand_before_a_form(server: RunningServer) -> None:
+    """B47: they are passed over; anything else is refused at its first byte."""
+    for preamble in (b"x" * 20_000_000, b"\r\nx" * 5_000_000):
+        reply = server.ask("POST", "/api/v1/inpaint", preamble + WHOLE + END, {"content-type": FRONTIER})
+        expect(reply, "multipart.malformed")
+    reply = server.ask("POST", "/api/v1/inpaint", b"\r\n" * 10_000_000 + WHOLE + END, {"content-type": FRONTIER})
+    assert reply.status == 200
+
+
 def test_a_compressed_body_is_refused(server: RunningServer) -> None:
+    """B46."""
     headers = {"content-type": FRONTIER, "content-encoding": "gzip"}
     expect(server.ask("POST", "/api/v1/inpaint", WHOLE + END, headers), "body.unsupported_encoding")
 
@@ -185,6 +209,7 @@ def test_a_compressed_body_is_refused(server: RunningServer) -> None:
      "<img src=x onerror=alert(1)>.png", "\x1b[2J.png", "a%0d%0aSet-Cookie: x"],
 )  # fmt: skip
 def test_no_name_of_a_file_can_hurt(server: RunningServer, name: str) -> None:
+    """B101, B103, B105."""
     body = part(f'name="image"; filename="{name}"', GOOD) + part('name="mask"; filename="m"', MASK) + END
     reply = server.ask("POST", "/api/v1/inpaint", body, {"content-type": FRONTIER})
     assert reply.status == 200, reply.body
@@ -197,7 +222,7 @@ def test_no_name_of_a_file_can_hurt(server: RunningServer, name: str) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "punycode", "zlib_codec", "nonsense"])
 def test_only_utf_8_forms_are_read(server: RunningServer, charset: str) -> None:
-    """Other decoders make lone surrogates out of plain letters, or take very long."""
+    """B74: other decoders make lone surrogates out of plain letters, or take very long."""
     body = part('name="image"; filename="+2AA-.png"', GOOD) + part('name="mask"; filename="m"', MASK) + END
     headers = {"content-type": f"{FRONTIER}; charset={charset}"}
     expect(server.ask("POST", "/api/v1/inpaint", body, headers), "multipart.malformed")
@@ -207,6 +232,7 @@ def test_only_utf_8_forms_are_read(server: RunningServer, charset: str) -> None:
                                    "?name=" + "n" * 5000, "?name=a&name=b",
                                    "?name=%0d%0aX: y", "?other=1", "?%"])  # fmt: skip
 def test_no_name_of_an_upload_can_hurt(server: RunningServer, query: str) -> None:
+    """B101, B105."""
     image = server.ask("POST", f"/api/v1/images{query.replace(' ', '%20')}", GOOD)
     assert image.status == 200, image.body
     reply = server.ask("GET", f"/api/v1/images/{image.json['id']}/render")
@@ -280,6 +306,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_what_is_no_good_picture_is_refused_everywhere_in_the_same_words(server: RunningServer, name: str) -> None:
+    """B48, B49, B51, B52, B53, B54, B55, B57, B58."""
     data, code = PICTURES[name]
     expect(server.ask("POST", "/api/v1/images", data), code)
     expect(server.one_shot(data, MASK), code)
@@ -288,6 +315,7 @@ def test_what_is_no_good_picture_is_refused_everywhere_in_the_same_words(server:
 
 
 def test_the_type_comes_from_the_bytes(server: RunningServer) -> None:
+    """B62."""
     headers = {"content-type": "text/html"}
     reply = server.ask("POST", "/api/v1/images?name=evil.html", saved("JPEG"), headers)
     assert (reply.json["format"], reply.json["name"]) == ("jpeg", "evil.html")
@@ -317,6 +345,7 @@ def test_the_type_comes_from_the_bytes(server: RunningServer) -> None:
     ],
 )
 def test_masks_that_cannot_be_used_are_refused(server: RunningServer, mask: bytes, code: str) -> None:
+    """B65, B66, B67."""
     expect(server.one_shot(GOOD, mask), code)
 
 
@@ -333,6 +362,7 @@ def mask_as(mode: str) -> bytes:
 
 @pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA", "16 bit", "JPEG"])
 def test_every_sort_of_mask_marks_the_same_pixels(server: RunningServer, mode: str) -> None:
+    """B68, B69."""
     reply = server.one_shot(GOOD, mask_as(mode))
     assert reply.body == server.one_shot(GOOD, MASK).body
 
@@ -382,12 +412,14 @@ def test_every_sort_of_mask_marks_the_same_pixels(server: RunningServer, mode: s
     ],
 )  # fmt: skip
 def test_bad_parameters_are_named(server: RunningServer, params: Any, code: str) -> None:
+    """B70, B71, B72, B73, B74, B75, B77, B78."""
     expect(server.one_shot(GOOD, MASK, params), code)
 
 
 @pytest.mark.parametrize("query", ["?quality=0", "?quality=101", "?quality=-1", "?quality=1e2", "?quality=\u0665",
                                    "?quality=", "?quality=1&quality=x"])  # fmt: skip
 def test_bad_qualities_are_named(server: RunningServer, edited: tuple[str, str], query: str) -> None:
+    """B80."""
     from urllib.parse import quote
 
     asked = quote(query, safe="?=&")
@@ -485,6 +517,7 @@ def test_more_work_than_any_painting_takes_is_refused(
     [
         ("GET", "/api/v1/edits/" + "0" * 32, "edit.not_found"),
         ("GET", "/api/v1/edits/..%2f..%2fx/patch.png", "route.not_found"),
+        ("GET", "/api/v1/edits/..%252f..%252fx/patch.png", "edit.not_found"),
         ("GET", "/api/v1/edits/%00/patch.png", "edit.not_found"),
         ("GET", "/api/v1/edits/%00/patches/0.png", "edit.not_found"),
         ("DELETE", "/api/v1/edits/" + "0" * 32, "job.not_found"),
@@ -498,10 +531,12 @@ def test_more_work_than_any_painting_takes_is_refused(
     ],
 )
 def test_what_is_not_there_is_a_404(server: RunningServer, method: str, path: str, code: str) -> None:
+    """B12, B81, B82, B112."""
     expect(server.ask(method, path), code)
 
 
 def test_a_405_names_every_method_that_would_do(server: RunningServer) -> None:
+    """B12."""
     for path, allowed in (("/api/v1/edits/x", "DELETE, GET"), ("/api/v1/images", "POST"), ("/", "GET, HEAD")):
         reply = server.ask("PUT", path)
         expect(reply, "route.method_not_allowed")
@@ -509,6 +544,7 @@ def test_a_405_names_every_method_that_would_do(server: RunningServer) -> None:
 
 
 def test_a_wrong_model_changes_nothing(server: RunningServer) -> None:
+    """B109."""
     before = server.ask("GET", "/api/v1/config").json["model"]
     for name in ("", "nothing", "../x", "http://evil/x", "m" * 10_000, "lama", None, 5, ["opencv"]):
         reply = server.post_json("/api/v1/model", {"name": name})
@@ -517,7 +553,7 @@ def test_a_wrong_model_changes_nothing(server: RunningServer) -> None:
 
 
 def test_json_of_the_wrong_type_cannot_switch_models(server: RunningServer) -> None:
-    """A form of another site's page is sent without asking; JSON is not."""
+    """B34: a form of another site's page is sent without asking; JSON is not."""
     body = json.dumps({"name": "patchmatch"}).encode()
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         expect(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,10 +19,12 @@ import pytest
 from fake_engines import WORDED, photo
 from inpaint_models import catalog
 from lama_server import __version__
+from lama_server.cli.logs import JsonLines
 from lama_server.cli.main import COMMANDS, main
 from lama_server.cli.serve import check_folder, page_address, parser
 from lama_server.errors import DiskFull
 from lama_server.exits import ExitCode, StartError
+from lama_server.http.middleware.policy import shown
 from lama_server.settings import Settings
 from lama_server.store import saving
 from serving import decode, encode, rect_mask
@@ -95,6 +99,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--output-dir", __file__], ExitCode.FOLDER, "is a file"),
         (["--input", "/no/such/file.jpg"], ExitCode.FOLDER, "--input"),
         (["--data-dir", "/proc/nothing"], ExitCode.FOLDER, "--data-dir"),
+        (["--min-free", "1048576", "--port", "0"], ExitCode.DISK_FULL, "lower --min-free"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -277,3 +282,13 @@ def test_help_has_each_group_of_options_once(capsys: pytest.CaptureFixture[str],
     lines = outcome([command, "--help"], capsys)[1].splitlines()
     titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
     assert len(titles) == len(set(titles))
+
+
+def test_nothing_in_a_request_can_make_a_log_line_look_like_another() -> None:
+    """B105: one line for each record, of printable ASCII."""
+    hostile = 'name\r\n{"level": "error"}\x1b[2J\u202e\u2028\x00'
+    record = logging.LogRecord("lama_server", logging.INFO, "", 0, "saved %s", (hostile,), None)
+    line = JsonLines().format(record)
+    assert re.fullmatch(r"[ -~]+", line)
+    assert json.loads(line)["message"] == f"saved {hostile}"
+    assert re.fullmatch(r"[^\x00-\x1f\u2028\u202e]+", shown(hostile))

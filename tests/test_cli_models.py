@@ -156,6 +156,33 @@ def test_verify_names_a_damaged_file(capsys: pytest.CaptureFixture[str], home: P
     assert said.endswith(f"into the model folder {home}.\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "word", "said"),
+    [
+        (b"", "damaged", f"{NAME} has 0 bytes; the published file has 10,000."),
+        (CONTENT[:-1], "damaged", f"{NAME} has 9,999 bytes; the published file has 10,000."),
+        (b"\x80\x02N.", "refused", f"{NAME} is a Python pickle that was not written by torch.save."),
+    ],
+    ids=["empty", "cut", "pickle"],
+)
+def test_a_file_that_cannot_be_used_is_said_to_be_there(
+    capsys: pytest.CaptureFixture[str], home: Path, fill: list[str], content: bytes, word: str, said: str
+) -> None:
+    """B115, B116: in the list, by verify and when a photo is filled."""
+    home.mkdir()
+    (home / NAME).write_bytes(content)
+    run("models")
+    out = capsys.readouterr().out
+    assert word in next(line for line in out.splitlines() if line.startswith("tiny "))
+    assert f"\ntiny: {said}" in out
+    assert "run lama-server download tiny, or get it from http" in out
+    run("models", "--json")
+    assert json.loads(capsys.readouterr().out)[1]["files"][0]["note"].startswith(said)
+    for command in (["verify", "tiny"], [*fill, "--offline"]):
+        assert run(*command) == 5
+        assert capsys.readouterr().err.startswith(f"lama-server: {said}")
+
+
 def test_verify_accepts_a_file_of_ones_own_again(home: Path, tmp_path: Path) -> None:
     own = home / "tiny/own.safetensors"
     own.parent.mkdir(parents=True)

@@ -73,6 +73,7 @@ def test_eight_bit_colour_decodes_exactly(format: str, channels: int) -> None:
 
 @pytest.mark.parametrize("shape", [(20, 31), (20, 31, 3), (20, 31, 4)])
 def test_sixteen_bit_png_decodes_exactly(shape: tuple[int, ...]) -> None:
+    """B59."""
     pixels = noise(*shape, depth=16)
     decoded = codec.decode(deep_png(pixels))
     expected = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
@@ -135,6 +136,7 @@ def test_grey_decodes_to_equal_channels_and_is_remembered(mode: str) -> None:
 
 
 def test_a_palette_with_transparency_becomes_rgba() -> None:
+    """B59."""
     image = Image.fromarray(smooth()).quantize(16)
     image.info["transparency"] = 3
     decoded = codec.decode(saved(image, "PNG", transparency=3))
@@ -153,7 +155,7 @@ def test_a_transparent_colour_of_a_sixteen_bit_png_becomes_alpha() -> None:
 
 
 def test_an_interlaced_sixteen_bit_png_decodes_exactly() -> None:
-    """Written by hand: seven passes (PNG specification, 8.2), no filter."""
+    """B64. Written by hand: seven passes (PNG specification, 8.2), no filter."""
     import struct
     import zlib
 
@@ -177,6 +179,7 @@ def test_an_interlaced_sixteen_bit_png_decodes_exactly() -> None:
 
 
 def test_cmyk_becomes_srgb_and_drops_nothing_but_the_profile() -> None:
+    """B59."""
     image = Image.fromarray(smooth()).convert("CMYK")
     decoded = codec.decode(saved(image, "JPEG", quality=95))
     assert decoded.info.converted_from == "CMYK"
@@ -186,6 +189,7 @@ def test_cmyk_becomes_srgb_and_drops_nothing_but_the_profile() -> None:
 
 
 def test_a_phone_s_multi_picture_jpeg_gives_its_first_picture() -> None:
+    """B59."""
     first, second = Image.fromarray(smooth()), Image.fromarray(smooth()[::-1].copy())
     out = io.BytesIO()
     first.save(out, "MPO", save_all=True, append_images=[second], quality=95)
@@ -197,6 +201,7 @@ def test_a_phone_s_multi_picture_jpeg_gives_its_first_picture() -> None:
 @pytest.mark.parametrize("orientation", range(1, 10))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_orientation_is_applied_like_pillow_does(format: str, orientation: int) -> None:
+    """B63."""
     tags = Image.Exif()
     tags[0x0112] = orientation
     options: dict[str, Any] = {"lossless": True} if format == "WEBP" else {}
@@ -236,6 +241,7 @@ def test_it_is_known_when_a_browser_would_show_something_else() -> None:
 
 
 def test_broken_exif_is_ignored() -> None:
+    """B63."""
     data = saved(smooth(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage")
     assert codec.probe(data).orientation == 1
     assert codec.decode(data).pixels.shape == (48, 64, 3)
@@ -510,6 +516,7 @@ def test_a_grey_jpeg_stays_grey() -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
 def test_a_mask_of_any_mode_is_cut_at_half_luminance(mode: str) -> None:
+    """B68."""
     wanted = np.zeros((40, 50), bool)
     wanted[10:20, 5:30] = True
     image = Image.fromarray(wanted * np.uint8(255)).convert("RGB").convert(mode)
@@ -528,6 +535,7 @@ def test_the_threshold_of_a_mask_is_128_in_8_and_16_bit() -> None:
 
 
 def test_the_noise_of_a_jpeg_mask_is_cut_off() -> None:
+    """B69."""
     wanted = np.zeros((64, 64), np.uint8)
     wanted[16:48, 16:48] = 255
     mask = codec.decode_mask(saved(wanted, "JPEG", quality=60), 64, 64)
@@ -550,6 +558,7 @@ def test_a_mask_is_decoded_in_memory_like_a_photo() -> None:
 
 
 def test_a_mask_of_another_size_is_refused_on_its_header() -> None:
+    """B65."""
     cut = saved(noise(40, 50), "PNG")[:60]
     with pytest.raises(MaskSizeWrong, match="50x40 but the image is 50x41"):
         codec.decode_mask(cut, 50, 41)

@@ -74,10 +74,11 @@ ALPHA = noise(64, 64, 4)
         (b"8BPS\0\1", "image.unsupported_format"),
         (b"PK\3\4", "image.unsupported_format"),
         (b"\0\0\0\x18ftypmp42", "image.unsupported_format"),
-        (b"\0\0\0\x18ftypheic", "image.unsupported_format"),
+        (b"\0\0\0\x18ftypheic", "image.corrupt"),
     ],
 )
 def test_what_is_no_image_is_refused_by_its_first_bytes(data: bytes, code: str) -> None:
+    """B48, B57."""
     assert probe_code(data) == code
     assert code_of(data) == code
 
@@ -85,6 +86,7 @@ def test_what_is_no_image_is_refused_by_its_first_bytes(data: bytes, code: str) 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF"])
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.9])
 def test_a_file_that_is_cut_off_is_refused(format: str, share: float) -> None:
+    """B49."""
     data = saved(noise(64, 64, 3) if format != "GIF" else Image.fromarray(noise(64, 64)), format)
     cut = data[: int(len(data) * share)]
     expected = {"image.truncated"} if format in ("PNG", "JPEG", "WEBP") else {"image.truncated", "image.corrupt"}
@@ -98,6 +100,7 @@ def test_a_file_without_its_last_bytes_is_refused(format: str) -> None:
 
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_flipped_byte_in_a_png_is_refused_or_harmless(depth: int) -> None:
+    """B50."""
     pixels = noise(40, 50, 3, depth=depth)
     data = saved(pixels, "PNG") if depth == 8 else deep_png(pixels)
     for offset in range(8, len(data), max(1, len(data) // 60)):
@@ -117,6 +120,7 @@ def test_a_flipped_byte_in_a_deflated_tiff_is_refused_or_harmless(depth: int) ->
 
 
 def test_a_png_header_that_fails_its_checksum_is_refused() -> None:
+    """B51."""
     data = bytearray(saved(smooth(), "PNG"))
     data[18] ^= 1
     assert probe_code(bytes(data)) == "image.corrupt"
@@ -124,6 +128,7 @@ def test_a_png_header_that_fails_its_checksum_is_refused() -> None:
 
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_png_with_fewer_pixels_than_promised_is_refused(depth: int) -> None:
+    """B51."""
     short = zlib.compress(b"\0" * 200)
     assert code_of(png_of(ihdr(20, 20, depth), (b"IDAT", short), END)) in {"image.corrupt", "image.truncated"}
 
@@ -141,6 +146,7 @@ def test_a_png_with_fewer_pixels_than_promised_is_refused(depth: int) -> None:
     ],
 )
 def test_sizes_are_judged_on_the_header(width: int, height: int, code: str) -> None:
+    """B52, B53, B54."""
     assert probe_code(png_of(ihdr(width, height), (b"IDAT", zlib.compress(b"")), END)) == code
 
 
@@ -183,6 +189,7 @@ def test_a_refused_size_says_what_was_found_what_is_allowed_and_which_flag_helps
     ],
 )
 def test_metadata_bombs_are_refused_by_the_header_check(extra: tuple[bytes, bytes]) -> None:
+    """B55."""
     assert probe_code(png_of(ihdr(20, 20), extra, GRADIENT, END)) == "image.metadata_too_large"
 
 
@@ -200,23 +207,27 @@ def animated(format: str) -> bytes:
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_animations_and_many_pages_are_refused(format: str) -> None:
+    """B58."""
     assert probe_code(animated(format)) == "image.animated"
 
 
 @pytest.mark.parametrize("format", ["TIFF", "GIF", "AVIF"])
 def test_a_format_that_is_not_enabled_is_refused_unopened(format: str) -> None:
+    """B56."""
     limits = codec.ImageLimits(formats=frozenset({"png", "jpeg", "webp", "bmp"}))
     data = saved(Image.new("L", (60000, 16)) if format == "TIFF" else Image.new("L", (20, 20)), format)
     assert probe_code(data, limits) == "image.unsupported_format"
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
+    """B64."""
     data = saved(smooth(), "JPEG", progressive=True)
     scan = data.rindex(b"\xff\xda")
     assert code_of(data[:-2] + data[scan:-2] * 200 + b"\xff\xd9") == "image.too_complex"
 
 
 def test_what_is_appended_to_a_picture_is_not_in_the_result() -> None:
+    """B60."""
     payload = b"PK\3\4<script>alert(1)</script>"
     for format in ("PNG", "JPEG"):
         data = saved(smooth(), format) + payload
@@ -225,6 +236,7 @@ def test_what_is_appended_to_a_picture_is_not_in_the_result() -> None:
 
 
 def test_markup_in_metadata_travels_only_as_metadata() -> None:
+    """B61."""
     markup = b"<script>alert(1)</script>"
     data = saved(smooth(), "JPEG", comment=markup, xmp=markup)
     source = codec.decode(data)
@@ -232,9 +244,8 @@ def test_markup_in_metadata_travels_only_as_metadata() -> None:
     assert codec.render(data, source.pixels, source.info).count(markup) == 2
 
 
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_a_tiff_of_wide_samples_is_refused_with_a_reason(mode: str) -> None:
-    assert code_of(saved(Image.new("L", (20, 20)).convert(mode), "TIFF")) == "image.unsupported_format"
+def test_a_tiff_of_wide_samples_is_refused_with_a_reason() -> None:
+    assert code_of(saved(Image.new("L", (20, 20)).convert("I"), "TIFF")) == "image.unsupported_format"
 
 
 def test_a_sixteen_bit_tiff_that_would_be_misread_is_refused() -> None:
@@ -261,21 +272,24 @@ SEEDS: list[bytes] = [
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(data: Any) -> None:
-    seed = bytearray(data.draw(st.sampled_from(SEEDS)))
+    code_of(mutated(data.draw(st.sampled_from(SEEDS)), data), codec.ImageLimits(max_pixels=4_000_000))
+
+
+def mutated(file: bytes, data: st.DataObject) -> bytes:
+    """With one to four places that are not as they were; at least one byte is left."""
+    seed = bytearray(file)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(seed) - 1))
         kind = data.draw(st.sampled_from(["flip", "cut", "insert", "repeat"]))
         if kind == "flip":
             seed[at] ^= data.draw(st.integers(1, 255))
         elif kind == "cut":
-            del seed[at : at + data.draw(st.integers(1, 64))]
+            del seed[max(1, at) : at + data.draw(st.integers(1, 64))]
         elif kind == "insert":
             seed[at:at] = data.draw(st.binary(max_size=16))
         else:
             seed[at:at] = seed[at : at + 32]
-        if not seed:
-            return
-    code_of(bytes(seed), codec.ImageLimits(max_pixels=4_000_000))
+    return bytes(seed)
 
 
 def test_errors_cross_process_borders_with_their_limit() -> None:

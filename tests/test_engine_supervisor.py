@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,7 @@ def test_a_kill_of_the_server_takes_its_workers_along_and_loses_nothing(start_se
 
 
 def test_a_stop_lets_the_running_job_finish_and_sends_the_others_away(start_server: Start) -> None:
+    """B122."""
     server = start_server()
     image = server.upload(photo()).json["id"]
     running = server.stream(edit_request(image, misbehaving("slow", 1.0)))
@@ -126,6 +128,30 @@ def test_a_stop_lets_the_running_job_finish_and_sends_the_others_away(start_serv
     server.child.send_signal(signal.SIGTERM)
     assert list(waiting)[-1]["problem"]["code"] == "server.shutting_down"
     assert list(running)[-1]["type"] == "result"
+    assert server.child.wait(20) == 0
+
+
+def test_a_job_that_outlasts_the_drain_is_told_so_in_its_last_line(start_server: Start) -> None:
+    """B122, X4: the stream ended in the middle, and a client could not tell it from a broken line."""
+    server = start_server(limits={"drain_s": 1})
+    image = server.upload(photo()).json["id"]
+    running = server.stream(edit_request(image, misbehaving("slow", 60), misbehaving("slow", 60)))
+    next(running)
+    server.child.send_signal(signal.SIGTERM)
+    assert list(running)[-1]["problem"]["code"] == "server.shutting_down"
+    assert server.child.wait(20) == 0
+    assert "Traceback" not in server.child.communicate()[1]
+
+
+def test_a_one_shot_request_that_outlasts_the_drain_is_answered(start_server: Start) -> None:
+    """B122."""
+    server = start_server(limits={"drain_s": 1})
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(shot, server, "slow", 60)
+        assert within(10, lambda: server.ask("GET", "/readyz").json["checks"]["queue"]["ok"])
+        time.sleep(0.5)
+        server.child.send_signal(signal.SIGTERM)
+        assert code.result() == "server.shutting_down"
     assert server.child.wait(20) == 0
 
 
@@ -151,9 +177,16 @@ def test_a_stop_while_a_cancelled_job_is_waited_for_is_quiet(start_server: Start
     assert "never retrieved" not in server.child.communicate()[1]
 
 
-def test_a_worker_that_keeps_crashing_is_given_up_by_name(start_server: Start) -> None:
-    server = start_server()
-    assert [shot(server, "crash") for _ in range(5)] == ["worker.crashed"] * 5
-    assert shot(server, "paint") == "worker.unavailable"
-    assert server.ask("GET", "/healthz").status == 200
+def test_a_worker_that_keeps_crashing_is_given_up_by_name_until_its_pause_is_over(start_server: Start) -> None:
+    server = start_server(limits={"backoff_s": [0, 0, 0, 0, 4]})
+    for crashes in (5, 1):
+        assert [shot(server, "crash") for _ in range(crashes)] == ["worker.crashed"] * crashes
+        params = {"seed": 7, "params": {"behaviour": "paint"}}
+        refused = server.one_shot(IMAGE, MASK, params)
+        assert refused.code == "worker.unavailable"
+        assert 1 <= int(refused.headers["retry-after"]) <= 5
+        assert server.ask("GET", "/healthz").status == 200
+        assert server.ask("GET", "/readyz").json["checks"]["engine_worker"]["detail"] == "engine: unavailable"
+        server.wait_ready()  # without a request: the model is loaded ahead again, which is the trial
+        assert shot(server, "paint") == "ok"
     assert server.stop() == 0

@@ -99,6 +99,7 @@ def test_the_result_comes_before_its_file_and_the_next_run_does_not_wait(saving:
 
 
 def test_an_output_folder_that_goes_away_costs_only_the_file(saving: tuple[RunningServer, Path]) -> None:
+    """B95, B106."""
     server, out = saving
     image = server.upload(photo()).json["id"]
     hidden = out.with_name("hidden")
@@ -116,6 +117,15 @@ def test_an_output_folder_that_goes_away_costs_only_the_file(saving: tuple[Runni
     finally:
         hidden.rename(out)
     assert server.edit(image).lines[-1]["saved"] is not None
+
+
+def test_an_output_folder_may_be_a_link_itself(start_server: Start, tmp_path: Path) -> None:
+    """B88."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    server = start_server(output_dir=str(tmp_path / "out"))
+    saved = server.one_shot(IMAGE, MASK).headers["x-saved-as"]
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == [saved]
 
 
 def test_a_server_without_descriptors_recovers_when_the_crowd_has_gone(saving: tuple[RunningServer, Path]) -> None:

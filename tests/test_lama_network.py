@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from inpaint_models.lama.network import FFCResNetGenerator, FourierUnit, masked_input
+from inpaint_models.lama.network import FFCResNetGenerator, masked_input
+from inpaint_models.nn.ffc import FourierUnit
 from parity import goldens, weights
 
 MANIFEST = weights.read_manifest("lama")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,17 @@ from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENC
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
 from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole_cells
-from inpaint_models.ldm.inference import GatheredConv3x3, TiledConv3x3, to_inference_form
+from inpaint_models.ldm.inference import GatheredConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.nn import torch_engine
+from inpaint_models.nn.tiled import TiledConv3x3
 from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext, files_of
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from inpaint_models.weights import read_state_dict
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PARAMS: dict[str, ParamValue] = {"steps": 3, "sampler": "ddim"}
 
@@ -38,15 +41,6 @@ def small_unet() -> UNetModel:
 
 def small_autoencoder() -> Autoencoder:
     return Autoencoder(width=32, codes=64)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The twins are too small to share: on a busy machine their threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -33,6 +36,10 @@ class Groups:
         statistics = f"inactive_file 7\ntotal_inactive_file {cache}"
         files = ("memory.limit_in_bytes", limit), ("memory.usage_in_bytes", used)
         self._write(self.root / "memory" / path, *files, statistics)
+
+    def write(self, path: str, name: str, content: str) -> None:
+        (self.root / path).mkdir(parents=True, exist_ok=True)
+        (self.root / path / name).write_text(f"{content}\n")
 
     def _write(self, folder: Path, limit: tuple[str, int | str], used: tuple[str, int], statistics: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +109,39 @@ def test_files_that_say_nothing_are_passed_over(groups: Groups, content: str) ->
     groups.version_2("a", 5, used=0)
     (groups.root / "a/memory.current").write_text(content)
     assert machine.available_bytes() == 1000 * MIB
+
+
+def test_a_container_has_its_share_of_the_processors(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
+    """18: `docker run --cpus 1.5` on a machine of 64."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert machine.available_processors() == 64
+    groups.belong_to("0::/a/b")
+    groups.write("a", "cpu.max", "max 100000")
+    assert machine.available_processors() == 64
+    groups.write("a", "cpu.max", "150000 100000")
+    groups.write("a/b", "cpu.max", "400000 100000")
+    assert machine.available_processors() == 2
+    groups.belong_to("1:cpu,cpuacct:/c")
+    groups.write("cpu/c", "cpu.cfs_period_us", "100000")
+    groups.write("cpu/c", "cpu.cfs_quota_us", "-1")
+    assert machine.available_processors() == 64
+    groups.write("cpu/c", "cpu.cfs_quota_us", "300000")
+    assert machine.available_processors() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert machine.available_processors() == 1
+
+
+def test_a_limit_of_address_space_counts(groups: Groups) -> None:
+    """X7: ulimit -v, in a process of its own, which is then bound by it."""
+    code = (
+        "import resource, psutil; from inpaint_models import machine; used = psutil.Process().memory_info().vms\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (90 << 20), -1)); print(machine.available_bytes() >> 20)"
+    )
+    environment = {"PYTHONPATH": str(Path(machine.__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert 60 <= int(run.stdout) <= 90
 
 
 def test_this_machine_has_some_memory_left() -> None:

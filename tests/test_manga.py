@@ -5,6 +5,7 @@ Each network is fed with the stored output of the one before it, as the toleranc
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from inpaint_models.manga import (
     SEMANTIC_CHECKPOINT,
 )
 from inpaint_models.manga.checkpoint import blank_networks, load_networks, published_shapes, without_spectral_norm
-from inpaint_models.manga.engine import MangaEngine, load, start_noise
+from inpaint_models.manga.engine import LUMA, MangaEngine, load, start_noise
 from inpaint_models.manga.network import AppearanceNetwork, ContextualAttention
 from inpaint_models.manga.procedure import Networks, eroded, fill_page, masks_of_passes, whitened, within
 from inpaint_models.registry import LoadContext
@@ -147,14 +148,16 @@ def test_five_passes_equal_the_original_procedure(networks: Networks, golden: go
     np.testing.assert_allclose(out.numpy(), golden["out5"], atol=ATOL["out_max_abs"])
 
 
+@pytest.mark.parametrize("form", ["plain", "as the engine runs it"])
 @pytest.mark.parametrize(("passes", "name"), [(1, "out"), (5, "out5")])
 def test_the_whole_procedure_gives_the_reference_page(
-    networks: Networks, golden: goldens.Golden, passes: int, name: str
+    networks: Networks, engine: MangaEngine, golden: goldens.Golden, passes: int, name: str, form: str
 ) -> None:
+    networks = networks if form == "plain" else engine.networks
     steps: list[str] = []
     gray, mask, noise = page(golden)
     with torch.inference_mode():
-        made = fill_page(networks, gray, mask, noise, passes=passes, on_step=steps.append)
+        made = fill_page(networks, gray, mask, noise, passes=passes, on_step=lambda stage, page: steps.append(stage))
     np.testing.assert_allclose(made.numpy(), golden[name], atol=ATOL["out_max_abs"])
     assert steps == ["lines", "screen", *["semantics"] * passes, "appearance"]
 
@@ -214,7 +217,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def engine(networks: Networks) -> MangaEngine:
-    return MangaEngine(networks)
+    return MangaEngine(copy.deepcopy(networks))
 
 
 def picture() -> FloatImage:
@@ -258,6 +261,21 @@ def test_every_pass_is_a_step_and_a_fill_stops_there(engine: MangaEngine) -> Non
     with pytest.raises(Cancelled):
         fill(engine, progress=progress)
     assert told == [("lines", 0, 5), ("screen", 1, 5), ("semantics", 2, 5), ("semantics", 3, 5)]
+
+
+def test_from_the_second_pass_on_the_lines_drawn_so_far_are_the_preview(engine: MangaEngine) -> None:
+    shown: dict[int, FloatImage] = {}
+
+    def progress(stage: str, step: int, total: int, preview: Callable[[], FloatImage] | None = None) -> None:
+        if preview is not None:
+            shown[step] = preview()
+
+    fill(engine, progress=progress)
+    assert list(shown) == [3, 4]
+    grey = picture() @ np.array(LUMA, np.float32)
+    for preview in shown.values():
+        np.testing.assert_allclose(preview[~hole()], np.repeat(grey[~hole()][:, None], 3, axis=1), atol=1e-5)
+    assert not np.array_equal(shown[3], shown[4])
 
 
 def test_the_hole_shrinks_with_each_pass_and_never_vanishes_from_the_mask() -> None:

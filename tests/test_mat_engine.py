@@ -1,6 +1,6 @@
 """MAT as an engine: the inference form, noise from the seed, progress and precision, on a very small network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from inpaint_models.nn.windows import Window, hole_window
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 from parity import goldens
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 128
 CONFIG = MATConfig(
     resolution=SIDE,
@@ -36,15 +38,6 @@ CONFIG = MATConfig(
     unet_widths=(4, 4, 6, 8),
     noise=False,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps this small lose more time to waking threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def small_network() -> MAT:

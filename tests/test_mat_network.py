@@ -1,7 +1,5 @@
 """What the MAT generator promises at any size, on a network small enough to run in a blink."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -17,6 +15,8 @@ from inpaint_models.mat.network import (
     shifted_visibility,
     to_windows,
 )
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 64
 CONFIG = MATConfig(
@@ -34,15 +34,6 @@ CONFIG = MATConfig(
     mapping_layers=2,
     unet_widths=(4, 6, 8),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps this small lose more time to waking threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

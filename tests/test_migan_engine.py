@@ -1,6 +1,5 @@
 """MI-GAN as an engine: bands and windows, sizes beyond the trained one, progress, precision, on a small network."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,10 @@ from inpaint_models.migan.inference import InferenceMIGAN, doubled
 from inpaint_models.migan.network import MIGAN, Upsample, masked_input
 from inpaint_models.types import FloatImage, HoleMask, no_progress
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 64
 ENTRY = get_model("migan")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps this small lose more time to waking threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

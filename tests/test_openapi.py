@@ -43,6 +43,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
     assert described == {
         ("post", "/api/v1/images"),
         ("get", "/api/v1/images/{image}"),
+        ("get", "/api/v1/images/{image}/original"),
         ("get", "/api/v1/images/{image}/preview"),
         ("get", "/api/v1/images/{image}/render"),
         ("post", "/api/v1/edits"),

@@ -56,8 +56,8 @@ def test_a_line_across_the_hole_is_continued_within_a_pixel(slope: float, width_
 
 def test_a_horizon_stays_a_straight_line() -> None:
     y = np.arange(240)[:, None, None]
-    sea = np.random.default_rng(1).normal(0, 0.05, (240, 320, 1))
-    sea = cv2.GaussianBlur(sea, (0, 0), sigmaX=4, sigmaY=0.8)[..., None] * 4
+    noise = np.random.default_rng(1).normal(0, 0.2, (240, 320))
+    sea = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigmaX=4, sigmaY=0.8))[..., None]
     sky = np.array([0.5, 0.65, 0.85]) + (y / 240) * 0.2
     image = grained(np.where(y < 100, sky, np.array([0.2, 0.35, 0.4]) + sea), 0.005)
     hole = np.zeros((240, 320), bool)
@@ -77,7 +77,7 @@ def brick_wall(size: int = 420) -> FloatImage:
     corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
     seen = np.array([[0, 0], [size, size * 0.15], [size, size * 0.85], [0, size]], np.float32)
     warp = cv2.getPerspectiveTransform(corners, seen)
-    wall = cv2.warpPerspective(flat, warp, (size, size), flags=cv2.INTER_AREA)
+    wall = np.asarray(cv2.warpPerspective(flat, warp, (size, size), flags=cv2.INTER_AREA), np.float32)
     return grained(wall[70:350, 40:380], 0.01)
 
 
@@ -113,7 +113,7 @@ def test_in_a_scene_of_layers_the_first_guess_continues_them_sideways() -> None:
 
 
 def test_no_stone_is_copied_again_and_again() -> None:
-    photo = np.repeat(skimage.data.gravel()[..., None], 3, axis=2).astype(np.float32) / 255
+    photo = np.repeat(skimage.data.gravel()[..., None] / np.float32(255), 3, axis=2)
     hole = disc(512, 512, 115)
     with ThreadPoolExecutor(1) as pool:
         chunks = Chunks(pool, lambda: None)

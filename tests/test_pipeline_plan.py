@@ -124,6 +124,23 @@ def test_a_diagonal_across_48_megapixels_costs_its_length(name: str) -> None:
     assert all(crop.network_size == (crop.box.height, crop.box.width) for crop in planned.crops)
 
 
+@pytest.mark.parametrize("thickness", [40, 120])
+@pytest.mark.parametrize("end", [(3200, 500), (600, 2800), (3700, 2700)], ids=["level", "upright", "slanted"])
+@pytest.mark.parametrize("name", ["migan", "fcf", "mat", "lama", "ldm", "manga"])
+def test_no_tile_of_a_stroke_is_shrunk(name: str, end: tuple[int, int], thickness: int) -> None:
+    entry = get_model(name)
+    planned = plan(stroke(3000, 4000, (600, 500), end, thickness=thickness), 3000, 4000, entry.strategy, entry.size)
+    assert len(planned.crops) > 1
+    assert all(crop.network_size == (crop.box.height, crop.box.width) for crop in planned.crops)
+
+
+def test_context_gives_way_before_detail_does_down_to_half_of_it() -> None:
+    fcf = get_model("fcf")
+    for side, wanted in ((100, 512), (256, 512), (300, 512), (384, 512), (390, 390 + 256)):
+        crop = with_context(Box(1000, 1000, 1000 + side, 1000 + side), 3000, 3000, fcf.strategy, fcf.size)
+        assert (crop.width, crop.height) == (wanted, wanted)
+
+
 def test_a_blob_is_shown_whole() -> None:
     disc = stroke(4000, 4000, (2000, 2000), (2000, 2000), thickness=3000)
     lama = get_model("lama")

@@ -125,7 +125,10 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
 def test_a_request_that_cannot_be_met_is_named_and_takes_no_place(
     client: TestClient, lined_up: list[Ticket], ask: Any, fields: dict[str, Any], pointer: str, code: str
 ) -> None:
-    """A place is reserved before the body is read (G8); it is given back, and the line of others stays as it is."""
+    """B72, B77, B78, B79.
+
+    A place is reserved before the body is read (G8); it is given back, and the line of others stays as it is.
+    """
     queue: JobQueue = client.app.state.services.queue  # type: ignore[attr-defined]
     others = [queue.reserve() for _ in range(queue.waiting)]
     try:

@@ -37,7 +37,7 @@ def drawn(height: int, width: int, *lines: tuple[int, int, int, int, int]) -> ND
 
 strokes = st.lists(
     st.tuples(
-        st.integers(0, 1400), st.integers(0, 1100), st.integers(0, 1400), st.integers(0, 1100), st.integers(1, 60)
+        st.integers(0, 1399), st.integers(0, 1099), st.integers(0, 1399), st.integers(0, 1099), st.integers(1, 60)
     ),
     min_size=1,
     max_size=4,

@@ -152,7 +152,7 @@ def test_a_missing_package_makes_a_model_unavailable_and_says_what_to_install() 
         entry.load(LoadContext(entry=entry))
 
 
-@pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat", "fcf", "manga"])
+@pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat", "fcf", "zits", "manga"])
 def test_a_model_holds_about_the_memory_that_it_says(name: str) -> None:
     """The budget of the server counts with it. `make bench` shows the same for ldm, which takes too long for a test."""
     measured = in_fresh_process("bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)["held_mib"]

@@ -49,6 +49,7 @@ def test_an_upload_is_named_by_its_content(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("image_id", ["0" * 64, "nope", "..", "%2e%2e%2f", "a" * 500])
 def test_an_unknown_image_is_a_404(server: RunningServer, image_id: str) -> None:
+    """B81."""
     assert server.ask("GET", f"/api/v1/images/{image_id}").status == 404
     assert server.ask("HEAD", f"/api/v1/images/{image_id}").body == b""
 
@@ -218,17 +219,20 @@ def test_a_mask_beside_the_picture_is_empty(server: RunningServer, image: str) -
     ],
 )  # fmt: skip
 def test_broken_json_is_refused(server: RunningServer, body: bytes) -> None:
+    """B73, B74."""
     reply = server.ask("POST", "/api/v1/edits", body, {"content-type": "application/json"})
     assert reply.code == "params.malformed"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_json_under_another_name_is_refused(server: RunningServer, kind: str | None) -> None:
+    """B34."""
     headers = {"content-type": kind} if kind else {}
     assert server.ask("POST", "/api/v1/edits", b"{}", headers).code == "body.unsupported_type"
 
 
 def test_a_running_job_is_cancelled_by_its_id(server: RunningServer, image: str) -> None:
+    """B113."""
     lines = server.stream(edit_request(image, misbehaving("slow", 30), misbehaving("slow", 30)))
     job = next(lines)["job"]
     assert server.ask("DELETE", f"/api/v1/edits/{job}").status == 204
@@ -249,6 +253,7 @@ def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
 
 
 def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServer, image: str) -> None:
+    """B113."""
     running = server.stream(edit_request(image, misbehaving("slow", 30)))
     first = next(running)["job"]
     waiting = server.stream(edit_request(image))
@@ -261,6 +266,7 @@ def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServe
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: RunningServer, image: str) -> None:
+    """B114."""
     streams = [server.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(9)]
     jobs = [next(stream)["job"] for stream in streams]
     reply = server.edit(image)
@@ -305,6 +311,7 @@ def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningSer
 
 
 def test_the_preview_is_small(server: RunningServer, image: str) -> None:
+    """B96."""
     reply = server.ask("GET", f"/api/v1/images/{image}/preview?max=128")
     assert decode(reply.body).shape == (64, 96, 3)
     assert server.ask("GET", f"/api/v1/images/{image}/preview?max=129").code == "param.unknown_value"
@@ -323,10 +330,12 @@ def test_the_preview_is_small(server: RunningServer, image: str) -> None:
     ],
 )
 def test_bad_render_parameters_are_refused(server: RunningServer, image: str, query: str, code: str) -> None:
+    """B80, B81."""
     assert server.ask("GET", f"/api/v1/images/{image}/render?{query}").code == code
 
 
 def test_a_render_is_offered_under_the_photos_name(server: RunningServer) -> None:
+    """B105."""
     pixels = photo(code=77)
     image = server.ask("POST", "/api/v1/images?name=a%22b%0d%0ac.png", encode(pixels)).json["id"]
     reply = server.ask("GET", f"/api/v1/images/{image}/render?format=jpeg&quality=80")

@@ -147,6 +147,7 @@ def test_an_unknown_model_cannot_be_downloaded(client: TestClient) -> None:
 
 @pytest.mark.parametrize("client", [{"model": "remote"}], indirect=True)
 def test_a_model_asked_for_at_start_is_fetched_while_another_works(client: TestClient, weights: SlowWeights) -> None:
+    """B121."""
     reply = client.get("/api/v1/models").json()
     assert (reply["wanted"], reply["current"]) == ("remote", "painter")
     assert state(client, "remote")["state"] == "downloading"

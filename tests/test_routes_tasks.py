@@ -253,6 +253,7 @@ def test_what_a_model_needs_is_checked_before_anything_waits(
 
 
 def test_a_canvas_that_would_be_too_large_is_refused(start_server: Callable[..., RunningServer]) -> None:
+    """B79."""
     server = start_server(max_megapixels=1)
     image = upload(server, np.zeros((400, 700, 3), np.uint8))
     refused = server.post_json(
@@ -342,6 +343,7 @@ def test_a_one_shot_takes_them_as_well(server: RunningServer) -> None:
 def test_words_and_pictures_are_checked_before_anything_waits(
     server: RunningServer, params: dict[str, Any], pointer: str, code: str
 ) -> None:
+    """B76."""
     image = upload(server, photo())
     if params.get("example") == "LARGE":
         params = {"example": upload(server, photo(100, 71))}

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lama_server.errors import DiskFull, RootUnavailable, SaveError, SaveFailed
-from lama_server.store import saving
+from lama_server.store import roots, saving
 from lama_server.store.saving import safe_name, save_new, sweep
 
 HOSTILE = [
@@ -64,7 +64,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
         monkeypatch.setattr(os, "link", refuse)
     if request.param == "by path":
-        monkeypatch.setattr(saving, "_HAS_DIR_FDS", False)
+        monkeypatch.setattr(roots, "HAS_DIR_FDS", False)
     return str(request.param)
 
 
@@ -73,6 +73,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_result_is_saved_under_its_name_and_never_over_another(form: str, tmp_path: Path) -> None:
+    """B107."""
     for data in (b"one", b"two", b"three"):
         save_new(tmp_path, "beach", ".png", data)
     assert names(tmp_path) == ["beach-0001.png", "beach-0002.png", "beach.png"]
@@ -80,6 +81,7 @@ def test_a_result_is_saved_under_its_name_and_never_over_another(form: str, tmp_
 
 
 def test_a_planted_link_or_folder_of_that_name_is_left_alone(form: str, tmp_path: Path) -> None:
+    """B108."""
     outside = tmp_path / "outside"
     outside.write_bytes(b"secret")
     folder = tmp_path / "out"
@@ -94,6 +96,7 @@ def test_a_planted_link_or_folder_of_that_name_is_left_alone(form: str, tmp_path
 
 @pytest.mark.parametrize("stem", HOSTILE)
 def test_a_hostile_name_stays_in_the_folder(form: str, stem: str, tmp_path: Path) -> None:
+    """B101, B103."""
     folder = tmp_path / "out"
     folder.mkdir()
     name = save_new(folder, stem, ".png", b"data")
@@ -127,6 +130,7 @@ def is_legal(name: str) -> bool:
 @example(stem="a.png", suffix=".png")
 @example(stem="\u0f43" * 120, suffix=".png")
 def test_a_safe_name_is_legal_everywhere_and_stays_the_same_the_second_time(stem: str, suffix: str) -> None:
+    """B84, B103."""
     name = safe_name(stem, suffix)
     assert is_legal(name), name
     assert name.endswith(suffix)
@@ -143,6 +147,7 @@ def test_names_made_of_dangerous_characters_are_legal_too(stem: str) -> None:
 
 @pytest.mark.parametrize("name", ["test..png", "a b.png", "日本語.png", "😀.png", "beach-0001.png", "Ünïcode.png"])
 def test_an_ordinary_name_is_kept(name: str) -> None:
+    """B97."""
     assert safe_name(name, ".png") == name
     assert safe_name(name.removesuffix(".png"), ".png") == name
 
@@ -153,6 +158,7 @@ def test_a_suffix_comes_from_the_server_alone() -> None:
 
 
 def test_fifty_saves_of_one_name_at_once_make_fifty_files(form: str, tmp_path: Path) -> None:
+    """B102."""
     got: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: got.append(save_new(tmp_path, "a", ".png", b"%d" % n))) for n in range(50)
@@ -170,6 +176,7 @@ def test_fifty_saves_of_one_name_at_once_make_fifty_files(form: str, tmp_path: P
 
 
 def test_a_folder_that_is_gone_is_named(form: str, tmp_path: Path) -> None:
+    """B106."""
     with pytest.raises(RootUnavailable, match="Check that it exists") as caught:
         save_new(tmp_path / "gone", "a", ".png", b"data")
     assert caught.value.code == "root.unavailable"
@@ -177,6 +184,49 @@ def test_a_folder_that_is_gone_is_named(form: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(RootUnavailable):
         save_new(tmp_path / "file", "a", ".png", b"data")
+
+
+def test_a_folder_that_was_swapped_for_a_link_is_not_followed(form: str, tmp_path: Path) -> None:
+    """P2, X6: neither where the folder itself is a link now, nor where one above it is."""
+    above, elsewhere = tmp_path / "above", tmp_path / "elsewhere"
+    (above / "out").mkdir(parents=True)
+    (elsewhere / "out").mkdir(parents=True)
+    for swapped, to in ((above / "out", elsewhere / "out"), (above, elsewhere)):
+        moved = swapped.rename(tmp_path / "moved")
+        swapped.symlink_to(to)
+        with pytest.raises(RootUnavailable):
+            save_new(above / "out", "a", ".png", b"data")
+        assert names(elsewhere / "out") == []
+        swapped.unlink()
+        moved.rename(swapped)
+        assert (above / "out" / save_new(above / "out", "a", ".png", b"data")).is_file(), "it is there again"
+
+
+def test_the_folder_stays_the_same_while_a_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, B87: swapped between the check and the write."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    check = saving.check_free
+
+    def swap(*given: Any) -> None:
+        check(*given)
+        out.rename(tmp_path / "moved")
+        out.symlink_to(elsewhere)
+
+    monkeypatch.setattr(saving, "check_free", swap)
+    save_new(out, "a", ".png", b"data")
+    assert (names(elsewhere), names(tmp_path / "moved")) == ([], ["a.png"])
+
+
+def test_what_would_take_of_the_space_that_is_left_free_is_not_saved(form: str, tmp_path: Path) -> None:
+    free_bytes = roots.free_bytes(tmp_path)
+    with pytest.raises(DiskFull, match="Free some space") as caught:
+        save_new(tmp_path, "a", ".png", b"data", min_free_bytes=2 * free_bytes)
+    assert caught.value.limit is not None
+    assert caught.value.limit.flag == "--min-free"
+    assert names(tmp_path) == []
+    assert save_new(tmp_path, "a", ".png", b"data", min_free_bytes=free_bytes // 2) == "a.png"
 
 
 FAULTS = [
@@ -191,11 +241,11 @@ FAULTS = [
 def test_when_a_call_fails_nothing_is_left_and_the_next_save_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, call: str, number: int, kind: type[SaveError], code: str
 ) -> None:
-    """The n-th call of its kind fails, for n = 1, 2, ... until a save gets through."""
+    """B106, B107: the n-th call of its kind fails, for n = 1, 2, ... until a save gets through."""
     if call == "link" and form in ("renamed", "copied"):
         call = "write"
     real = getattr(os, call)
-    for nth in range(1, 12):
+    for nth in range(1, 50):
         calls = 0
 
         def failing(*args: Any, nth: int = nth, **options: Any) -> Any:
@@ -207,7 +257,7 @@ def test_when_a_call_fails_nothing_is_left_and_the_next_save_works(
 
         with monkeypatch.context() as patch:
             patch.setattr(os, call, failing)
-            patch.setattr(saving, "_HAS_DIR_FDS", form != "by path")
+            patch.setattr(roots, "HAS_DIR_FDS", form != "by path")
             try:
                 save_new(tmp_path, "a", ".png", b"data" * 1000)
                 break

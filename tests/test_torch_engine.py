@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,14 +21,7 @@ from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.types import FloatImage, HoleMask, ParamValue, no_progress
 from test_mat_engine import small_network
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Maps this small lose more time to waking threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Brightener(BatchTorchEngine):
@@ -102,6 +95,12 @@ def test_memory_that_runs_out_is_said_with_the_size(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(engine, "run", run_out)
     with pytest.raises(OutOfMemory, match="Brightener on 16x16 pixels"):
         fill(engine)
+
+
+def test_a_fill_in_the_progress_of_another_does_not_take_over_its_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        within = fill(Brightener())
+    assert np.array_equal(within, fill(Brightener()))
 
 
 def test_previews_are_images() -> None:

@@ -183,6 +183,7 @@ BRINGS_NOTHING = {
 def test_a_lasting_fault_is_a_named_error_and_leaves_no_finished_file(
     hub: FakeHub, tmp_path: Path, fault: Fault
 ) -> None:
+    """B120."""
     hub.always[NAME] = fault
     naps = Naps()
     with pytest.raises(WeightsError) as error:
@@ -213,6 +214,7 @@ FINAL = {
 
 @pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
 def test_an_address_that_cannot_work_is_asked_once(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    """B120."""
     hub.always[NAME] = fault
     naps = Naps()
     with pytest.raises(DownloadFailed) as error:
@@ -224,6 +226,7 @@ def test_an_address_that_cannot_work_is_asked_once(hub: FakeHub, tmp_path: Path,
 
 @pytest.mark.parametrize(("fault", "cause"), FINAL.values(), ids=FINAL)
 def test_the_next_source_is_tried(hub: FakeHub, tmp_path: Path, fault: Fault, cause: str) -> None:
+    """B120."""
     hub.files["mirror"] = CONTENT
     hub.always[NAME] = fault
     file = published(hub.url(NAME), hub.url("mirror"))
@@ -232,6 +235,7 @@ def test_the_next_source_is_tried(hub: FakeHub, tmp_path: Path, fault: Fault, ca
 
 
 def test_plain_http_is_refused_before_anything_is_sent(hub: FakeHub, tmp_path: Path) -> None:
+    """B120."""
     with pytest.raises(DownloadFailed) as error:
         fetch(hub, tmp_path, network=network(plain_http_hosts=frozenset()))
     assert error.value.cause == "insecure_redirect"
@@ -392,6 +396,7 @@ def test_what_is_no_checkpoint_is_refused_even_without_a_hash(hub: FakeHub, tmp_
 
 
 def test_a_log_in_page_is_refused_at_its_header(hub: FakeHub, tmp_path: Path) -> None:
+    """B120."""
     hub.always[NAME] = Fault(headers=(("Content-Type", "text/html; charset=utf-8"),))
     with pytest.raises(WeightsCorrupted, match="web page"):
         fetch(hub, tmp_path, unpublished(hub.url(NAME)))

@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 import pytest
 from platformdirs.windows import Windows
 
-from inpaint_models.errors import WeightsCorrupted, WeightsMissing
+from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.folders import default_cache_dir, hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile, listed
 from inpaint_models.weights import accept, default_model_dir, download, hash_cache, locate
@@ -155,6 +155,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """B115."""
     path = put(tmp_path / NAME, content)
     files = locate(ENTRY, tmp_path)
     assert files.status == "corrupted"
@@ -273,8 +274,39 @@ def test_looking_for_files_runs_nothing_that_is_in_them(tmp_path: Path, check: C
     canary = tmp_path / "canary"
     put(tmp_path / "models/lama/best.ckpt", f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
     put(tmp_path / "models/lama/last.ckpt", b"\x80\x02" + f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
-    assert locate(ENTRY, tmp_path / "models", check=check).status in ("unverified", "corrupted")
+    assert locate(ENTRY, tmp_path / "models", check=check).status in ("corrupted", "unsafe")
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", [NAME, "lama/best.ckpt", "big-lama.pth"])
+def test_a_pickle_in_the_model_folder_is_called_one_and_never_runs(tmp_path: Path, name: str) -> None:
+    """B116: also where only a list is asked for, before and after it was hashed."""
+    canary = tmp_path / "canary"
+    path = put(tmp_path / "models" / name, b"\x80\x02" + f"cos\nsystem\n(Vtouch {canary}\ntR.".encode())
+    checks: tuple[Check, ...] = ("cached", "new", "cached", "all")
+    assert [locate(ENTRY, tmp_path / "models", check=check).status for check in checks] == ["unsafe"] * 4
+    with pytest.raises(UnsafeWeights, match=f"{path.name} is a Python pickle that was not written by torch.save"):
+        download(ENTRY, tmp_path / "models", local_files_only=True)
+    assert not canary.exists()
+
+
+def test_a_damaged_file_of_another_set_is_named_where_no_set_is_whole(tmp_path: Path) -> None:
+    whole = WeightsFile("whole.ckpt", ())
+    put(tmp_path / "whole.ckpt", b"")
+    found = locate(entry(PUBLISHED, alternatives=((whole,),)), tmp_path)
+    assert found.explain() == (
+        "whole.ckpt is empty. Delete it and download it again. For whole.ckpt: put it into the model folder."
+    )
+    put(tmp_path / NAME, b"")
+    assert "big-lama.pt has 0 bytes" in locate(found.entry, tmp_path).explain()
+    put(tmp_path / NAME)
+    assert locate(found.entry, tmp_path).explain() == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Not found</html>", safetensors()[:30]], ids=["empty", "page", "cut"])
+def test_a_list_knows_a_damaged_file_whose_size_was_not_published(tmp_path: Path, content: bytes) -> None:
+    put(tmp_path / "lama/mine.safetensors", content)
+    assert locate(ENTRY, tmp_path, check="cached").status == "corrupted"
 
 
 def test_accepting_never_vouches_for_a_published_file(tmp_path: Path) -> None:

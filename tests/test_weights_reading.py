@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 import checkpoint_forms as forms
 from inpaint_models import catalog
 from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.weights import read_state_dict
-from inpaint_models.weights.formats import MAX_HEADER_BYTES
+from inpaint_models.weights.formats import MAX_HEADER_BYTES, members_of
 from inpaint_models.weights.hash_cache import HashCache
 from parity import weights as synthetic
 
@@ -163,6 +165,7 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_another_model_is_called_what_it_is(tmp_path: Path, other: dict[str, tuple[int]], said: str) -> None:
+    """B115."""
     path = forms.write_pth(tmp_path / "a.pth", {key: torch.zeros(shape) for key, shape in other.items()})
     with pytest.raises(WeightsCorrupted, match=said):
         read_state_dict(path, KEYS, families=catalog.families())
@@ -197,6 +200,7 @@ DAMAGED_SAFETENSORS = {
 
 @pytest.mark.parametrize("content", DAMAGED_SAFETENSORS.values(), ids=DAMAGED_SAFETENSORS)
 def test_a_damaged_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """B115, B117."""
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsCorrupted):
@@ -211,6 +215,7 @@ def test_a_web_page_saved_as_weights_is_called_one(tmp_path: Path) -> None:
 
 
 def test_the_header_limit_holds_on_both_sides(tmp_path: Path) -> None:
+    """B117."""
     path = tmp_path / "a.safetensors"
     text = json.dumps({"a": entry(0, 4)}).encode()
     path.write_bytes(safetensors_bytes(text.ljust(MAX_HEADER_BYTES), b"1234"))
@@ -222,6 +227,7 @@ def test_the_header_limit_holds_on_both_sides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["pth", "legacy", "torchscript", "safetensors"])
 def test_a_file_cut_anywhere_is_corrupted(tmp_path: Path, form: str) -> None:
+    """B115."""
     path = tmp_path / "weights"
     if form == "torchscript":
         forms.write_torchscript(path, tensors())
@@ -255,6 +261,7 @@ class Canary:
 @pytest.mark.parametrize("function", ["open", "system", "eval"])
 @pytest.mark.parametrize("form", ["zip", "legacy", "bare pickle", "protocol 4", "second pickle in the zip"])
 def test_a_malicious_pickle_is_refused_and_never_runs(tmp_path: Path, form: str, function: str) -> None:
+    """B116."""
     canary, path = tmp_path / "canary", tmp_path / "lama.ckpt"
     content = {"state_dict": tensors(), "extra": Canary(canary, function)}
     if form == "bare pickle":
@@ -280,6 +287,7 @@ def test_the_refusal_names_what_the_pickle_wanted(tmp_path: Path) -> None:
 
 
 def test_torchscript_of_unknown_hash_is_refused(tmp_path: Path) -> None:
+    """B119."""
     path = forms.write_torchscript(tmp_path / "big-lama.pt", tensors())
     with pytest.raises(UnsafeWeights, match=sha256(path)):
         read_state_dict(path, KEYS)
@@ -298,7 +306,28 @@ def archive_with(members: dict[str, bytes], compression: int = zipfile.ZIP_STORE
     return buffer.getvalue()
 
 
+HARMLESS, HARMFUL = b"harmless", b"harmful!"
+PLAIN, OTHER = (archive_with({"a/version": b"3", "a/data.pkl": pickle}) for pickle in (HARMLESS, HARMFUL))
+
+
+def with_end(**changes: int) -> bytes:
+    """`PLAIN` with other values in its end record."""
+    names = ("disk", "first_disk", "here", "count", "size", "start", "comment")
+    values = dict(zip(names, struct.unpack("<4H2LH", PLAIN[-18:]), strict=True))
+    return PLAIN[:-18] + struct.pack("<4H2LH", *(values | changes).values())
+
+
 STRANGE_ARCHIVES = {
+    "two directories": OTHER[:-22] + PLAIN,
+    "data in front": PLAIN[: PLAIN.index(b"PK\1\2")] + PLAIN,
+    "data behind": PLAIN + b"behind",
+    "a comment": with_end(comment=6) + b"behind",
+    "a second end record": PLAIN + PLAIN[-22:],
+    "a directory elsewhere": with_end(start=0),
+    "fewer members than there are": with_end(here=1, count=1),
+    "a part of several": with_end(disk=1, first_disk=1),
+    "a locator that points elsewhere": PLAIN[:-22] + struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1) + PLAIN[-22:],
+    "a name that goes on after a NUL": PLAIN.replace(b"a/version", b"a/v.pkl\0x"),
     "name that leaves the folder": archive_with({"archive/../../../tmp/x": b"", "archive/data.pkl": b"\x80\x02N."}),
     "absolute name": archive_with({"/etc/passwd": b"", "archive/data.pkl": b"\x80\x02N."}),
     "backslashes": archive_with({"archive\\..\\x": b"", "archive/data.pkl": b"\x80\x02N."}),
@@ -311,10 +340,42 @@ STRANGE_ARCHIVES = {
 
 @pytest.mark.parametrize("content", STRANGE_ARCHIVES.values(), ids=STRANGE_ARCHIVES)
 def test_an_archive_that_torch_did_not_write_is_refused(tmp_path: Path, content: bytes) -> None:
+    """B118."""
     path = tmp_path / "lama.pt"
     path.write_bytes(content)
-    with pytest.raises(UnsafeWeights):
+    with pytest.raises((UnsafeWeights, WeightsCorrupted)):
         read_state_dict(path, KEYS, allow_torchscript=True)
+
+
+def test_the_archive_with_two_directories_shows_python_and_torch_different_contents() -> None:
+    content = STRANGE_ARCHIVES["two directories"]
+    assert zipfile.ZipFile(io.BytesIO(content)).read("a/data.pkl") == HARMLESS
+    assert torch._C.PyTorchFileReader(io.BytesIO(content)).get_record("data.pkl") == HARMFUL
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return forms.write_pth(tmp_path_factory.mktemp("saved") / "a.pth", tensors()).read_bytes()
+
+
+@given(data=st.data())
+@settings(max_examples=400)
+def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: bytes, data: st.DataObject) -> None:
+    changed = bytearray(saved)
+    directory = changed.index(b"PK\1\2")
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(directory, len(changed) - 1) | st.integers(len(changed) - 98, len(changed) - 1))
+        changed[at : at + data.draw(st.integers(0, 1))] = data.draw(st.binary(max_size=2))
+    try:
+        members = members_of(io.BytesIO(changed), "a.pth")
+        python = {m.filename.partition("/")[2]: zipfile.ZipFile(io.BytesIO(changed)).read(m) for m in members}
+    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile):
+        return
+    try:
+        reader = torch._C.PyTorchFileReader(io.BytesIO(changed))
+    except RuntimeError:
+        return
+    assert {name: reader.get_record(name) for name in reader.get_all_records()} == python
 
 
 def test_the_official_zip_is_said_to_need_unpacking(tmp_path: Path) -> None:

@@ -72,6 +72,63 @@ def test_offline_one_sentence_says_where_all_files_come_from(tmp_path: Path) -> 
     run(work())
 
 
+CORRUPTED, UNSAFE = "model.weights_corrupted", "model.unsafe_format"
+DAMAGED = {
+    "empty": (b"", CORRUPTED, "has 0 bytes; the published file has 300,000."),
+    "cut": (CONTENT[:-1], CORRUPTED, "has 299,999 bytes; the published file has 300,000."),
+    "too long": (CONTENT + b"x", CORRUPTED, "has 300,001 bytes; the published file has 300,000."),
+    "a flipped bit": (b"Q" + CONTENT[1:], CORRUPTED, "is not the published file: its SHA-256 is "),
+    "a pickle": (b"\x80\x02N.", UNSAFE, "is a Python pickle that was not written by torch.save."),
+}
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize(("content", "code", "said"), DAMAGED.values(), ids=DAMAGED)
+def test_a_file_that_is_there_and_cannot_be_used_is_never_called_missing(
+    tmp_path: Path, content: bytes, code: str, said: str, offline: bool
+) -> None:
+    """B115, B116: which file, what is wrong and what to do, in the list and in the refusal of a fill."""
+
+    async def work() -> None:
+        settings = Settings(model_dir=tmp_path, local_files_only=offline)
+        file = WeightsFile(NAME, ("https://example.org/tiny.pt",), len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+        models = ModelManager([model("opencv"), model("tiny", file)], LibraryWeights(settings), settings)
+        (tmp_path / NAME).write_bytes(content)
+        await models.refresh()
+        listed = models.reply().models[1]
+        assert listed.state == "failed"
+        assert listed.problem is not None
+        with pytest.raises(ApiError) as refused:
+            models.choice("tiny")
+        assert (refused.value.code, refused.value.detail) == (listed.problem.code, listed.problem.detail)
+        assert refused.value.code == code
+        assert refused.value.detail.startswith(f"{NAME} {said}")
+        advice = "start once without --offline" if offline else "run lama-server download tiny"
+        assert f"For {NAME} (0 MiB): {advice}, or get it from https://example.org/" in refused.value.detail
+        assert models.current.name == "opencv"
+        (tmp_path / NAME).unlink()
+        await models.refresh()
+        assert models.reply().models[1].state == "missing"
+        (tmp_path / NAME).write_bytes(CONTENT)
+        await models.refresh()
+        assert models.choice("tiny").entry.name == "tiny"
+
+    run(work())
+
+
+def test_a_download_puts_the_published_file_in_the_place_of_a_damaged_one(tmp_path: Path) -> None:
+    async def work(hub: FakeHub) -> None:
+        models = manager_of(hub, tmp_path)
+        (tmp_path / NAME).write_bytes(b"damaged")
+        await models.refresh()
+        assert [event.state async for event in models.download("tiny").events()][-1] == "ready"
+        assert models.reply().models[1].problem is None
+
+    with FakeHub({NAME: CONTENT}) as hub:
+        run(work(hub))
+    assert (tmp_path / f"{NAME}.replaced").read_bytes() == b"damaged"
+
+
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "lama_server.model_manager.download_log"]
 

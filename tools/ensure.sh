@@ -28,6 +28,10 @@ node)
     { have node && have npm; } || debian nodejs npm ||
         missing "Node.js 18 or newer and npm are needed for the page's checks. Get them from your system's packages."
     ;;
+curl)
+    have curl || debian curl ca-certificates ||
+        missing "curl is needed for the tests of the darktable script. Get it from your system's packages."
+    ;;
 chromium)
     for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome google-chrome-stable; do
         have "$name" && exit 0
@@ -36,7 +40,13 @@ chromium)
     debian chromium fonts-dejavu-core ||
         missing "Chromium is needed for the browser tests. Install it, or set CHROMIUM to its path."
     ;;
+iopaint)
+    # Only its page is needed, which the tests drive against our server: no dependency of it is installed.
+    [ -f build/iopaint/iopaint/web_app/index.html ] ||
+        "$PYTHON" -m pip --disable-pip-version-check --quiet install --no-deps --target build/iopaint iopaint==1.6.0 ||
+        missing "The page of IOPaint 1.6.0 could not be fetched from PyPI; the browser tests drive it."
+    ;;
 *)
-    missing "usage: ensure.sh python|node|chromium"
+    missing "usage: ensure.sh python|node|curl|chromium|iopaint"
     ;;
 esac

@@ -1,6 +1,7 @@
-"""Writes the reference pages from the code: docs/configuration.md, docs/api.md and the table of docs/models.md.
+"""Writes the reference pages from the code: docs/configuration.md, docs/api.md, docs/hardening.md, and some tables.
 
-`make docs` runs it. Speeds in the table are what `python -m bench.bench_models` last measured (docs/measured.json).
+`make docs` runs it. Speeds in the table of models are what `python -m bench.bench_models` last measured
+(docs/measured.json).
 
 A test holds that what is committed is what this would write.
 """
@@ -27,7 +28,7 @@ from lama_server.exits import ExitCode
 from lama_server.http.middleware.token import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.documentation import reference
 from lama_server.settings import Limits, Setting, Settings, table
-from tools import house
+from tools import hardening, house
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLE = 'model = "lama"\nport = 9000\noutput-dir = "~/Pictures/cleaned"\nallow-host = ["photos.lan"]\n'
@@ -71,6 +72,7 @@ def pages() -> dict[str, str]:
         "api.md": api(),
         "models.md": _with_part("models.md", _models_table()),
         "architecture.md": _with_part("architecture.md", house.tree()),
+        "hardening.md": hardening.page(NOTE),
     }
 
 

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,results,phone}.png.
+"""Takes the README's pictures of the page: docs/images/{empty,painting,result,compare,results,phone,iopaint}.png.
 
 Run as `make screenshots`. Drives the real server with a real photograph (scikit-image's rocket) and an engine that
 needs no weights, so that the pictures can be taken on any machine, offline.
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser.driver import App, launch_chromium, running_server  # noqa: E402
+from browser.iopaint_page import IopaintPage  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 256
@@ -40,6 +41,7 @@ def main() -> None:
             phone = browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True).new_page()
             phone.goto(server.url)
             take_phone(App(phone), photo)
+            take_iopaint(IopaintPage(browser.new_context(viewport=DESKTOP).new_page(), server.url), photo)
         browser.close()
 
 
@@ -75,6 +77,13 @@ def take_phone(app: App, photo: Path) -> None:
     keep(app.page, "phone")
     app.page.mouse.up()
     app.wait_for_edits(1)
+
+
+def take_iopaint(page: IopaintPage, photo: Path) -> None:
+    page.open(photo)
+    page.paint(ROCKET)
+    page.page.mouse.move(1000, 500)
+    keep(page.page, "iopaint")
 
 
 def paint_rocket(app: App) -> None:

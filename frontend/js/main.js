@@ -1,9 +1,9 @@
 /** The composition root: makes everything from the boot data and joins it together. No decisions are taken here. */
 
 import { createBitmaps } from "./canvas/bitmaps.js";
-import { addShape, chooseResult, clearDraft, shownEdits } from "./core/document.js";
-import { canRedo, canUndo, record, redo, undo } from "./core/history.js";
-import { documentOf, findModel, initialState, shownResult, workingModel } from "./core/state.js";
+import { addShape, chooseResult, clearDraft, commitEdit, shownEdits } from "./core/document.js";
+import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
+import { documentOf, findModel, initialState, meeting, resizedBrush, shownResult, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { fit, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
@@ -23,7 +23,7 @@ import { createMessages } from "./ui/messages.js";
 import { createGallery, createHelp, createOptions, createSettings } from "./ui/panels.js";
 import { createProgress } from "./ui/progress.js";
 import { createResults, neighbour } from "./ui/results.js";
-import { createToolbar, resized } from "./ui/toolbar.js";
+import { createToolbar } from "./ui/toolbar.js";
 import { createViewer } from "./ui/viewer.js";
 
 const FILL_AFTER_MS = 250;
@@ -43,7 +43,7 @@ const messages = createMessages();
 const health = createHealth(store);
 const api = createApi(health.lost);
 const models = createModels(store, api, (error) => messages.complain(error, null));
-const bitmaps = createBitmaps(() => viewer.stage.invalidate("image"));
+const bitmaps = createBitmaps(() => viewer.stage.invalidate("image", "ink"));
 const session = createSession({
   store,
   api,
@@ -54,25 +54,36 @@ const session = createSession({
   ),
   complain: messages.complain,
   say: messages.say,
-  leaving: () => jobs.cancel(),
-  arrived: () => fitPhoto(),
+  leaving,
+  arrived() {
+    fitPhoto();
+    armDraft();
+  },
 });
 const jobs = createJobs({
   store,
   api,
   health,
-  record: step,
+  filled: (edit) =>
+    store.update(({ timeline }) => ({ timeline: recordFill(timeline, edit, (doc) => commitEdit(doc, edit)) })),
+  choose: (key, edit) => step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key),
   imageId: () => session.imageId(),
   imageLost: () => session.imageLost(),
   keepPatch: (name, png) => session.keepPatch(name, png),
   previewUrl: (blob, name) => bitmaps.url(blob, name),
+  showEstimate: bitmaps.addEstimate,
+  clearEstimates: bitmaps.clearEstimates,
   say: messages.say,
   complain: messages.complain,
 });
 
-/** The one way in which the document changes. @param {string} label @param {(doc: import("./core/document.js").Doc) => import("./core/document.js").Doc} change */
-function step(label, change) {
-  store.update(({ timeline }) => ({ timeline: record(timeline, label, change(documentOf(store.get()))) }));
+/**
+ * A step of the person's: the document changes, and undo takes it back.
+ * @param {string} label @param {(doc: import("./core/document.js").Doc) => import("./core/document.js").Doc} change
+ * @param {string} [of] steps of one label and one `of` in a row are one
+ */
+function step(label, change, of) {
+  store.update(({ timeline }) => ({ timeline: record(timeline, label, change(documentOf(store.get())), of) }));
 }
 
 // Fill on release, once no stroke has followed for a moment.
@@ -91,11 +102,25 @@ function arm(armed) {
   }, FILL_AFTER_MS);
 }
 
+/** What is painted is filled by itself, where the person wants that. */
+function armDraft() {
+  const { prefs } = store.get();
+  arm(prefs.auto && documentOf(store.get()).draft.length > 0);
+}
+
 /** @param {import("./core/shapes.js").Shape} shape */
 function painted(shape) {
   step("stroke", (doc) => addShape(doc, shape));
-  const { prefs } = store.get();
-  arm(prefs.auto && documentOf(store.get()).draft.length > 0);
+  armDraft();
+}
+
+/** Another photo takes the place of this one, whose strokes are kept and filled when it comes back. */
+function leaving() {
+  viewer.input.cancel();
+  arm(false);
+  const { job, image } = store.get();
+  if (job?.fresh && image) messages.tell(t("{name} is filled when you come back to it", { name: image.name }));
+  jobs.cancel();
 }
 
 const viewer = createViewer(store, find("stage"), bitmaps, {
@@ -107,17 +132,26 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
   say: messages.say,
 });
 
-function insets() {
+function insets(state = store.get()) {
   const narrow = innerWidth <= 720;
-  const state = store.get();
   const strip = documentOf(state).edits.length > 0 ? 84 : 0;
   const drawer = state.selected && !narrow ? 292 : 0;
   return { top: 64, right: 16 + drawer, bottom: (narrow ? 140 : 96) + strip, left: narrow ? 16 : 72 };
 }
 
+/** The view in which all of the photo is seen. @param {State} state */
+const fittedView = ({ image, viewport }) => image && fit(image, viewport, insets(), FIT_ENLARGES / viewer.stage.dpr());
+
 function fitPhoto() {
-  const { image, viewport } = store.get();
-  if (image) store.update({ view: fit(image, viewport, insets(), FIT_ENLARGES / viewer.stage.dpr()) });
+  const view = fittedView(store.get());
+  if (view) store.update({ view, fitted: true });
+}
+
+/** The room has changed: a photo that filled it goes on to, unless a stroke is being made on it. */
+function refit() {
+  const { fitted, painting } = store.get();
+  const to = fittedView(store.get());
+  if (fitted && !painting && to) viewer.glide(to);
 }
 
 /** @param {(view: import("./core/view.js").View, middle: import("./core/view.js").ScreenPoint) => import("./core/view.js").View} change */
@@ -128,7 +162,7 @@ function zoom(change) {
 
 /** @param {number} steps */
 function sizeBrush(steps) {
-  store.update(({ prefs }) => ({ prefs: { ...prefs, brush: resized(prefs.brush, steps) } }));
+  store.update(({ prefs }) => ({ prefs: resizedBrush(prefs, steps) }));
   viewer.overlay.flashSize(find("brush-value").textContent ?? "");
 }
 
@@ -137,14 +171,16 @@ function travel(move) {
   arm(false);
   jobs.hold();
   store.update(({ timeline }) => ({ timeline: move(timeline) }));
+  armDraft();
 }
 
 /** @param {string} key @param {string} edit */
 function choose(key, edit) {
   const later = shownEdits(documentOf(store.get())).length;
-  step("choice", (doc) => chooseResult(doc, key, edit));
+  step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key);
   const dropped = later - documentOf(store.get()).edits.length;
   if (dropped > 0) {
+    armDraft();
     messages.tell(
       count(dropped, "1 later fill was made for another picture", "{n} later fills were made for another picture"),
       t("What you painted for it is back, to be filled again."),
@@ -256,6 +292,12 @@ createResults(store, bitmaps, {
 });
 
 store.watch((state) => state.prefs, savePrefs, false);
+// The photo goes on to fill the room that there is, unless the person has chosen a view.
+const room = [
+  (/** @type {State} */ state) => state.viewport,
+  (/** @type {State} */ state) => Object.values(insets(state)).join(),
+];
+store.follow(room, refit);
 store.watch(
   (state) => state.image,
   (image) => {

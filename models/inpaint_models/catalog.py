@@ -28,6 +28,7 @@ _OWN = (
     "lama:ANIME_LAMA",
     "mat:ENTRY",
     "fcf:ENTRY",
+    "zits:ENTRY",
     "ldm:ENTRY",
     "manga:ENTRY",
     "grabcut:ENTRY",
@@ -41,7 +42,6 @@ ENTRIES: tuple[ModelEntry, ...] = tuple(resolve_name(f"{__package__}.{place}") f
 _OTHER_FAMILIES: Families = {
     "Stable Diffusion's text encoder": ("text_model.encoder.", "cond_stage_model.transformer."),
     "a diffusers UNet": ("down_blocks.", "mid_block."),
-    "the ZITS transformer": ("pos_emb", "blocks.0.attn."),
     "an image classifier": ("layer1.0.conv1.", "fc.weight"),
 }
 """Networks that are no model of ours, and whose files people mistake for one."""

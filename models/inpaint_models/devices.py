@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .errors import OutOfMemory, Unavailable
-from .machine import available_bytes
+from .machine import available_bytes, available_processors
 from .registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -62,8 +62,17 @@ def choose_device(wanted: str = "auto") -> str:
 
 
 def device_for(entry: ModelEntry, wanted: str) -> str:
-    """As `choose_device`; an engine without weights runs on the processor, and torch is not imported to find out."""
-    return choose_device(wanted) if entry.weights else "cpu"
+    """As `choose_device`; an engine without weights runs on the processor, and torch is not imported to find out.
+
+    Where this process may use fewer processors than torch thinks, as in a container, torch is told.
+    """
+    if not entry.weights:
+        return "cpu"
+    import torch
+
+    if torch.get_num_threads() > available_processors():
+        torch.set_num_threads(available_processors())
+    return choose_device(wanted)
 
 
 def choose_precision(wanted: str, device: str) -> torch.dtype:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 import numpy as np
 
 from . import devices
-from .catalog import families, get_model
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
-from .registry import LoadContext, ModelEntry, Task
+from .registry import Families, LoadContext, ModelEntry, Task
 from .tasks.enlarge import Enlarger
 from .tasks.matte import Matter
 from .tasks.select import Selector
@@ -68,7 +67,8 @@ def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]
 
     Raises `UnknownModel`, `WrongTask`, `WeightsError`, `Unavailable`, `OutOfMemory`.
     """
-    from . import weights  # workers are given their files, and do without the modules of downloads
+    from . import weights  # workers are given their files, and do without the list of models and downloads
+    from .catalog import get_model
 
     entry = get_model(name, task)
     files = weights.download(
@@ -91,10 +91,16 @@ def build(
         precision=precision,
         weights=files,
         model_dir=model_dir,
-        families=families(),
+        families=_families() if entry.weights else {},
     )
     with devices.out_of_memory_errors(entry.title):
         return _RUNNERS[entry.task](entry, entry.load(context), context.device)
+
+
+def _families() -> Families:
+    from .catalog import families  # imports every entry, and those of other packages
+
+    return families()
 
 
 def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:

@@ -30,6 +30,7 @@ from .jobs.services import Services
 from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, selections, session
 from .routes.common import request_id
+from .routes.iopaint.progress import Announcer
 from .schemas.events import EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
@@ -87,6 +88,7 @@ def create_app(
     )
     policy = access_policy(settings, services.limits)
     app.state.services, app.state.policy, app.state.guard = services, policy, TokenGuard(policy)
+    app.state.announcer = Announcer()
     app.state.frontend = Frontend(find_frontend())
     for routes in (images, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
@@ -121,7 +123,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def error_response(request: Request, error: ApiError) -> Response:
-    status, headers, body = encode_error(error, request_id(request))
+    status, headers, body = encode_error(error, request_id(request), as_text="errors_as_text" in request.scope["state"])
     plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return Response(b"" if request.method == "HEAD" else body, status_code=status, headers=plain)
 

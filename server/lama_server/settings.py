@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from inpaint_models.folders import default_cache_dir
+from inpaint_models.folders import default_cache_dir, default_model_dir
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -126,6 +126,15 @@ class Settings:
             public=True,
         ),
     ] = False
+    quick_look: Annotated[
+        bool,
+        Option(
+            "While a slow model works, show what migan makes of the same hole, where its weights are on this machine. "
+            "It is then loaded beside other networks.",
+            group="Model",
+            public=True,
+        ),
+    ] = True
     memory_budget: Annotated[
         int,
         Option(
@@ -175,7 +184,14 @@ class Settings:
         ),
     ] = ()
 
-    input: Annotated[Path | None, Option("Photo that the page opens at start.", "FILE", "Files")] = None
+    input: Annotated[
+        Path | None,
+        Option(
+            "Photo that the page opens at start; or a folder, for the file manager of clients written for IOPaint.",
+            "FILE",
+            "Files",
+        ),
+    ] = None
     output_dir: Annotated[
         Path | None,
         Option("Folder into which every finished result is saved. Existing files are never replaced.", "DIR", "Files"),
@@ -225,6 +241,17 @@ class Settings:
         ),
     ] = 4096
 
+    min_free: Annotated[
+        int,
+        Option(
+            "MiB that are left free on the disks of --data-dir and --output-dir: what would take of them is refused.",
+            "MIB",
+            "Files",
+            bounds=(0, 1_048_576),
+            public=True,
+        ),
+    ] = 200
+
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def named(self, name: str) -> str:
@@ -234,6 +261,10 @@ class Settings:
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""
         return self.data_dir or default_cache_dir() / "documents"
+
+    def resolved_model_dir(self) -> Path:
+        """The folder for weights; not made here."""
+        return self.model_dir or default_model_dir()
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -257,6 +288,7 @@ class Limits:
     upload_bytes: int = 256 * 2**20
     one_shot_bytes: int = 384 * 2**20
     json_bytes: int = 16 * 2**20
+    message_bytes: int = 16 * 2**10
     mask_bytes: int = 64 * 2**20
     text_field_bytes: int = 64 * 2**10
     json_depth: int = 8
@@ -267,6 +299,7 @@ class Limits:
     body_idle_s: float = 5.0
     body_grace_s: float = 60.0
     body_bytes_per_s: int = 32 * 2**10
+    answer_idle_s: float = 10.0
     keep_alive_s: int = 5
     connections: int = 256
     queue_waiting: int = 8

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import checkpoint_forms as forms
 from browser.driver import App, OpenApp
 from fake_engines import HUB_CONTENT, photo
 from fake_hub import FakeHub, Fault
+from inpaint_models import Inpainter, migan
+from inpaint_models.migan.engine import load
+from inpaint_models.registry import LoadContext, WeightsFile
+from inpaint_models.types import Box
+from lama_server.imaging.masks import rasterise
+from lama_server.schemas.shapes import Stroke
+from parity import weights
 from serving import RunningServer, edit_request
 
 LAST_BYTES = 20_000
@@ -85,27 +97,49 @@ def test_a_model_that_arrives_while_another_works_takes_over(
     assert model_of_fill(app, 1) == "distant"
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MI-GAN's file in its published form, with the weights of the parity tests; the smaller of its two sizes."""
+    tensors = weights.state_dict(weights.read_manifest("migan"), "generator_256")
+    state = {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    return forms.write_torchscript(tmp_path_factory.mktemp("published") / migan.ENTRY.weights[0].name, state)
+
+
 def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
-    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path
+    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path, published: Path, tmp_path: Path
 ) -> None:
-    hub.faults.append(Fault(cut_after=len(HUB_CONTENT) - LAST_BYTES))
+    content = hub.files[published.name] = published.read_bytes()
+    hub.faults.append(Fault(cut_after=len(content) * 935 // 1000))
     hub.faults.extend([Fault(status=503)] * 10_000)
-    app = open_app(address(start(model="auto")))
+    md5 = hashlib.md5(content).hexdigest()
+    app = open_app(address(start(model="auto", migan_file=[published.name, len(content), md5])))
     note = app.page.locator("#model-note")
-    note.get_by_text("Migan (none, 313 KiB) is downloading 93 %; working with OpenCV meanwhile").wait_for()
+    downloading = re.compile(r"MI-GAN \(MIT, 2\d MiB\) is downloading 93 %; working with OpenCV meanwhile")
+    note.get_by_text(downloading).wait_for()
     app.open(picture)
     app.paint([(100.0, 100.0), (140.0, 120.0)])
     app.wait_for_edits(1)
     assert model_of_fill(app, 0) == "opencv"
 
     hub.faults.clear()
-    app.page.locator(".toast", has_text="Migan is ready").wait_for()
+    app.page.locator(".toast", has_text="MI-GAN is ready").wait_for()
+    app.page.keyboard.press("Control+z")
+    app.page.keyboard.press("Control+z")
     app.paint([(200.0, 60.0), (220.0, 90.0)])
-    app.wait_for_edits(2)
-    assert model_of_fill(app, 1) == "migan"
-    assert {asked.path for asked in hub.asked} == {"migan.bin"}
+    app.wait_for_edits(1)
+    assert model_of_fill(app, 0) == "migan"
+    assert {asked.path for asked in hub.asked} == {published.name}
+    filled = np.asarray(Image.open(app.download(tmp_path / "filled.png")).convert("RGB"))
+    strokes = rasterise([Stroke.model_validate(shape) for shape in app.read("doc.edits[0].shapes")], 320, 240)
+    hole = strokes.hole_in(Box(0, 0, 320, 240))
+    entry = replace(migan.ENTRY, weights=(WeightsFile(published.name, (), md5=md5),))
+    engine = load(LoadContext(entry=entry, weights={published.name: published}))
+    expected = Inpainter(entry, engine)(photo(320, 240), hole)
+    assert np.array_equal(filled[~hole], photo(320, 240)[~hole])
+    np.testing.assert_allclose(filled, expected, atol=2, err_msg="what the network itself gives for this hole")
+
     app.page.click("#model")
-    choice = app.page.locator("#models .choice", has_text="Migan")
+    choice = app.page.locator("#models .choice", has_text="MI-GAN")
     assert choice.locator("input").is_checked()
     assert "The first choice on a machine without other networks" in choice.inner_text()
     assert "first choice" not in app.page.locator("#models .choice", has_text="OpenCV").inner_text()

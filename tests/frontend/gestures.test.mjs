@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IDLE, readWheel, reduce } from "../../frontend/js/core/gestures.js";
+import { IDLE, readWheel, reduce, wheelTurn } from "../../frontend/js/core/gestures.js";
 
 /** @typedef {import("../../frontend/js/core/gestures.js").PointerInput} PointerInput */
 
@@ -146,13 +146,34 @@ test("once a pen was seen, a finger pans and a palm beside the pen does nothing"
   );
 });
 
+const notch = { deltaX: 0, deltaY: 100, deltaMode: 0, timeStamp: 0, ctrlKey: false, shiftKey: false, altKey: false };
+/** @param {Partial<import("../../frontend/js/core/gestures.js").WheelInput>} change @param {"auto" | "zoom" | "pan"} [preference] */
+function turned(change, preference = "auto") {
+  const wheel = { ...notch, ...change };
+  return readWheel(wheel, preference, wheelTurn(wheel, null));
+}
+
 test("the wheel zooms, sizes or pans by its modifiers and its kind", () => {
-  const wheel = { deltaX: 0, deltaY: 100, deltaMode: 0, ctrlKey: false, shiftKey: false, altKey: false };
-  const zoom = readWheel(wheel, "auto");
+  const zoom = turned({});
   assert.ok(zoom.do === "zoom" && zoom.factor < 1);
-  assert.deepEqual(readWheel({ ...wheel, altKey: true }, "auto"), { do: "size", steps: -1 });
-  assert.deepEqual(readWheel({ ...wheel, deltaX: -100, deltaY: 0, shiftKey: true }, "auto"), { do: "size", steps: 1 });
-  assert.deepEqual(readWheel({ ...wheel, deltaX: 3 }, "auto"), { do: "pan", dx: -3, dy: -100 });
-  assert.equal(readWheel({ ...wheel, deltaX: 3 }, "zoom").do, "zoom");
-  assert.equal(readWheel({ ...wheel, deltaX: 3, ctrlKey: true }, "pan").do, "zoom");
+  assert.deepEqual(turned({ altKey: true }), { do: "size", steps: -1 });
+  assert.deepEqual(turned({ deltaX: -100, deltaY: 0, shiftKey: true }), { do: "size", steps: 1 });
+  assert.deepEqual(turned({ deltaX: 3 }), { do: "pan", dx: -3, dy: -100 });
+  assert.equal(turned({ deltaX: 3 }, "zoom").do, "zoom");
+  assert.equal(turned({ deltaX: 3, ctrlKey: true }, "pan").do, "zoom");
+});
+
+test("a mouse on a scaled screen turns by fractions and zooms all the same", () => {
+  assert.equal(turned({ deltaY: 66.67 }).do, "zoom");
+  assert.equal(turned({ deltaY: 26.6, wheelDeltaY: -120 }).do, "zoom");
+  assert.equal(turned({ deltaY: 3, deltaMode: 1 }).do, "zoom");
+});
+
+test("a trackpad is known by its slow beginning and stays one while it is fast", () => {
+  let turn = wheelTurn({ ...notch, deltaY: 2.5 }, null);
+  assert.equal(readWheel(notch, "auto", turn).do, "pan");
+  turn = wheelTurn({ ...notch, deltaY: 150, timeStamp: 50 }, turn);
+  assert.equal(readWheel(notch, "auto", turn).do, "pan");
+  turn = wheelTurn({ ...notch, deltaY: 150, timeStamp: 900 }, turn);
+  assert.equal(readWheel(notch, "auto", turn).do, "zoom");
 });

@@ -58,7 +58,7 @@ test("nothing that plain http lacks is used without asking first", () => {
   }
 });
 
-test("all scripts together are at most 55 KB compressed, comments aside", () => {
+test("all scripts together are at most 58 KB compressed, comments aside", () => {
   const bytes = [...source.values()].reduce((sum, text) => sum + gzipSync(withoutComments(text)).length, 0);
-  assert.ok(bytes <= 55_000, `${bytes} bytes`);
+  assert.ok(bytes <= 58_000, `${bytes} bytes`);
 });

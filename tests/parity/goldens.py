@@ -5,6 +5,7 @@ A golden file holds `image` (uint8 RGB, (H, W, 3)), `mask` (uint8, 255 = hole) a
     name              the whole array, float32
     name__hole        (channels, N): the result at the hole's pixels in row-major order
     name__strideN     every N-th row and column
+    name_png          an image, compressed; `load` gives it as `name`
     act/MODULE/stats  mean, unbiased standard deviation and largest magnitude of what MODULE returned
     act/MODULE/slice  8 x 8 sample of it, see `sample`
 """
@@ -12,6 +13,7 @@ A golden file holds `image` (uint8 RGB, (H, W, 3)), `mask` (uint8, 255 = hole) a
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,16 @@ Golden = Mapping[str, NDArray[Any]]
 def load(folder: str, file: str) -> Golden:
     """All arrays of tests/parity/FOLDER/FILE.npz."""
     with np.load(FOLDER / folder / f"{file}.npz") as data:
-        return {name: data[name] for name in data.files}
+        return {
+            name.removesuffix("_png"): decoded(data[name]) if name.endswith("_png") else data[name]
+            for name in data.files
+        }
+
+
+def decoded(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) RGB."""
+    image = np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), np.uint8)
+    return image[..., ::-1] if image.ndim == 3 else image
 
 
 def sample(value: NDArray[Any]) -> NDArray[Any]:

@@ -18,6 +18,9 @@ A rule is a short list, one per key under "gen":
     ["full", value]                 a constant (integer dtypes as well)
     ["fir", taps, gain]             outer(taps, taps) / sum * gain, broadcast
     ["shift_mask", H, W, win, s]    0 / -100 mask of shifted windows
+    ["sinusoid"]                    a table of positions: sines in the first half of each row, cosines in the other
+    ["tril"]                        ones on and below the diagonal
+    ["linspace", lo, hi]            evenly spaced, both ends included
     ["ddpm", start, end, which]     a buffer of a diffusion schedule
     ["same_as", other_key]          a copy of another key of the manifest
     ["sn", part, weight_key, axis]  leading singular vector, "u" or "v", of a weight with that axis first
@@ -94,6 +97,12 @@ def tensor(
         out = lattice(shape)
     elif kind == "shift_mask":
         out = shift_mask(*args)
+    elif kind == "sinusoid":
+        out = sinusoid(*shape)
+    elif kind == "tril":
+        out = np.tril(np.ones(shape))
+    elif kind == "linspace":
+        out = np.linspace(args[0], args[1], math.prod(shape))
     elif kind == "ddpm":
         out = ddpm(*args)
     elif kind == "same_as" and lookup is not None:
@@ -166,6 +175,12 @@ def shift_mask(height: int, width: int, window: int, shift: int) -> Array:
     windows = label.reshape(height // window, window, width // window, window)
     token = windows.transpose(0, 2, 1, 3).reshape(-1, window * window)
     return np.where(token[:, None, :] == token[:, :, None], np.float32(0), np.float32(-100))
+
+
+def sinusoid(rows: int, width: int) -> Array:
+    """Of row p and pair i: sine and cosine of p / 10000^(2 i / width)."""
+    angle = np.arange(rows)[:, None] / np.power(10000.0, np.arange(0, width, 2) / width)
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
 
 
 def ddpm(start: float, end: float, which: str, steps: int = 1000) -> Array:

@@ -6,7 +6,9 @@
  *
  * @typedef {import("./decode.worker.js").Pyramid} Pyramid
  * @typedef {import("./decode.worker.js").Task} Task
+ * @typedef {import("../core/view.js").Box} Box
  * @typedef {{encoded: Blob, bitmap: ImageBitmap | null, decoding: Promise<void> | null, since: number}} Patch
+ * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number}}} Estimate  what a running fill has so far
  */
 
 const PATCH_BUDGET_BYTES = 256 * 2 ** 20;
@@ -21,12 +23,14 @@ export function createBitmaps(changed) {
   let pyramid = null;
   /** @type {Map<string, Patch>} by name, least recently drawn first */
   const patches = new Map();
+  /** @type {readonly Estimate[]} */
+  let estimates = [];
+  let estimated = 0;
   /** @type {Map<string, string>} */
   const urls = new Map();
 
-  const closePyramid = () => {
-    for (const level of pyramid?.levels ?? []) for (const tile of level.tiles) tile.bitmap.close();
-    pyramid = null;
+  const close = (/** @type {Pyramid} */ { levels }) => {
+    for (const level of levels) for (const tile of level.tiles) tile.bitmap.close();
   };
 
   const trim = () => {
@@ -50,17 +54,42 @@ export function createBitmaps(changed) {
     changed();
   };
 
+  const clearEstimates = () => {
+    estimated += 1;
+    for (const { pixels } of estimates) pixels.bitmap.close();
+    estimates = [];
+    changed();
+  };
+
   return {
     pyramid: () => pyramid,
+    estimates: () => estimates,
+    clearEstimates,
 
-    /** Replaces the open photo's pixels; rejects when the browser cannot read the format. @param {Blob} blob */
-    async open(blob) {
-      const opened = /** @type {Pyramid} */ (await ask({ kind: "pyramid", blob }));
-      closePyramid();
-      pyramid = opened;
+    /** Over those before it, of which it replaces what it covers. @param {Blob} blob @param {Box} box */
+    async addEstimate(blob, box) {
+      const asked = estimated;
+      const bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob }));
+      if (asked !== estimated) return bitmap.close(); // its fill has ended meanwhile
+      const covered = estimates.filter((each) => covers(box, each.box));
+      for (const { pixels } of covered) pixels.bitmap.close();
+      const left = estimates.filter((each) => !covered.includes(each));
+      estimates = [...left, { box, pixels: { bitmap, since: performance.now() } }];
       changed();
-      return opened;
     },
+
+    /** A photo's pixels, not shown yet; rejects when the browser cannot read the format. @param {Blob} blob @returns {Promise<Pyramid>} */
+    read: async (blob) => /** @type {Pyramid} */ (await ask({ kind: "pyramid", blob })),
+
+    /** Takes the place of the open photo's pixels. @param {Pyramid} read */
+    show(read) {
+      if (pyramid) close(pyramid);
+      pyramid = read;
+      changed();
+    },
+
+    /** Lets go of pixels that will not be shown. @param {Pyramid} read */
+    discard: (read) => close(read),
 
     /** @param {string} name @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
     addPatch(name, encoded) {
@@ -120,11 +149,16 @@ export function createBitmaps(changed) {
       urls.delete(name);
     },
 
-    /** Forgets the photo and everything that belongs to it. */
-    clear() {
-      closePyramid();
-      for (const { bitmap } of patches.values()) bitmap?.close();
-      patches.clear();
+    /** Forgets the photo and everything that belongs to it, but for patches of the next one. @param {ReadonlySet<string>} [kept] */
+    clear(kept = new Set()) {
+      if (pyramid) close(pyramid);
+      pyramid = null;
+      for (const [name, { bitmap }] of patches) {
+        if (kept.has(name)) continue;
+        bitmap?.close();
+        patches.delete(name);
+      }
+      clearEstimates();
       for (const name of [...urls.keys()]) this.release(name);
       changed();
     },
@@ -138,6 +172,13 @@ export function createBitmaps(changed) {
     }),
   };
 }
+
+/** @param {Box} outer @param {Box} inner */
+const covers = (outer, inner) =>
+  outer.x <= inner.x &&
+  outer.y <= inner.y &&
+  outer.x + outer.width >= inner.x + inner.width &&
+  outer.y + outer.height >= inner.y + inner.height;
 
 /** @returns {(task: Task) => Promise<unknown>} */
 function workerClient() {

@@ -3,7 +3,7 @@
  *
  * @typedef {{x: number, y: number, width: number, height: number, bitmap: ImageBitmap}} Tile
  * @typedef {{width: number, height: number, tiles: readonly Tile[]}} Level   largest first
- * @typedef {{width: number, height: number, levels: readonly Level[]}} Pyramid
+ * @typedef {{width: number, height: number, levels: readonly Level[], clear: boolean}} Pyramid  clear: some of it is transparent
  * @typedef {{kind: "pyramid", blob: Blob} | {kind: "bitmap", blob: Blob} | {kind: "thumbnail", blob: Blob, size: number}} Task
  */
 
@@ -36,14 +36,16 @@ async function pyramid(blob) {
   const { width, height } = bitmap;
   /** @type {Level[]} */
   const levels = [];
+  let clear = false;
   for (;;) {
     const last = Math.max(bitmap.width, bitmap.height) <= SMALLEST;
+    if (last) clear = hasClear(bitmap);
     const half = last ? null : halve(bitmap);
     levels.push({ width: bitmap.width, height: bitmap.height, tiles: await cut(bitmap) });
     if (!half) break;
     bitmap = half;
   }
-  return [{ width, height, levels }, levels.flatMap((level) => level.tiles.map((tile) => tile.bitmap))];
+  return [{ width, height, levels, clear }, levels.flatMap((level) => level.tiles.map((tile) => tile.bitmap))];
 }
 
 /** @param {ImageBitmap} bitmap */
@@ -55,6 +57,16 @@ function halve(bitmap) {
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return canvas.transferToImageBitmap();
+}
+
+/** Whether anything shows through. A mean of transparent and opaque pixels does as well. @param {ImageBitmap} bitmap */
+function hasClear(bitmap) {
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 3; i < data.length; i += 4) if (data[i] < 255) return true;
+  return false;
 }
 
 /** Consumes the bitmap. @param {ImageBitmap} bitmap @returns {Promise<Tile[]>} */

@@ -13,6 +13,7 @@
  * @property {readonly ShownPatch[]} patches
  * @property {number | null} split       screen x left of which the original is shown; null: the result everywhere
  * @property {string} surround
+ * @property {readonly [string, string]} checks  colours of what lies behind a transparent photo
  * @property {number} fadeMs
  */
 
@@ -35,6 +36,8 @@ export function drawImageLayer(context, frame, scene) {
   const seen = visibleBox(frame.view, scene.image, frame.viewport);
   context.imageSmoothingEnabled = frame.view.scale * frame.dpr < CRISP_ABOVE;
   context.imageSmoothingQuality = "low";
+  const back = scene.pyramid.clear ? checkerboard(context, frame, scene.checks) : null;
+  if (back) fillBox(context, frame, { x: 0, y: 0, width: scene.image.width, height: scene.image.height }, back);
   drawLevel(context, frame, scene, seen);
   if (scene.split !== null) {
     context.save();
@@ -43,7 +46,7 @@ export function drawImageLayer(context, frame, scene) {
     context.clip();
   }
   context.setTransform(transform);
-  const fading = drawPatches(context, frame, scene, seen);
+  const fading = drawPatches(context, frame, scene, seen, back);
   if (scene.split !== null) context.restore();
   return fading;
 }
@@ -76,17 +79,50 @@ function drawLevel(context, { view, dpr }, scene, seen) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {Scene} scene @param {Box} seen */
-function drawPatches(context, frame, scene, seen) {
+/**
+ * @param {CanvasRenderingContext2D} context set to image pixels @param {Frame} frame @param {Scene} scene @param {Box} seen
+ * @param {CanvasPattern | null} back what a transparent patch is seen on, instead of the photo under it
+ */
+function drawPatches(context, frame, scene, seen, back) {
   let fading = false;
   if (frame.view.scale * frame.dpr < 0.5) context.imageSmoothingQuality = "medium";
   for (const { box, pixels } of scene.patches) {
     if (!pixels || !overlaps(box, seen)) continue;
     const age = scene.fadeMs > 0 ? Math.max(0, frame.now - pixels.since) / scene.fadeMs : 1;
+    if (back && age >= 1) fillBox(context, frame, box, back);
     context.globalAlpha = Math.min(1, age);
     fading ||= age < 1;
     context.drawImage(pixels.bitmap, box.x, box.y, box.width, box.height);
   }
   context.globalAlpha = 1;
   return fading;
+}
+
+const CHECK_PX = 8;
+
+/** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {readonly [string, string]} colours */
+function checkerboard(context, { view, dpr }, [light, dark]) {
+  const tile = new OffscreenCanvas(2 * CHECK_PX, 2 * CHECK_PX);
+  const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+  brush.fillStyle = light;
+  brush.fillRect(0, 0, 2 * CHECK_PX, 2 * CHECK_PX);
+  brush.fillStyle = dark;
+  brush.fillRect(0, 0, CHECK_PX, CHECK_PX);
+  brush.fillRect(CHECK_PX, CHECK_PX, CHECK_PX, CHECK_PX);
+  const pattern = context.createPattern(tile.transferToImageBitmap(), "repeat");
+  pattern?.setTransform(new DOMMatrix([dpr, 0, 0, dpr, Math.round(view.x * dpr), Math.round(view.y * dpr)]));
+  return pattern;
+}
+
+/** Paints the device pixels that a box covers. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {Box} box @param {CanvasPattern} paint */
+function fillBox(context, { view, dpr }, box, paint) {
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = paint;
+  const x0 = Math.round((box.x * view.scale + view.x) * dpr);
+  const y0 = Math.round((box.y * view.scale + view.y) * dpr);
+  const x1 = Math.round(((box.x + box.width) * view.scale + view.x) * dpr);
+  const y1 = Math.round(((box.y + box.height) * view.scale + view.y) * dpr);
+  context.fillRect(x0, y0, x1 - x0, y1 - y0);
+  context.restore();
 }

@@ -58,9 +58,11 @@ export function setInk(context, ink) {
 
 /**
  * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame
- * @param {readonly Shape[]} sent shapes being filled: drawn fainter @param {readonly Shape[]} draft
+ * @param {readonly Shape[]} sent shapes being filled: drawn fainter
+ * @param {readonly import("../core/view.js").Box[]} estimated  where their fill can be seen already: not drawn
+ * @param {readonly Shape[]} draft
  */
-export function drawInkLayer(context, frame, sent, draft) {
+export function drawInkLayer(context, frame, sent, estimated, draft) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
     y: -frame.view.y / frame.view.scale,
@@ -70,6 +72,7 @@ export function drawInkLayer(context, frame, sent, draft) {
   const visible = (/** @type {Shape} */ shape) => overlaps(bounds(shape), seen);
   for (const shape of sent) if (visible(shape)) drawShape(context, shape);
   if (sent.length > 0) fade(context, 0.4);
+  for (const { x, y, width, height } of estimated) context.clearRect(x, y, width, height);
   for (const shape of draft) if (visible(shape)) drawShape(context, shape);
   context.globalCompositeOperation = "source-over";
 }

@@ -114,14 +114,17 @@ export function commandById(id) {
 /** @param {Command} command @param {State} state */
 export const enabled = (command, state) => command.when?.(state) ?? true;
 
-/** @typedef {{key: string, ctrlKey: boolean, metaKey: boolean, shiftKey: boolean, altKey: boolean, repeat: boolean}} KeyPress */
+/**
+ * @typedef {{key: string, ctrlKey: boolean, metaKey: boolean, shiftKey: boolean, altKey: boolean, repeat: boolean,
+ *   getModifierState?: (name: string) => boolean}} KeyPress */
 
 /** @param {KeyPress} press @returns {string} in the notation of the table */
 export function keyName(press) {
   const key = press.key === " " ? "Space" : press.key.length === 1 ? press.key.toLowerCase() : press.key;
-  const mod = press.ctrlKey || press.metaKey ? "Mod+" : "";
+  const typed = press.getModifierState?.("AltGraph") ?? false; // looks like Ctrl and Alt where it only makes a sign
+  const mod = !typed && (press.ctrlKey || press.metaKey) ? "Mod+" : "";
   const letterOrName = key.length > 1 || key.toLowerCase() !== key.toUpperCase(); // Shift is part of making other signs
-  return `${mod}${press.shiftKey && letterOrName ? "Shift+" : ""}${press.altKey ? "Alt+" : ""}${key}`;
+  return `${mod}${press.shiftKey && letterOrName ? "Shift+" : ""}${press.altKey && !typed ? "Alt+" : ""}${key}`;
 }
 
 /**

@@ -168,14 +168,40 @@ function fingerUp(state, event) {
   return [idle, state.most === 2 ? [{ do: "undo" }] : state.most === 3 ? [{ do: "redo" }] : []];
 }
 
+/** Wheel events that follow each other faster are of one device. */
+const SAME_TURN_MS = 200;
+/** A notch of a mouse's wheel, in the unit of `wheelDelta`. */
+const NOTCH = 120;
+/** A trackpad begins slower than any notch turns, in pixels. */
+const SLOWEST_NOTCH_PX = 40;
+
+/**
+ * @typedef {{readonly trackpad: boolean, readonly time: number}} WheelTurn  events in a row, of one device
+ * @typedef {{deltaX: number, deltaY: number, deltaMode: number, wheelDeltaY?: number, timeStamp: number, ctrlKey: boolean,
+ *   shiftKey: boolean, altKey: boolean}} WheelInput
+ */
+
+/**
+ * What turns: decided by the first event of a turn, since later ones look alike. Fractions tell nothing: a mouse on a
+ * scaled screen sends them too.
+ * @param {WheelInput} wheel @param {WheelTurn | null} before @returns {WheelTurn}
+ */
+export function wheelTurn(wheel, before) {
+  const time = wheel.timeStamp;
+  if (before && time - before.time < SAME_TURN_MS) return { ...before, time };
+  const notched =
+    wheel.deltaMode !== 0 ||
+    (wheel.wheelDeltaY !== undefined && wheel.wheelDeltaY !== 0 && wheel.wheelDeltaY % NOTCH === 0);
+  return { trackpad: !notched && (wheel.deltaX !== 0 || Math.abs(wheel.deltaY) < SLOWEST_NOTCH_PX), time };
+}
+
 /**
  * What a turn of the wheel means. Ctrl (a trackpad's pinch) always zooms; Shift and Alt size the brush; a trackpad's
  * two-finger scroll pans; a mouse wheel zooms.
- * @param {{deltaX: number, deltaY: number, deltaMode: number, ctrlKey: boolean, shiftKey: boolean, altKey: boolean}} wheel
- * @param {"auto" | "zoom" | "pan"} preference
+ * @param {WheelInput} wheel @param {"auto" | "zoom" | "pan"} preference @param {WheelTurn} turn
  * @returns {{do: "zoom", factor: number} | {do: "pan", dx: number, dy: number} | {do: "size", steps: number}}
  */
-export function readWheel(wheel, preference) {
+export function readWheel(wheel, preference, turn) {
   const unit = wheel.deltaMode === 1 ? 33 : wheel.deltaMode === 2 ? 400 : 1;
   const dx = wheel.deltaX * unit;
   const dy = wheel.deltaY * unit;
@@ -184,7 +210,6 @@ export function readWheel(wheel, preference) {
     const turned = dy || dx; // some systems swap the axes while Shift is held
     return { do: "size", steps: -Math.sign(turned) * Math.max(1, Math.min(4, Math.round(Math.abs(turned) / 100))) };
   }
-  const trackpad = wheel.deltaMode === 0 && (dx !== 0 || !Number.isInteger(dy));
-  if (preference === "pan" || (preference === "auto" && trackpad)) return { do: "pan", dx: -dx, dy: -dy };
+  if (preference === "pan" || (preference === "auto" && turn.trackpad)) return { do: "pan", dx: -dx, dy: -dy };
   return { do: "zoom", factor: Math.exp(-dy * 0.0015) };
 }

@@ -3,7 +3,8 @@
  * so a step costs a few references, and undo is "show the one before".
  *
  * @typedef {import("./document.js").Doc} Doc
- * @typedef {{readonly label: string, readonly doc: Doc}} Step  the label says what led here
+ * @typedef {import("./document.js").Edit} Edit
+ * @typedef {{readonly label: string, readonly doc: Doc, readonly of?: string}} Step  the label says what led here
  * @typedef {{readonly steps: readonly Step[], readonly at: number}} Timeline
  */
 
@@ -16,11 +17,44 @@ export const begin = (doc) => ({ steps: [{ label: "", doc }], at: 0 });
 /** @param {Timeline} timeline */
 export const current = (timeline) => timeline.steps[timeline.at].doc;
 
-/** What came after the present is dropped, as everywhere. @param {Timeline} timeline @param {string} label @param {Doc} doc @returns {Timeline} */
-export function record(timeline, label, doc) {
+/**
+ * What came after the present is dropped, as everywhere. Steps of one label and one `of` in a row become one: looking
+ * through five results is one choice.
+ * @param {Timeline} timeline @param {string} label @param {Doc} doc @param {string} [of]
+ * @returns {Timeline}
+ */
+export function record(timeline, label, doc, of) {
   if (doc === current(timeline)) return timeline;
-  const steps = [...timeline.steps.slice(0, timeline.at + 1), { label, doc }].slice(-MOST_STEPS);
+  const last = timeline.steps[timeline.at];
+  const goesOn = of !== undefined && last.of === of && last.label === label;
+  const past = timeline.steps.slice(0, timeline.at + (goesOn ? 0 : 1));
+  const steps = [...past, { label, doc, ...(of === undefined ? {} : { of }) }].slice(-MOST_STEPS);
   return { steps, at: steps.length - 1 };
+}
+
+/**
+ * A fill arrived: it takes the place of the steps that painted for it, so that one undo gives the photo as it was. What
+ * was painted meanwhile stays a step of its own, after it.
+ * @param {Timeline} timeline @param {Edit} edit @param {(doc: Doc) => Doc} commit puts the edit into a document
+ * @returns {Timeline}
+ */
+export function recordFill(timeline, edit, commit) {
+  const filled = new Set(edit.shapes);
+  const past = timeline.steps.slice(0, timeline.at + 1);
+  const before = past.findLastIndex(({ doc }) => !doc.draft.some((shape) => filled.has(shape)));
+  if (before < 0) return record(timeline, "fill", commit(current(timeline)));
+  const after = past.slice(before + 1).map(({ label, doc }) => ({ label, doc: commit(doc) }));
+  const told = after.filter(({ doc }, i) => i === 0 || !alike(doc, after[i - 1].doc));
+  if (told.length > 0) told[0] = { ...told[0], label: "fill" };
+  const steps = [...past.slice(0, before + 1), ...told].slice(-MOST_STEPS);
+  return { steps, at: steps.length - 1 };
+}
+
+/** @param {Doc} a @param {Doc} b whether they hold the same things in the same order */
+function alike(a, b) {
+  const same = (/** @type {readonly unknown[]} */ some, /** @type {readonly unknown[]} */ others) =>
+    some.length === others.length && some.every((each, i) => each === others[i]);
+  return same(a.draft, b.draft) && same(a.edits, b.edits);
 }
 
 /** @param {Timeline} timeline */

@@ -40,6 +40,7 @@
  * @property {string | null} [output_dir]  name of the auto-save folder
  * @property {string | null} [open_image]  id of the photo given by --input
  * @property {{runs: number, shapes: number}} [limits]
+ * @property {Readonly<Record<string, unknown>>} [settings]  those that may be shown
  * @typedef {{current: string, wanted: string, models: readonly ModelInfo[]}} ModelList  wanted: what --model asked for
  * @typedef {{config: Config, models: ModelList}} Boot
  *
@@ -67,6 +68,7 @@
  * @property {readonly string[]} parents
  * @property {{shapes: readonly Shape[], grow_px?: number, feather_px?: number}} mask
  * @property {string} [strategy]
+ * @property {boolean} [quick_look]
  * @property {readonly Run[]} runs
  *
  * @typedef {{type: "queued", job: string, position: number}} QueuedLine
@@ -93,7 +95,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: string, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: string, quickLook: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -106,6 +108,7 @@ export function editRequest(wanted) {
       ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
     },
     ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
+    ...(wanted.quickLook ? {} : { quick_look: false }),
     runs: wanted.runs,
   };
 }

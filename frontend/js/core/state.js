@@ -61,6 +61,7 @@
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
+ * @property {boolean} quickLook       a quick model's answer is shown while a slow one works
  * @property {"tint" | "hatch"} ink
  * @property {"auto" | "zoom" | "pan"} wheel
  * @property {boolean} singleKeys
@@ -87,17 +88,18 @@
  * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
  * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
  * @property {View} view                         ui/input.js
+ * @property {boolean} fitted                    ui: the photo fills the room, and goes on to when the room changes
  * @property {import("./view.js").Size} viewport canvas/stage.js
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
  * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
- * @property {{at: number, items: readonly {key: string, name: string}[]}} gallery  session/session.js
+ * @property {import("../session/here.js").PhotoList} gallery  session/session.js
  * @property {string | null} savedAs             net/jobs.js: the last name written to the output folder
  * @property {Prefs} prefs                       session/prefs.js
  */
 
 import { EMPTY } from "./document.js";
 import { begin, current } from "./history.js";
-import { IDENTITY } from "./view.js";
+import { IDENTITY, overlaps } from "./view.js";
 
 /** @type {Prefs} */
 export const DEFAULT_PREFS = Object.freeze({
@@ -110,6 +112,7 @@ export const DEFAULT_PREFS = Object.freeze({
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,
+  quickLook: true,
   ink: "tint",
   wheel: "auto",
   singleKeys: true,
@@ -139,6 +142,7 @@ export const initialState = ({ config, models }, prefs) => ({
   armed: false,
   compare: { mode: "off", at: 0.5 },
   view: IDENTITY,
+  fitted: true,
   viewport: { width: 1, height: 1 },
   crosshair: null,
   penDown: false,
@@ -182,16 +186,38 @@ export function downloadPercent(model) {
   return Math.min(100, Math.floor((100 * model.progress.done_bytes) / model.progress.total_bytes));
 }
 
+/** The wire takes no wider strokes. */
+export const WIDEST_STROKE_PX = 8192;
+
 /** The brush's diameter in image pixels. @param {State} state */
-export const brushDiameter = (state) =>
-  state.prefs.brushLocked ? state.prefs.brush : state.prefs.brush / state.view.scale;
+export const brushDiameter = ({ prefs, view }) =>
+  Math.min(WIDEST_STROKE_PX, prefs.brushLocked ? prefs.brush : prefs.brush / view.scale);
+
+/** Smallest and largest setting of the brush, in what `prefs.brush` counts. @param {Prefs} prefs @returns {[number, number]} */
+export const brushRange = ({ brushLocked }) => (brushLocked ? [1, WIDEST_STROKE_PX] : [2, 400]);
+
+/** The brush some steps larger or smaller. @param {Prefs} prefs @param {number} steps @returns {Prefs} */
+export function resizedBrush(prefs, steps) {
+  const [smallest, largest] = brushRange(prefs);
+  return { ...prefs, brush: Math.min(largest, Math.max(smallest, prefs.brush * 1.1 ** steps)) };
+}
 
 /** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Result | null} */
 export const shownResult = (state, edit) =>
   state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
 
+/** Whether two results, by the server's ids, change a common place. @param {State} state @returns {(one: string, other: string) => boolean} */
+export function meeting({ results }) {
+  const all = new Map(
+    Object.values(results)
+      .flat()
+      .map((result) => [result.edit, patchesOf(result).map(({ box }) => box)]),
+  );
+  return (one, other) => (all.get(one) ?? []).some((a) => (all.get(other) ?? []).some((b) => overlaps(a, b)));
+}
+
 /**
- * An result's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
+ * A result's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
  * @param {Result} result
  */
 export const patchesOf = ({ edit, patches }) =>

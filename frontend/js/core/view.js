@@ -74,6 +74,12 @@ export function fit(image, viewport, insets, most = 1) {
   };
 }
 
+/** A view on the way from one to another. @param {View} from @param {View} to @param {number} share 0 to 1 @returns {View} */
+export function between(from, to, share) {
+  const mix = (/** @type {number} */ a, /** @type {number} */ b) => a + (b - a) * share;
+  return { scale: mix(from.scale, to.scale), x: mix(from.x, to.x), y: mix(from.y, to.y) };
+}
+
 /**
  * A box of the photo with an eighth of it on every side, and no further beyond the photo's edges than needed.
  * @param {Box} box @param {Size} image @param {Size} viewport screen pixels

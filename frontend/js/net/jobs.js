@@ -27,14 +27,17 @@
  * @property {import("./health.js").Health} health
  * @property {() => Promise<string>} imageId      brings the photo to the server if need be
  * @property {() => void} imageLost               the server does not have it after all
- * @property {(label: string, change: (doc: import("../core/document.js").Doc) => import("../core/document.js").Doc) => void} record
+ * @property {(edit: import("../core/document.js").Edit) => void} filled   an edit becomes part of the document
+ * @property {(key: string, edit: string) => void} choose  another result of an edit is shown
  * @property {(name: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
  * @property {(blob: Blob, name: string) => string} previewUrl
+ * @property {(blob: Blob, box: import("../core/view.js").Box) => Promise<void>} showEstimate  in the picture
+ * @property {() => void} clearEstimates
  * @property {(words: string) => void} say
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
 
-import { chooseResult, commitEdit, parentsOf, shownEdits } from "../core/document.js";
+import { parentsOf, shownEdits } from "../core/document.js";
 import { endOfStage, estimate, marked, remember } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
@@ -68,6 +71,7 @@ export function createJobs(ports) {
       })
       .finally(() => {
         running = null;
+        ports.clearEstimates();
         store.update({ job: null });
         next();
       });
@@ -155,6 +159,7 @@ export function createJobs(ports) {
       growPx: prefs.growPx,
       featherPx: prefs.featherPx,
       strategy: prefs.strategy,
+      quickLook: prefs.quickLook,
     });
     const response = await ports.api.post(`${API}/edits`, body, signal);
     const progress = { ended: 0 };
@@ -187,10 +192,10 @@ export function createJobs(ports) {
       updateJob({ position: null });
       updateRun(line.run, { status: "running", ...progressed(store.get().job?.runs[line.run].mark ?? null, line) });
     } else if (line.type === "preview") {
-      const blob = await ports.api.blob(line.url, { signal });
-      updateRun(line.run, { preview: ports.previewUrl(blob, `preview-${line.run}`) });
+      await showPreview(line, signal);
     } else if (line.type === "result") {
       await receive(line, wanted, signal);
+      ports.clearEstimates();
       updateRun(line.run, { status: "done", fraction: 1 });
       progress.ended += 1;
     } else if (line.type === "saved") {
@@ -202,6 +207,17 @@ export function createJobs(ports) {
         updateRun(line.run, { status: "failed" });
         progress.ended += 1;
       }
+    }
+  };
+
+  /** An estimate, beside the other results and, where the first result will be, in the picture. @param {import("../core/protocol.js").PreviewLine} line @param {AbortSignal} signal */
+  const showPreview = async ({ url, run, x, y, w, h }, signal) => {
+    try {
+      const blob = await ports.api.blob(url, { signal });
+      updateRun(run, { preview: ports.previewUrl(blob, `preview-${run}`) });
+      if (store.get().job?.fresh) await ports.showEstimate(blob, { x, y, width: w, height: h });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "route.not_found") throw error; // else newer ones came before it was fetched
     }
   };
 
@@ -269,11 +285,11 @@ export function createJobs(ports) {
     if (wanted.fresh && !committed) {
       if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
       updateJob({ fresh: false });
-      ports.record("fill", (now) => commitEdit(now, { key: wanted.key, shapes: wanted.shapes, chosen: edit }));
+      ports.filled({ key: wanted.key, shapes: wanted.shapes, chosen: edit });
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
       wanted.show = false;
-      ports.record("choice", (now) => chooseResult(now, wanted.key, edit));
+      ports.choose(wanted.key, edit);
     }
   };
 

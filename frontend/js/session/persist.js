@@ -11,6 +11,8 @@
  */
 
 const SESSIONS_KEPT = 5;
+/** Photos of a list that were never opened have files and no session. */
+const UNCLAIMED_MS = 7 * 24 * 3600 * 1000;
 
 /** @typedef {ReturnType<typeof createPersistence>} Persistence */
 
@@ -60,12 +62,23 @@ export function createPersistence(failed) {
       return sessions.map(upgraded).sort((a, b) => b.savedAt - a.savedAt);
     },
 
-    /** Drops the oldest sessions. */
-    async prune() {
-      for (const old of (await this.list()).slice(SESSIONS_KEPT)) {
-        await use("blobs", "readwrite", (store) => store.delete(blobsOf(old.key)));
-        await use("sessions", "readwrite", (store) => store.delete(old.key));
-      }
+    /**
+     * Drops sessions but the newest few, and files that no session has for days.
+     * @param {(key: string) => Promise<boolean>} inUse whether a session may be needed by an open window
+     */
+    async prune(inUse) {
+      const sessions = await this.list();
+      for (const { key } of sessions.slice(SESSIONS_KEPT)) if (!(await inUse(key))) await this.drop(key);
+      const known = new Set(sessions.map(({ key }) => key));
+      const names = (await use("blobs", "readonly", (store) => store.getAllKeys())) ?? [];
+      const owners = new Set(names.map((name) => String(name).split("/")[0]));
+      for (const key of owners) if (!known.has(key) && madeAt(key) < Date.now() - UNCLAIMED_MS) await this.drop(key);
+    },
+
+    /** @param {string} key */
+    async drop(key) {
+      await use("blobs", "readwrite", (store) => store.delete(blobsOf(key)));
+      await use("sessions", "readwrite", (store) => store.delete(key));
     },
 
     /** A second copy under another name, for a second window. @param {string} from @param {string} to */
@@ -90,6 +103,9 @@ export function upgraded(session) {
   const lists = Object.entries(session.results).map(([key, results]) => [key, results.map(upgrade)]);
   return { ...session, results: Object.fromEntries(lists) };
 }
+
+/** When a key was made, which is its first part. @param {string} key */
+const madeAt = (key) => Number.parseInt(key.split("-")[0], 36) || 0;
 
 /** @returns {Promise<IDBDatabase>} */
 function openDatabase() {

@@ -1,10 +1,15 @@
 /**
- * Opens photos, keeps each one's session, and brings it back: after a reload by itself, in a new window when asked.
+ * Opens photos one at a time, and brings each one's work back: after a reload by itself, in a new window when asked.
+ *
+ * A photo that is open stays until the next one can be drawn. Opening takes time, and whoever opens another photo
+ * meanwhile wins: each opening has a turn, and an older one is thrown away when it is ready.
  *
  * @typedef {import("../core/state.js").State} State
  * @typedef {import("../core/state.js").OpenImage} OpenImage
  * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
  * @typedef {import("./persist.js").Session} Session
+ * @typedef {import("./here.js").Item} Item
+ * @typedef {import("./reader.js").Read} Read
  * @typedef {object} Ports
  * @property {import("../core/store.js").Store<State>} store
  * @property {import("../net/api.js").Api} api
@@ -14,7 +19,7 @@
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  * @property {(words: string) => void} say
  * @property {() => void} leaving  before another photo takes the place of this one
- * @property {() => void} arrived  a photo can be seen
+ * @property {() => void} arrived  another photo can be seen, or the same one at another size
  */
 
 import { EMPTY } from "../core/document.js";
@@ -23,61 +28,33 @@ import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
 import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
-
-const SAVE_AFTER_MS = 300;
-const HERE = "lama-server.session";
-const PREVIEW_PX = 4096;
-/** Phones that do not say how much memory they have get previews of photos larger than this. */
-const SMALL_MEMORY_PIXELS = 16_000_000;
+import { openElsewhere, recallPhotos, recallSession, rememberPhotos, rememberSession } from "./here.js";
+import { createKeeper } from "./keeper.js";
+import { createReader } from "./reader.js";
 
 /** @typedef {ReturnType<typeof createSession>} SessionKeeper */
 
 /** @param {Ports} ports */
 export function createSession(ports) {
   const { store, api, uploads, bitmaps, persistence } = ports;
-  /** @type {Map<string, Blob>} originals of the photos opened in this window */
+  const reader = createReader(api, bitmaps);
+  const keeper = createKeeper(store, persistence, (error) => ports.complain(error, null));
+  /** @type {Map<string, Blob>} originals of the photos in the list */
   const originals = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let saving;
-  let writing = 0;
-  let opened = 0;
+  let turns = 0;
 
-  /** @param {Promise<unknown>} write */
-  const written = async (write) => {
-    writing += 1;
-    await write.catch((error) => ports.complain(error, null)).finally(() => writing--);
-  };
-  const flush = async () => {
-    clearTimeout(saving);
-    saving = undefined;
-    const { image, timeline, results } = store.get();
-    if (image) await written(persistence.save({ key: image.key, savedAt: Date.now(), image, timeline, results }));
-  };
-  const saveSoon = () => {
-    clearTimeout(saving);
-    saving = setTimeout(flush, SAVE_AFTER_MS);
-  };
-  store.watch((state) => state.timeline, saveSoon, false);
-  store.watch((state) => state.results, saveSoon, false);
-  store.watch((state) => state.image, saveSoon, false);
-  addEventListener("pagehide", () => void flush());
-  addEventListener("visibilitychange", () => document.hidden && void flush());
+  store.watch((state) => state.gallery, rememberPhotos, false);
 
-  /** @param {OpenImage} image @param {Partial<Session>} [from] */
-  const enter = (image, from) => {
-    rememberHere(image.key);
-    store.update({
-      image,
-      opening: "",
-      timeline: from?.timeline ?? begin(EMPTY),
-      results: from?.results ?? {},
-      selected: null,
-      crosshair: null,
-      penDown: false,
-      compare: { mode: "off", at: 0.5 },
-    });
-    ports.arrived();
+  /** @param {string} name @returns {() => boolean} whether this opening is still the latest */
+  const beginTurn = (name) => {
+    turns += 1;
+    const turn = turns;
+    store.update({ opening: "reading", openingName: name });
+    return () => turn === turns;
   };
+
+  /** @param {string} key @returns {Promise<Blob | undefined>} */
+  const originalOf = async (key) => originals.get(key) ?? (await persistence.loadBlob(key, "original"));
 
   /** @param {string} key @param {Blob} blob @param {string} name */
   const upload = async (key, blob, name) => {
@@ -87,179 +64,207 @@ export function createSession(ports) {
     return info;
   };
 
-  /** Fills the pyramid with what the server makes of the file. @param {ImageInfo} info */
-  const showPreview = async (info) => {
-    await bitmaps.open(await api.blob(`${API}/images/${info.id}/preview?max=${PREVIEW_PX}`));
+  /**
+   * Another photo takes the place of the open one, at once.
+   * @param {OpenImage} image @param {Read["pyramid"]} pyramid @param {Session | null} session
+   * @param {ReadonlySet<string>} [patches] of the session, which bitmaps have already
+   */
+  const enter = (image, pyramid, session, patches) => {
+    leave(patches);
+    rememberSession(image.key);
+    bitmaps.show(pyramid);
+    store.update(({ gallery }) => ({
+      image,
+      opening: "",
+      timeline: session?.timeline ?? begin(EMPTY),
+      results: session?.results ?? {},
+      gallery: { ...gallery, at: gallery.items.findIndex(({ key }) => key === image.key) },
+    }));
+    ports.arrived();
+    const listed = new Set(store.get().gallery.items.map(({ key }) => key));
+    void keeper.during(() => persistence.prune(async (key) => listed.has(key) || openElsewhere(key)));
   };
 
-  /**
-   * @param {string} key @param {Blob} blob @param {string} name
-   * @returns {Promise<{width: number, height: number, id: string | null, asPreview: boolean}>} after the photo can be drawn
-   */
-  const decode = async (key, blob, name) => {
+  /** @param {ReadonlySet<string>} [patches] of the photo that comes */
+  const leave = (patches) => {
+    bitmaps.clear(patches);
+    if (!store.get().image) return;
+    keeper.flush();
+    ports.leaving();
+    store.update({
+      image: null,
+      timeline: begin(EMPTY),
+      results: {},
+      selected: null,
+      crosshair: null,
+      penDown: false,
+      compare: { mode: "off", at: 0.5 },
+    });
+    rememberSession("");
+  };
+
+  /** @param {Item} item @param {Blob} blob @returns {Promise<void>} */
+  const open = async (item, blob) => {
+    const { key, name } = item;
+    const wanted = beginTurn(name);
+    ports.say(`Opening ${name}`);
+    originals.set(key, blob);
     const sent = upload(key, blob, name);
     sent.catch(() => {}); // whoever needs the photo on the server asks again, and is told then
-    if (smallMemory()) {
-      const info = await sent;
-      if (info.width * info.height > SMALL_MEMORY_PIXELS) {
-        await showPreview(info);
-        return { ...info, asPreview: true };
-      }
-    }
+    const before = store.get().image?.key;
     try {
-      const { width, height } = await bitmaps.open(blob);
-      return { width, height, id: null, asPreview: false };
-    } catch {
-      const info = await sent; // a format this browser does not know; perhaps the server does
-      await showPreview(info);
-      return { ...info, asPreview: true };
+      const { pyramid, ...read } = await reader.read(blob, () => sent);
+      if (!wanted()) return bitmaps.discard(pyramid);
+      const id = read.asPreview ? (await sent).id : null;
+      enter({ key, name, bytes: blob.size, id, ...read }, pyramid, null);
+      ports.say(`${name} is open, ${read.width} by ${read.height} pixels.`);
+      await keeper.keep(key, "original", blob);
+      if (!read.asPreview) await settle(key, await sent);
+    } catch (error) {
+      await refuse(error, item, wanted, before);
     }
   };
 
-  /** Shows what the server sees if the browser sees something else. @param {string} key @param {Blob} blob @param {string} name */
-  const settle = async (key, blob, name) => {
-    const info = await upload(key, blob, name);
+  /** Shows what the server sees if the browser sees something else. @param {string} key @param {ImageInfo} info */
+  const settle = async (key, info) => {
+    const isOpen = () => store.get().image?.key === key;
     const { image } = store.get();
-    if (image?.key !== key) return;
+    if (!image || !isOpen()) return;
     if (info.browsers_agree && image.width === info.width && image.height === info.height) return;
-    await showPreview(info);
-    store.update({ image: { ...image, width: info.width, height: info.height, asPreview: true } });
+    const { pyramid, ...read } = await reader.fromServer(info);
+    if (!isOpen()) return bitmaps.discard(pyramid);
+    bitmaps.show(pyramid);
+    store.update({ image: { ...image, id: info.id, ...read } });
     ports.arrived();
   };
 
-  /** @param {Blob} blob @param {string} name @param {string} key */
-  const open = async (blob, name, key) => {
-    opened += 1;
-    const turn = opened;
-    await leave();
-    store.update({ opening: "reading", openingName: name });
-    ports.say(`Opening ${name}`);
-    originals.set(key, blob);
-    try {
-      const size = await decode(key, blob, name);
-      if (turn !== opened) return;
-      const { width, height, id, asPreview } = size;
-      enter({ key, name, bytes: blob.size, width, height, id, asPreview });
-      ports.say(`${name} is open, ${width} by ${height} pixels.`);
-      await persistence.saveBlob(key, "original", blob);
-      if (!asPreview) await settle(key, blob, name);
-    } catch (error) {
-      if (turn === opened) refuse(error, blob, name, key);
-    }
-  };
-
-  /** @param {unknown} error @param {Blob} blob @param {string} name @param {string} key */
-  const refuse = (error, blob, name, key) => {
+  /**
+   * A photo that cannot be opened leaves the list; the one that was open before it stays, or comes back.
+   * @param {unknown} error @param {Item} item @param {() => boolean} wanted @param {string | undefined} before
+   */
+  const refuse = async (error, item, wanted, before) => {
     const unreachable = error instanceof ApiError && error.code === "page.unreachable";
-    const shown = store.get().image?.key === key;
-    if (!shown) store.update({ opening: "" });
-    if (unreachable && shown) return; // the next fill brings the photo over
-    if (shown) void close();
-    ports.complain(error, unreachable ? () => void open(blob, name, key) : null);
+    const isOpen = store.get().image?.key === item.key;
+    if (unreachable && isOpen) return; // the next fill brings the photo over
+    const blob = originals.get(item.key);
+    ports.complain(error, unreachable && blob ? () => void open(item, blob) : null);
+    if (!unreachable) forget(item.key);
+    if (isOpen) {
+      leave();
+      const at = store.get().gallery.items.findIndex(({ key }) => key === before);
+      if (at >= 0) await switchTo(at);
+    } else if (wanted()) store.update({ opening: "" });
   };
 
-  const leave = async () => {
-    if (!store.get().image) return;
-    await flush();
-    ports.leaving();
-    bitmaps.clear();
-    store.update({ image: null, timeline: begin(EMPTY), results: {}, selected: null });
+  /** @param {string} key of a photo that cannot be opened */
+  const forget = (key) => {
+    originals.delete(key);
+    store.update(({ gallery, image }) => {
+      const items = gallery.items.filter((item) => item.key !== key);
+      return { gallery: { items, at: items.findIndex((item) => item.key === image?.key) } };
+    });
   };
 
-  const close = async () => {
-    await leave();
-    rememberHere("");
-  };
-
-  /** @param {Session} session @param {Blob | undefined} blob */
+  /** @param {Session} session @param {Blob | undefined} blob the original, unless only the server has it */
   const reopen = async (session, blob) => {
-    opened += 1;
     const { image } = session;
-    store.update({ opening: "reading", openingName: image.name });
-    if (blob) {
-      originals.set(image.key, blob);
-      if (image.id) uploads.remember(image.key, infoOf(image, image.id));
-      const fromServer = async () => showPreview(await upload(image.key, blob, image.name));
-      await (image.asPreview ? fromServer().catch(() => bitmaps.open(blob)) : bitmaps.open(blob).catch(fromServer));
-    } else if (image.id) {
-      await showPreview(infoOf(image, image.id));
+    const wanted = beginTurn(image.name);
+    if (blob) originals.set(image.key, blob);
+    if (blob && image.id) uploads.remember(image.key, infoOf(image, image.id));
+    const fromServer = async () =>
+      reader.fromServer(blob ? await upload(image.key, blob, image.name) : infoOf(image, image.id ?? ""));
+    try {
+      const { pyramid } = await (blob && !image.asPreview
+        ? bitmaps.read(blob).then((pyramid) => ({ pyramid }), fromServer)
+        : fromServer());
+      const patches = await restorePatches(session);
+      if (!wanted()) return bitmaps.discard(pyramid);
+      enter(image, pyramid, session, patches);
+    } finally {
+      if (wanted()) store.update({ opening: "" });
     }
-    await restorePatches(session);
-    enter(image, session);
-    store.update({ gallery: { at: 0, items: [{ key: image.key, name: image.name }] } });
   };
 
-  /** @param {Session} session */
+  /** Brings patches to where they can be drawn. @param {Session} session @returns {Promise<Set<string>>} their names */
   const restorePatches = async (session) => {
     const shown = new Set(current(session.timeline).edits.map((edit) => edit.chosen));
-    const restored = Object.values(session.results)
-      .flat()
-      .flatMap((result) =>
-        patchesOf(result).map(async ({ name, url }) => {
-          const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
-          const ready = bitmaps.addPatch(name, blob);
-          if (shown.has(result.edit)) await ready;
-        }),
-      );
-    await Promise.all(restored);
+    const results = Object.values(session.results).flat();
+    const names = results.flatMap((result) =>
+      patchesOf(result).map(async ({ name, url }) => {
+        const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
+        const ready = bitmaps.addPatch(name, blob);
+        if (shown.has(result.edit)) await ready;
+        return name;
+      }),
+    );
+    return new Set(await Promise.all(names));
+  };
+
+  /** Another photo of the list. @param {number} at */
+  const switchTo = async (at) => {
+    const item = store.get().gallery.items[at];
+    if (!item || item.key === store.get().image?.key) return;
+    keeper.flush();
+    const [session, blob] = [await persistence.load(item.key), await originalOf(item.key)];
+    if (session) await reopen(session, blob);
+    else if (blob) await open(item, blob);
+    else throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+  };
+
+  /** Adds to the list; a reload finds them there. @param {readonly {item: Item, file: Blob}[]} photos */
+  const list = (photos) => {
+    store.update(({ gallery }) => ({
+      gallery: { ...gallery, items: [...gallery.items, ...photos.map((p) => p.item)] },
+    }));
+    for (const { item, file } of photos) originals.set(item.key, file);
+    void (async () => {
+      for (const { item, file } of photos.slice(1)) await keeper.keep(item.key, "original", file);
+    })();
   };
 
   return {
-    flush,
-    close,
+    switchTo,
 
-    /** The first file opens, the others wait in the list. @param {readonly File[]} files */
+    /** The first file that can be opened is, the others wait in the list. @param {readonly File[]} files */
     async openFiles(files) {
-      const items = files.map((file) => ({ key: newKey(), name: file.name || "pasted.png" }));
-      for (const [i, file] of files.entries()) originals.set(items[i].key, file);
-      const before = store.get().gallery.items;
-      store.update({ gallery: { at: before.length, items: [...before, ...items] } });
-      await open(files[0], items[0].name, items[0].key);
-    },
-
-    /** Another photo of the list. @param {number} at */
-    async switchTo(at) {
-      const item = store.get().gallery.items[at];
-      const blob = item && originals.get(item.key);
-      if (!blob) return;
-      store.update((state) => ({ gallery: { ...state.gallery, at } }));
-      await leave();
-      const session = await persistence.load(item.key);
-      if (session) {
-        const { gallery } = store.get();
-        await reopen(session, blob);
-        store.update({ gallery });
-      } else {
-        await open(blob, item.name, item.key);
+      const photos = files.map((file) => ({ item: { key: newKey(), name: file.name || "pasted.png" }, file }));
+      list(photos);
+      for (const { item, file } of photos) {
+        await open(item, file);
+        if (store.get().gallery.items.some(({ key }) => key === item.key)) return;
       }
     },
 
-    /** The photo given by --input, which the server has and this browser has not. @param {string} id */
+    /** The photo given by --input, which the server has: with what was done to it, after a reload. @param {string} id */
     async openFromServer(id) {
-      const info = /** @type {ImageInfo} */ (await api.json(`${API}/images/${encodeURIComponent(id)}`));
-      const key = newKey();
-      store.update({ opening: "reading", openingName: info.name });
-      uploads.remember(key, info);
-      await showPreview(info);
-      enter({ key, name: info.name, bytes: 0, width: info.width, height: info.height, id: info.id, asPreview: true });
-      store.update({ gallery: { at: 0, items: [{ key, name: info.name }] } });
+      const kept = await persistence.load(recallSession());
+      if (kept?.image.id === id && (await this.restoreHere())) return;
+      const address = `${API}/images/${encodeURIComponent(id)}`;
+      const info = /** @type {ImageInfo} */ (await api.json(address));
+      const item = { key: newKey(), name: info.name };
+      const file = await api.blob(`${address}/original`);
+      uploads.remember(item.key, info);
+      list([{ item, file }]);
+      await open(item, file);
     },
 
     /** After a reload. @returns {Promise<boolean>} whether something was brought back */
     async restoreHere() {
-      const key = recallHere();
-      if (!key) return false;
-      const session = await persistence.load(key);
+      const kept = await persistence.load(recallSession());
+      if (!kept) return false;
+      const copied = await openElsewhere(kept.key); // a duplicated tab goes on with a copy of its own
+      const key = copied ? newKey() : kept.key;
+      if (copied) await persistence.copy(kept.key, key);
+      const session = copied ? await persistence.load(key) : kept;
       if (!session) return false;
-      if (!(await openElsewhere(key))) {
-        await reopen(session, await persistence.loadBlob(key, "original"));
-        return true;
-      }
-      const own = newKey();
-      await persistence.copy(key, own);
-      const copy = await persistence.load(own);
-      if (!copy) return false;
-      await reopen(copy, await persistence.loadBlob(own, "original"));
+      rememberSession(key);
+      const { items } = recallPhotos();
+      const own = { key, name: session.image.name };
+      const known = items.some((item) => item.key === kept.key);
+      store.update({
+        gallery: { at: -1, items: known ? items.map((item) => (item.key === kept.key ? own : item)) : [...items, own] },
+      });
+      await reopen(session, await persistence.loadBlob(key, "original"));
       return true;
     },
 
@@ -276,17 +281,23 @@ export function createSession(ports) {
     },
 
     /** @param {Session} session */
-    continue: async (session) => reopen(session, await persistence.loadBlob(session.key, "original")),
+    async continue(session) {
+      const { key, image } = session;
+      store.update(({ gallery }) => ({
+        gallery: { ...gallery, items: [...gallery.items, { key, name: image.name }] },
+      }));
+      await reopen(session, await persistence.loadBlob(key, "original"));
+    },
 
-    /** @param {string} name @param {Blob} png */
+    /** @param {string} name @param {Blob} png of a patch of the open photo */
     async keepPatch(name, png) {
       await bitmaps.addPatch(name, png);
       const { image } = store.get();
-      if (image) void written(persistence.saveBlob(image.key, name, png));
+      if (image) void keeper.keep(image.key, name, png);
     },
 
     /** Everything is kept in this browser, for tests. */
-    kept: () => saving === undefined && writing === 0,
+    kept: keeper.quiet,
 
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
@@ -315,51 +326,3 @@ const infoOf = ({ name, width, height, asPreview }, id) => ({
   format: "",
   browsers_agree: !asPreview,
 });
-
-function smallMemory() {
-  const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory;
-  return memory === undefined ? matchMedia("(pointer: coarse)").matches : memory <= 2;
-}
-
-/** @param {string} key */
-function rememberHere(key) {
-  claimed = key;
-  try {
-    sessionStorage.setItem(HERE, key);
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-  }
-}
-
-function recallHere() {
-  try {
-    return sessionStorage.getItem(HERE);
-  } catch (error) {
-    if (error instanceof DOMException) return null;
-    throw error;
-  }
-}
-
-/** A duplicated tab has the same memory: asks the others who has the session open. @type {BroadcastChannel} */
-const channel = new BroadcastChannel("lama-server");
-channel.addEventListener("message", ({ data }) => {
-  if (data.ask && data.ask === claimed) channel.postMessage({ taken: data.ask });
-});
-let claimed = "";
-
-/** @param {string} key @returns {Promise<boolean>} */
-function openElsewhere(key) {
-  return new Promise((resolve) => {
-    const listen = (/** @type {MessageEvent} */ { data }) => {
-      if (data.taken === key) done(true);
-    };
-    const done = (/** @type {boolean} */ taken) => {
-      channel.removeEventListener("message", listen);
-      if (!taken) claimed = key;
-      resolve(taken);
-    };
-    channel.addEventListener("message", listen);
-    channel.postMessage({ ask: key });
-    setTimeout(() => done(false), 100);
-  });
-}

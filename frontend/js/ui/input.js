@@ -17,10 +17,10 @@
  * @property {(words: string) => void} say
  */
 
-import { IDLE, readWheel, reduce } from "../core/gestures.js";
-import { decodePoints } from "../core/shapes.js";
+import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
+import { bounds, decodePoints } from "../core/shapes.js";
 import { brushDiameter, documentOf } from "../core/state.js";
-import { keepInSight, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
+import { keepInSight, overlaps, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
 import { startSketch } from "../tools/tools.js";
 
 const STEP_PX = 6;
@@ -42,11 +42,13 @@ export function createInput(ports) {
   let op = "add";
   /** @type {ScreenPoint | null} */
   let pointer = null;
+  /** @type {import("../core/gestures.js").WheelTurn | null} */
+  let turn = null;
 
   /** @param {import("../core/view.js").View} view */
   const setView = (view) => {
     const { image, viewport } = store.get();
-    if (image) store.update({ view: keepInSight(view, image, viewport) });
+    if (image) store.update({ view: keepInSight(view, image, viewport), fitted: false });
   };
 
   /** @param {{clientX: number, clientY: number}} event @returns {ScreenPoint} */
@@ -85,7 +87,9 @@ export function createInput(ports) {
     overlay.outline([], op);
     store.update({ painting: false });
     ports.stroking(false);
-    if (shape) ports.painted(shape);
+    const { image } = store.get();
+    if (shape && image && overlaps(bounds(shape), { x: 0, y: 0, width: image.width, height: image.height }))
+      ports.painted(shape);
     else ports.invalidate("ink");
   };
 
@@ -150,7 +154,8 @@ export function createInput(ports) {
     (event) => {
       event.preventDefault();
       const { view, prefs } = store.get();
-      const meaning = readWheel(event, prefs.wheel);
+      turn = wheelTurn(event, turn);
+      const meaning = readWheel(event, prefs.wheel, turn);
       if (meaning.do === "zoom") setView(zoomAt(view, at(event), meaning.factor));
       else if (meaning.do === "pan") setView(pan(view, meaning.dx, meaning.dy));
       else ports.run(meaning.steps > 0 ? "brush-larger" : "brush-smaller");

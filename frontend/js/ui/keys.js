@@ -18,7 +18,7 @@ export function createKeys(store, actions) {
     if (!action || (typeof action === "object") !== Boolean(hold))
       throw new Error(`The command "${id}" has no fitting action.`);
   }
-  /** @type {Map<string, string>} held command by the key that holds it */
+  /** @type {Map<string, string>} held command by the place of the key that holds it: what it types changes with Shift */
   const held = new Map();
 
   /** @param {string} id */
@@ -27,9 +27,9 @@ export function createKeys(store, actions) {
     if (enabled(commandById(id), store.get()) && typeof action === "function") action();
   };
 
-  const release = (/** @type {string} */ key) => {
-    const action = actions[held.get(key) ?? ""];
-    held.delete(key);
+  const release = (/** @type {string} */ place) => {
+    const action = actions[held.get(place) ?? ""];
+    held.delete(place);
     if (typeof action === "object") action.stop();
   };
 
@@ -41,17 +41,17 @@ export function createKeys(store, actions) {
     if (command.id === "copy" && !getSelection()?.isCollapsed) return;
     event.preventDefault();
     if (!command.hold) run(command.id);
-    else if (!held.has(event.key)) {
-      held.set(event.key, command.id);
+    else if (!held.has(event.code)) {
+      held.set(event.code, command.id);
       const action = actions[command.id];
       if (typeof action === "object") action.start();
     }
   });
   addEventListener("keyup", (event) => {
-    if (held.has(event.key)) release(event.key);
+    if (held.has(event.code)) release(event.code);
   });
   addEventListener("blur", () => {
-    for (const key of [...held.keys()]) release(key);
+    for (const place of [...held.keys()]) release(place);
   });
   return run;
 }

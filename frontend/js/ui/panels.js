@@ -269,6 +269,9 @@ export function createSettings(store) {
       set({ brushLocked, brush: brushLocked ? now.brush / view.scale : now.brush * view.scale });
     }),
     switchField(t("Fill on release"), prefs.auto, (auto) => set({ auto })),
+    ...(config.settings?.quick_look
+      ? [switchField(t("Quick look while a slow model works"), prefs.quickLook, (quickLook) => set({ quickLook }))]
+      : []),
     switchField(t("Single-letter keys"), prefs.singleKeys, (singleKeys) => set({ singleKeys })),
   );
   find("settings-form").addEventListener("submit", (event) => event.preventDefault());

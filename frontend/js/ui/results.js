@@ -10,6 +10,7 @@ import { documentOf, findModel, patchesOf, shownResult, usable, workingModel } f
 import { around, union } from "../core/view.js";
 import { find, findButton, make, roving, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { CHECKS } from "./viewer.js";
 
 /** What the model saw, by the strategy that the result names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
 const AREAS = { resize: "saw the whole photo, scaled", original: "saw the whole photo" };
@@ -170,6 +171,7 @@ export function createResults(store, bitmaps, acts) {
           patches: shown.map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })),
           split: null,
           surround: "transparent",
+          checks: CHECKS,
           fadeMs: 0,
         },
       );

@@ -2,12 +2,9 @@
 
 import { commandById, enabled, showKey } from "../core/commands.js";
 import { redoLabel, undoLabel } from "../core/history.js";
-import { brushDiameter, documentOf } from "../core/state.js";
+import { brushDiameter, brushRange, documentOf } from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
-
-const SMALLEST = 2;
-const LARGEST = 400;
 
 export const onMac = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 
@@ -80,7 +77,9 @@ function wire(button, run, actions) {
   );
   const action = actions[command.id];
   if (typeof action === "function") {
-    button.addEventListener("click", () => {
+    button.addEventListener("click", (event) => {
+      // Pressed with a pointer, a button has done its work: keys belong to the photo again.
+      if (event.detail > 0 && !button.closest("[popover]")) find("stage").focus({ preventScroll: true });
       /** @type {HTMLElement | null} */ (button.closest("[popover]"))?.hidePopover();
       run(command.id);
     });
@@ -132,20 +131,21 @@ function showRun(state) {
 /** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store */
 function brushSize(store) {
   const range = findInput("brush-size");
-  const toSize = (/** @type {number} */ at) => SMALLEST * (LARGEST / SMALLEST) ** (at / 100);
-  const toAt = (/** @type {number} */ size) => (100 * Math.log(size / SMALLEST)) / Math.log(LARGEST / SMALLEST);
+  const ends = () => brushRange(store.get().prefs).map(Math.log);
   range.addEventListener("input", () => {
-    store.update((state) => ({ prefs: { ...state.prefs, brush: toSize(Number(range.value)) } }));
+    const [least, most] = ends();
+    const brush = Math.exp(least + ((most - least) * Number(range.value)) / 100);
+    store.update((state) => ({ prefs: { ...state.prefs, brush } }));
   });
   const show = () => {
     const state = store.get();
-    range.value = String(Math.round(toAt(state.prefs.brush)));
+    const [least, most] = ends();
+    range.value = String(Math.round((100 * (Math.log(state.prefs.brush) - least)) / (most - least)));
     const pixels = t("{n} px", { n: Math.max(1, Math.round(brushDiameter(state))) });
     setText(find("brush-value"), pixels);
     range.setAttribute("aria-valuetext", pixels);
   };
-  store.watch((state) => state.prefs.brush, show);
-  store.watch((state) => state.view.scale, show, false);
+  store.follow([(state) => state.prefs.brush, (state) => state.prefs.brushLocked, (state) => state.view.scale], show);
 }
 
 /** @param {import("../core/store.js").Store<State>} store @param {(id: string) => void} run */
@@ -161,6 +161,3 @@ function zoomReadout(store, run) {
   );
   button.addEventListener("click", () => run(percent() === 100 ? "zoom-fit" : "zoom-100"));
 }
-
-/** @param {number} size @param {number} steps @returns {number} */
-export const resized = (size, steps) => Math.min(LARGEST, Math.max(SMALLEST, size * 1.1 ** steps));

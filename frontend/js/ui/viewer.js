@@ -5,8 +5,12 @@ import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
 import { documentOf, patchesOf, shownResult } from "../core/state.js";
-import { toScreen } from "../core/view.js";
+import { between, toScreen } from "../core/view.js";
 import { createInput } from "./input.js";
+
+const GLIDE_MS = 160;
+/** The same in both themes, so that a transparent photo looks the same. @type {readonly [string, string]} */
+export const CHECKS = ["#ffffff", "#d9d9d9"];
 
 /**
  * @param {import("../core/store.js").Store<import("../core/state.js").State>} store
@@ -17,6 +21,7 @@ export function createViewer(store, element, bitmaps, ports) {
   const overlay = createOverlay(element);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let colours = readColours();
+  let glides = 0;
 
   const stage = createStage(
     element,
@@ -24,19 +29,22 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const patches = compare.mode === "hold" ? [] : documentOf(state).edits.flatMap(shownPatches);
+        const patches =
+          compare.mode === "hold" ? [] : [...documentOf(state).edits.flatMap(shownPatches), ...bitmaps.estimates()];
         return drawImageLayer(context, frame, {
           image: image ?? { width: 1, height: 1 },
           pyramid: image ? bitmaps.pyramid() : null,
           patches,
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
+          checks: colours.checks,
           fadeMs: still.matches ? 0 : 120,
         });
       },
       ink(context, frame) {
         const state = store.get();
         if (state.compare.mode === "hold") return;
+        clipToPhoto(context);
         setInk(context, ink(context, frame));
         const sent = state.job?.fresh ? state.job.shapes : [];
         const known = new Set(sent);
@@ -44,9 +52,11 @@ export function createViewer(store, element, bitmaps, ports) {
           context,
           frame,
           sent,
+          bitmaps.estimates().map(({ box }) => box),
           documentOf(state).draft.filter((shape) => !known.has(shape)),
         );
         for (const segment of input.drawn()) drawSegment(context, segment);
+        context.restore();
       },
       stroke(context, frame) {
         const fresh = input.takeFresh();
@@ -56,14 +66,25 @@ export function createViewer(store, element, bitmaps, ports) {
             fresh.op,
           );
         } else if (fresh) {
+          clipToPhoto(context);
           setInk(context, ink(context, frame));
           drawSegment(context, fresh);
+          context.restore();
         }
       },
     },
     () => store.get().view,
     (viewport) => store.update({ viewport }),
   );
+
+  /** Nothing is painted beside the photo. Saves the context. @param {CanvasRenderingContext2D} context set to image pixels */
+  const clipToPhoto = (context) => {
+    const { image } = store.get();
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, image?.width ?? 0, image?.height ?? 0);
+    context.clip();
+  };
 
   /** @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
   const ink = (context, frame) =>
@@ -136,7 +157,22 @@ export function createViewer(store, element, bitmaps, ports) {
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
-  return { stage, input, overlay, recolour };
+  /** Moves to a view that was not chosen by the person. @param {import("../core/view.js").View} to */
+  const glide = (to) => {
+    const from = store.get().view;
+    const began = performance.now();
+    const length = still.matches ? 0 : GLIDE_MS;
+    const turn = ++glides;
+    const move = (/** @type {number} */ now) => {
+      if (turn !== glides || !store.get().fitted) return;
+      const share = length > 0 ? Math.min(1, Math.max(0, (now - began) / length)) : 1;
+      store.update({ view: between(from, to, 1 - (1 - share) ** 3) });
+      if (share < 1) requestAnimationFrame(move);
+    };
+    move(began);
+  };
+
+  return { stage, input, overlay, recolour, glide };
 }
 
 /** @param {import("../core/state.js").State} state */
@@ -151,7 +187,7 @@ function readColours() {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
-  const colours = { stage: read("--stage"), ink: read("--ink") };
+  const colours = { stage: read("--stage"), ink: read("--ink"), checks: CHECKS };
   probe.remove();
   return colours;
 }

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, transposed
-from ..nn.stylegan_inference import Convolver, FoldedConv2d, FoldedLinear, in_full_precision_on_cpu
+from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, transposed
+from ..nn.stylegan_inference import Convolver, fold
+from ..nn.winograd import in_full_precision_on_cpu
 from .network import FFC, Branches, FcF, SynthesisLayer
 
 FEWEST_TILED_WIDTH = 256
@@ -23,23 +24,8 @@ def inference_form(network: FcF) -> FcF:
     """The network itself, its layers exchanged. Raises `ValueError` for one with noise."""
     if network.config.noise:
         raise ValueError("The inference form has no fixed noise. Build the network with FcFConfig(noise=False).")
-    fold(network, Convolver())
+    fold(network, Convolver(), {SynthesisLayer: FoldedSynthesisLayer, FFC: FoldedFFC})
     return network
-
-
-def fold(module: nn.Module, convolver: Convolver) -> None:
-    """Put a folded layer in the place of each layer below `module`."""
-    for name, child in module.named_children():
-        if isinstance(child, EqualizedLinear):
-            setattr(module, name, FoldedLinear(child))
-        elif isinstance(child, EqualizedConv2d):
-            setattr(module, name, FoldedConv2d(child, convolver))
-        elif isinstance(child, SynthesisLayer):
-            setattr(module, name, FoldedSynthesisLayer(child, convolver))
-        elif isinstance(child, FFC):
-            setattr(module, name, FoldedFFC(child, convolver))
-        else:
-            fold(child, convolver)
 
 
 class FoldedSynthesisLayer(nn.Module):

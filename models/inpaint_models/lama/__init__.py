@@ -40,7 +40,7 @@ LAMA = ModelEntry(
     licence=Licence("Apache-2.0", "https://github.com/advimman/lama/blob/main/LICENSE"),
     loader="inpaint_models.lama.engine:load",
     layouts="inpaint_models.lama.checkpoint:layouts",
-    telltales=("ffc.convl2l.", "ffc.convg2g."),
+    telltales=("model.1.ffc.convl2l.",),
     weights=(
         WeightsFile(
             "big-lama.pt",

@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from .network import Branches, masked_input
+from ..nn.ffc import Branches
+from .network import masked_input
 
 MODULO = 8
 """The network's sides are multiples of this."""

@@ -24,25 +24,13 @@ ENTRY = ModelEntry(
     loader="inpaint_models.ldm.engine:load",
     layouts="inpaint_models.ldm.checkpoint:layouts",
     telltales=("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.", "quant_conv."),
-    weights=(
-        WeightsFile(
-            ENCODE_FILE,
-            (f"{_SANSTER}/{ENCODE_FILE}",),
-            approx_size_bytes=85_000_000,
-            md5="23239fc9081956a3e70de56472b3f296",
-        ),
-        WeightsFile(
-            DECODE_FILE,
-            (f"{_SANSTER}/{DECODE_FILE}",),
-            approx_size_bytes=128_000_000,
-            md5="fe419cd15a750d37a4733589d0d3585c",
-        ),
-        WeightsFile(
-            DIFFUSION_FILE,
-            (f"{_SANSTER}/{DIFFUSION_FILE}",),
-            approx_size_bytes=1_549_000_000,
-            md5="b0afda12bf790c03aba2a7431f11d22d",
-        ),
+    weights=tuple(
+        WeightsFile(name, (f"{_SANSTER}/{name}",), approx_size_bytes=size, md5=md5)
+        for name, size, md5 in (
+            (ENCODE_FILE, 85_000_000, "23239fc9081956a3e70de56472b3f296"),
+            (DECODE_FILE, 128_000_000, "fe419cd15a750d37a4733589d0d3585c"),
+            (DIFFUSION_FILE, 1_549_000_000, "b0afda12bf790c03aba2a7431f11d22d"),
+        )
     ),
     alternatives=((WeightsFile(CHECKPOINT_FILE, ("https://heibox.uni-heidelberg.de/f/4d9ac7ea40c64582b7c9/?dl=1",)),),),
     # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..nn.tiled import TiledConv3x3, exchange_convolutions, is_wide_3x3
 from ..nn.winograd import TiledConvolution
 
 MIN_CHANNELS = 32
@@ -27,43 +28,15 @@ CHUNK_BYTES = 64 << 20
 
 
 def to_inference_form(network: nn.Module) -> None:
-    """Replaces the 3x3 convolutions of a network in float32 on the CPU, freeing each one's weights before the next."""
+    """Exchanges the 3x3 convolutions of a network in float32 on the CPU."""
     tiled = TiledConvolution()
-    parents = [module for module in network.modules() if not isinstance(module, nn.Conv2d)]
-    for parent in parents:
-        for name in [name for name, child in parent.named_children() if _is_wide_3x3(child)]:
-            setattr(parent, name, _by_products(parent.get_submodule(name), tiled))
 
+    def by_products(conv: nn.Conv2d) -> nn.Module | None:
+        if not is_wide_3x3(conv, MIN_CHANNELS):
+            return None
+        return TiledConv3x3(conv, tiled) if conv.weight.numel() <= MAX_TILED_WEIGHTS else GatheredConv3x3(conv)
 
-def _by_products(conv: nn.Module, tiled: TiledConvolution) -> nn.Module:
-    assert isinstance(conv, nn.Conv2d)
-    few = conv.weight.numel() <= MAX_TILED_WEIGHTS
-    return TiledConv3x3(conv, tiled) if few else GatheredConv3x3(conv)
-
-
-def _is_wide_3x3(conv: nn.Module) -> bool:
-    if not isinstance(conv, nn.Conv2d):
-        return False
-    same_size = conv.kernel_size == (3, 3) and conv.stride == (1, 1) and conv.padding == (1, 1)
-    return same_size and min(conv.in_channels, conv.out_channels) >= MIN_CHANNELS
-
-
-class TiledConv3x3(nn.Module):
-    """`tiled` holds the working memory, which all convolutions of a network share: one caller at a time."""
-
-    weight: Tensor
-
-    def __init__(self, conv: nn.Conv2d, tiled: TiledConvolution) -> None:
-        super().__init__()
-        self.bias = conv.bias
-        # (out, C, 9): with three axes it keeps its order in memory when the network is brought to channels_last
-        self.register_buffer("weight", conv.weight.detach().flatten(2).contiguous())
-        self._tiled = tiled
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, out, H, W), channels_last."""
-        (out,) = self._tiled(x, [self.weight.view(*self.weight.shape[:2], 3, 3)], padding=1)
-        return out if self.bias is None else out.add_(self.bias[:, None, None])
+    exchange_convolutions(network, by_products)
 
 
 class GatheredConv3x3(nn.Module):

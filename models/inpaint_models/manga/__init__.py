@@ -29,19 +29,12 @@ ENTRY = ModelEntry(
     loader="inpaint_models.manga.engine:load",
     layouts="inpaint_models.manga.checkpoint:layouts",
     telltales=("decoder_scr4.", "contextul_attention", "pmconv1.conv.", "block0.model.0.residual."),
-    weights=(
-        WeightsFile(
-            INPAINTER_FILE,
-            (f"{_SANSTER}/{INPAINTER_FILE}",),
-            approx_size_bytes=72_000_000,
-            md5="7d8b269c4613b6b3768af714610da86c",
-        ),
-        WeightsFile(
-            LINES_FILE,
-            (f"{_SANSTER}/{LINES_FILE}",),
-            approx_size_bytes=173_000_000,
-            md5="0c926d5a4af8450b0d00bc5b9a095644",
-        ),
+    weights=tuple(
+        WeightsFile(name, (f"{_SANSTER}/{name}",), approx_size_bytes=size, md5=md5)
+        for name, size, md5 in (
+            (INPAINTER_FILE, 72_000_000, "7d8b269c4613b6b3768af714610da86c"),
+            (LINES_FILE, 173_000_000, "0c926d5a4af8450b0d00bc5b9a095644"),
+        )
     ),
     alternatives=(
         (

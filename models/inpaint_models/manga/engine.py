@@ -6,18 +6,24 @@ Always in float32: the sign of a line's value decides what is line and what is t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..nn.tiled import TiledConv3x3, exchange_convolutions, is_wide_3x3
 from ..nn.torch_engine import Batch, TorchEngine, from_signed, place, to_signed, to_tensors
+from ..nn.winograd import TiledConvolution
 from ..registry import LoadContext
 from ..weights import reader_for
 from .checkpoint import load_networks
 from .lines import Block
 from .network import Convolved, ResidualBlock
 from .procedure import Networks, fill_page
+
+FEWEST_CHANNELS = 96
+"""Thinner convolutions are as fast without `winograd`."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
@@ -30,8 +36,13 @@ class MangaEngine(TorchEngine):
 
     def __init__(self, networks: Networks, device: str = "cpu") -> None:
         super().__init__(device, torch.float32)
-        self._networks = networks
+        self.networks = networks
+        tiled = TiledConvolution()
         for network in networks:
+            if self.device.type == "cpu":
+                exchange_convolutions(
+                    network, lambda conv: TiledConv3x3(conv, tiled) if is_wide_3x3(conv, FEWEST_CHANNELS) else None
+                )
             place(network, self.device, torch.float32)
         modules = (module for network in networks for module in network.modules())
         self.pulse.watch(module for module in modules if isinstance(module, Block | ResidualBlock | Convolved))
@@ -43,14 +54,12 @@ class MangaEngine(TorchEngine):
         noise = start_noise(batch.seed, *batch.size).to(self.device)
         passes = int(batch.params["passes"])
         steps, total = itertools.count(), passes + 3
-        page = fill_page(
-            self._networks,
-            to_signed(gray),
-            mask,
-            noise,
-            passes=passes,
-            on_step=lambda stage: self.pulse.report(stage, next(steps), total),
-        )
+
+        def on_step(stage: str, page: Callable[[], Tensor] | None) -> None:
+            preview = None if page is None else lambda: from_signed(page()).expand(-1, 3, -1, -1)
+            self.pulse.report(stage, next(steps), total, preview)
+
+        page = fill_page(self.networks, to_signed(gray), mask, noise, passes=passes, on_step=on_step)
         self.pulse.report("appearance", total, total)
         return from_signed(page).expand(-1, 3, -1, -1)
 

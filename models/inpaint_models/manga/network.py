@@ -28,7 +28,9 @@ class LayerNorm(nn.Module):
     """Over channels and positions, without parameters."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[1:])
+        variance, mean = torch.var_mean(x, correction=0)
+        channels = x.shape[1:2]  # as batch normalisation, which takes maps in any order of memory
+        return F.batch_norm(x, mean.expand(channels), variance.expand(channels))
 
 
 class Doubling(nn.Module):
@@ -245,20 +247,20 @@ class ContextualAttention(nn.Module):
         """x (1, C, h, w) and the mask of the picture, (1, 1, 4 h, 4 w) -> (1, C, h, w)."""
         half = x[:, :, ::2, ::2]  # (1, C, h / 2, w / 2)
         size = (half.shape[2], half.shape[3])
-        patches = _patches(half, 3, stride=1)  # (N, C, 3, 3)
-        lengths = (patches.square() + _ATTENTION_EPSILON).sum(dim=(1, 2, 3), keepdim=True).sqrt()
-        likeness = F.conv2d(half, patches / lengths, padding=1).flatten(2)[0]  # (N of the source, N)
+        patches = _patches(half, 3, stride=1)  # (9 C, N)
+        lengths = (patches.square() + _ATTENTION_EPSILON).sum(dim=0).sqrt()
+        likeness = (patches / lengths).T @ patches  # (N of the source, N)
         likeness = _along_diagonals(_along_diagonals(likeness), size)
-        usable = (_patches(mask[:, :, ::8, ::8], 3, stride=1).amax(dim=(1, 2, 3)) == 0).to(x.dtype)[:, None]  # (N, 1)
+        usable = (_patches(mask[:, :, ::8, ::8], 3, stride=1).amax(dim=0) == 0).to(x.dtype)[:, None]  # (N, 1)
         shares = (likeness * usable).mul_(_ATTENTION_SCALE).softmax(dim=0).mul_(usable)
-        pasted = F.conv_transpose2d(shares.reshape(1, -1, *size), _patches(x, 4, stride=2), stride=2, padding=1)
-        return pasted / 4  # each pixel lies in four patches
+        pasted = _patches(x, 4, stride=2) @ shares  # (16 C, N)
+        whole = F.fold(pasted[None], (x.shape[2], x.shape[3]), 4, padding=1, stride=2)
+        return whole / 4  # each pixel lies in four patches
 
 
 def _patches(x: Tensor, kernel: int, *, stride: int) -> Tensor:
-    """(1, C, h, w) -> (N, C, kernel, kernel), row by row, with one pixel of zeros around the map."""
-    columns = F.unfold(x, kernel, padding=1, stride=stride)  # (1, C * kernel * kernel, N)
-    return columns[0].T.reshape(-1, x.shape[1], kernel, kernel)
+    """(1, C, h, w) -> (C * kernel * kernel, N), row by row, with one pixel of zeros around the map."""
+    return F.unfold(x, kernel, padding=1, stride=stride)[0]
 
 
 def _along_diagonals(likeness: Tensor, turned: tuple[int, int] | None = None) -> Tensor:

@@ -15,7 +15,8 @@ PASSES = 5
 _EROSIONS = 3
 """3x3 erosions at a time."""
 
-OnStep = Callable[[str], None]
+OnStep = Callable[[str, Callable[[], Tensor] | None], None]
+"""Told the part that begins, and how to get the page as far as it is known, (1, 1, H, W) in [-1, 1], if it is."""
 
 
 class Networks(NamedTuple):
@@ -34,16 +35,16 @@ def fill_page(
     mask   (1, 1, H, W), 1 = hole
     noise  (1, 1, H, W) standard normal
     """
-    on_step("lines")
+    on_step("lines", None)
     line = extracted_lines(networks.line, gray)
-    on_step("screen")
+    on_step("screen", None)
     gray, line = whitened(gray, mask), whitened(line, mask)
     screen = networks.screen(gray, line)
-    for unknown in masks_of_passes(mask, passes):
-        on_step("semantics")
+    for index, unknown in enumerate(masks_of_passes(mask, passes)):
+        on_step("semantics", (lambda lines=line: within(lines, gray, mask)) if index else None)  # type: ignore[misc]
         drawn = networks.semantic(screen, line, unknown, noise)
         screen, line = within(drawn[0], screen, mask), within(drawn[1], line, mask)
-    on_step("appearance")
+    on_step("appearance", lambda: within(line, gray, mask))
     page: Tensor = networks.appearance(gray, *drawn, mask)  # as drawn, outside the hole too
     return page
 

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, transposed, upsample
-from ..nn.stylegan_inference import Convolver, FoldedConv2d, FoldedLinear
+from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, transposed, upsample
+from ..nn.stylegan_inference import Convolver, fold
 from ..nn.windows import Window, hole_window
 from .layers import StyleConv, ToRGB
 from .network import MAT, ConvUNet, DropoutMasks, FirstStage, OnStage, composite, to_map
@@ -37,7 +37,7 @@ class InferenceMAT(nn.Module):
         if network.config.noise:
             raise ValueError("The inference form has no fixed noise. Build the network with MATConfig(noise=False).")
         self.config = network.config
-        fold(network, Convolver())
+        fold(network, Convolver(), {StyleConv: FoldedStyleConv, ToRGB: FoldedToRGB})
         self.network = network
 
     def forward(
@@ -140,22 +140,6 @@ def paste(fills: Sequence[tuple[Tensor, Window]], image: Tensor, known: Tensor) 
 
 
 # --- folded layers ---------------------------------------------------------------------------------------------------
-
-
-def fold(module: nn.Module, convolver: Convolver) -> None:
-    """Put a folded layer in the place of each layer below `module`."""
-    for name, child in module.named_children():
-        if isinstance(child, EqualizedLinear):
-            setattr(module, name, FoldedLinear(child))
-        elif isinstance(child, EqualizedConv2d):
-            setattr(module, name, FoldedConv2d(child, convolver))
-        elif isinstance(child, StyleConv):
-            fold(child, convolver)
-            setattr(module, name, FoldedStyleConv(child, convolver))
-        elif isinstance(child, ToRGB):
-            setattr(module, name, FoldedToRGB(child, convolver))
-        else:
-            fold(child, convolver)
 
 
 class FoldedStyleConv(nn.Module):

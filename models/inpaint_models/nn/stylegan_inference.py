@@ -8,14 +8,15 @@ the wide 3x3 convolutions go through `winograd`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import devices
 from .stylegan import LEAKY_GAIN, LEAKY_SLOPE, EqualizedConv2d, EqualizedLinear, Resample, binomial_filter, transposed
-from .winograd import TiledConvolution
+from .winograd import TiledConvolution, in_full_precision_on_cpu
 
 FEWEST_TILED_CHANNELS = 180
 """Thinner convolutions are as fast without `winograd`."""
@@ -43,10 +44,6 @@ class Convolver:
             (out,) = self.tiled(x, [weight], padding=1)  # (B, out, H, W)
             return out.add_(bias.view(1, -1, 1, 1))
         return F.conv2d(x, weight, bias, padding=half)
-
-
-def in_full_precision_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def depthwise(x: Tensor, bias: Tensor | None, *, padding: int, gain: float) -> Tensor:
@@ -90,3 +87,14 @@ class FoldedConv2d(nn.Module):
         x = self.convolver(x, self.get_buffer("weight"), self.get_buffer("bias"), self.resample)
         x = F.leaky_relu_(x, LEAKY_SLOPE) if self.leaky else x
         return x if self.clamp == math.inf else x.clamp_(-self.clamp, self.clamp)
+
+
+def fold(
+    module: nn.Module, convolver: Convolver, forms: Mapping[type[nn.Module], Callable[[Any, Convolver], nn.Module]]
+) -> None:
+    """Put folded layers in the place of those below `module`: of `stylegan`'s, and of a network's own by `forms`."""
+    forms = {EqualizedLinear: lambda layer, _: FoldedLinear(layer), EqualizedConv2d: FoldedConv2d, **forms}
+    for name, child in module.named_children():
+        fold(child, convolver, forms)
+        if type(child) in forms:
+            setattr(module, name, forms[type(child)](child, convolver))

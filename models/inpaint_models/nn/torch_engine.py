@@ -87,7 +87,11 @@ class TorchEngine(ABC):
 
     def _filled(self, batch: Batch, progress: Progress) -> list[FloatImage]:
         height, width = batch.size
-        with devices.out_of_memory_errors(f"{self.title} on {width}x{height} pixels"), self.pulse.telling(progress):
+        with (
+            devices.out_of_memory_errors(f"{self.title} on {width}x{height} pixels"),
+            self.pulse.telling(progress),
+            torch.autocast(self.device.type, enabled=False),  # that of another fill, in whose progress this one runs
+        ):
             try:
                 return to_images(self.finite(self.run(batch, self.dtype)))
             except EngineFailed:

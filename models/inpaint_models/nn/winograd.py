@@ -126,3 +126,8 @@ def _squared(transform: tuple[tuple[float, ...], ...]) -> Tensor:
     """The transform of a line, applied to both axes of a square: its Kronecker product with itself."""
     line = torch.tensor(transform, dtype=torch.float64)
     return torch.kron(line, line).float()
+
+
+def in_full_precision_on_cpu(x: Tensor) -> bool:
+    """Whether `TiledConvolution` serves."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")

@@ -125,7 +125,7 @@ def upsampled_nnf(
 
 def source_anchors(patches: Patches) -> NDArray[np.uint8]:
     """(H, W) 1 at the anchors of sources."""
-    return (patches.role == _SOURCE).astype(np.uint8)
+    return np.asarray(patches.role == _SOURCE, np.uint8)
 
 
 def offsets_of(nnf: NearestNeighbourField, patches: Patches) -> NDArray[np.int32]:
@@ -161,7 +161,7 @@ def _points(anchors: NDArray[np.int32], width: int) -> NDArray[np.int32]:
 def strangeness_of_patches(strange: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
     """(H * W,) `strange` summed over the patch at each anchor of a picture of this shape, which may be a larger one."""
     enlarged = cv2.resize(strange.astype(np.float32), shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return _patch_sums(enlarged, anchor=0).astype(np.int32).ravel()
+    return _patch_sums(np.asarray(enlarged, np.float32), anchor=0).astype(np.int32).ravel()
 
 
 def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbourField) -> NDArray[np.float32]:
@@ -172,11 +172,11 @@ def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbour
     """
     width = patches.role.shape[1]
     source = nnf.source[patches.targets].astype(np.int32)
-    uses = np.bincount(source[:, 0] * width + source[:, 1], minlength=patches.role.size).astype(np.float32)
-    uses = _patch_sums(uses.reshape(patches.role.shape), anchor=PATCH // 2).ravel() / np.float32(PATCH**2)
+    matched = np.bincount(source[:, 0] * width + source[:, 1], minlength=patches.role.size).astype(np.float32)
+    uses = _patch_sums(matched.reshape(patches.role.shape), anchor=PATCH // 2).ravel() / np.float32(PATCH**2)
     needed = np.float32(max(1.0, patches.targets.size / patches.sources.size))
-    detail = _patch_sums(np.square(features[..., 3].astype(np.float32)), anchor=0).ravel()
-    return np.clip(uses - needed, 0, _MOST_EXCESS) * detail
+    detail = _patch_sums(np.square(features[..., 3], dtype=np.float32), anchor=0).ravel()
+    return np.asarray(np.clip(uses - needed, 0, _MOST_EXCESS) * detail, np.float32)
 
 
 def _patch_sums(values: NDArray[np.float32], anchor: int) -> NDArray[np.float32]:

@@ -126,9 +126,9 @@ def _candidates(
     sources = np.concatenate([np.where(inside, to_y * width + to_x, own), own], axis=1).astype(np.int32)
     to_y, to_x = np.divmod(sources, width)
     cost = search.vertical_cost * np.square(to_y - y) + search.horizontal_cost * np.square(to_x - x)
-    cost = (cost / PATCH**2).astype(np.int64)
-    cost[:, :-1][~inside] = _NEVER
-    return sources, cost
+    alone = (cost / PATCH**2).astype(np.int64)
+    alone[:, :-1][~inside] = _NEVER
+    return sources, alone
 
 
 def _shown(

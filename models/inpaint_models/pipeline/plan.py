@@ -1,7 +1,7 @@
 """Which parts of an image the engine gets to see, and in which order. Pure: boxes and masks in, boxes out.
 
 What a crop costs is counted in pixels of the image: those that the engine sees, and a fixed sum for the call. A crop
-that has to be shrunk costs all of its pixels, and as many times more as its sides are shrunk, because what shrinking
+that has to be shrunk costs all of its pixels, and as many times more as its area is shrunk, because what shrinking
 saves in time it takes from the detail. Two holes get crops of their own where that is cheaper than one crop around
 both; a thin stroke is tiled along its length.
 
@@ -134,16 +134,41 @@ def with_context(
 
     Where the network wants a larger or square crop, that is real picture rather than padding if there is any.
     """
-    margin = max(strategy.margin_px, round(strategy.context * max(hole.width, hole.height)))
-    wanted_h, wanted_w = (-(-(side + 2 * margin) // step_px) * step_px for side in (hole.height, hole.width))
-    if max(wanted_h, wanted_w) <= strategy.max_side:
-        wanted_h, wanted_w = size.padded(wanted_h, wanted_w)
-    elif size.square:
-        wanted_h = wanted_w = max(wanted_h, wanted_w)
-    crop_h, crop_w = min(height, wanted_h), min(width, wanted_w)
+    sides = wanted_sides(np.array(hole.height), np.array(hole.width), strategy, size, step_px)
+    crop_h, crop_w = min(height, int(sides[0])), min(width, int(sides[1]))
     y0 = min(max(0, (hole.y0 + hole.y1 - crop_h) // 2), height - crop_h)
     x0 = min(max(0, (hole.x0 + hole.x1 - crop_w) // 2), width - crop_w)
     return Box(x0, y0, x0 + crop_w, y0 + crop_h)
+
+
+def wanted_sides(
+    heights: Lengths, widths: Lengths, strategy: Strategy, size: SizeRequirement, step_px: int = 1
+) -> tuple[Lengths, Lengths]:
+    """(heights, widths) of the crops of holes of these sizes, in an image without end.
+
+    Up to half of the context gives way where nothing has to be shrunk then.
+    """
+    margin = np.maximum(strategy.margin_px, np.rint(strategy.context * np.maximum(heights, widths))).astype(np.int64)
+    most = strategy.max_side - strategy.max_side % size.multiple_of
+
+    def with_margins(sides: Lengths) -> Lengths:
+        wanted = _rounded_up(sides + 2 * margin, step_px)
+        return np.where((sides + margin <= most) & (most < wanted), most, wanted)
+
+    tall, wide = with_margins(heights), with_margins(widths)
+    if size.square:
+        tall = wide = np.maximum(tall, wide)
+    return _padded(tall, strategy, size), _padded(wide, strategy, size)
+
+
+def _padded(sides: Lengths, strategy: Strategy, size: SizeRequirement) -> Lengths:
+    """Up to what the network takes, unless that would have to be shrunk again."""
+    padded = _rounded_up(np.maximum(sides, size.minimum), size.multiple_of)
+    return np.where(padded <= strategy.max_side, padded, sides)
+
+
+def _rounded_up(sides: Lengths, step_px: int) -> Lengths:
+    return -(-sides // step_px) * step_px
 
 
 def network_size(crop: Box, max_side: int | None) -> tuple[int, int]:
@@ -164,20 +189,15 @@ def _patches(mask: Mask, cells: Cells, part: Box) -> tuple[Box, ...]:
 
 
 def _crop_price(height: int, width: int, strategy: Strategy, size: SizeRequirement) -> Price:
-    """`with_context` for many holes at once: what their crops cost."""
-
-    def padded(sides: NDArray[np.float64], limit: int) -> NDArray[np.float64]:
-        seen = np.maximum(np.minimum(sides, limit), size.minimum)
-        return np.ceil(seen / size.multiple_of) * size.multiple_of
+    """What the crops of holes cost, see the top of this file."""
 
     def price(heights: Lengths, widths: Lengths) -> NDArray[np.float64]:
-        margin = np.maximum(strategy.margin_px, strategy.context * np.maximum(heights, widths))
-        tall, wide = heights + 2 * margin, widths + 2 * margin
-        if size.square:
-            tall = wide = np.maximum(tall, wide)
-        tall, wide = padded(tall, height), padded(wide, width)
+        tall, wide = wanted_sides(heights, widths, strategy, size)
+        tall, wide = (
+            _padded(np.minimum(sides, limit), strategy, size) for sides, limit in ((tall, height), (wide, width))
+        )
         shrunk = np.maximum(1, np.maximum(tall, wide) / strategy.max_side)
-        return tall * wide * shrunk + CALL_PX
+        return np.asarray(tall * wide * shrunk**2 + CALL_PX, np.float64)
 
     return price
 

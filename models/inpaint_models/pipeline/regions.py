@@ -25,7 +25,13 @@ CUT_PX_PER_PX = 1_000
 """What a cut through the hole costs, in pixels for each pixel of its length inside the hole."""
 
 THIN_PX = 256
-"""A cut goes only where the hole is at most this thick, and leaves at least as much on either side."""
+"""A cut goes only where the hole is at most this thick, ..."""
+
+LEAST_PX = 128
+"""... and leaves at least so much on either side."""
+
+LONG = 2
+"""A box half full of hole is a stroke if what a cut leaves is so many times longer than the cut. A blob is not cut."""
 
 MOST_PIECES = 200
 """Masks of more pieces, such as dust or noise, are looked at in larger cells, so that near ones become one."""
@@ -112,8 +118,9 @@ def _best_cut(part: HoleMask, side_px: int, price: Price) -> _Cut:
     heights, widths = _boxes_before(part)
     heights_after, widths_after = (sides[::-1] for sides in _boxes_before(part[:, ::-1]))
     seam, thickness = _seams(part, side_px)
-    thin = (thickness <= THIN_PX) & (np.minimum(widths, widths_after) * side_px >= THIN_PX)
-    thin &= 2 * np.count_nonzero(part) < part.size  # a box half full of hole gains nothing by cuts through it
+    is_full = 2 * np.count_nonzero(part) >= part.size
+    least = np.maximum(LEAST_PX, LONG * thickness) if is_full else LEAST_PX
+    thin = (thickness <= THIN_PX) & (np.minimum(widths, widths_after) * side_px >= least)
     prices = price(heights * side_px, widths * side_px) + price(heights_after * side_px, widths_after * side_px)
     prices = np.where((seam == 0) | thin, prices + seam, np.inf)
     at = int(prices.argmin())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
@@ -22,6 +23,10 @@ MAX_HEADER_BYTES = 25_000_000
 """Longest safetensors header that is read; the largest model here needs 200 kB."""
 
 _ZIP = b"PK\x03\x04"
+_END = struct.Struct("<4s4H2LH")
+_WIDE_ENDS = struct.Struct("<4sQ4x2L4Q4sLQL")
+"""The end record of a zip, and what stands before it in zip64: another one and its locator (APPNOTE 4.3.14 to 16)."""
+
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """What torch.save wrote before 1.6: a pickle of the number 0x1950a86a20f9469cfc6c."""
 
@@ -65,14 +70,7 @@ def format_of(handle: BinaryIO, name: str) -> Format:
 
 
 def _format_of_zip(handle: BinaryIO, name: str) -> Format:
-    try:
-        members = zipfile.ZipFile(handle).infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise WeightsCorrupted(f"{name} is cut off or damaged ({error}). Download it again.") from error
-    finally:
-        handle.seek(0)
-    _check_member_names(members, name)
-    names = [PurePosixPath(member.filename) for member in members]
+    names = [PurePosixPath(member.filename) for member in members_of(handle, name)]
     if any("code" in path.parts[:-1] or path.name == "constants.pkl" for path in names):
         return "torchscript"
     if any(path.name == "data.pkl" for path in names):
@@ -82,15 +80,59 @@ def _format_of_zip(handle: BinaryIO, name: str) -> Format:
     raise UnsafeWeights(f"{name} is a zip archive and not a checkpoint. {hint}")
 
 
+def members_of(handle: BinaryIO, name: str) -> list[zipfile.ZipInfo]:
+    """What a zip as torch.save writes it holds; leaves the position at 0. Raises `WeightsCorrupted`, `UnsafeWeights`.
+
+    torch reads it again with a parser of its own. So that both see the same, whatever one of them could understand
+    differently is refused.
+    """
+    try:
+        archive = zipfile.ZipFile(handle)
+        plain = _ends_plainly(handle, archive.start_dir, len(archive.infolist()))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
+        raise WeightsCorrupted(f"{name} is cut off or damaged ({error}). Download it again.") from error
+    finally:
+        handle.seek(0)
+    if not plain:
+        raise UnsafeWeights(
+            f"{name} was not written by torch.save: something stands before, in or behind its zip archive, so that two "
+            "programs could read different things from it. Refused."
+        )
+    _check_member_names(archive.infolist(), name)
+    return archive.infolist()
+
+
+def _ends_plainly(handle: BinaryIO, start: int, count: int) -> bool:
+    """Whether a zip ends with its directory of `count` members and end records that say where that starts.
+
+    Python looks for the directory right before the end records; torch looks where they say, and for as many members
+    as they say. A zip with other data in front has a `start` that is not the one it says.
+    """
+    size = handle.seek(0, os.SEEK_END)
+    handle.seek(max(0, size - _WIDE_ENDS.size - _END.size))
+    tail = handle.read()
+    narrow, wide = tail[-_END.size :], tail[: -_END.size]
+    is_wide = wide[-20:-16] == b"PK\6\7"
+    end = size - _END.size - (_WIDE_ENDS.size if is_wide else 0)
+    where = (count, count, end - start, start)
+    if is_wide and _WIDE_ENDS.unpack(wide) != (b"PK\6\6", 44, 0, 0, *where, b"PK\6\7", 0, end, 1):
+        return False
+    mark, disk, first_disk, *told, comment = _END.unpack(narrow)
+    unsaid = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF) if is_wide else where
+    agree = all(value in allowed for value, *allowed in zip(told, where, unsaid, strict=True))
+    return agree and (mark, disk, first_disk, comment) == (b"PK\5\6", 0, 0, 0)
+
+
 def _check_member_names(members: list[zipfile.ZipInfo], name: str) -> None:
     """torch writes plain names and compresses nothing but TorchScript's sources."""
     seen: set[str] = set()
     for member in members:
         path = member.filename
         outside = path.startswith("/") or "\\" in path or ":" in path or ".." in PurePosixPath(path).parts
+        shortened = path != member.orig_filename  # at a NUL, where torch does not shorten it
         packed = member.compress_type != zipfile.ZIP_STORED and "code" not in PurePosixPath(path).parts
-        if outside or packed or path.lower() in seen:
-            shown = ascii(path)[:80]
+        if outside or shortened or packed or path.lower() in seen:
+            shown = ascii(member.orig_filename)[:80]
             raise UnsafeWeights(f"{name} was not written by torch.save: its member {shown} is out of order. Refused.")
         seen.add(path.lower())
 

@@ -16,7 +16,7 @@ from .hash_cache import HashCache, Listener, Row
 Check = Literal["cached", "new", "all"]
 """What to hash: nothing, what has not been hashed since it changed, or everything."""
 
-Status = Literal["ready", "unverified", "missing", "corrupted"]
+Status = Literal["ready", "unverified", "missing", "corrupted", "unsafe"]
 
 Proof = Literal["sha256", "md5", "first-use"]
 """Why a file is believed: a published sum, or, where there is none, that it has not changed since its first use."""
@@ -26,7 +26,8 @@ Proof = Literal["sha256", "md5", "first-use"]
 class FileState:
     """One file of a model.
 
-    status  "unverified" = there, of the right size, but not hashed yet
+    status  "unverified" = there, of the right size and form, but not hashed yet; "unsafe" = of a form that could
+            carry code
     path    where it lies; None when it is missing
     note    a sentence for people: what is wrong, or on what the proof rests
     """
@@ -60,17 +61,17 @@ class ModelFiles:
         found: dict[str, Path | None] = {}
         for state in self.files:
             artifact, _, inside = state.file.name.partition("/")
-            path = state.path if state.status in ("ready", "unverified") else None
+            path = state.path if state.status in _USABLE else None
             if path is not None and inside:
                 path = path.parents[inside.count("/")]
             found[artifact] = path if found.get(artifact, path) == path else None
         return {artifact: path for artifact, path in found.items() if path is not None}
 
     def require_ready(self, *, offline: bool = False) -> dict[str, Path]:
-        """The paths. Raises `WeightsMissing` or `WeightsCorrupted` with what `explain` says."""
-        if self.status in ("ready", "unverified"):
+        """The paths. Raises `WeightsMissing`, `WeightsCorrupted` or `UnsafeWeights` with what `explain` says."""
+        if self.status in _USABLE:
             return self.paths
-        raise _error_class(self.status)(self.explain(offline=offline))
+        raise _ERRORS[self.status](self.explain(offline=offline))
 
     def explain(self, *, offline: bool = False, folder: Path | None = None) -> str:
         """What is wrong and what to do about it, in a sentence or two; empty when all is well.
@@ -83,14 +84,14 @@ class ModelFiles:
             return ""
         names, one = listed(wrong), len(wrong) == 1
         advice = self._advice(wrong, offline=offline, folder=folder)
-        damaged = [state.note for state in self.files if state.status == "corrupted"]
-        if damaged:
-            return f"{' '.join(damaged)} For {names}: {advice}."
+        refused = [state.note for state in self.files if state.status in ("corrupted", "unsafe")]
+        if refused:
+            return f"{' '.join(refused)} For {names}: {advice}."
         return f"{self.entry.title} needs {names}, which {'is' if one else 'are'} not on this machine: {advice}."
 
     def _wrong(self) -> list[Artifact]:
         """The files and folders of which something is missing or damaged."""
-        bad = {state.file.name for state in self.files if state.status not in ("ready", "unverified")}
+        bad = {state.file.name for state in self.files if state.status not in _USABLE}
         sets = (self.entry.weights, *self.entry.alternatives)
         every = dict.fromkeys(artifact for artifacts in sets for artifact in artifacts)
         return [artifact for artifact in every if any(file.name in bad for file in files_of((artifact,)))]
@@ -112,20 +113,21 @@ def locate(
     """Where the model's files are and whether they are what was published. Opens no socket and imports no torch.
 
     Looks at every folder in turn and takes the first good copy; alternative sets are looked at only when the entry's
-    own set is not complete. Files outside the model folder are used where they lie and never changed.
+    own set is not complete. Where none is, a file that is there and cannot be used counts before one that is missing.
+    Files outside the model folder are used where they lie and never changed.
 
     check     "cached" costs a few system calls and is for lists; "new" is for loading; "all" for `verify`
     listener  told the bytes hashed so far of the file at hand
     """
     home = model_dir or default_model_dir()
-    own = _located(entry, entry.weights, home, check, listener)
-    if own.status in ("ready", "unverified"):
-        return own
+    best = _located(entry, entry.weights, home, check, listener)
     for files in entry.alternatives:
+        if best.status in _USABLE:
+            break
         other = _located(entry, files, home, check, listener)
-        if other.status in ("ready", "unverified"):
-            return other
-    return own
+        if other.status in _USABLE or (best.status == "missing" and other.status != "missing"):
+            best = other
+    return best
 
 
 def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
@@ -139,7 +141,13 @@ def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
     return locate(entry, model_dir, check="new")
 
 
-_WORST_FIRST: tuple[Status, ...] = ("corrupted", "missing", "unverified")
+_WORST_FIRST: tuple[Status, ...] = ("unsafe", "corrupted", "missing", "unverified")
+_USABLE: tuple[Status, ...] = ("ready", "unverified")
+_ERRORS: dict[Status, type[WeightsError]] = {
+    "unsafe": UnsafeWeights,
+    "corrupted": WeightsCorrupted,
+    "missing": WeightsMissing,
+}
 
 
 def _located(
@@ -169,7 +177,7 @@ def _located_folder(
                 for file, path in zip(folder.members, paths, strict=True)
             )
         )
-        if all(state.status in ("ready", "unverified") for state in found[-1]):
+        if all(state.status in _USABLE for state in found[-1]):
             return found[-1]
     return found[0]
 
@@ -233,7 +241,7 @@ def _first_good(
         if not candidate.path.is_file():
             continue
         state = _judged(file, candidate, hashes, check, listener)
-        if state.status in ("ready", "unverified"):
+        if state.status in _USABLE:
             return state
         bad = bad or state
     return bad or FileState(file, "missing")
@@ -244,23 +252,36 @@ def _judged(
 ) -> FileState:
     path = candidate.path
     try:
-        size = path.stat().st_size
-        if candidate.published and file.size_bytes is not None and size != file.size_bytes:
-            return FileState(
-                file,
-                "corrupted",
-                path,
-                note=f"{path.name} has {size:,} bytes; the published file has {file.size_bytes:,}.",
-            )
+        size, wanted = path.stat().st_size, file.size_bytes if candidate.published else None
+        if wanted is not None and size != wanted:
+            return _refused(file, path, f"has {size:,} bytes; the published file has {wanted:,}.")
         row = hashes.unchanged(path) if check != "all" else None
         if row is None and check == "cached":
-            return FileState(file, "unverified", path)
+            unlike = _bad_content(file, path) if wanted is None else None
+            return unlike or FileState(file, "unverified", path)
         row = row or hashes.measure(path, listener)
         if candidate.published and (file.sha256 or file.md5):
             return _against_published(file, path, row)
         return _against_first_use(file, path, row, hashes, check)
     except OSError as error:
         return FileState(file, "corrupted", path, note=f"{path.name} cannot be read: {error.strerror}.")
+
+
+def _refused(file: WeightsFile, path: Path, why: str) -> FileState:
+    """A file that is not the published one. One that could carry code is called that, whatever else it is."""
+    bad = _bad_content(file, path)
+    return bad if bad and bad.status == "unsafe" else FileState(file, "corrupted", path, note=f"{path.name} {why}")
+
+
+def _bad_content(file: WeightsFile, path: Path) -> FileState | None:
+    """What is wrong with the form of a file's content; nothing in it is run."""
+    try:
+        with path.open("rb") as handle:
+            check_content(handle, path.name)
+    except (WeightsCorrupted, UnsafeWeights) as error:
+        status: Status = "unsafe" if isinstance(error, UnsafeWeights) else "corrupted"
+        return FileState(file, status, path, note=str(error))
+    return None
 
 
 def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
@@ -270,20 +291,15 @@ def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
         return FileState(file, "ready", path, "md5")
     found, wanted = (row.sha256, file.sha256) if file.sha256 else (row.md5, file.md5)
     kind = "SHA-256" if file.sha256 else "MD5"
-    return FileState(
-        file, "corrupted", path, note=f"{path.name} is not the published file: its {kind} is {found}, not {wanted}."
-    )
+    return _refused(file, path, f"is not the published file: its {kind} is {found}, not {wanted}.")
 
 
 def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCache, check: Check) -> FileState:
     if not row.first_use:
+        if bad := _bad_content(file, path):
+            return bad
         if check == "cached":
             return FileState(file, "unverified", path)
-        try:
-            with path.open("rb") as handle:
-                check_content(handle, path.name)
-        except (WeightsCorrupted, UnsafeWeights) as error:
-            return FileState(file, "corrupted", path, note=str(error))
         row = hashes.trust(path, row)
     if row.first_use == row.sha256:
         note = f"No hash of {path.name} was published; since its first use it must have SHA-256 {row.sha256}."
@@ -294,7 +310,3 @@ def _against_first_use(file: WeightsFile, path: Path, row: Row, hashes: HashCach
         path,
         note=f"{path.name} has changed since its first use. If that was on purpose: lama-server verify NAME --accept.",
     )
-
-
-def _error_class(status: Status) -> type[WeightsError]:
-    return WeightsCorrupted if status == "corrupted" else WeightsMissing

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from ..errors import UnsafeWeights, WeightsCorrupted
+from .formats import members_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,11 +142,10 @@ def _plain_dict(full: str) -> Any:
 
 
 def _names_in_zip(handle: BinaryIO, name: str) -> set[str]:
-    handle.seek(0)
     names: set[str] = set()
     try:
         with zipfile.ZipFile(handle) as archive:
-            for member in archive.infolist():
+            for member in members_of(handle, name):
                 if member.filename.lower().endswith(".pkl"):
                     _check_length(member.file_size, name)
                     names |= set(_names(io.BytesIO(archive.read(member)), name))

@@ -36,6 +36,8 @@ _SUFFIXES: dict[str, codec.SourceFormat] = {
     ".tiff": "tiff",
     ".gif": "gif",
     ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
 }
 """What counts as an image in a folder. Afterwards only the bytes count."""
 
@@ -49,6 +51,7 @@ class Job:
     """One photo.
 
     mask    None = the folder of masks has none for it
+    folder  resolved: links that are put into its path later are not followed
     stem    of the result's name, before it is made safe
     format  of the result
     suffix  of the result where the caller chose one
@@ -111,13 +114,14 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
         _refuse_file(output.parent)
-        return (Job(image, mask_of.get(image.stem), output.parent, output.stem, chosen, output.suffix.lower()),)
+        folder = output.parent.resolve()
+        return (Job(image, mask_of.get(image.stem), folder, output.stem, chosen, output.suffix.lower()),)
     if output.resolve() == (image if image.is_dir() else image.parent).resolve():
         raise BatchInvalid("The results would go into the folder of the photos. Give another output folder.")
     _refuse_file(output)
-    names = _distinct_names(images)
+    names, folder = _distinct_names(images), output.resolve()
     return tuple(
-        Job(path, mask_of.get(path.stem), output, name, format) for path, name in zip(images, names, strict=True)
+        Job(path, mask_of.get(path.stem), folder, name, format) for path, name in zip(images, names, strict=True)
     )
 
 

@@ -93,7 +93,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     """
     settings = read_settings(given)
     devices.check_name(settings.device)
-    home = settings.model_dir or weights.default_model_dir()
+    home = settings.resolved_model_dir()
     entry = choose(settings.model, home)
     limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     options = FillOptions(

@@ -20,7 +20,6 @@ from inpaint_models.errors import (
     WeightsMissing,
 )
 from inpaint_models.registry import ModelEntry, Task
-from inpaint_models.weights import default_model_dir
 
 from ..exits import ExitCode, StartError
 from .main import PROGRAM
@@ -32,7 +31,10 @@ STATE_WORDS = {
     "unverified": "here, not checked yet",
     "missing": "not downloaded",
     "corrupted": "damaged",
+    "unsafe": "refused",
 }
+
+REFUSED = ("corrupted", "unsafe")
 
 
 def run_models(arguments: Sequence[str]) -> int:
@@ -47,7 +49,8 @@ def run_models(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     rows = [_row(files) for files in found]
     sys.stdout.write(table(("MODEL", "TASK", "DOWNLOAD", "STATE", "LICENCE", "FOR"), rows))
-    sys.stdout.write(f"\nModel folder: {home}\n")
+    refused = [f"\n{files.entry.name}: {files.explain(folder=home)}" for files in found if files.status in REFUSED]
+    sys.stdout.write("".join(refused) + f"\nModel folder: {home}\n")
     return ExitCode.OK
 
 
@@ -133,7 +136,7 @@ def fetch(entry: ModelEntry, home: Path, *, offline: bool, out: TextIO) -> weigh
     if found.status == "ready":
         return found
     if offline:
-        code = ExitCode.WEIGHTS_CORRUPTED if found.status == "corrupted" else ExitCode.NETWORK_NEEDED
+        code = ExitCode.WEIGHTS_CORRUPTED if found.status in REFUSED else ExitCode.NETWORK_NEEDED
         raise StartError(code, found.explain(offline=True, folder=home))
     out.write(licence_line(entry))
     out.flush()
@@ -187,7 +190,7 @@ def model_names(task: Task | None = None) -> str:
 
 
 def _home(given: argparse.Namespace) -> Path:
-    return read_settings(given).model_dir or default_model_dir()
+    return read_settings(given).resolved_model_dir()
 
 
 def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:
@@ -235,6 +238,7 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
                 "state": state.status,
                 "path": None if state.path is None else str(state.path),
                 "proof": state.proof,
+                "note": state.note,
             }
             for state in files.files
         ],
@@ -253,4 +257,4 @@ def _verify(entry: ModelEntry, home: Path, accept: bool) -> weights.ModelFiles |
     for state in files.files:
         words = f"{state.path}: {state.proof}" if state.status == "ready" else state.note or "not on this machine"
         sys.stdout.write(f"{entry.name}  {state.file.name}  {STATE_WORDS[state.status]}  {words}\n")
-    return files if files.status == "corrupted" else None
+    return files if files.status in REFUSED else None

@@ -22,8 +22,6 @@ from . import sources
 from .main import COMMANDS, PROGRAM
 from .options import Parser, add_settings, read_settings
 
-LEAST_FREE_BYTES = 64 * 2**20
-
 
 def parser() -> Parser:
     """Every option of the server."""
@@ -68,12 +66,13 @@ def check(settings: Settings) -> None:
     check_model(settings)
     check_devices(settings)
     check_access(settings)
-    if settings.input is not None and not settings.input.is_file():
+    if settings.input is not None and not (settings.input.is_file() or settings.input.is_dir()):
         source = settings.named("input")
-        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo.")
+        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo or a folder.")
     if settings.output_dir is not None:
-        check_folder(settings.output_dir, settings.named("output_dir"))
-    check_folder(settings.resolved_data_dir(), settings.named("data_dir"), parents=True)
+        check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
+    data_dir = settings.resolved_data_dir()
+    check_folder(data_dir, settings.named("data_dir"), min_free_mib=settings.min_free, parents=True)
 
 
 def check_model(settings: Settings) -> None:
@@ -120,11 +119,12 @@ def check_access(settings: Settings) -> None:
     access_policy(settings, Limits())
 
 
-def check_folder(folder: Path, source: str, *, parents: bool = False) -> None:
+def check_folder(folder: Path, source: str, *, min_free_mib: int = 0, parents: bool = False) -> None:
     """Makes the folder when it is missing. Raises `StartError` unless files can be written into it.
 
-    source   the option that named it, for the message
-    parents  make the folders above it as well; otherwise a missing one is taken for a typing error
+    source        the option that named it, for the message
+    min_free_mib  what is to stay free on its disk
+    parents       make the folders above it as well; otherwise a missing one is taken for a typing error
     """
     try:
         folder.mkdir(parents=parents, exist_ok=True)
@@ -140,8 +140,11 @@ def check_folder(folder: Path, source: str, *, parents: bool = False) -> None:
         raise StartError(
             ExitCode.FOLDER, f"The folder {folder} cannot be written ({error.strerror}): give {source} another one."
         ) from None
-    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
-        raise StartError(ExitCode.DISK_FULL, f"The disk of {folder} is full: free some space.")
+    if shutil.disk_usage(folder).free < min_free_mib << 20:
+        raise StartError(
+            ExitCode.DISK_FULL,
+            f"The disk of {folder} has less than {min_free_mib} MiB left: free some space, or lower --min-free.",
+        )
 
 
 def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> None:

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from inpaint_models.folders import default_model_dir
-
 from ..exits import ExitCode, StartError
 from ..settings import VARIABLE_PREFIX, Kind, Setting, Settings, table
 from . import terminal
@@ -83,7 +81,7 @@ def usual_config_file() -> Path:
 
 def shown(settings: Settings, config: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Every setting, its value unless it is a secret, and where it came from; variables that are no setting."""
-    folders = {"data_dir": settings.resolved_data_dir(), "model_dir": settings.model_dir or default_model_dir()}
+    folders = {"data_dir": settings.resolved_data_dir(), "model_dir": settings.resolved_model_dir()}
     rows = []
     for row in table():
         value = folders.get(row.name, getattr(settings, row.name))

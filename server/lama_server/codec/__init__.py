@@ -18,7 +18,7 @@ from .probing import probe, read_metadata
 
 if TYPE_CHECKING:
     from .decoding import decode, decode_mask, decode_patch
-    from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render
+    from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render, thumbnail
 
 __all__ = [
     "Decoded",
@@ -40,6 +40,7 @@ __all__ = [
     "probe",
     "read_metadata",
     "render",
+    "thumbnail",
 ]
 
 _DECODING = ("decode", "decode_mask", "decode_patch")

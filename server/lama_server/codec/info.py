@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif"]
+SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"]
 WantedFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
 
-ALL_FORMATS: frozenset[SourceFormat] = frozenset({"png", "jpeg", "webp", "bmp", "tiff", "gif", "avif"})
+ALL_FORMATS: frozenset[SourceFormat] = frozenset({"png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"})
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA, as a viewer shows it: after the EXIF rotation."""
@@ -46,8 +46,8 @@ class ImageInfo:
     bit_depth      8 or 16, of the decoded pixels
     is_grey        one colour channel in the file, so results are written with one again
     has_icc        carries a usable ICC profile that describes the decoded pixels
-    converted_from a word for the colour model that was left on decoding, such as "CMYK"; None = nothing was converted
-    lossless       False for JPEG and for WebP and AVIF that were stored with loss
+    converted_from a word for the colours that were left on decoding, such as "CMYK" or "float"; None = none were
+    lossless       False for JPEG and HEIC, and for WebP and AVIF that were stored with loss
     """
 
     format: SourceFormat
@@ -66,14 +66,19 @@ class ImageInfo:
         return 4 if self.has_alpha else 3
 
     @property
+    def pixel_bytes(self) -> int:
+        """Of the decoded pixels."""
+        return self.width * self.height * self.channels * self.bit_depth // 8
+
+    @property
     def browsers_agree(self) -> bool:
         """Whether a browser that decodes the file itself shows these pixels in this frame.
 
-        If not, a page has to show `preview` instead. Browsers read no TIFF, turn CMYK into RGB in ways of their own,
-        and leave a WebP as it is stored (tried with Chromium 156, which turns JPEG, PNG and AVIF).
+        If not, a page has to show `preview` instead. Most browsers read no TIFF and no HEIC, turn CMYK into RGB in
+        ways of their own, and leave a WebP as it is stored (tried with Chromium 156, which turns JPEG, PNG and AVIF).
         """
         turned_webp = self.format == "webp" and self.orientation > 1
-        return self.format != "tiff" and self.converted_from != "CMYK" and not turned_webp
+        return self.format not in ("tiff", "heic") and self.converted_from != "CMYK" and not turned_webp
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "browsers_agree": self.browsers_agree}
@@ -150,6 +155,27 @@ class Header:
     metadata: Metadata
     converted_from: str | None = None
     lossless: bool = True
+
+
+SOURCE_TYPES: dict[SourceFormat, str] = {
+    **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
+    "gif": "image/gif",
+    "avif": "image/avif",
+}
+"""Media types."""
+
+SUFFIXES: dict[str, SourceFormat] = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".bmp": "bmp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".gif": "gif",
+    ".avif": "avif",
+}
+"""What files are called."""
 
 
 def icc_colour_space(profile: bytes) -> str | None:

@@ -7,12 +7,14 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageFile
 
 from .. import errors
-from . import exif, jpeg, png, tiff, webp
+from . import exif, heif, jpeg, png, tiff, webp
 from .info import Header, ImageInfo, ImageLimits, Metadata, SourceFormat, usable_icc
 from .source import Bytes, as_file, opened
 
@@ -45,7 +47,7 @@ _PILLOW_NAMES = {
 }
 
 
-def probe(source: bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
+def probe(source: Bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
     """Format, size and kind of an image file. Cheap and safe on hostile files; raises `ImageError` subclasses."""
     with opened(source) as data:
         return info_of(read_header(data, limits or ImageLimits()))
@@ -71,10 +73,16 @@ def read_header(data: Bytes, limits: ImageLimits) -> Header:
         header = jpeg.parse(data, limits)
     elif kind == "webp":
         header = webp.parse(data, limits)
+    elif kind == "heic":
+        with decoding(kind):
+            header = heif.parse(data, limits)
+    elif kind == "tiff" and (tags := _float_directory(data)):
+        with decoding(kind):
+            header = tiff.float_header(data, tags, limits)
     else:
-        with open_with_pillow(data, kind) as image:
+        with open_with_pillow(data, kind) as image, decoding(kind):
             check_size(*image.size, limits)
-            header = _translated(image, kind, limits)
+            header = _header_of(image, data, kind, limits)
     check_size(header.width, header.height, limits)
     return header
 
@@ -96,9 +104,7 @@ def sniff(data: Bytes) -> SourceFormat | None:
         return "tiff"
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
-        return "avif"
-    return None
+    return heif.kind_of(data)
 
 
 def info_of(header: Header) -> ImageInfo:
@@ -145,11 +151,16 @@ def open_with_pillow(data: Bytes, kind: SourceFormat) -> ImageFile.ImageFile:
     formats = [_PILLOW_NAMES[kind]]
     if kind == "avif" and "AVIF" not in {name.upper() for name in _registered()}:
         raise errors.UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
+    with decoding(kind):
+        return Image.open(as_file(data), formats=formats)
+
+
+@contextmanager
+def decoding(kind: SourceFormat) -> Iterator[None]:
+    """What a library complains about is damage. Raises `ImageCorrupt`, `ImageTruncated`."""
     try:
         with quiet():
-            if kind == "tiff":
-                tiff.check_samples(as_file(data))
-            return Image.open(as_file(data), formats=formats)
+            yield
     except DECODER_ERRORS as error:
         raise damaged(kind, error) from error
 
@@ -165,7 +176,7 @@ def quiet() -> Iterator[None]:
 def damaged(kind: str, error: BaseException) -> errors.ImageCorrupt | errors.ImageTruncated:
     """The error to raise for what a decoder complained about."""
     name = kind.upper()
-    if "truncated" in str(error).lower():
+    if any(words in str(error).lower() for words in ("truncated", "end of file")):
         return errors.ImageTruncated(f"The {name} ends too early. Copy or download the file again.")
     return errors.ImageCorrupt(f"The {name} cannot be decoded. The file is damaged; export it again.")
 
@@ -175,17 +186,22 @@ def _registered() -> set[str]:
     return set(Image.OPEN)
 
 
-def _translated(image: Image.Image, kind: SourceFormat, limits: ImageLimits) -> Header:
+def _float_directory(data: Bytes) -> Any:
+    """The tags of a TIFF that Pillow cannot open, None for others. Raises `UnsupportedFormat` where nothing can."""
+    with decoding("tiff"):
+        tags = tiff.first_directory(as_file(data))
+        tiff.check_samples(tags, data)
+        return tags if tiff.is_float(tags) else None
+
+
+def _header_of(image: Image.Image, data: Bytes, kind: SourceFormat, limits: ImageLimits) -> Header:
     """The header of a file that Pillow parses."""
-    try:
-        if kind == "tiff":
-            with quiet():
-                return tiff.parse(image, limits)
-        if getattr(image, "is_animated", False):
-            raise errors.ImageAnimated(f"The {kind.upper()} is animated. Send a still picture.")
-        return _plain_header(image, kind, limits)
-    except DECODER_ERRORS as error:
-        raise damaged(kind, error) from error
+    if kind == "tiff":
+        return tiff.parse(image, limits)
+    if getattr(image, "is_animated", False):
+        raise errors.ImageAnimated(f"The {kind.upper()} is animated. Send a still picture.")
+    depth = heif.avif_depth(data) if kind == "avif" else 8
+    return replace(_plain_header(image, kind, limits), bit_depth=8 if depth == 8 else 16)
 
 
 def _plain_header(image: Image.Image, kind: SourceFormat, limits: ImageLimits) -> Header:

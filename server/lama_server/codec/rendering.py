@@ -15,8 +15,9 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
+from .decoding import decode, oriented
 from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
-from .probing import DECODER_ERRORS, open_with_pillow, read_metadata
+from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
 from .source import opened
 
 DEFAULT_QUALITY = {"jpeg": 95, "webp": 90}
@@ -35,10 +36,10 @@ class EncodedPreview:
 
 
 def output_format(info: ImageInfo, wanted: WantedFormat = "keep") -> OutputFormat:
-    """The format that `render` writes. "keep" is PNG for GIF and AVIF, and for JPEG and BMP with transparency."""
+    """The format that `render` writes. "keep" is PNG for GIF, AVIF, HEIC, and for JPEG and BMP with transparency."""
     if wanted != "keep":
         return OUTPUTS[wanted]
-    if info.format in ("gif", "avif") or (info.format in ("bmp", "jpeg") and info.has_alpha):
+    if info.format in ("gif", "avif", "heic") or (info.format in ("bmp", "jpeg") and info.has_alpha):
         return OUTPUTS["png"]
     return replace(OUTPUTS[info.format], lossless=info.format != "jpeg" and info.lossless)
 
@@ -68,6 +69,8 @@ def render(
     if target.name == "png":
         return png.write(pixels, grey=info.is_grey, chunks=png.metadata_chunks(metadata))
     if target.name == "tiff":
+        if info.converted_from == tiff.FLOAT:
+            pixels = tiff.original_samples(source, pixels, grey=info.is_grey)
         return tiff.write(pixels, grey=info.is_grey, metadata=metadata)
     whole = to_8_bit(np.asarray(pixels[0 : info.height, 0 : info.width]))
     if target.name == "jpeg":
@@ -77,13 +80,13 @@ def render(
     return _save(_as_pillow(whole, grey=info.is_grey), "BMP", **_dpi(metadata))
 
 
-def encode_patch(pixels: Pixels, metadata: Metadata | None = None) -> bytes:
+def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool = False) -> bytes:
     """A lossless PNG with the source's colour description, so that a browser shows both alike.
 
-    Written for speed. A source with a grey profile makes a grey patch.
+    Written for speed. A source with a grey profile makes a grey patch, even where `grey` does not ask for one.
     """
     metadata = metadata or Metadata()
-    return png.write(pixels, grey=metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
+    return png.write(pixels, grey=grey or metadata.icc_is_grey, chunks=png.colour_chunks(metadata))
 
 
 def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
@@ -102,6 +105,25 @@ def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None
     grey = metadata.icc_is_grey
     data = _save(_as_pillow(small, grey=grey), "JPEG", quality=90, icc_profile=metadata.icc)
     return EncodedPreview(data, "image/jpeg")
+
+
+def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> EncodedPreview:
+    """A file's picture as wide or, where that is 0, as high as asked, never enlarged. A JPEG is decoded at a part of
+    its size and not checked for gaps. Raises `ImageError` subclasses."""
+    with opened(source) as data:
+        header = read_header(data, limits)
+        info = info_of(header)
+        wanted = width / info.width if width else height / info.height
+        max_side = max(1, round(wanted * max(info.width, info.height)))
+        if header.format != "jpeg" or header.converted_from is not None:
+            return preview(decode(data, limits).pixels, max_side, header.metadata)
+        with open_with_pillow(data, "jpeg") as image:
+            try:
+                image.draft("RGB", (max_side, max_side))
+                pixels = np.asarray(image.convert("RGB"))
+            except DECODER_ERRORS as error:
+                raise damaged("jpeg", error) from error
+    return preview(oriented(pixels, info.orientation), max_side, header.metadata)
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

@@ -14,9 +14,9 @@ Bytes = bytes | mmap.mmap
 
 
 @contextmanager
-def opened(source: bytes | Path) -> Iterator[Bytes]:
+def opened(source: Bytes | Path) -> Iterator[Bytes]:
     """The bytes of a file without reading what nobody looks at; an empty file is b""."""
-    if isinstance(source, bytes):
+    if not isinstance(source, Path):
         yield source
         return
     with source.open("rb") as file:

@@ -7,7 +7,7 @@ from typing import Final
 
 import inpaint_models.errors as model_errors
 
-from . import request, work
+from . import disk, request, work
 from .base import ApiError, json_pointer
 
 MODEL_ERRORS: Final[dict[type[model_errors.ModelError], type[ApiError]]] = {
@@ -48,8 +48,10 @@ def api_error_of(error: BaseException) -> ApiError:
     if isinstance(error, model_errors.ModelError):
         return from_model_error(error)
     number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if number in disk.DISK_FULL:
         return work.StoreFull("The disk that holds the server's working files is full. Free some space.")
+    if number in (errno.EMFILE, errno.ENFILE):
+        return work.Overloaded("Too many files and connections are open. Try again in a moment.", retry_after=5)
     if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return work.EngineOutOfMemory("There was not enough memory. Use a smaller photo or another model.")
     return work.InternalError("Something went wrong in the server. The log has the details under this request id.")

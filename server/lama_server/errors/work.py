@@ -89,11 +89,15 @@ class MaskInvalid(MaskError, code="mask.invalid"):
     """The mask cannot be used"""
 
 
+class FileMissing(ApiError, code="file.not_found", status=404):
+    """The folder has no such file"""
+
+
 class SaveError(ApiError):
     """A result could not be saved. The result itself is not lost."""
 
 
-class RootUnavailable(SaveError, code="root.unavailable", status=503, retryable=True):
+class RootUnavailable(SaveError, StoreError, code="root.unavailable", status=503, retryable=True):
     """A folder of the server is not available"""
 
 
@@ -174,7 +178,7 @@ class QueueFull(ApiError, code="queue.full", status=429, retryable=True):
 
 
 class EngineOutOfMemory(ApiError, code="engine.out_of_memory", status=503):
-    """The fill does not fit into memory"""
+    """The work does not fit into memory"""
 
 
 class EngineOutputInvalid(ApiError, code="engine.failed", status=500):
@@ -191,6 +195,10 @@ class WorkerUnavailable(ApiError, code="worker.unavailable", status=503, retryab
 
 class ShuttingDown(ApiError, code="server.shutting_down", status=503, retryable=True):
     """The server is stopping"""
+
+
+class Overloaded(ApiError, code="server.overloaded", status=503, retryable=True):
+    """The server has too many files and connections open"""
 
 
 class InternalError(ApiError, code="server.internal", status=500):

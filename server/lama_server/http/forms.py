@@ -18,23 +18,23 @@ MAX_FIELDS = 8
 
 
 @asynccontextmanager
-async def multipart(request: Request, limits: Limits) -> AsyncIterator[FormData]:
+async def multipart(request: Request, limits: Limits, max_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
     """The form's fields; files lie in temporary files that are gone afterwards.
 
-    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`.
+    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`, `ParamsMalformed`.
     """
     _check_charset(request.headers["content-type"])
     parser = _Parser(
         request.headers,
         request.stream(),
         max_files=MAX_FILES,
-        max_fields=MAX_FIELDS,
+        max_fields=max_fields,
         max_part_size=limits.text_field_bytes,
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise _form_problem(error.message) from None
+        raise _form_problem(error.message, max_fields) from None
     try:
         if not parser.ended:
             raise errors.MultipartMalformed("The form ends before its closing boundary. Send it again.")
@@ -48,6 +48,19 @@ class _Parser(MultiPartParser):
 
     ended = False
 
+    def on_part_end(self) -> None:
+        """Starlette reads text that is not of the form's charset as Latin-1, which makes other words of it.
+
+        Names of files may be in any charset: they are cleaned before use.
+        """
+        if self._current_part.file is None:
+            try:
+                self._current_part.data.decode(self._charset)
+            except UnicodeDecodeError:
+                where = errors.json_pointer(self._current_part.field_name)
+                raise errors.ParamsMalformed("A text field of the form is not UTF-8.", pointer=where) from None
+        super().on_part_end()
+
     def on_end(self) -> None:
         self.ended = True
 
@@ -59,12 +72,12 @@ def _check_charset(content_type: str) -> None:
         raise errors.MultipartMalformed("Send the form as UTF-8, without another charset.")
 
 
-def _form_problem(message: str) -> errors.ApiError:
+def _form_problem(message: str, max_fields: int) -> errors.ApiError:
     """The parser tells its limits apart only by words."""
     if message.startswith("Too many files"):
         return errors.TooManyFiles(f"The form has more than {MAX_FILES} files: image, mask and where to copy from.")
     if message.startswith("Too many fields"):
-        return errors.TooManyFields(f"The form has more than {MAX_FIELDS} text fields.")
+        return errors.TooManyFields(f"The form has more than {max_fields} text fields.")
     if message.startswith("Part exceeded"):
         return errors.FieldTooLarge("A text field of the form has more than 64 KiB.")
     return errors.MultipartMalformed("The form cannot be read. Send multipart/form-data with a boundary.")

@@ -1,8 +1,4 @@
-"""Running the application: the socket, HTTP deadlines, signals and exit codes.
-
-h11 is forced: the other parser accepts requests without a Host header. The header deadline lives in the protocol
-class, because the ASGI layer only hears of a request when its headers are complete.
-"""
+"""Running the application: the socket, who is let in, signals and exit codes."""
 
 from __future__ import annotations
 
@@ -10,28 +6,35 @@ import asyncio
 import contextlib
 import errno
 import logging
-import math
 import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..exits import ExitCode, StartError
 from ..settings import Limits
+from .connection import Connection
 
 BACKLOG = 256
 """Connections that the system holds until they are accepted."""
 
-_NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+ACCEPT_PAUSE_S = 1.0
+"""After a connection that could not be accepted, for want of descriptors or memory."""
+
+ROOM_PAUSE_S = 0.01
+"""Between two looks whether a connection has ended, while all that may be open are."""
+
+SILENCE_S = 1.0
+"""After so long without a request a connection makes way for a new one."""
+
+LAST_WORDS_S = 2
+"""For the answers to jobs that outlast the drain."""
 
 log = logging.getLogger(__name__)
 
@@ -67,54 +70,34 @@ def _bind_error(host: str, port: int, error: OSError) -> StartError:
     return StartError(ExitCode.USAGE, f"The address {host} port {port} cannot be used: {error.strerror}.")
 
 
-class DeadlineProtocol(H11Protocol):
-    """HTTP/1.1 that gives a client a few seconds to finish its headers, and its body once it was answered."""
-
-    header_deadline_s = Limits().header_deadline_s
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._arm()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._is_between_requests():
-            self._arm()
-        else:
-            self._disarm()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:
-            self._arm()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
-        super().connection_lost(exc)
-
-    def _is_between_requests(self) -> bool:
-        """Whether the client is in the middle of a head, or still sends a body that was answered already."""
-        if self.conn.their_state is h11.IDLE:
-            return bool(self.conn.trailing_data[0]) or self.cycle is None
-        return self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
-
-    def _arm(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(self.header_deadline_s, self.transport.close)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
 class Server(uvicorn.Server):
-    """uvicorn with our signals: the first one drains, the second one ends at once; a drained stop exits with 0."""
+    """uvicorn with our signals and our way of accepting connections.
 
-    def __init__(self, config: uvicorn.Config, begin_stop: Callable[[], None], end_now: Callable[[], None]) -> None:
+    The first signal drains, the second one ends at once; a drained stop exits with 0. At most `limits.connections` are
+    open: when all are, a client that has sent no request makes way for a new one, and where all are at work the new one
+    waits.
+
+    begin_stop  no new jobs; called from the signal's handler
+    end_jobs    ends the jobs that outlast the drain
+    end_now     ends the workers at once
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: Limits,
+        *,
+        begin_stop: Callable[[], None],
+        end_jobs: Callable[[], Awaitable[None]],
+        end_now: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._begin_stop, self._end_now = begin_stop, end_now
+        self._limits = limits
+        self._begin_stop, self._end_jobs, self._end_now = begin_stop, end_jobs, end_now
+        self._accepting: list[asyncio.Task[None]] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    # signals
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -136,6 +119,65 @@ class Server(uvicorn.Server):
         self.should_exit = True
         self._begin_stop()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for task in self._accepting:
+            task.cancel()
+        ending = asyncio.create_task(self._end_drain())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    async def _end_drain(self) -> None:
+        await asyncio.sleep(self._limits.drain_s)
+        await self._end_jobs()
+
+    # connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        for bound in sockets or []:
+            bound.setblocking(False)
+            self._accepting.append(asyncio.create_task(self._accept(bound)))
+
+    async def _accept(self, bound: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(bound)
+            except ConnectionAbortedError:  # the client left while it waited
+                continue
+            except OSError as error:
+                log.warning("no connection can be accepted: %s", error.strerror)
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            await self._make_room()
+            task = asyncio.create_task(self._connect(connection))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:  # the client has left
+            connection.close()
+
+    def _protocol(self) -> Connection:
+        return Connection(self._limits, self.config, self.server_state, self.lifespan.state)
+
+    async def _make_room(self) -> None:
+        """Waits until one more connection may be open."""
+        while len(self.server_state.connections) + len(self._connecting) >= self._limits.connections:
+            self._close_silent()
+            await asyncio.sleep(ROOM_PAUSE_S)
+
+    def _close_silent(self) -> None:
+        """Closes the connection that has been without a request for longest."""
+        connections = cast(set[Connection], self.server_state.connections)
+        longest = max(connections, key=lambda connection: connection.silent_s, default=None)
+        if longest is not None and longest.silent_s > SILENCE_S:
+            longest.transport.abort()
+
 
 def serve(app: FastAPI, bound: socket.socket, *, limits: Limits, on_ready: Callable[[], None]) -> None:
     """Serves until a signal comes; returns after the drain.
@@ -144,7 +186,7 @@ def serve(app: FastAPI, bound: socket.socket, *, limits: Limits, on_ready: Calla
     """
     config = uvicorn.Config(
         app,
-        http=DeadlineProtocol,
+        http="h11",
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -152,36 +194,17 @@ def serve(app: FastAPI, bound: socket.socket, *, limits: Limits, on_ready: Calla
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
         timeout_keep_alive=limits.keep_alive_s,
-        timeout_graceful_shutdown=limits.drain_s,
-        h11_max_incomplete_event_size=4 * limits.header_bytes,
+        timeout_graceful_shutdown=limits.drain_s + LAST_WORDS_S,
     )
-    server = Server(config, app.state.services.begin_stop, app.state.services.end_now)
+    services = app.state.services
+    server = Server(
+        config, limits, begin_stop=services.begin_stop, end_jobs=services.end_jobs, end_now=services.end_now
+    )
     asyncio.run(_run(server, bound, on_ready))
 
 
-class LoopErrors:
-    """The event loop's exception handler: one line a second when connections cannot be accepted.
-
-    asyncio itself logs a traceback for every attempt, which are megabytes in the seconds that such a shortage lasts.
-    """
-
-    def __init__(self) -> None:
-        self._told_s = -math.inf
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in _NO_RESOURCES or "socket" not in context:
-            loop.default_exception_handler(context)
-        elif time.monotonic() - self._told_s >= 1:
-            self._told_s = time.monotonic()
-            log.warning("no connection can be accepted: %s", error.strerror)
-
-
 async def _run(server: Server, bound: socket.socket, on_ready: Callable[[], None]) -> None:
-    asyncio.get_running_loop().set_exception_handler(LoopErrors())
-
     async def announce() -> None:
         while not server.started:
             await asyncio.sleep(0.02)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import FileResponse, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ..errors.disk import disk_errors
+
 NDJSON = "application/x-ndjson"
+
+PIECE_BYTES = 256 * 2**10
+"""Of a file, read and sent at a time."""
 
 Answer = TypeVar("Answer")
 
@@ -36,34 +42,65 @@ async def _encoded(lines: AsyncGenerator[BaseModel, None]) -> AsyncIterator[byte
             yield line.model_dump_json().encode() + b"\n"
 
 
-class WholeFile(FileResponse):
-    """A file, sent whole whatever range is asked for: parts of a picture are of no use.
+class OpenFile(StreamingResponse):
+    """An open file, sent whole whatever range is asked for, and closed; it is never looked up by name again.
 
     on_close  called once everything is over, also when the client left half way
     """
 
     def __init__(
-        self, path: Path, media_type: str, headers: Mapping[str, str], on_close: Callable[[], object] = lambda: None
+        self,
+        stream: BinaryIO,
+        size_bytes: int,
+        media_type: str,
+        headers: Mapping[str, str],
+        on_close: Callable[[], object] = lambda: None,
     ) -> None:
-        super().__init__(path, media_type=media_type, headers={**headers, "accept-ranges": "none"})
-        self._on_close = on_close
+        sizes = {"content-length": str(size_bytes), "accept-ranges": "none"}
+        super().__init__(_pieces(stream), media_type=media_type, headers={**headers, **sizes})
+        self._stream, self._on_close = stream, on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = [pair for pair in scope["headers"] if pair[0] != b"range"]
         try:
-            await super().__call__({**scope, "headers": asked}, receive, send)
+            with self._stream:
+                await super().__call__(scope, receive, send)
         finally:
             self._on_close()
 
 
+class WholeFile(OpenFile):
+    """A file of the data folder. Raises `RootUnavailable` when it is not there any more; `on_close` is called then."""
+
+    def __init__(
+        self, path: Path, media_type: str, headers: Mapping[str, str], on_close: Callable[[], object] = lambda: None
+    ) -> None:
+        try:
+            with disk_errors():
+                stream = path.open("rb")
+        except BaseException:
+            on_close()
+            raise
+        super().__init__(stream, os.fstat(stream.fileno()).st_size, media_type, headers, on_close)
+
+
+async def _pieces(stream: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
+        yield piece
+
+
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """The work's answer; when the client hangs up first, the work is cancelled. The body must have been read."""
+    """The work's answer. When the client hangs up first, the work is cancelled. The body must have been read.
+
+    Raises `ClientDisconnect`.
+    """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request.receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            raise ClientDisconnect
         return await working
     finally:
         leaving.cancel()

@@ -26,7 +26,7 @@ def parse(text: bytes | str, *, max_depth: int, where: str = "") -> Any:
         value = json.loads(
             decoded, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite_float
         )
-        if _SURROGATE.search(decoded):
+        if ("\\" in decoded or not decoded.isascii()) and _SURROGATE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses those without their other half
     except (ValueError, RecursionError) as error:
         raise errors.ParamsMalformed(f"The JSON cannot be read: {_reason(error)}.", pointer=where or "/") from None
@@ -108,6 +108,8 @@ is looked at twice: the time is linear, also for what is made to take long."""
 
 def _check_depth(text: str, max_depth: int) -> None:
     """Counts brackets outside strings, so that the parser never sees a nest that could exhaust the stack."""
+    if text.count("[") + text.count("{") <= max_depth:  # such as one object with a photo of tens of megabytes in it
+        return
     depth = 0
     for found in _BRACKET.finditer(text):
         first = text[found.start()]

@@ -11,11 +11,15 @@ import numpy as np
 
 from inpaint_models.types import PixelSource
 
+from ..errors.disk import disk_errors
 from .pictures import Picture, open_picture
 
 
 class LazyPixels:
-    """Slices like the array that `open` gives, which is called when it is first needed. Raises what that raises."""
+    """Slices like the array that `open` gives, which is called when it is first needed.
+
+    Raises what that raises, and `RootUnavailable` where a stored file is not there any more.
+    """
 
     def __init__(self, open: Callable[[], PixelSource]) -> None:
         """`open` can be pickled."""
@@ -34,12 +38,14 @@ class LazyPixels:
         return self._pixels.dtype
 
     def __getitem__(self, rows_and_columns: tuple[slice, slice]) -> Any:
-        return self._pixels[rows_and_columns]
+        with disk_errors():  # patches are read when they are needed
+            return self._pixels[rows_and_columns]
 
     @property
     def _pixels(self) -> PixelSource:
         if self._opened is None:
-            self._opened = self._open()
+            with disk_errors():
+                self._opened = self._open()
         return self._opened
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from inpaint_models.types import Box, Mask, tight_box
 from .. import codec
 from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange, ParamUnknownValue
 from ..schemas.shapes import QUARTERS, Bitmap, Polygon, Prompt, Rectangle, Shape, Stroke
-from ..settings import Limits
+
+if TYPE_CHECKING:
+    from ..settings import Limits
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import codec
-from ..errors import StoreFull
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+from ..errors.disk import disk_errors
 
 
-def write_pixels(target: Path, pixels: codec.Pixels) -> None:
+def write_pixels(target: Path, pixels: codec.Pixels, *, durable: bool = True) -> None:
     """Writes pixels so that they appear whole or not at all. For workers. Raises `StoreFull`.
+
+    durable  also after a power cut; what is forgotten after one request does without, and without waiting for the disk
 
     Can be called any number of times, by several processes at once: the last one wins, with the same pixels.
     """
-    write_bands(target, pixels.shape, pixels.dtype, (pixels,))
+    write_bands(target, pixels.shape, pixels.dtype, (pixels,), durable=durable)
 
 
-def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterable[codec.Pixels]) -> None:
+def write_bands(
+    target: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    bands: Iterable[codec.Pixels],
+    *,
+    durable: bool = True,
+) -> None:
     """As `write_pixels`, for pixels of that shape that come band by band, from top to bottom."""
     part = target.with_name(f"{secrets.token_hex(16)}.part")
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -36,7 +41,8 @@ def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], band
             for band in bands:
                 file.write(np.ascontiguousarray(band).data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
@@ -45,14 +51,3 @@ def write_bands(target: Path, shape: tuple[int, ...], dtype: np.dtype[Any], band
 def create_file(path: Path) -> int:
     """A new file for the owner alone."""
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
-
-
-@contextlib.contextmanager
-def disk_errors() -> Iterator[None]:
-    """Turns a full disk into `StoreFull`; other errors of the system stay what they are."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise StoreFull("The disk that holds the server's working files is full. Free some space.") from error
-        raise

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ..errors import ApiError, ImageNotFound, InternalError, api_error_of
+from ..errors import ApiError, ImageNotFound, InternalError, SaveError, api_error_of
 from ..imaging.pictures import Picture
 from ..settings import Settings
+from ..store import saving
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
 
@@ -30,12 +31,26 @@ class AutoSave:
     """Renders and saves results. A save that has begun ends, whether or not its client is still there."""
 
     def __init__(self, settings: Settings, documents: Documents) -> None:
-        self._folder, self._documents = settings.output_dir, documents
+        self._folder = settings.output_dir.resolve() if settings.output_dir is not None else None
+        self._documents, self._min_free_bytes = documents, settings.min_free * 2**20
         self._running: set[asyncio.Task[Saved]] = set()
 
     @property
     def is_on(self) -> bool:
         return self._folder is not None
+
+    async def start(self) -> None:
+        """Removes what a killed server left in the folder."""
+        if self._folder is not None:
+            try:
+                await asyncio.to_thread(saving.sweep, self._folder)
+            except SaveError as error:
+                log.warning("%s", error)
+
+    def check(self) -> None:
+        """Raises `SaveError` when a result could not be saved now. Takes the time of the disk."""
+        assert self._folder is not None
+        saving.check_folder(self._folder, self._min_free_bytes)
 
     async def save(self, picture: Picture, name: str) -> Saved:
         """Saves one result; a failure is told and costs nothing but the file."""

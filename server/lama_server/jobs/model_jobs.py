@@ -59,6 +59,11 @@ class ModelJobs:
     def __init__(self, limits: Limits, documents: Documents, executor: Executor, manager: ModelManager) -> None:
         self._limits, self._documents, self._executor, self._manager = limits, documents, executor, manager
 
+    @property
+    def quick(self) -> ModelEntry | None:
+        """As `ModelManager.quick`."""
+        return self._manager.quick
+
     def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inpaint_models.errors import InvalidPrompts
@@ -12,6 +14,7 @@ from ..errors import ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
+from ..schemas.base import WireValue
 from ..schemas.requests import SelectRequest
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
@@ -22,10 +25,14 @@ from .queue import Ticket
 
 @dataclass(frozen=True, slots=True)
 class SelectionPlan:
-    """A request that passed every check. `image_name` is the same for the same pixels."""
+    """A request that passed every check.
+
+    image       the stored photo, None for one that is not kept
+    image_name  the same for the same pixels
+    """
 
     use: ModelUse
-    image: StoredImage
+    image: StoredImage | None
     picture: Picture
     image_name: str
     prompts: Prompts
@@ -50,19 +57,33 @@ class Selections:
         """Everything that can be refused before waiting. Raises `ApiError`."""
         image = self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
-        prompts = prompts_of(request.prompts)
+        name, prompts = "/".join((image.id, *request.parents)), prompts_of(request.prompts)
+        return self._checked(request.model, request.params, image, picture, name, prompts)
+
+    def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
+        """As `plan`, in a picture that nothing is kept of."""
+        return self._checked(None, {}, None, picture, image_name, prompts)
+
+    def _checked(
+        self,
+        model: str | None,
+        params: Mapping[str, WireValue],
+        image: StoredImage | None,
+        picture: Picture,
+        image_name: str,
+        prompts: Prompts,
+    ) -> SelectionPlan:
         try:
             prompts.check(picture.shown.height, picture.shown.width)
         except InvalidPrompts as error:
             raise ParamInvalid(str(error), pointer="/prompts") from None
-        use = self._models.checked(request.model, request.params, "", "select")
-        return SelectionPlan(use, image, picture, "/".join((image.id, *request.parents)), prompts)
+        return SelectionPlan(self._models.checked(model, params, "", "select"), image, picture, image_name, prompts)
 
     async def run(self, ticket: Ticket, plan: SelectionPlan, *, whole: bool) -> Selection:
         """Waits for the ticket's turn. `whole`: the mask at the canvas's size, and not in a box."""
         await ticket.wait()
         began = time.monotonic()
-        with self._documents.hold(plan.image):
+        with contextlib.nullcontext() if plan.image is None else self._documents.hold(plan.image):
             async with self._models.pictures(plan.use) as pictures:
                 mask = await self._models.run(
                     SelectMask(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from inpaint_models.errors import WeightsError
 from inpaint_models.registry import STRATEGIES, ModelEntry, Task, listed
 
 from .. import errors
@@ -29,8 +30,9 @@ from .download_log import DownloadLog
 AUTO_ORDER = ("lama", "migan", "patchmatch", "opencv")
 """What --model auto takes, best first."""
 
-FETCHED_FIRST = "migan"
-"""What --model auto fetches where it finds no network's weights: it is small, quick everywhere, and free to use."""
+SMALL = "migan"
+"""A network that is small, quick everywhere, and free to use: what --model auto fetches where it finds no network's
+weights, and what gives the quick look while another model works."""
 
 FALLBACK_ORDER = ("patchmatch", "opencv")
 """What the page works with while the wanted model is not ready."""
@@ -46,7 +48,10 @@ class WeightsSource(Protocol):
     """Where weights come from. Both methods block and are called in threads."""
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
-        """A file for each name that the entry needs, or None when one is missing."""
+        """A file for each name that the entry needs, or None when one is missing.
+
+        Raises `WeightsCorrupted`, `UnsafeWeights` for one that is there and cannot be used.
+        """
 
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         """Fetches what is missing, until `cancelled` says otherwise. Raises `WeightsError`, `Cancelled`."""
@@ -110,9 +115,10 @@ class ModelManager:
         self._weights: dict[str, Mapping[str, Path]] = {}
         self._unavailable: dict[str, errors.ApiError] = {}
         self._failed: dict[str, errors.ApiError] = {}
+        self._unusable: dict[str, errors.ApiError] = {}
         self._rejected: dict[str, Rejected] = {}
         self._downloads: dict[str, Download] = {}
-        self._preferred: ModelEntry | None = None
+        self._preferred: dict[Task, ModelEntry] = {}
         self._closing = threading.Event()
         self.loaded: frozenset[str] = frozenset()
         self.on_ready: Callable[[ModelEntry], None] = lambda entry: None
@@ -129,13 +135,13 @@ class ModelManager:
     def wanted(self) -> ModelEntry:
         """What was asked for, last by `prefer`, first by --model; with auto, the best network that is ready.
 
-        Where none is, auto wants `FETCHED_FIRST`, unless that cannot be fetched: then the best that needs no weights.
+        Where none is, auto wants `SMALL`, unless that cannot be fetched: then the best that needs no weights.
         """
-        if self._preferred is not None:
-            return self._preferred
+        if "fill" in self._preferred:
+            return self._preferred["fill"]
         if self._settings.model != "auto":
             return self.entry(self._settings.model)
-        best, small = self._first_ready(AUTO_ORDER), self._entries.get(FETCHED_FIRST)
+        best, small = self._first_ready(AUTO_ORDER), self._entries.get(SMALL)
         if best.weights or small is None or self._settings.local_files_only:
             return best
         return small if self.state(small) in ("missing", "downloading") else best
@@ -146,14 +152,24 @@ class ModelManager:
         wanted = self.wanted
         return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
 
-    def ready_names(self) -> list[str]:
-        """Names of the models that can fill now."""
-        return [entry.name for entry in self._entries.values() if entry.task == "fill" and self.is_ready(entry)]
+    @property
+    def quick(self) -> ModelEntry | None:
+        """The model for quick looks, if they are wanted and it is ready."""
+        small = self._entries.get(SMALL)
+        return small if self._settings.quick_look and small is not None and self.is_ready(small) else None
 
-    def prefer(self, name: str) -> ModelEntry:
-        """Makes a ready model the current one. Raises what `choice` raises."""
-        self._preferred = self.choice(name).entry
-        return self._preferred
+    def ready_names(self, task: Task) -> list[str]:
+        """Names of the models that can do that now."""
+        return [entry.name for entry in self._entries.values() if entry.task == task and self.is_ready(entry)]
+
+    def prefer(self, name: str, task: Task = "fill") -> ModelEntry:
+        """Makes a ready model the one that is taken when nobody names one for its task. Raises what `choice` raises."""
+        entry = self._preferred[task] = self.choice(name, task).entry
+        return entry
+
+    def first_choice(self, task: Task) -> ModelEntry:
+        """What does another task than filling when nobody names a model: the preferred one, or the first ready."""
+        return self._first_ready((self._preferred[task].name,) if task in self._preferred else (), task)
 
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
@@ -164,12 +180,12 @@ class ModelManager:
         tasks  what it may be there for; none: to fill
 
         Raises `ModelUnknown`, `ModelWrongTask`, `ModelUnavailable`, `ModelLoading`, `ModelNotDownloaded`, or why its
-        weights do not load.
+        weights cannot be used or do not load.
         """
         tasks = tasks or ("fill",)
         entry = self.entry(name) if name is not None else self.current
         if name is None and "fill" not in tasks:
-            entry = self._first_ready((), tasks[0])
+            entry = self.first_choice(tasks[0])
         if entry.task not in tasks:
             raise errors.ModelWrongTask(f"{entry.title} is there to {entry.task}, not to {' or '.join(tasks)}.")
         if entry.name in self._unavailable:
@@ -180,6 +196,8 @@ class ModelManager:
             raise errors.ModelLoading(
                 f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
             )
+        if entry.name in self._unusable:
+            raise self._unusable[entry.name].fresh()
         if entry.name in self._rejected:
             raise self._failed[entry.name].fresh()
         raise errors.ModelNotDownloaded(self._how_to_get(entry))
@@ -196,11 +214,12 @@ class ModelManager:
             return "loaded" if entry.name in self.loaded else "ready"
         if entry.name in self._downloads:
             return "downloading"
-        return "failed" if entry.name in self._failed else "missing"
+        return "failed" if entry.name in self._failed or entry.name in self._unusable else "missing"
 
     def problem(self, entry: ModelEntry) -> errors.ApiError | None:
         """Why the model cannot be used, where it is more than not being downloaded yet."""
-        return self._unavailable.get(entry.name) or self._failed.get(entry.name) or self._out_of_reach(entry)
+        known = (self._unavailable, self._unusable, self._failed)
+        return next((found[entry.name] for found in known if entry.name in found), self._out_of_reach(entry))
 
     def reply(self) -> ModelsReply:
         return ModelsReply(
@@ -251,8 +270,8 @@ class ModelManager:
 
     def _reason(self, entry: ModelEntry) -> str:
         """Why nobody's choice is what the page works with; empty for all other models."""
-        chosen = self._settings.model == "auto" and self._preferred is None and entry is self.wanted
-        if not chosen or entry.name != FETCHED_FIRST:
+        chosen = self._settings.model == "auto" and "fill" not in self._preferred and entry is self.wanted
+        if not chosen or entry.name != SMALL:
             return ""
         return "The first choice on a machine without other networks: small to fetch, quick, free to use."
 
@@ -291,12 +310,16 @@ class ModelManager:
         """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
         waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
         for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
-            if isinstance(found, errors.ApiError):
+            self._unusable.pop(entry.name, None)
+            if isinstance(found, errors.ModelUnavailable):
                 self._unavailable[entry.name] = found
             elif isinstance(found, Mapping):
                 self._admit(entry, found)
-            elif found is None and entry.name in self._rejected:
-                del self._rejected[entry.name], self._failed[entry.name]
+            elif not isinstance(found, Rejected):
+                if self._rejected.pop(entry.name, None):
+                    del self._failed[entry.name]
+                if found is not None:
+                    self._unusable[entry.name] = found
 
     def reject(self, entry: ModelEntry, problem: errors.ApiError) -> bool:
         """Notes that a model's weights do not load; whether that is news.
@@ -328,9 +351,13 @@ class ModelManager:
         return [self._look_for(entry) for entry in entries]
 
     def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
+        """The weights or why they cannot be used; None where they are missing."""
         if hindrance := entry.hindrance:
             return errors.ModelUnavailable(hindrance)
-        found = self._source.find(entry) if entry.weights else {}
+        try:
+            found = self._source.find(entry) if entry.weights else {}
+        except WeightsError as error:
+            return errors.api_error_of(error)
         rejected = self._rejected.get(entry.name)
         return rejected if rejected and found is not None and stamp_of(found) == rejected.stamp else found
 
@@ -351,8 +378,8 @@ class ModelManager:
         download = self._downloads[entry.name] = Download(
             entry, total_bytes=entry.download_bytes if entry.sizes_are_known else None
         )
-        self._failed.pop(entry.name, None)
-        self._rejected.pop(entry.name, None)
+        for known in (self._failed, self._unusable, self._rejected):
+            known.pop(entry.name, None)
         download.task = asyncio.get_running_loop().create_task(self._fetch(download))
         return download
 

@@ -20,11 +20,12 @@ class LibraryWeights:
     """`WeightsSource` over `inpaint_models.weights`."""
 
     def __init__(self, settings: Settings, network: Network | None = None) -> None:
-        self._model_dir, self._network = settings.model_dir, network
+        self._model_dir, self._network = settings.resolved_model_dir(), network
+        self._offline = settings.local_files_only
 
     def find(self, entry: ModelEntry) -> Mapping[str, Path] | None:
         files = weights.locate(entry, self._model_dir)
-        return files.paths if files.status == "ready" else None
+        return None if files.status == "missing" else files.require_ready(offline=self._offline)
 
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         def listen(progress: TransferProgress) -> None:

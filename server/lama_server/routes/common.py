@@ -32,6 +32,8 @@ EVERYWHERE: Kinds = (
     errors.AuthRateLimited,
     errors.BodyTooLarge,
     errors.BodyUnsupportedEncoding,
+    errors.ShuttingDown,
+    errors.Overloaded,
     errors.InternalError,
 )
 """What may be answered at any endpoint, mostly by the middleware."""
@@ -59,6 +61,7 @@ JOB: Kinds = (
     errors.WorkerUnavailable,
     errors.ShuttingDown,
     errors.StoreFull,
+    errors.RootUnavailable,
     errors.EngineOutOfMemory,
 )
 """What any work in a worker may end in."""
@@ -120,7 +123,7 @@ async def reserved(found: Found, client_id: ClientId = "") -> AsyncIterator[Tick
 
 async def workspace(found: Found) -> AsyncIterator[Workspace]:
     """A private folder that is gone after the response."""
-    work = found.documents.workspace()
+    work = await found.documents.workspace()
     try:
         yield work
     finally:

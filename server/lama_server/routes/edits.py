@@ -95,7 +95,7 @@ async def joined_patch(found: Found, edit: str) -> Response:
     if len(patches) == 1:
         return WholeFile(patches[0].png, "image/png", {"cache-control": FOR_EVER})
     file = await found.documents.joined_patch(stored)
-    return WholeFile(file, "image/png", {"cache-control": FOR_EVER}, lambda: file.unlink(missing_ok=True))
+    return WholeFile(file.result, "image/png", {"cache-control": FOR_EVER}, file.close)
 
 
 @router.get(

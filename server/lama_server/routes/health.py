@@ -20,7 +20,7 @@ async def healthz() -> HealthReply:
 @router.get("/readyz", responses={**problems(), 503: {"model": ReadyReply, "description": "A check fails."}})
 async def readyz(found: Found, response: Response) -> ReadyReply:
     """Whether an edit sent now would run at once; each check is named."""
-    reply = found.readiness()
+    reply = await found.readiness.reply()
     response.status_code = 200 if reply.ready else 503
     return reply
 

@@ -18,6 +18,7 @@ from ..schemas.base import RenderFormat
 from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
+from ..store.space import Scratch
 from .common import IMAGE, JOB, Found, Quality, problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
@@ -63,7 +64,9 @@ async def upload(
     name: Annotated[str, Query(description="The file's name; results are saved under it.")] = "",
 ) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
-    return image_reply(found, await found.documents.add_image(request.stream(), name[: found.limits.name_chars]))
+    declared = int(request.headers.get("content-length", 0))
+    image = await found.documents.add_image(request.stream(), name[: found.limits.name_chars], declared)
+    return image_reply(found, image)
 
 
 @router.head("/{image}", include_in_schema=False)
@@ -71,6 +74,21 @@ async def upload(
 async def describe(found: Found, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
     return image_reply(found, found.documents.image(image))
+
+
+@router.get(
+    "/{image}/original",
+    response_class=Response,
+    responses={
+        200: {"description": "The file as it was sent.", "content": {"image/*": {}}},
+        **problems(errors.ImageNotFound),
+    },
+)
+async def original(found: Found, image: str) -> Response:
+    """The bytes that were sent, for a page that shows a photo which it did not send itself."""
+    record = found.documents.image(image)
+    headers = {"content-disposition": attachment(record.name, Path(record.name).suffix), **_NOTHING_BUT_A_PICTURE}
+    return WholeFile(found.documents.original(record), f"image/{record.info.format}", headers)
 
 
 @router.get(
@@ -149,7 +167,10 @@ def attachment(name: str, suffix: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(stem + suffix, safe='')}"
 
 
-def _once(file: Path, media_type: str, headers: dict[str, str]) -> Response:
-    """A file that is deleted when it was sent. Whatever is in it, a browser treats it as nothing but a picture."""
-    safe = {**headers, "content-security-policy": "sandbox; default-src 'none'"}
-    return WholeFile(file, media_type, safe, lambda: file.unlink(missing_ok=True))
+_NOTHING_BUT_A_PICTURE = {"content-security-policy": "sandbox; default-src 'none'"}
+"""Whatever is in a file, a browser treats it as nothing else."""
+
+
+def _once(file: Scratch, media_type: str, headers: dict[str, str]) -> Response:
+    """A file that is deleted when it was sent."""
+    return WholeFile(file.result, media_type, headers | _NOTHING_BUT_A_PICTURE, file.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
@@ -14,12 +14,14 @@ from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
-from ..schemas.base import RenderFormat
+from ..schemas.base import RenderFormat, ResultKind
+from ..schemas.replies import wire_box
 from ..schemas.requests import OneShotParams
 from ..store.documents import MaskName
-from . import iopaint
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
 from .images import attachment
+from .iopaint.common import errors_as_text
+from .iopaint.inpaint import inpaint as fill_as_iopaint
 
 router = APIRouter(prefix="/api/v1", tags=["one shot"])
 
@@ -41,11 +43,13 @@ _FORM = {
 @router.post(
     "/inpaint",
     response_class=Response,
+    dependencies=[Depends(errors_as_text)],
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     responses={
         200: {
-            "description": "The finished picture. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was made; "
-            "X-Saved-As or X-Save-Error what auto-save did.",
+            "description": "The finished picture, or a PNG of the part of it around all that was changed: X-Box says "
+            "where that lies, as `x=20, y=16, w=24, h=20`. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was "
+            "made; X-Saved-As or X-Save-Error what auto-save did.",
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
@@ -70,11 +74,15 @@ async def inpaint(
     work: Private,
     wanted: Annotated[RenderFormat, Query(alias="format", description="Default png.")] = "png",
     quality: Quality = None,
+    result: Annotated[ResultKind, Query(description="`patch`: only what changed, not saved by auto-save.")] = "image",
 ) -> Response:
-    """Send a photo and a mask, get the picture with the masked part filled. Nothing is kept."""
+    """Send a photo, or a part of one, and a mask; get it with the masked part filled. Nothing is kept.
+
+    A `patch` is a PNG of the photo's own depth, 8 or 16 bit, grey and with alpha where the photo is.
+    """
     kind = content_type(request)
     if kind == "application/json":
-        return await iopaint.inpaint(request, found, ticket, work)
+        return await fill_as_iopaint(request, found, ticket, work)
     if kind != "multipart/form-data":
         raise errors.BodyUnsupportedType(
             "Send multipart/form-data with the files image and mask.",
@@ -92,6 +100,10 @@ async def inpaint(
         filename = image.filename or ""
     shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
     ticket.release()
+    if result == "patch":
+        await work.crop(shot.box)
+        where = ", ".join(f"{name}={value}" for name, value in wire_box(shot.box).items())
+        return WholeFile(work.target, "image/png", {"x-box": where, **describing(shot, Saved(), ticket.id)})
     rendered = await work.render(wanted, quality)
     saved = await found.runner.save_one_shot(work, filename)
     headers = {

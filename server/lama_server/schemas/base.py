@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 RenderFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
+ResultKind = Literal["image", "patch"]
 RENDER_FORMATS: tuple[RenderFormat, ...] = get_args(RenderFormat)
 
 

@@ -125,6 +125,7 @@ class ConfigReply(ReplyType):
 
 class CheckReply(ReplyType):
     ok: bool
+    code: str | None = Field(description="Of the error that a request would end in; null where `ok`.")
     detail: str
 
 
@@ -138,7 +139,9 @@ class WorkerReply(ReplyType):
 
     name: str
     device: str = Field(description="As asked for: auto is chosen when the first network is loaded.")
-    state: Literal["starting", "ready", "unavailable"]
+    state: Literal["starting", "ready", "stopped", "unavailable"] = Field(
+        description="stopped: halted from outside, as by SIGSTOP. unavailable: it ended too often lately."
+    )
     restarts: int
     loaded: list[str] = Field(description="Models it holds, least recently used first.")
 

@@ -86,6 +86,11 @@ class EditRequest(_OnImage):
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
+    quick_look: bool = Field(
+        True,
+        description="While the first run takes long, send what a quick model makes of the same mask as a preview, if "
+        "the server has it in memory.",
+    )
     runs: list[Run] = Field(min_length=1, max_length=_LIMITS.runs)
 
 

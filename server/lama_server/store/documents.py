@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import secrets
+import io
+import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import BinaryIO, Literal, TypeVar, get_args
 
 from starlette.datastructures import UploadFile
 
@@ -23,12 +24,15 @@ from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import ImageError, QueueFull
-from ..imaging.pictures import Layer, Overlay, Picture, shown_info
+from ..errors.disk import disk_errors
+from ..imaging.brush_masks import Operation
+from ..imaging.pictures import Layer, Overlay, Picture, Raster, shown_info
 from ..schemas.base import RenderFormat
 from ..schemas.canvas import Scale
 from ..schemas.requests import CanvasRequest, EditRequest
 from ..settings import Limits, Settings
 from ..workers.messages import (
+    AdjustMask,
     AnswerT,
     Codec,
     CropPicture,
@@ -36,6 +40,8 @@ from ..workers.messages import (
     DecodeMask,
     Filled,
     MakePreview,
+    MakeThumbnail,
+    MaskOfAlpha,
     Remade,
     Rendered,
     RenderImage,
@@ -45,8 +51,11 @@ from ..workers.messages import (
 from ..workers.supervisor import Supervisor
 from . import saving
 from .image_store import EditRecord, ImageStore, StoredEdit, StoredImage
+from .space import Scratch
 
 COPY_BYTES = 1 << 20
+
+MadeT = TypeVar("MadeT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +75,30 @@ class Documents:
     def __init__(self, settings: Settings, limits: Limits, worker: Supervisor[Codec]) -> None:
         self.root = settings.resolved_data_dir()
         self.codec_limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
-        self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits)
+        self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits, settings.min_free * 2**20)
         self._settings, self._limits, self._worker = settings, limits, worker
         self._pending = 0
         self._decoding: dict[str, asyncio.Lock] = {}
 
+    def check(self) -> None:
+        """Raises `StoreError` when nothing could be taken in now. Takes the time of the disk."""
+        self._store.check()
+
     # photos
 
-    async def add_image(self, chunks: AsyncIterator[bytes], name: str) -> StoredImage:
-        """Stores an upload as it comes and decodes it. Raises the image problems, `StoreFull`, `QueueFull`."""
+    async def add_image(self, chunks: AsyncIterator[bytes], name: str, size_bytes: int = 0) -> StoredImage:
+        """Stores an upload as it comes and decodes it.
+
+        size_bytes  how many will come, as far as is known; room for them is set aside before they do
+
+        Raises the image problems, `StoreFull`, `RootUnavailable`, `QueueFull`.
+        """
         self.check_room()
         with self._store.receive() as upload:
+            await asyncio.to_thread(upload.scratch.take, size_bytes)
             async for chunk in chunks:
+                if not upload.has_room(chunk):
+                    await asyncio.to_thread(upload.scratch.take, max(COPY_BYTES, len(chunk)))
                 upload.write(chunk)
             image = await asyncio.to_thread(upload.finish, name)
         await self._decoded(image)
@@ -91,7 +112,7 @@ class Documents:
                 while chunk := file.read(COPY_BYTES):
                     yield chunk
 
-        return await self.add_image(chunks(), path.name)
+        return await self.add_image(chunks(), path.name, path.stat().st_size)
 
     def image(self, image_id: str) -> StoredImage:
         """Raises `ImageNotFound`."""
@@ -99,7 +120,12 @@ class Documents:
 
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
-        return self._store.original_path(image.id).stat().st_size
+        with disk_errors():
+            return self.original(image).stat().st_size
+
+    def original(self, image: StoredImage) -> Path:
+        """The uploaded file."""
+        return self._store.original_path(image.id)
 
     def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
         """Keeps a photo and its edits from being evicted."""
@@ -118,10 +144,11 @@ class Documents:
         async with self._decoding.setdefault(image.id, asyncio.Lock()):
             pixels = self._store.pixels_path(image.id)
             if pixels is None:
-                pixels = self._store.pixels_target(image.id)
                 try:
-                    with self.hold(image):
-                        await self.in_codec(DecodeImage(self._store.original_path(image.id), pixels))
+                    with self.hold(image), self._store.scratch() as scratch:
+                        await asyncio.to_thread(scratch.take, image.info.pixel_bytes)
+                        await self.in_codec(DecodeImage(self._store.original_path(image.id), scratch.result))
+                        pixels = self._store.add_pixels(image.id, scratch)
                 except ImageError:
                     self._store.remove_image(image.id)
                     raise
@@ -139,14 +166,15 @@ class Documents:
         """The files of an edit's patches. Raises `EditNotFound`."""
         return self._store.patches(edit)
 
-    async def joined_patch(self, edit: StoredEdit) -> Path:
-        """A temporary file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`."""
-        self.check_room()
-        target, image = self.temporary(), self.image(edit.record.image)
-        with self.hold(image):
+    async def joined_patch(self, edit: StoredEdit) -> Scratch:
+        """A file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`, `StoreFull`."""
+        image, around = self.image(edit.record.image), functools.reduce(Box.union, edit.record.boxes)
+
+        async def crop(target: Path) -> None:
             picture = await self.picture(image, (*edit.record.parents, edit.id))
-            await self.in_codec(CropPicture(picture, functools.reduce(Box.union, edit.record.boxes), target))
-        return target
+            await self.in_codec(CropPicture(picture, around, target))
+
+        return (await self._made(image, crop))[0]
 
     def shown(self, edit: StoredEdit) -> codec.ImageInfo:
         """What the photo is with an edit over its parents. Raises `ImageNotFound`, `EditNotFound`."""
@@ -171,17 +199,16 @@ class Documents:
     async def change_canvas(self, image: StoredImage, request: CanvasRequest, picture: Picture) -> StoredEdit:
         """Stores a change of the canvas that the parents make, the `picture`. Raises `StoreFull`."""
         began, change, raster = time.monotonic(), request.canvas, None
-        target = self.temporary()
-        try:
+        with self.scratch() as scratch:
             if isinstance(change, Scale):
-                await self.in_codec(ScalePicture(picture, change.width, change.height, target))
                 raster = change.width, change.height, picture.shown.has_alpha
+                info = replace(picture.shown, width=change.width, height=change.height)
+                await asyncio.to_thread(scratch.take, info.pixel_bytes)
+                await self.in_codec(ScalePicture(picture, change.width, change.height, scratch.result))
             made = {"ms": round(1000 * (time.monotonic() - began))}
             asked = {"canvas": change.model_dump(mode="json"), "made": made}
             record = EditRecord(image.id, tuple(request.parents), (), asked, raster)
-            return await asyncio.to_thread(self._store.add_edit, record, (), target if raster else None)
-        finally:
-            target.unlink(missing_ok=True)
+            return await asyncio.to_thread(self._store.add_edit, record, (), scratch.result if raster else None)
 
     def layers(self, edit: StoredEdit) -> tuple[Layer, ...]:
         """What an edit lays over its parents. Raises `EditNotFound`."""
@@ -191,12 +218,13 @@ class Documents:
 
     async def render(
         self, image: StoredImage, edits: Sequence[str], wanted: RenderFormat, quality: int | None
-    ) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises `QueueFull`."""
-        self.check_room()
-        with self.hold(image):
-            target = self.temporary()
-            return target, await self.render_to(target, await self.picture(image, edits), wanted, quality)
+    ) -> tuple[Scratch, Rendered]:
+        """(what holds the file, what it is). Raises `QueueFull`, `StoreFull`."""
+
+        async def encode(target: Path) -> Rendered:
+            return await self.render_to(target, await self.picture(image, edits), wanted, quality)
+
+        return await self._made(image, encode)
 
     async def render_to(self, target: Path, picture: Picture, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
@@ -204,32 +232,56 @@ class Documents:
             quality = self._settings.quality
         return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
 
-    async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Path, Rendered]:
-        """(a temporary file, what it is). Raises `QueueFull`."""
-        self.check_room()
-        with self.hold(image):
-            target = self.temporary()
-            return target, await self.in_codec(MakePreview(await self.picture(image, edits), max_side, target))
+    async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Scratch, Rendered]:
+        """(what holds the file, what it is). Raises `QueueFull`, `StoreFull`."""
+
+        async def encode(target: Path) -> Rendered:
+            return await self.in_codec(MakePreview(await self.picture(image, edits), max_side, target))
+
+        return await self._made(image, encode)
 
     async def save(self, picture: Picture, name: str, folder: Path) -> str:
         """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
-        target = self.temporary()
+        with self.scratch() as scratch:
+            rendered = await self.render_to(scratch.result, picture, "keep", None)
+            with disk_errors():
+                data = await asyncio.to_thread(scratch.result.read_bytes)
+            min_free_bytes = self._settings.min_free * 2**20
+            return await asyncio.to_thread(
+                saving.save_new, folder, Path(name).stem, rendered.suffix, data, min_free_bytes
+            )
+
+    async def _made(self, image: StoredImage, make: Callable[[Path], Awaitable[MadeT]]) -> tuple[Scratch, MadeT]:
+        """A file made of a photo, which counts until whoever gets it closes what holds it. Nothing stays on failure."""
+        self.check_room()
+        scratch = await self._scratch_with_room()
         try:
-            rendered = await self.render_to(target, picture, "keep", None)
-            data = await asyncio.to_thread(target.read_bytes)
-            return await asyncio.to_thread(saving.save_new, folder, Path(name).stem, rendered.suffix, data)
-        finally:
-            target.unlink(missing_ok=True)
+            with self.hold(image):
+                made = await make(scratch.result)
+            with disk_errors():
+                scratch.count(scratch.result.stat().st_size)
+        except BaseException:
+            scratch.close()
+            raise
+        return scratch, made
 
-    def temporary(self) -> Path:
-        """A name for a temporary file on the store's disk; what a crash leaves there is swept by the store."""
-        return self.root / "tmp" / secrets.token_hex(16)
+    async def _scratch_with_room(self) -> Scratch:
+        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+        scratch = self.scratch()
+        try:
+            await asyncio.to_thread(scratch.take, 0)
+        except BaseException:
+            scratch.close()
+            raise
+        return scratch
 
-    def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing."""
-        folder = self.temporary()
-        folder.mkdir(mode=0o700)
-        return Workspace(self, folder)
+    def scratch(self) -> Scratch:
+        """A private folder on the store's disk; what a crash leaves there is swept by the store."""
+        return self._store.scratch()
+
+    async def workspace(self) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
+        return Workspace(self, await self._scratch_with_room())
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
@@ -259,9 +311,10 @@ MaskName = Literal["mask", "source_include", "source_exclude"]
 class Workspace:
     """A photo and a mask that are forgotten after one request."""
 
-    def __init__(self, documents: Documents, folder: Path) -> None:
-        self._documents, self._folder = documents, folder
-        self._source, self.pixels, self.target = folder / "source", folder / "pixels.npy", folder / "result"
+    def __init__(self, documents: Documents, scratch: Scratch) -> None:
+        self._documents, self._scratch, self._folder = documents, scratch, scratch.path
+        self._source, self.pixels, self.target = self._folder / "source", self._folder / "pixels.npy", scratch.result
+        self.remade = self._folder / "remade.npy"
         self._picture: Picture | None = None
 
     @property
@@ -271,11 +324,16 @@ class Workspace:
             raise RuntimeError("put_image comes first")
         return self._picture
 
+    async def take(self, size_bytes: int) -> None:
+        """Sets room aside for what is still to come. Raises `StoreFull`."""
+        await asyncio.to_thread(self._scratch.take, size_bytes)
+
     async def put_image(self, upload: UploadFile | bytes) -> None:
-        """Decodes the photo. Raises image problems, `QueueFull`."""
+        """Decodes the photo. Raises image problems, `QueueFull`, `StoreFull`, `RootUnavailable`."""
         self._documents.check_room()
-        await asyncio.to_thread(_write, upload, self._source)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels))
+        info = await asyncio.to_thread(self._received, upload, self._source)
+        await self.take(info.pixel_bytes)
+        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
     @property
@@ -285,10 +343,11 @@ class Workspace:
         return (path if path.exists() else None for path in paths)
 
     async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
-        """Decodes a mask. Raises image problems, `MaskSizeWrong`."""
+        """Decodes a mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
         encoded, decoded = self._folder / name, self._folder / f"{name}.npy"
-        await asyncio.to_thread(_write, upload, encoded)
+        await asyncio.to_thread(self._write, upload, encoded)
         info = self.picture.info
+        await self.take(info.width * info.height)
         await self._documents.in_codec(DecodeMask(encoded, decoded, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
@@ -296,22 +355,57 @@ class Workspace:
         overlays = []
         for index, patch in enumerate(filled.patches):
             png = self._folder / f"patch-{index}.png"
-            await asyncio.to_thread(png.write_bytes, patch.png)
+            await asyncio.to_thread(self._write, patch.png, png)
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
 
+    async def crop(self, box: Box) -> None:
+        """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
+        await self._documents.in_codec(CropPicture(self.picture, box, self.target))
+        self._scratch.count(self.target.stat().st_size)
+
+    def replace_pixels(self, remade: Remade) -> None:
+        """Lays the pixels in the file `remade` over the photo."""
+        self._picture = self.picture.with_layers([Raster(self.remade, remade.width, remade.height, remade.has_alpha)])
+
+    async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
+        """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
+        self._documents.check_room()
+        encoded = self._folder / "mask"
+        await asyncio.to_thread(self._write, upload, encoded)
+        await self._documents.in_codec(AdjustMask(encoded, operation, radius_px, self.target))
+
+    async def mask_of_alpha(self, radius_px: int) -> None:
+        """As `adjust_mask`, of what the picture's alpha shows, grown."""
+        await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+
+    async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
+        """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
+        self._documents.check_room()
+        await asyncio.to_thread(self._write, stream, self._source)
+        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
-        return await self._documents.render_to(self.target, self.picture, wanted, quality)
+        rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
+        self._scratch.count(rendered.size_bytes)
+        return rendered
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
+    def _received(self, upload: UploadFile | bytes, target: Path) -> codec.ImageInfo:
+        """What the file's header says."""
+        self._write(upload, target)
+        with disk_errors():
+            return codec.probe(target, self._documents.codec_limits)
 
-def _write(upload: UploadFile | bytes, target: Path) -> None:
-    if isinstance(upload, bytes):
-        target.write_bytes(upload)
-        return
-    upload.file.seek(0)
-    with target.open("wb") as file:
-        shutil.copyfileobj(upload.file, file, COPY_BYTES)
+    def _write(self, upload: UploadFile | BinaryIO | bytes, target: Path) -> None:
+        if isinstance(upload, bytes):
+            source: BinaryIO = io.BytesIO(upload)
+        else:
+            source = upload.file if isinstance(upload, UploadFile) else upload
+        self._scratch.take(source.seek(0, os.SEEK_END))
+        source.seek(0)
+        with disk_errors(), target.open("xb") as file:
+            shutil.copyfileobj(source, file, COPY_BYTES)

@@ -27,6 +27,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,9 +39,12 @@ from inpaint_models.types import Box
 
 from .. import codec
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
+from ..errors.disk import disk_errors
 from ..imaging.pictures import Layer, Overlay, Raster
-from ..imaging.pixel_files import create_file, disk_errors
+from ..imaging.pixel_files import create_file
 from ..schemas.canvas import CanvasChange, Scale
+from . import roots
+from .space import Scratch, Space, remove_tree, tree_bytes
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}\Z")
 _EDIT_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -50,8 +54,7 @@ _ONLY_PATCH = "patch.png"
 """The file of an edit that was stored by version 0.1, whose edits had one patch."""
 
 _STALE_S = 3600
-_PROTECTED_S = 24 * 3600
-_MEASURE_EVERY_S = 10
+_PROTECTED_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +109,49 @@ class StoredEdit:
 class ImageStore:
     """The store. One instance per folder and process; every method may be called from any thread.
 
-    root       a folder that belongs to the store alone; it is created
-    max_bytes  what it may grow to: then decoded pixels, and after them whole images with their edits, go, those first
-               that were used longest ago. What is in use, and images touched by this run within a day, stay even when
-               that exceeds the cap: work in progress is worth more than disk space.
+    root            a folder that belongs to the store alone; it is made, also when it is deleted later
+    max_bytes       what it may take, work under way included: then decoded pixels, and after them whole images with
+                    their edits, go, those first that were used longest ago. What is in use, and images touched by this
+                    run within the last minutes, stay; where that is too much, nothing more is taken in.
+    min_free_bytes  what is to stay free on its disk, by the same means
     """
 
-    def __init__(self, root: Path, max_bytes: int, limits: codec.ImageLimits | None = None) -> None:
+    def __init__(
+        self, root: Path, max_bytes: int, limits: codec.ImageLimits | None = None, min_free_bytes: int = 0
+    ) -> None:
+        root = root.resolve()
         self._images, self._tmp = root / "images", root / "tmp"
-        self._max_bytes, self._limits = max_bytes, limits or codec.ImageLimits()
+        self._limits = limits or codec.ImageLimits()
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
         self._touched_at: dict[str, float] = {}
         self._image_of_edit: dict[str, str] = {}
-        self._measured_at = 0.0
-        for folder in (root, self._images, self._tmp):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folders()
         self._sweep()
         self._index()
-        self._evict()
+        self.space = Space(root, max_bytes, min_free_bytes, self._shrink)
+
+    def check(self) -> None:
+        """Raises `RootUnavailable`, `StoreFull` when nothing could be taken in now."""
+        with disk_errors():
+            self._make_folders()
+            roots.check_writable(self._tmp)
+        self.space.take(0)
 
     # images
 
     def receive(self) -> Upload:
-        """A place for the bytes of an upload, to be used in a `with`; what is not finished is removed."""
-        return Upload(self, self._new_folder())
+        """A place for the bytes of an upload, to be used in a `with`; what is not finished is removed.
+
+        Raises `RootUnavailable`.
+        """
+        return Upload(self, self.scratch())
+
+    def scratch(self) -> Scratch:
+        """A private folder for work under way, on the store's disk. Raises `RootUnavailable`, `StoreFull`."""
+        with disk_errors():
+            self._make_folders()
+        return Scratch(self._tmp / secrets.token_hex(16), self.space)
 
     def add_image(self, data: bytes | Iterable[bytes], name: str) -> StoredImage:
         """Stores a whole upload. Raises the `ImageError` subclasses, `StoreFull`."""
@@ -159,15 +180,17 @@ class ImageStore:
         path = self._folder(image_id) / "pixels.npy"
         return path if path.exists() else None
 
-    def pixels_target(self, image_id: str) -> Path:
-        """Where the codec worker puts the decoded pixels, with `write_pixels`. Raises `ImageNotFound`."""
-        self.get_image(image_id)
-        return self._folder(image_id) / "pixels.npy"
+    def add_pixels(self, image_id: str, scratch: Scratch) -> Path:
+        """Keeps decoded pixels: the .npy file that is the scratch folder's result. Raises `RootUnavailable`."""
+        target = self._folder(image_id) / "pixels.npy"
+        with disk_errors():
+            scratch.keep(scratch.result, target)
+        return target
 
     def remove_image(self, image_id: str) -> None:
         """Takes an image with its edits away at once, for one that turned out not to decode."""
         with self._lock:
-            self._discard(self._folder(image_id))
+            remove_tree(self._folder(image_id), self._tmp)
             self._touched_at.pop(image_id, None)
             self._image_of_edit = {edit: image for edit, image in self._image_of_edit.items() if image != image_id}
 
@@ -190,9 +213,9 @@ class ImageStore:
         """Stores a finished edit; afterwards nothing about it changes.
 
         patches  files from `codec.encode_patch`, one for each box
-        raster   .npy file on the store's disk, which is moved into it
+        raster   .npy file on the store's disk, which is moved into it; whoever made it has set room aside for it
 
-        Raises `ImageNotFound`, `EditNotFound` (for a parent), `StoreFull`.
+        Raises `ImageNotFound`, `EditNotFound` (for a parent), `StoreFull`, `RootUnavailable`.
         """
         with self.hold(record.image):
             self._check_parents(record)
@@ -204,20 +227,20 @@ class ImageStore:
                 "request": dict(record.request),
                 "raster": record.raster,
             }
-            with disk_errors(), self._building() as folder:
-                for index, patch in enumerate(patches):
-                    _write_file(folder / f"patch-{index}.png", patch)
+            files = {f"patch-{index}.png": patch for index, patch in enumerate(patches)}
+            files["edit.json"] = json.dumps(content).encode()
+            with disk_errors(), self.scratch() as scratch:
+                scratch.take(sum(map(len, files.values())))
                 if raster is not None:
-                    os.rename(raster, folder / "raster.npy")
-                _write_file(folder / "edit.json", json.dumps(content).encode())
-                _sync_folder(folder)
+                    os.rename(raster, scratch.path / "raster.npy")
+                _write_files(scratch.path, files)
+                _sync_folder(scratch.path)
                 edits = self._folder(record.image) / "edits"
                 edits.mkdir(mode=0o700, exist_ok=True)
-                os.rename(folder, edits / edit_id)
+                scratch.keep(scratch.path, edits / edit_id)
                 _sync_folder(edits)
             with self._lock:
                 self._image_of_edit[edit_id] = record.image
-        self._evict_now_and_then()
         return StoredEdit(edit_id, record)
 
     def get_edit(self, edit_id: str) -> StoredEdit:
@@ -280,47 +303,45 @@ class ImageStore:
 
     # size
 
-    def _evict_now_and_then(self) -> None:
-        """Measuring the store takes a walk through all of it, so not after every edit."""
-        with self._lock:
-            if time.monotonic() - self._measured_at >= _MEASURE_EVERY_S:
-                self._evict()
-
-    def _evict(self) -> None:
-        """Brings the store under its cap, as far as nothing in use is touched."""
-        self._measured_at = time.monotonic()
+    def _shrink(self, max_bytes: int, only_pixels: bool) -> int:
+        """Removes what may go until the images take no more than that; returns how much they take then."""
         folders = sorted(self._image_folders(), key=_last_use)
-        excess = sum(_size(folder) for folder in folders) - self._max_bytes
+        total = sum(tree_bytes(folder) for folder in folders)
         for folder in folders:
-            if excess > 0 and not self._in_use[folder.name]:
-                excess -= _remove_pixels(folder)
-        now = time.monotonic()
-        for folder in folders:
-            touched = self._touched_at.get(folder.name)
-            protected = self._in_use[folder.name] or (touched is not None and now - touched < _PROTECTED_S)
-            if excess > 0 and not protected:
-                excess -= _size(folder)
-                self.remove_image(folder.name)
+            with self._lock:
+                if total > max_bytes and not self._in_use[folder.name]:
+                    total -= _remove_pixels(folder)
+        for folder in () if only_pixels else folders:
+            with self._lock:
+                if total > max_bytes and not self._is_protected(folder.name):
+                    total -= tree_bytes(folder)
+                    self.remove_image(folder.name)
+        return total
+
+    def _is_protected(self, image_id: str) -> bool:
+        touched = self._touched_at.get(image_id)
+        return self._in_use[image_id] > 0 or (touched is not None and time.monotonic() - touched < _PROTECTED_S)
 
     # inside
 
-    def _commit(self, folder: Path, digest: str, name: str) -> StoredImage:
-        """Called by `Upload.finish`: makes a finished upload visible."""
-        info = codec.probe(folder / "original", self._limits)
-        with self._lock:
-            target = self._folder(digest)
-            with disk_errors():
-                known = _read_image(target)
-                if known is None:
-                    self._discard(target)
-                    _write_info(folder, name, info)
-                    target.parent.mkdir(mode=0o700, exist_ok=True)
-                    os.rename(folder, target)
-                    _sync_folder(target.parent)
-                elif known.name != name:
-                    _write_info(target, name, info)
+    def _commit(self, scratch: Scratch, digest: str, name: str) -> StoredImage:
+        """Called by `Upload.finish`: makes a finished upload visible, if its pixels will have room."""
+        with disk_errors():
+            info = codec.probe(scratch.path / "original", self._limits)
+        target = self._folder(digest)
+        if not (target / "pixels.npy").exists():
+            scratch.take(info.pixel_bytes)
+        with self._lock, disk_errors():
+            known = _read_image(target)
+            if known is None:
+                remove_tree(target, self._tmp)
+                _write_info(scratch.path, name, info)
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                scratch.keep(scratch.path, target)
+                _sync_folder(target.parent)
+            elif known.name != name:
+                _write_info(target, name, info)
             self._touch(digest)
-        self._evict_now_and_then()
         return StoredImage(digest, name, info)
 
     def _folder(self, image_id: str) -> Path:
@@ -350,29 +371,10 @@ class ImageStore:
             with contextlib.suppress(OSError):
                 os.utime(self._folder(image_id) / "info.json")
 
-    def _new_folder(self) -> Path:
-        folder = self._tmp / secrets.token_hex(16)
-        with disk_errors():
-            folder.mkdir(mode=0o700)
-        return folder
-
-    @contextlib.contextmanager
-    def _building(self) -> Iterator[Path]:
-        """A folder that is moved away when it is finished, and removed when it is not."""
-        folder = self._new_folder()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _discard(self, folder: Path) -> None:
-        """Out of sight in one step, then away."""
-        if not folder.exists():
-            return
-        grave = self._tmp / secrets.token_hex(16)
-        with contextlib.suppress(OSError):  # Windows: a file in it is still mapped; the next start removes it
-            os.rename(folder, grave)
-        shutil.rmtree(grave, ignore_errors=True)
+    def _make_folders(self) -> None:
+        """Also again, when they were deleted meanwhile. Raises `OSError`, also for a link on their path."""
+        for folder in (self._images, self._tmp):
+            roots.make_root(folder)
 
     def _sweep(self) -> None:
         """Removes what a killed process left; young things may belong to another process that is still running."""
@@ -393,9 +395,11 @@ class ImageStore:
 class Upload:
     """An upload in progress: bytes go to disk and through the hash as they arrive."""
 
-    def __init__(self, documents: ImageStore, folder: Path) -> None:
-        self._documents, self._folder, self._hash = documents, folder, hashlib.sha256()
-        self._file = os.fdopen(create_file(folder / "original"), "wb")
+    def __init__(self, documents: ImageStore, scratch: Scratch) -> None:
+        self._documents, self.scratch, self._hash = documents, scratch, hashlib.sha256()
+        self._written = 0
+        with disk_errors():
+            self._file = os.fdopen(create_file(scratch.path / "original"), "wb")
 
     def __enter__(self) -> Self:
         return self
@@ -405,24 +409,31 @@ class Upload:
     ) -> None:
         with contextlib.suppress(OSError):  # closing flushes, and a full disk was reported by then
             self._file.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.scratch.close()
+
+    def has_room(self, chunk: bytes) -> bool:
+        """Whether what was set aside is enough for this one as well."""
+        return self._written + len(chunk) <= self.scratch.taken_bytes
 
     def write(self, chunk: bytes) -> None:
-        """Raises `StoreFull`."""
+        """Raises `StoreFull`, `RootUnavailable`."""
+        if not self.has_room(chunk):
+            self.scratch.take(len(chunk))
         self._hash.update(chunk)
+        self._written += len(chunk)
         with disk_errors():
             self._file.write(chunk)
 
     def finish(self, name: str) -> StoredImage:
         """Checks the header and stores the image; the same bytes again are the same image.
 
-        Raises the `ImageError` subclasses, `StoreFull`.
+        Raises the `ImageError` subclasses, `StoreFull`, `RootUnavailable`.
         """
         with disk_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        return self._documents._commit(self._folder, self._hash.hexdigest(), name)
+        return self._documents._commit(self.scratch, self._hash.hexdigest(), name)
 
 
 def _write_info(folder: Path, name: str, info: codec.ImageInfo) -> None:
@@ -434,6 +445,12 @@ def _write_info(folder: Path, name: str, info: codec.ImageInfo) -> None:
     finally:
         part.unlink(missing_ok=True)
     _sync_folder(folder)
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Side by side, so that a journal writes them together: 16 patches take 12 ms instead of 50 (ext4)."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: _write_file(folder / name, files[name]), files))
 
 
 def _write_file(path: Path, data: bytes) -> None:
@@ -470,16 +487,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files below; a file that goes meanwhile counts nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size
-    return total
 
 
 def _last_use(folder: Path) -> float:

@@ -2,8 +2,8 @@
 
 Where the system has it (Linux), the file has no name while it is written (O_TMPFILE) and is linked when it is complete;
 a crash leaves nothing at all. Elsewhere it is written under a hidden temporary name and then linked, or moved without
-replacing where a volume has no links. The folder is opened once a save: nothing that is renamed or linked meanwhile
-leads a write elsewhere.
+replacing where a volume has no links. The folder is held open while a file is saved, and no link on its path is
+followed (`roots`): nothing that is renamed or linked meanwhile leads a write elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import DiskFull, RootUnavailable, SaveError, SaveFailed
+from ..errors import DiskFull, Limit, RootUnavailable, SaveError, SaveFailed
+from ..errors.disk import DISK_FULL, FOLDER_GONE
+from . import roots
 
 MAX_NAME = 120
 """Characters of a file's name. In UTF-8 that is never over the 255 bytes that file systems allow, see `safe_name`."""
@@ -34,39 +36,55 @@ _PART = re.compile(r"\.[0-9a-f]{32}\.part\Z")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\Z", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}\Z")
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS)
 _NO_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _NO_EXCLUSIVE_RENAME = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP, errno.ENOSYS)
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENODEV, errno.ENXIO)
-
-_HAS_DIR_FDS = os.open in os.supports_dir_fd and os.link in os.supports_dir_fd
 
 
-def save_new(directory: Path, stem: str, suffix: str, data: bytes) -> str:
+def save_new(directory: Path, stem: str, suffix: str, data: bytes, min_free_bytes: int = 0) -> str:
     """Writes a complete new file and makes it durable before it returns. Returns the name it got.
 
-    stem    as the source was called; anything goes, see `safe_name`
-    suffix  such as ".png", chosen by the server
+    directory       resolved when the server started: a link that is on its path now is not followed
+    stem            as the source was called; anything goes, see `safe_name`
+    suffix          such as ".png", chosen by the server
+    min_free_bytes  what is to be left on the disk afterwards
 
     The name is the stem with the suffix or, when that is taken, with -0001, -0002 ... before it. Raises `DiskFull`,
     `RootUnavailable`, `SaveFailed`; then nothing is left behind.
     """
     with _named_errors():
-        if _HAS_DIR_FDS:
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                return _save_at(descriptor, stem, suffix, data)
-            finally:
-                os.close(descriptor)
+        if roots.HAS_DIR_FDS:
+            with roots.opened_root(directory) as folder:
+                check_free(folder, len(data), min_free_bytes)
+                return _save_at(folder, stem, suffix, data)
+        roots.check_root(directory)
+        check_free(directory, len(data), min_free_bytes)
         return _save_by_path(directory, stem, suffix, data)
+
+
+def check_folder(directory: Path, min_free_bytes: int = 0) -> None:
+    """Raises as `save_new` unless a small file could be saved now."""
+    with _named_errors():
+        roots.check_writable(directory)
+        check_free(directory, 0, min_free_bytes)
+
+
+def check_free(folder: Path | int, size_bytes: int, min_free_bytes: int) -> None:
+    """Raises `DiskFull` when a file of that size would leave less than that on the disk."""
+    left = roots.free_bytes(folder) - size_bytes
+    if left < min_free_bytes:
+        raise DiskFull(
+            f"The disk of the output folder has less than {min_free_bytes >> 20} MiB to spare: nothing is saved there. "
+            "Free some space.",
+            limit=Limit("min_free", min_free_bytes >> 20, max(0, left) >> 20, "--min-free"),
+        )
 
 
 def make_directory(directory: Path) -> None:
     """Makes a folder for results and those above it, where they are missing. Raises as `save_new`."""
     with _named_errors():
-        directory.mkdir(parents=True, exist_ok=True)
+        roots.make_root(directory, 0o777)
 
 
 def safe_name(name: str, suffix: str) -> str:
@@ -269,9 +287,9 @@ def _named_errors() -> Iterator[None]:
 
 def _named(error: OSError) -> SaveError:
     reason = os.strerror(error.errno) if error.errno else "unknown reason"
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         return DiskFull("The disk of the output folder is full; the result was not saved. Free some space.")
-    if error.errno in _GONE:
+    if error.errno in FOLDER_GONE:
         return RootUnavailable(
             f"The output folder cannot be written to ({reason}). Check that it exists and is writable."
         )

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 import numpy as np
 
+from inpaint_models import devices
+
 from .. import codec
-from ..codec.info import OUTPUTS
+from ..codec.info import OUTPUTS, ImageInfo
+from ..codec.source import opened
+from ..errors.disk import disk_errors
+from ..imaging.brush_masks import adjusted, in_brush_colour
 from ..imaging.pictures import open_picture
 from ..imaging.pixel_files import write_bands, write_pixels
 from ..imaging.scaling import scaled_bands
 from .messages import (
+    AdjustMask,
     CodecRequest,
     CropPicture,
     DecodeImage,
     DecodeMask,
     ImageFacts,
     MakePreview,
+    MakeThumbnail,
+    MaskOfAlpha,
     Rendered,
     RenderImage,
     ScalePicture,
 )
 from .worker import JobContext
 
+_COPIES = 5
+"""Of a photo's pixels that reading and writing files takes: 2 to 6 were measured, by format."""
+
 
 class CodecHandler:
-    """Answers `DecodeImage`, `DecodeMask`, `RenderImage`, `CropPicture`, `ScalePicture` and `MakePreview`."""
+    """Answers every `CodecRequest`."""
 
     device = ""
 
@@ -35,6 +47,10 @@ class CodecHandler:
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000)
 
     def handle(self, request: CodecRequest, context: JobContext) -> object:
+        with disk_errors():
+            return self._handle(request, context)
+
+    def _handle(self, request: CodecRequest, context: JobContext) -> object:
         match request:
             case DecodeImage():
                 return self._decode(request)
@@ -51,12 +67,21 @@ class CodecHandler:
                 return None
             case MakePreview():
                 return self._preview(request)
+            case AdjustMask():
+                self._adjust_mask(request, context)
+                return None
+            case MaskOfAlpha():
+                self._mask_of_alpha(request, context)
+                return None
+            case MakeThumbnail():
+                return self._thumbnail(request)
             case _:
                 assert_never(request)
 
     def _decode(self, request: DecodeImage) -> ImageFacts:
+        _check_memory("Decoding", codec.probe(request.source, self._limits))
         decoded = codec.decode(request.source, self._limits)
-        write_pixels(request.pixels, decoded.pixels)
+        write_pixels(request.pixels, decoded.pixels, durable=request.durable)
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:
@@ -67,6 +92,7 @@ class CodecHandler:
 
     def _render(self, request: RenderImage) -> Rendered:
         info = request.picture.shown
+        _check_memory("Encoding", info)
         data = codec.render(
             request.picture.source,
             open_picture(request.picture),
@@ -80,8 +106,11 @@ class CodecHandler:
         return Rendered(target.media_type, target.suffix, len(data))
 
     def _crop(self, request: CropPicture) -> None:
-        pixels = open_picture(request.picture)[request.box.slices]
-        request.target.write_bytes(codec.encode_patch(pixels, codec.read_metadata(request.picture.source)))
+        pixels, metadata = (
+            open_picture(request.picture)[request.box.slices],
+            codec.read_metadata(request.picture.source),
+        )
+        request.target.write_bytes(codec.encode_patch(pixels, metadata, grey=request.picture.info.is_grey))
 
     def _scale(self, request: ScalePicture, context: JobContext) -> None:
         source = open_picture(request.picture)
@@ -89,8 +118,34 @@ class CodecHandler:
         write_bands(request.target, (request.height, request.width, source.shape[2]), source.dtype, bands)
 
     def _preview(self, request: MakePreview) -> Rendered:
+        _check_memory("A preview", request.picture.shown)
         metadata = codec.read_metadata(request.picture.source)
-        made = codec.preview(open_picture(request.picture), request.max_side, metadata)
-        request.target.write_bytes(made.data)
+        return self._written(codec.preview(open_picture(request.picture), request.max_side, metadata), request.target)
+
+    def _adjust_mask(self, request: AdjustMask, context: JobContext) -> None:
+        with opened(request.source) as data:
+            info = codec.probe(data, self._limits)
+            mask = codec.decode_mask(data, info.width, info.height, self._limits)
+        changed = adjusted(mask, request.operation, request.radius_px, context.check)
+        request.target.write_bytes(codec.encode_patch(in_brush_colour(changed)))
+
+    def _mask_of_alpha(self, request: MaskOfAlpha, context: JobContext) -> None:
+        pixels = np.asarray(open_picture(request.picture)[:, :])
+        shown = (pixels[..., 3] > np.iinfo(pixels.dtype).max // 2) * np.uint8(255)
+        grown = adjusted(shown, "expand", request.radius_px, context.check)
+        request.target.write_bytes(codec.encode_patch(in_brush_colour(grown)))
+
+    def _thumbnail(self, request: MakeThumbnail) -> Rendered:
+        made = codec.thumbnail(request.source, request.width, request.height, self._limits)
+        return self._written(made, request.target)
+
+    def _written(self, made: codec.EncodedPreview, target: Path) -> Rendered:
+        target.write_bytes(made.data)
         suffix = next(kind.suffix for kind in OUTPUTS.values() if kind.media_type == made.media_type)
         return Rendered(made.media_type, suffix, len(made.data))
+
+
+def _check_memory(what: str, info: ImageInfo) -> None:
+    """Raises `OutOfMemory` where the system would rather end this process, or others, than give it what it needs."""
+    advice = "Close other programs, or use a smaller photo."
+    devices.check_memory(what, _COPIES * info.pixel_bytes, info.height, info.width, "cpu", advice)

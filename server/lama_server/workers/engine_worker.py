@@ -6,7 +6,7 @@ torch is imported by the models that need it, when they are loaded, and nowhere 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,8 @@ import numpy as np
 from inpaint_models import devices
 from inpaint_models.errors import OutOfMemory, WrongTask
 from inpaint_models.loading import Runner, build, warm_up
+from inpaint_models.machine import available_processors
+from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.matte import Matter
@@ -46,6 +48,7 @@ from .messages import (
     SelectMask,
 )
 from .model_cache import ModelCache
+from .quick_look import QuickLook
 from .worker import JobContext
 
 PREVIEW_INTERVAL_S = 0.5
@@ -62,6 +65,7 @@ class EngineHandler:
         self.device = device
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
+        self._warm_up_s: dict[str, float] = {}
 
     def handle(self, request: RunJob[AnswerT], context: JobContext) -> object:
         job, choice = request.job, request.choice
@@ -91,7 +95,9 @@ class EngineHandler:
             model = self._cache.add(choice, load_runner)
             try:
                 if isinstance(model, Inpainter):
+                    began = time.monotonic()
                     warm_up(model, still_wanted)
+                    self._warm_up_s[choice.entry.name] = time.monotonic() - began
             except BaseException:
                 self._cache.discard(choice)  # a second try would build the model beside this one
                 raise
@@ -121,8 +127,9 @@ class EngineHandler:
         control = SourceControl(*(marked(part, read) for part in (job.source.include, job.source.exclude)))
         model = of_kind(Inpainter, self._model(choice, context))
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=job.preview)
         metadata = job.metadata() if job.metadata else codec.Metadata()
+        look = self._quick_look(job, mask, metadata, choice, context)
+        progress = Progress(context, metadata if job.preview else None, look)
         options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
@@ -136,11 +143,36 @@ class EngineHandler:
             fill_ms=1000 * (time.monotonic() - loaded),
         )
 
+    def _quick_look(
+        self, job: FillHole, mask: Mask, metadata: codec.Metadata, choice: EngineChoice, context: JobContext
+    ) -> QuickLook | None:
+        """The answer of the job's quick model to the same hole, where that is loaded."""
+        wanted = job.preview and job.quick is not None and job.quick.name != choice.entry.name
+        if job.quick is None or not wanted or job.quick.name not in self._warm_up_s:
+            return None
+        quick = replace(choice, entry=job.quick)
+        options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px)
+
+        def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
+            context.check()
+
+        def patches() -> Iterator[Patch]:
+            model = self._cache.find(quick)  # not held meanwhile: it may have to make room for this very fill
+            if model is None:
+                return iter(())
+            return of_kind(Inpainter, model).patches(job.image, mask, options, still_wanted)
+
+        def show(patch: Patch) -> None:
+            png = codec.encode_patch(patch.pixels, metadata)
+            context.send(PreviewReport(context.number, png, "image/png", patch.box))
+
+        return QuickLook(patches, self._warm_up_s[job.quick.name], show)
+
     def _select(self, job: SelectMask, choice: EngineChoice, context: JobContext) -> Selected:
         began = time.monotonic()
         model = of_kind(Selector, self._model(choice, context))
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=False)
+        progress = Progress(context)
         params = with_pictures(job.params, job.pictures)
 
         def select() -> Mask:
@@ -162,7 +194,7 @@ class EngineHandler:
         began = time.monotonic()
         model = self._model(choice, context)
         loaded = time.monotonic()
-        progress = Progress(context, wants_previews=False)
+        progress = Progress(context)
         params = with_pictures(job.params, job.pictures)
 
         def remake() -> codec.Pixels:
@@ -214,7 +246,7 @@ def marked(part: DrawnMask | None, read: Callable[[DrawnMask], Mask]) -> Mask | 
 
 def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
     """(their strategy, the patches as files), each encoded while the next one is filled."""
-    with ThreadPoolExecutor(1) as encoder:
+    with ThreadPoolExecutor(available_processors()) as encoder:
         made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
         return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
 
@@ -230,10 +262,16 @@ def load_runner(choice: EngineChoice) -> Runner:
 
 
 class Progress:
-    """Hands an engine's progress on, not more often than anybody can see, and ends the fill when it is unwanted."""
+    """Hands an engine's progress on, not more often than anybody can see, and ends the fill when it is unwanted.
 
-    def __init__(self, context: JobContext, *, wants_previews: bool) -> None:
-        self._context, self._wants_previews = context, wants_previews
+    metadata  of previews; None: nobody wants to see any
+    look      at what another model makes of it
+    """
+
+    def __init__(
+        self, context: JobContext, metadata: codec.Metadata | None = None, look: QuickLook | None = None
+    ) -> None:
+        self._context, self._metadata, self._look = context, metadata, look
         self._stage, self._reported_s, self._previewed_s = "", 0.0, time.monotonic()
 
     def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
@@ -242,10 +280,12 @@ class Progress:
         if stage != self._stage or step >= total or now - self._reported_s >= PROGRESS_INTERVAL_S:
             self._stage, self._reported_s = stage, now
             self._context.send(ProgressReport(self._context.number, stage, step, total))
-        if self._wants_previews and preview is not None and now - self._previewed_s >= PREVIEW_INTERVAL_S:
-            self._send_preview(preview())
+        if self._metadata is not None and preview is not None and now - self._previewed_s >= PREVIEW_INTERVAL_S:
+            self._send_preview(preview(), self._metadata)
             self._previewed_s = time.monotonic()
+        if self._look is not None:
+            self._look.consider(step / total)
 
-    def _send_preview(self, patch: Patch) -> None:
-        made = codec.preview(patch.pixels, max(patch.box.width, patch.box.height))
+    def _send_preview(self, patch: Patch, metadata: codec.Metadata) -> None:
+        made = codec.preview(patch.pixels, max(patch.box.width, patch.box.height), metadata)
         self._context.send(PreviewReport(self._context.number, made.data, made.media_type, patch.box))

@@ -22,7 +22,7 @@ Listener = Callable[[JobEvent], None]
 FindFiles = Callable[[ModelEntry], Mapping[str, Path]]
 """A file for each name that the entry needs. Raises `ApiError`."""
 
-Readiness = Literal["starting", "ready", "unavailable"]
+Readiness = Literal["starting", "ready", "stopped", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class WorkerState:
     """One of the places where an executor runs jobs, one at a time each.
 
     device    as asked for, such as "auto" or "cuda:1"
-    state     unavailable: it ended so often lately that it gets no jobs
+    state     stopped: halted from outside, so that it gets no jobs while others do; unavailable: it ended so often
+              lately that it gets none
     restarts  how often it was started again
     loaded    names of the models it holds, least recently used first
     """
@@ -67,12 +68,12 @@ class Handle(Generic[AnswerT]):
 class Executor(Protocol):
     """Runs jobs, first come first served. All of it belongs to one event loop.
 
-    on_change  called when a worker, or what it holds, is no longer what `workers` said
-    on_exit    called when a model may have to be loaded ahead again: a worker that held it has ended by itself
+    on_change   called when a worker, or what it holds, is no longer what `workers` said
+    on_restart called when a model may have to be loaded ahead again: a worker that had ended takes jobs again
     """
 
     on_change: Callable[[], None]
-    on_exit: Callable[[], None]
+    on_restart: Callable[[], None]
 
     @property
     def workers(self) -> tuple[WorkerState, ...]: ...
@@ -99,7 +100,7 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """How many jobs can run at once. At least 1: a job that nothing can run ends in an error, and not in a line."""
-        return max(1, sum(worker.state != "unavailable" for worker in self.workers))
+        return max(1, sum(worker.state not in ("stopped", "unavailable") for worker in self.workers))
 
     @property
     def devices(self) -> tuple[str, ...]:

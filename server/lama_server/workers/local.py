@@ -53,7 +53,9 @@ class LocalWorker:
     def state(self) -> WorkerState:
         process = self.supervisor
         state: Readiness = "ready" if process.is_ready else "starting"
-        if process.is_unavailable:
+        if process.is_stopped:
+            state = "stopped"
+        elif process.is_unavailable:
             state = "unavailable"
         return WorkerState(process.name, self.device, state, process.restarts, self.loaded)
 
@@ -84,7 +86,7 @@ class LocalExecutor(Executor):
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
-        self.on_exit: Callable[[], None] = lambda: None
+        self.on_restart: Callable[[], None] = lambda: None
         self._files, self._model_dir = files, model_dir
         self._line: list[object] = []
         self._changed = asyncio.Event()
@@ -130,10 +132,13 @@ class LocalExecutor(Executor):
         def ended() -> None:
             worker.loaded = ()
             self._tell()
+
+        def restarted() -> None:
             if worker.loads_ahead:
-                self.on_exit()
+                self.on_restart()
 
         worker.supervisor.on_idle, worker.supervisor.on_exit = self._tell, ended
+        worker.supervisor.on_restart = restarted
 
     def _tell(self) -> None:
         """Wakes whoever waits for a worker: all look, the first in line acts."""

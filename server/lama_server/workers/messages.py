@@ -21,6 +21,7 @@ from inpaint_models.types import Box, ParamValue, PixelSource
 
 from ..codec import ImageInfo, Metadata, Pixels
 from ..errors import ApiError
+from ..imaging.brush_masks import Operation
 from ..imaging.pictures import Picture
 from ..schemas.shapes import Shape
 
@@ -48,10 +49,14 @@ class Request(Generic[KindT, AnswerT]):
 
 @dataclass(frozen=True, slots=True)
 class DecodeImage(Request[Codec, "ImageFacts"]):
-    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`."""
+    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`.
+
+    durable  as of `write_pixels`
+    """
 
     source: Path
     pixels: Path
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,46 @@ class ScalePicture(Request[Codec, None]):
     target: Path
 
 
-CodecRequest = DecodeImage | DecodeMask | RenderImage | MakePreview | CropPicture | ScalePicture
+@dataclass(frozen=True, slots=True)
+class AdjustMask(Request[Codec, None]):
+    """Change the mask file `source` and write it to the file `target` as a PNG in the brush's colour. Answer: None."""
+
+    source: Path
+    operation: Operation
+    radius_px: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOfAlpha(Request[Codec, None]):
+    """As `AdjustMask`, of the opaque pixels of a picture with alpha, grown. Answer: None."""
+
+    picture: Picture
+    radius_px: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MakeThumbnail(Request[Codec, "Rendered"]):
+    """The file `source` as a small PNG or JPEG, as wide or, where that is 0, as high as asked. Answer: `Rendered`."""
+
+    source: Path
+    width: int
+    height: int
+    target: Path
+
+
+CodecRequest = (
+    DecodeImage
+    | DecodeMask
+    | RenderImage
+    | MakePreview
+    | CropPicture
+    | ScalePicture
+    | AdjustMask
+    | MaskOfAlpha
+    | MakeThumbnail
+)
 
 # Jobs: what an executor can be asked to do with a model. No local path, no device: they could run on another machine.
 
@@ -156,6 +200,7 @@ class FillHole(Job["Filled"]):
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
     pictures  the model's parameters of kind picture; `options` has the others
+    quick     a model whose answer is shown while this one works, where it is loaded and this one takes long
     """
 
     image: PixelSource
@@ -165,6 +210,7 @@ class FillHole(Job["Filled"]):
     preview: bool = False
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     source: DrawnSource = DrawnSource()
+    quick: ModelEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Guarantees: an answer reaches the caller that asked (answers carry the number of their request, and a number is used
 once); a job that is cancelled or late either stops at its next look at the cancel cell or loses its process; a process
-that ends by itself fails the running job with `WorkerCrashed` and is replaced.
+that ends by itself fails the running job with `WorkerCrashed` and is replaced. One that does so again and again is
+replaced after a pause, in which requests are refused; afterwards the next request is the trial.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import multiprocessing
 import threading
 import time
@@ -27,6 +29,7 @@ BACKOFF_S = (0.0, 1.0, 5.0, 30.0)
 CRASH_WINDOW_S = 600.0
 CRASHES_UNTIL_UNAVAILABLE = 5
 START_DEADLINE_S = 60.0
+STOPPED_FRESH_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,9 @@ WorkerListener = Callable[[WorkerEvent], None]
 class Supervisor(Generic[KindT]):
     """Runs requests in one child process. Every method belongs to the event loop that `start` ran in.
 
-    on_exit  called when the child ended by itself or was killed
-    on_idle  called when the child can take another request
+    on_exit     called when the child ended by itself or was killed
+    on_restart  called when a child that was started in place of another takes requests
+    on_idle     called when the child can take another request
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Supervisor(Generic[KindT]):
         self.device = ""
         self.restarts = 0
         self.on_exit: Callable[[], None] = lambda: None
+        self.on_restart: Callable[[], None] = lambda: None
         self.on_idle: Callable[[], None] = lambda: None
         self._factory, self._arguments, self.threads = factory, arguments, threads
         self._cancel_grace_s, self._backoff_s = cancel_grace_s, backoff_s
@@ -67,9 +72,11 @@ class Supervisor(Generic[KindT]):
         self._ready = asyncio.Event()
         self._running: tuple[int, asyncio.Future[Any], WorkerListener | None] | None = None
         self._restart: asyncio.Task[None] | None = None
+        self._restart_at_s = 0.0
         self._settling: set[asyncio.Task[None]] = set()
         self._replacing = False
         self._closing = False
+        self._is_stopped, self._looked_s = False, 0.0
 
     # life
 
@@ -93,9 +100,20 @@ class Supervisor(Generic[KindT]):
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether the child crashed so often lately that requests are refused."""
-        oldest = time.monotonic() - CRASH_WINDOW_S
-        return sum(crash > oldest for crash in self._crashes) >= CRASHES_UNTIL_UNAVAILABLE
+        """Whether the child is down and crashed so often lately that requests are refused until it is up again."""
+        return not self.is_ready and self._recent_crashes >= CRASHES_UNTIL_UNAVAILABLE
+
+    @property
+    def _recent_crashes(self) -> int:
+        oldest_s = time.monotonic() - CRASH_WINDOW_S
+        return sum(crash_s > oldest_s for crash_s in self._crashes)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the child was halted from outside (SIGSTOP, a debugger). Looked up once in a while."""
+        if time.monotonic() - self._looked_s > STOPPED_FRESH_S:
+            self._looked_s, self._is_stopped = time.monotonic(), _is_halted(self.pid)
+        return self._is_stopped
 
     @property
     def pid(self) -> int | None:
@@ -180,8 +198,8 @@ class Supervisor(Generic[KindT]):
     async def _wait_until_up(self) -> None:
         if self.is_unavailable:
             raise WorkerUnavailable(
-                f"The {self.name} worker ended {len(self._crashes)} times in a short while. See the log.",
-                retry_after=30,
+                f"The {self.name} worker ended {self._recent_crashes} times in a short while. See the log.",
+                retry_after=max(1, math.ceil(self._restart_at_s - time.monotonic()) + 1),
             )
         if self._closing:
             raise ShuttingDown("The server is stopping.", retry_after=5)
@@ -201,8 +219,13 @@ class Supervisor(Generic[KindT]):
             name=f"lama-{self.name}",
             daemon=True,
         )
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._process, self._connection = process, ours
         threading.Thread(target=self._read, args=(ours,), daemon=True, name=f"{self.name}-pipe").start()
 
@@ -232,6 +255,8 @@ class Supervisor(Generic[KindT]):
             self.device = message.device
             self._ready.set()
             self.on_idle()
+            if self.restarts:
+                self.on_restart()
             return
         if self._running is None or self._running[0] != message.number:
             return
@@ -257,10 +282,16 @@ class Supervisor(Generic[KindT]):
         self._restart = self._loop.create_task(self._start_again())
 
     async def _start_again(self) -> None:
-        recent = sum(crash > time.monotonic() - CRASH_WINDOW_S for crash in self._crashes)
-        await asyncio.sleep(self._backoff_s[min(max(recent - 1, 0), len(self._backoff_s) - 1)])
+        pause_s = self._backoff_s[min(max(self._recent_crashes - 1, 0), len(self._backoff_s) - 1)]
+        self._restart_at_s = time.monotonic() + pause_s
+        await asyncio.sleep(pause_s)
         self.restarts += 1
-        self._launch()
+        try:
+            self._launch()
+        except OSError as error:  # no descriptors or no memory for a process
+            log.warning("%s worker cannot be started: %s", self.name, error)
+            self._crashes.append(time.monotonic())
+            self._restart = self._loop.create_task(self._start_again())
 
     def _drop_process(self) -> None:
         if self._process is not None:
@@ -271,6 +302,15 @@ class Supervisor(Generic[KindT]):
         self._process = self._connection = None
         if self._running is not None and not self._running[1].done():
             _resolve(self._running[1], _crash(self._closing))
+
+
+def _is_halted(pid: int | None) -> bool:
+    import psutil  # late: the web process is up before it is needed
+
+    try:
+        return pid is not None and psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def _resolve(answer: asyncio.Future[Any], message: Done | Failed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.requests import Request
 from starlette.types import Message, Send
@@ -26,10 +26,16 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 
 class Answer:
-    """The way out: adds what every response carries."""
+    """The way out: adds what every response carries.
 
-    def __init__(self, send: Send, request: Request, request_id: str, boot_id: bytes) -> None:
+    before_end  awaited when all of a response but its end has been sent
+    """
+
+    def __init__(
+        self, send: Send, request: Request, request_id: str, boot_id: bytes, before_end: Callable[[], Awaitable[None]]
+    ) -> None:
         self._send, self._request, self._request_id, self._boot_id = send, request, request_id, boot_id
+        self._before_end = before_end
         self.started, self.status = False, 0
         self.readable_by: tuple[str, str, int] | None = None
 
@@ -37,6 +43,10 @@ class Answer:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
             message = {**message, "headers": self._complete(message.get("headers", ()))}
+        elif not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._before_end()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -79,9 +89,17 @@ class Answer:
         await self({"type": "http.response.body", "body": body})
 
 
-def encode_error(error: ApiError, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """(status, headers, body) of an error's response."""
-    body = json.dumps(error.body(request_id), ensure_ascii=True).encode()
+def encode_error(
+    error: ApiError, request_id: str, *, as_text: bool = False
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """(status, headers, body) of an error's response.
+
+    as_text  for clients that show the field `errors` as it is
+    """
+    content = error.body(request_id)
+    if as_text:
+        content["errors"] = error.detail
+    body = json.dumps(content, ensure_ascii=True).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers]
     if error.retry_after is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from starlette.requests import Request
@@ -11,6 +12,19 @@ from starlette.types import Message, Receive
 from ... import errors
 from ...settings import Limits
 from .policy import shown
+
+_UPLOADS = frozenset({"/api/v1/images", "/api/v1/gen-info", "/api/v1/save_image"})
+_ONE_SHOTS = frozenset(
+    {
+        "/api/v1/inpaint",
+        "/api/v1/adjust_mask",
+        "/api/v1/run_plugin_gen_mask",
+        "/api/v1/run_plugin_gen_image",
+        "/inpaint",
+        "/run_plugin",
+    }
+)
+"""Addresses whose body is a photo, or a photo with a mask."""
 
 
 def check_target(request: Request, limits: Limits) -> None:
@@ -39,20 +53,27 @@ def check_header_size(request: Request, limits: Limits) -> None:
 
 def body_limit(request: Request, limits: Limits) -> int:
     """The largest body that this address takes, in bytes."""
-    if request.scope["path"] == "/api/v1/images":
+    path: str = request.scope["path"]
+    if path in _UPLOADS:
         return limits.upload_bytes
-    if request.scope["path"] == "/api/v1/inpaint":
+    if path in _ONE_SHOTS:
         return limits.one_shot_bytes
-    return limits.json_bytes
+    return limits.message_bytes if path.startswith("/socket.io/") else limits.json_bytes
+
+
+def check_framing(request: Request) -> None:
+    """Raises when the body has two lengths: where it ends is a guess, so nothing is read behind it."""
+    if "content-length" in request.headers and "transfer-encoding" in request.headers:
+        raise errors.RequestMalformed(
+            "The request has both Content-Length and Transfer-Encoding.", headers=(("connection", "close"),)
+        )
 
 
 def check_body_head(request: Request, limit: int) -> None:
-    """Raises when the headers already tell that the body is too large, compressed or of two lengths."""
+    """Raises when the headers already tell that the body is too large or compressed."""
     if (encoding := request.headers.get("content-encoding")) not in (None, "identity"):
         raise errors.BodyUnsupportedEncoding(f"The body is compressed ({shown(encoding or '')}). Send it as it is.")
     declared = request.headers.get("content-length")
-    if declared is not None and request.headers.get("transfer-encoding") is not None:
-        raise errors.RequestMalformed("The request has both Content-Length and Transfer-Encoding.")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise too_large(int(declared), limit)
 
@@ -91,6 +112,24 @@ class CountedBody:
         if elapsed > self._limits.body_grace_s and self._read < elapsed * self._limits.body_bytes_per_s:
             raise self._too_slow(f"{self._read} bytes came in {elapsed:.0f} seconds")
         return message
+
+    async def drop(self, turns: asyncio.Semaphore) -> None:
+        """Reads what is left of the body of an answered request and forgets it, within bounds.
+
+        To close a connection on which bytes still arrive resets it, and the answer is lost for a client that reads it
+        only when it has sent everything. A piece is read when it has one of the `turns`, so that a crowd of refused
+        clients leaves the event loop to others.
+        """
+        left_bytes = self._limits.one_shot_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.body_grace_s):
+                while not self._complete and left_bytes > 0:
+                    async with turns:
+                        await asyncio.sleep(0)
+                    async with asyncio.timeout(self._limits.body_idle_s):
+                        message = await self._receive()
+                    self._complete = not message.get("more_body", False)
+                    left_bytes -= len(message.get("body", b""))
 
     def _too_slow(self, found: str) -> errors.ApiError:
         self._complete = True

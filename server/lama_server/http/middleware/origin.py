@@ -15,11 +15,10 @@ def check_origin(request: Request, own: tuple[str, int], policy: Policy) -> tupl
     Raises `OriginForbidden` for everything that another site's page makes a browser send, except that a link may lead
     to the page itself.
     """
-    origin_text = request.headers.get("origin")
+    origin_text, site = _only(request, "origin"), _only(request, "sec-fetch-site")
     origin = parse_origin(origin_text) if origin_text is not None else None
     if origin is not None and origin in policy.cors_origins:
         return origin
-    site = request.headers.get("sec-fetch-site")
     if site is not None:
         if site in ("same-origin", "none") or _is_link_to_page(request):
             return None
@@ -29,6 +28,14 @@ def check_origin(request: Request, own: tuple[str, int], policy: Policy) -> tupl
         f"A page of {shown(origin_text or 'another site')} tried to use this server. "
         "If that is wanted, start the server with --cors-origin.",
     )
+
+
+def _only(request: Request, name: str) -> str | None:
+    """The header's value. Raises `OriginForbidden` where there are several: what another site wrote could be last."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise errors.OriginForbidden(f"The request has {len(values)} {name} headers. Send one.")
+    return values[0] if values else None
 
 
 def _is_link_to_page(request: Request) -> bool:

@@ -1,0 +1,1 @@
+"""What connects other programs to a lama-server: one call for all of them, and a server of tools for agents."""

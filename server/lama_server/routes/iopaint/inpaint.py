@@ -1,0 +1,89 @@
+"""Filling as IOPaint's clients ask for it: JSON with photo and mask, answered by the picture in the photo's own format.
+
+`hd_strategy` and its sizes, `sd_seed`, `cv2_flag`, `cv2_radius`, `ldm_steps` and `ldm_sampler` count; options of
+diffusion models are taken without effect.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request, Response
+
+from inpaint_models.options import SEED_LIMIT
+
+from ...errors import ApiError
+from ...http.streams import unless_disconnected
+from ...http.strict_json import validated
+from ...jobs.queue import Ticket
+from ...jobs.runner import JobRunner, PlannedRun
+from ...jobs.services import Services
+from ...schemas.requests import IopaintParams
+from ...store.documents import Workspace
+from .common import json_body, picture, whole_picture
+from .progress import Announcer
+
+STRATEGIES = {"Original": "original", "Resize": "resize", "Crop": "crop"}
+SIZES = {"crop": ("hd_strategy_crop_margin", "hd_strategy_crop_trigger_size"), "resize": ("hd_strategy_resize_limit",)}
+ENGINE_PARAMS = {
+    "opencv": {"method": "cv2_flag", "radius": "cv2_radius"},
+    "ldm": {"steps": "ldm_steps", "sampler": "ldm_sampler"},
+}
+"""Model -> our name of a parameter -> IOPaint's."""
+
+CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
+
+
+async def inpaint(request: Request, found: Services, ticket: Ticket, work: Workspace) -> Response:
+    """Fill as IOPaint's clients ask for it."""
+    body = await json_body(request, found.limits)
+    run = planned(found.runner, body, found.manager.current.name)
+    await work.put_image(await picture(body, "image"))
+    await work.put_mask(await picture(body, "mask"))
+    return await filled(request, found, ticket, work, run)
+
+
+async def filled(request: Request, found: Services, ticket: Ticket, work: Workspace, run: PlannedRun) -> Response:
+    """The workspace's photo with its mask filled, saved where auto-save is on."""
+    announcer: Announcer = request.app.state.announcer
+    shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run, announcer.listen))
+    ticket.release()
+    announcer.finish()
+    headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
+    response = await whole_picture(work, headers)
+    await found.runner.save_one_shot(work, "image")
+    return response
+
+
+def one_shot_params(options: Mapping[str, Any], model: str) -> IopaintParams:
+    """IOPaint's options that count, checked. Sizes of a strategy that is not asked for are not looked at."""
+    strategy = STRATEGIES.get(str(options.get("hd_strategy")), "auto")
+    wanted = {
+        "sd_seed": options.get("sd_seed"),
+        **{name: options.get(name) for name in SIZES.get(strategy, ())},
+        "model": model,
+        "strategy": strategy,
+        "params": engine_params(options, model),
+    }
+    if isinstance(wanted["sd_seed"], int) and wanted["sd_seed"] < 0:  # any seed; X-Seed says which one it was
+        wanted["sd_seed"] = secrets.randbelow(SEED_LIMIT)
+    return validated(IopaintParams, {name: value for name, value in wanted.items() if value is not None})
+
+
+def engine_params(options: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The options that the model understands."""
+    given = {ours: options.get(theirs) for ours, theirs in ENGINE_PARAMS.get(model, {}).items()}
+    if "method" in given:
+        given["method"] = CV2_FLAGS.get(str(given["method"]))
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def planned(runner: JobRunner, options: Mapping[str, Any], model: str) -> PlannedRun:
+    """The fill that is asked for. Raises what checking finds, with IOPaint's names."""
+    try:
+        return runner.plan_one_shot(one_shot_params(options, model))
+    except ApiError as error:
+        names = {f"/params/{ours}": f"/{theirs}" for ours, theirs in ENGINE_PARAMS.get(model, {}).items()}
+        raise error.fresh(pointer=names.get(error.pointer or "", error.pointer)) from None

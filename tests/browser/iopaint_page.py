@@ -1,0 +1,115 @@
+"""IOPaint's own page, from its wheel, in front of our server: its files come from the wheel, its requests go to us."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page, Response, Route
+
+from browser.driver import ROOT, Point
+
+FILES = ROOT / "build" / "iopaint" / "iopaint" / "web_app"
+"""Where `tools/ensure.sh iopaint` puts them."""
+
+
+class IopaintPage:
+    """The open page, in the words of somebody who uses it. Points are in pixels of the photo."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        """Raises FileNotFoundError when the wheel is not there: browser tests never skip."""
+        if not (FILES / "index.html").is_file():
+            raise FileNotFoundError("IOPaint's page is needed: make test fetches it, or tools/ensure.sh iopaint.")
+        self.page = page
+
+        def serve(route: Route) -> None:
+            route.fulfill(path=FILES / (route.request.url.removeprefix(url) or "index.html"))
+
+        page.route(re.compile(f"{re.escape(url)}(assets/.*|favicon.ico)?$"), serve)
+        page.goto(url)
+        page.get_by_text("Click here or drag an image file").wait_for()
+
+    def open(self, photo: Path) -> None:
+        self.page.set_input_files("input[type=file] >> nth=0", photo)
+        with Image.open(photo) as image:
+            self.wait_for_size(*image.size)
+
+    def wait_for_size(self, width: int, height: int) -> None:
+        """Until a picture of that size is shown."""
+        self.page.get_by_text(f"{width}x{height}", exact=True).wait_for()
+        self.page.locator(f"canvas[width='{width}'][height='{height}']").first.wait_for()
+
+    def digest(self) -> str:
+        """Of the pixels that are drawn."""
+        found: str = self.page.evaluate(
+            "async () => { const canvas = document.querySelector('canvas');"
+            " const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+            " const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', pixels));"
+            " return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''); }"
+        )
+        return found
+
+    def wait_for_picture(self, expected: NDArray[np.uint8]) -> None:
+        """Until exactly that is drawn; (H, W, 3)."""
+        alpha = np.full((*expected.shape[:2], 1), 255, np.uint8)
+        wanted = hashlib.sha256(np.concatenate([expected, alpha], axis=2).tobytes()).hexdigest()
+        self._wait(lambda: self.digest() == wanted)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        for _ in range(1200):
+            if condition():
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError("the page does not show the expected picture")
+
+    def transparent_share(self) -> float:
+        """Part of the picture that is seen through."""
+        share: float = self.page.evaluate(
+            "() => { const canvas = document.querySelector('canvas');"
+            " const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+            " return pixels.filter((value, index) => index % 4 === 3 && value === 0).length / (pixels.length / 4); }"
+        )
+        return share
+
+    def paint(self, points: Sequence[Point]) -> Response:
+        """Drags the brush along the points; the answer to the fill that follows, once it is shown."""
+        before = self.digest()
+        with self.page.expect_response("**/api/v1/inpaint") as filled:
+            self._drag(points)
+        self._wait(lambda: self.digest() != before)
+        return filled.value
+
+    def click(self, point: Point) -> None:
+        self.page.mouse.click(*self._on_screen(point))
+
+    def switch_model(self, name: str) -> None:
+        self.page.keyboard.press("s")
+        self.page.get_by_text(name, exact=True).click()
+        self.page.get_by_role("button", name="Ok").click()
+        self.page.get_by_text(f"Switch to {name} success").first.wait_for()
+
+    def plugin(self, *names: str) -> None:
+        """Clicks through the menu of plugins."""
+        self.page.locator("button[aria-haspopup=menu]").first.click()
+        for name in names:
+            self.page.get_by_role("menuitem", name=name).click()
+
+    def _drag(self, points: Sequence[Point]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self._on_screen(points[0]))
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*self._on_screen(point), steps=6)
+        mouse.up()
+
+    def _on_screen(self, point: Point) -> Point:
+        box = self.page.locator("canvas").first.bounding_box()
+        width = int(self.page.locator("canvas").first.get_attribute("width") or 0)
+        assert box is not None
+        scale = box["width"] / width
+        return box["x"] + point[0] * scale, box["y"] + point[1] * scale

@@ -1,0 +1,102 @@
+"""Keys, wheel and brush in the corners: what a hand does must mean what it looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from browser.driver import App
+
+
+@pytest.fixture
+def open_photo(app: App, photos: Path) -> App:
+    app.open(photos / "astronaut.png")
+    return app
+
+
+def test_the_photo_goes_on_filling_the_window_when_that_changes(open_photo: App) -> None:
+    before = open_photo.read("state.view.scale")
+    open_photo.page.set_viewport_size({"width": 640, "height": 480})
+    open_photo.settle()
+    assert open_photo.read("state.view.scale") < before
+    view, room = open_photo.read("state.view"), open_photo.read("state.viewport")
+    assert view["x"] >= 0
+    assert view["x"] + 512 * view["scale"] <= room["width"]
+    open_photo.page.keyboard.press("1")
+    open_photo.settle()
+    chosen = open_photo.read("state.view")
+    open_photo.page.set_viewport_size({"width": 900, "height": 700})
+    open_photo.settle()
+    assert open_photo.read("state.view") == chosen, "a view that was chosen stays"
+
+
+def test_a_wheel_on_a_scaled_screen_zooms(open_photo: App) -> None:
+    before = open_photo.read("state.view.scale")
+    open_photo.page.mouse.move(*open_photo.on_screen((256, 256)))
+    open_photo.page.mouse.wheel(0, -66.67)
+    open_photo.wait(f"state.view.scale > {before}")
+
+
+def test_a_button_that_was_clicked_leaves_the_keys_to_the_photo(open_photo: App) -> None:
+    open_photo.paint([(60.0, 60.0), (90.0, 60.0)])
+    open_photo.wait_for_edits(1)
+    open_photo.page.locator('.pill [data-command="undo"]').click()
+    open_photo.settle()
+    assert open_photo.page.evaluate("document.activeElement.id") == "stage"
+
+
+@pytest.mark.parametrize("key", ["[", "]"])
+def test_signs_that_need_alt_gr_work(open_photo: App, key: str) -> None:
+    """On many keyboards [ ] and backslash are typed with AltGr, which some systems report as Ctrl and Alt."""
+    before = open_photo.read("state.prefs.brush")
+    open_photo.page.evaluate(
+        """(key) => document.body.dispatchEvent(new KeyboardEvent("keydown", {
+          key, code: "Digit8", ctrlKey: true, altKey: true, modifierAltGraph: true, bubbles: true }))""",
+        key,
+    )
+    after = open_photo.read("state.prefs.brush")
+    assert after > before if key == "]" else after < before
+
+
+def test_a_brush_locked_to_the_photo_grows_and_shrinks_by_steps_and_never_past_what_can_be_sent(
+    open_photo: App,
+) -> None:
+    page = open_photo.page
+    page.locator("#menu-button").click()
+    page.get_by_label("Brush grows with zoom").check()
+    page.keyboard.press("Escape")
+    page.locator("#stage").focus()
+    for wanted in (900, 8192):
+        while open_photo.read("state.prefs.brush") < wanted:
+            before = open_photo.read("state.prefs.brush")
+            page.keyboard.press("]")
+            after = open_photo.read("state.prefs.brush")
+            assert after == pytest.approx(min(8192, before * 1.1))
+    open_photo.paint([(256.0, 256.0)])
+    open_photo.wait("doc.draft.length + doc.edits.length === 1")
+    assert open_photo.read("(doc.draft[0] ?? doc.edits[0].shapes[0]).d") == 8192
+
+
+def test_compare_ends_with_its_key_whatever_was_pressed_meanwhile(open_photo: App) -> None:
+    open_photo.paint([(60.0, 60.0), (90.0, 60.0)])
+    open_photo.wait_for_edits(1)
+    keyboard = open_photo.page.keyboard
+    keyboard.down("\\")
+    assert open_photo.read("state.compare.mode") == "hold"
+    keyboard.down("Shift")
+    keyboard.up("\\")
+    keyboard.up("Shift")
+    assert open_photo.read("state.compare.mode") == "off"
+
+
+def test_a_stroke_beside_the_photo_is_none_and_leaves_no_ink(open_photo: App) -> None:
+    open_photo.paint([(-100.0, 100.0), (-60.0, 130.0)])
+    open_photo.settle()
+    assert open_photo.read("[doc.draft.length, state.job]") == [0, None]
+    open_photo.fill_on_release(False)
+    open_photo.paint([(-60.0, 200.0), (60.0, 200.0)])
+    open_photo.settle()
+    assert open_photo.read("doc.draft.length") == 1
+    assert open_photo.ink_at((-30.0, 200.0)) == 0
+    assert open_photo.ink_at((30.0, 200.0)) == 255
