@@ -136,7 +136,7 @@ def test_results_are_saved_where_auto_save_is_on(start_server: Callable[..., Run
 
 def test_the_configuration_names_what_is_ready(server: RunningServer) -> None:
     config = server.ask("GET", "/api/v1/server-config").json
-    assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded"]
+    assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded", "copier"]
     assert {model["model_type"] for model in config["modelInfos"]} == {"inpaint"}
     assert [plugin["name"] for plugin in config["plugins"]] == ["InteractiveSeg", "RemoveBG", "RealESRGAN"]
     assert (config["interactiveSegModel"], config["removeBGModel"], config["realesrganModel"]) == (

@@ -15,7 +15,7 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .decoding import decode, oriented
+from .decoding import decode
 from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
 from .source import opened
@@ -125,7 +125,7 @@ def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> Enc
                 pixels = np.asarray(image.convert("RGB"))
             except DECODER_ERRORS as error:
                 raise damaged("jpeg", error) from error
-    return preview(oriented(pixels, info.orientation), max_side, header.metadata)
+    return preview(exif.oriented(pixels, info.orientation), max_side, header.metadata)
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:
