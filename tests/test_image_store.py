@@ -282,7 +282,7 @@ def test_a_disk_that_others_filled_costs_pixels_and_no_photo(tmp_path: Path, mon
     image = ImageStore(tmp_path, GENEROUS).add_image(photo(), "a.png")
     store = ImageStore(tmp_path, GENEROUS, min_free_bytes=1000)
     decoded(store, image.id)
-    monkeypatch.setattr(space.roots, "free_bytes", lambda folder: 999)
+    monkeypatch.setattr(roots, "free_bytes", lambda folder: 999)
     with pytest.raises(StoreFull, match="at least 1 MiB stay free"):
         store.add_image(photo(1), "b.png")
     assert store.get_image(image.id) == image
@@ -347,6 +347,23 @@ def test_leftovers_of_a_killed_process_are_swept_when_they_are_old(store: ImageS
     ImageStore(tmp_path / "store", GENEROUS)
     assert not old.exists()
     assert young.exists()
+
+
+def test_leftovers_of_a_killed_process_count_and_go_when_room_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "_FUTILE_S", 0.0)
+    left = tmp_path / "tmp" / "left"
+    left.mkdir(parents=True)
+    (left / "result").write_bytes(bytes(CAP // 2))
+    store = ImageStore(tmp_path, CAP)
+    with store.scratch() as scratch:
+        with pytest.raises(StoreFull):
+            scratch.take(CAP // 2 + 1)
+        os.utime(left, (1, 1))
+        os.utime(scratch.path, (1, 1))
+        scratch.take(CAP // 2 + 1)
+        assert list((tmp_path / "tmp").iterdir()) == [scratch.path], "one's own work stays, however old"
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "replace"])

@@ -12,11 +12,11 @@ import io
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar, get_args
 
 from starlette.datastructures import UploadFile
 
@@ -265,11 +265,11 @@ class Documents:
             raise
         return scratch, made
 
-    async def _scratch_with_room(self) -> Scratch:
-        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+    async def _scratch_with_room(self, size_bytes: int = 0) -> Scratch:
+        """One for so many bytes, and for files whose size is not known yet. Raises `StoreFull`, `RootUnavailable`."""
         scratch = self.scratch()
         try:
-            await asyncio.to_thread(scratch.take, 0)
+            await asyncio.to_thread(scratch.take, size_bytes)
         except BaseException:
             scratch.close()
             raise
@@ -279,9 +279,12 @@ class Documents:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    async def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
-        return Workspace(self, await self._scratch_with_room())
+    async def workspace(self, body_bytes: int) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`.
+
+        body_bytes  of the request, as far as is known: a form lies on the disk as it came beside what is made of it
+        """
+        return Workspace(self, await self._scratch_with_room(body_bytes))
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
@@ -305,13 +308,15 @@ def _described(made: MadeBy) -> dict[str, object]:
     }
 
 
+MaskName = Literal["mask", "source_include", "source_exclude"]
+
+
 class Workspace:
     """A photo and a mask that are forgotten after one request."""
 
     def __init__(self, documents: Documents, scratch: Scratch) -> None:
         self._documents, self._scratch, self._folder = documents, scratch, scratch.path
-        self._source, self.pixels, self.mask = (self._folder / name for name in ("source", "pixels.npy", "mask.npy"))
-        self._mask_source, self.target = self._folder / "mask", scratch.result
+        self._source, self.pixels, self.target = self._folder / "source", self._folder / "pixels.npy", scratch.result
         self.remade = self._folder / "remade.npy"
         self._picture: Picture | None = None
 
@@ -334,12 +339,19 @@ class Workspace:
         facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
-    async def put_mask(self, upload: UploadFile | bytes) -> None:
-        """Decodes the mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
-        await asyncio.to_thread(self._write, upload, self._mask_source)
+    @property
+    def mask_files(self) -> Iterator[Path | None]:
+        """The mask and where to copy from, in the order of `MaskName`; None for what was not put."""
+        paths = (self._folder / f"{name}.npy" for name in get_args(MaskName))
+        return (path if path.exists() else None for path in paths)
+
+    async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
+        """Decodes a mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
+        encoded, decoded = self._folder / name, self._folder / f"{name}.npy"
+        await asyncio.to_thread(self._write, upload, encoded)
         info = self.picture.info
         await self.take(info.width * info.height)
-        await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
+        await self._documents.in_codec(DecodeMask(encoded, decoded, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
         """Lays patches over the photo."""
@@ -353,7 +365,7 @@ class Workspace:
     async def crop(self, box: Box) -> None:
         """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
         await self._documents.in_codec(CropPicture(self.picture, box, self.target))
-        self._scratch.count(self.target.stat().st_size)
+        self._count_target()
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
@@ -362,24 +374,32 @@ class Workspace:
     async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
         """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
         self._documents.check_room()
-        await asyncio.to_thread(self._write, upload, self._mask_source)
-        await self._documents.in_codec(AdjustMask(self._mask_source, operation, radius_px, self.target))
+        source = self._folder / "mask"
+        await asyncio.to_thread(self._write, upload, source)
+        await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
+        self._count_target()
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""
         await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+        self._count_target()
 
     async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
         """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
         self._documents.check_room()
         await asyncio.to_thread(self._write, stream, self._source)
-        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        made = await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        self._count_target()
+        return made
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
-        self._scratch.count(rendered.size_bytes)
+        self._count_target()
         return rendered
+
+    def _count_target(self) -> None:
+        self._scratch.count(self.target.stat().st_size)
 
     def close(self) -> None:
         self._scratch.close()
