@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
+from inpaint_models.types import Patch
 
 from .. import codec
 from ..codec.info import SUFFIXES
@@ -165,8 +167,7 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     try:
         mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
         patches = list(inpainter.patches(source.pixels, mask, options))
-        layers = [(patch.box, lambda pixels=patch.pixels: pixels) for patch in patches]
-        data = _rendered(job, LayeredPixels(source.pixels, layers), source.info, writer)
+        data = _rendered(job, source, patches, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)
@@ -178,13 +179,25 @@ def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
         return job.image.read_bytes()
-    return _rendered(job, LayeredPixels(source.pixels), source.info, writer)
+    return _rendered(job, source, (), writer)
 
 
-def _rendered(job: Job, pixels: LayeredPixels, info: codec.ImageInfo, writer: Writer) -> bytes:
-    return codec.render(
-        job.image, pixels, info, format=job.format, quality=writer.quality, strip_metadata=writer.strip_metadata
-    )
+def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> bytes:
+    layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
+    pixels = LayeredPixels(source.pixels, layers)
+    return codec.encode(
+        job.image,
+        pixels,
+        source.info,
+        codec.Edited(source.pixels, pixels, tuple(patch.box for patch in patches)),
+        format=job.format,
+        quality=writer.quality,
+        strip_metadata=writer.strip_metadata,
+    ).data
+
+
+def _pixels_of(patch: Patch) -> codec.Pixels:
+    return patch.pixels
 
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:

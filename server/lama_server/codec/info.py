@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_models.types import Box, PixelSource
+
 SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"]
 WantedFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
 
@@ -121,6 +123,31 @@ class Decoded:
 
     pixels: Pixels
     info: ImageInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What was done to a photo whose canvas is as it was.
+
+    original, pixels  (H, W, C), as shown; alike outside the boxes
+    """
+
+    original: PixelSource
+    pixels: PixelSource
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A result as a file.
+
+    patched    the file of a JPEG, in which only blocks that the edit touched were changed
+    reencoded  why a JPEG had to be encoded anew, though it was one before; else ""
+    """
+
+    data: bytes
+    patched: bool = False
+    reencoded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -479,7 +479,7 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
         job=result.job,
         run=result.run,
         edit=result.edit,
-        saved=SavedReply(name=saved.name) if saved.name else None,
+        saved=SavedReply(name=saved.name, reencoded=saved.reencoded or None) if saved.name else None,
         save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import logging
 import os
 import shutil
 import time
@@ -56,6 +57,8 @@ from .space import Scratch
 COPY_BYTES = 1 << 20
 
 MadeT = TypeVar("MadeT")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,11 @@ class Documents:
         """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
         if quality is None and wanted not in ("keep", picture.info.format):
             quality = self._settings.quality
-        return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
+        request = RenderImage(picture, wanted, quality, self._settings.strip_metadata, target)
+        rendered = await self.in_codec(request)
+        if rendered.reencoded:
+            log.info("a JPEG was encoded anew: %s", rendered.reencoded)
+        return rendered
 
     async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Scratch, Rendered]:
         """(what holds the file, what it is). Raises `QueueFull`, `StoreFull`."""
@@ -240,16 +247,17 @@ class Documents:
 
         return await self._made(image, encode)
 
-    async def save(self, picture: Picture, name: str, folder: Path) -> str:
-        """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
+    async def save(self, picture: Picture, name: str, folder: Path) -> tuple[str, Rendered]:
+        """Renders the picture in its own format into the folder. Returns the free name that it got, and what it is."""
         with self.scratch() as scratch:
             rendered = await self.render_to(scratch.result, picture, "keep", None)
             with disk_errors():
                 data = await asyncio.to_thread(scratch.result.read_bytes)
             min_free_bytes = self._settings.min_free * 2**20
-            return await asyncio.to_thread(
+            saved = await asyncio.to_thread(
                 saving.save_new, folder, Path(name).stem, rendered.suffix, data, min_free_bytes
             )
+            return saved, rendered
 
     async def _made(self, image: StoredImage, make: Callable[[Path], Awaitable[MadeT]]) -> tuple[Scratch, MadeT]:
         """A file made of a photo, which counts until whoever gets it closes what holds it. Nothing stays on failure."""
