@@ -148,12 +148,12 @@ def load(context: LoadContext) -> Painter:
     return Painter()
 
 
-def load_copier(context: LoadContext) -> Copier:
-    return Copier()
-
-
 def load_quick(context: LoadContext) -> Quick:
     return Quick()
+
+
+def load_copier(context: LoadContext) -> Copier:
+    return Copier()
 
 
 def load_worded(context: LoadContext) -> Worded:

@@ -182,8 +182,8 @@ def test_one_shot_takes_where_to_copy_from_as_pictures(server: RunningServer) ->
     photo, mask = two_colours()
     right = encode(area(64, 96, Box(60, 0, 96, 64)).astype(np.uint8) * 255)
     for name, colour in (("source_include", GREEN), ("source_exclude", RED)):
-        files: dict[str, Any] = {name: right}
-        reply = server.one_shot(encode(photo), encode(rect_mask()), {"model": "copier"}, **files)
+        given: dict[str, Any] = {"params": {"model": "copier"}, name: right}
+        reply = server.one_shot(encode(photo), encode(rect_mask()), **given)
         filled = decode(reply.body)[mask].mean(axis=0)
         assert np.argmax(filled) == np.argmax(colour)
 

@@ -16,6 +16,7 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 
 from .. import codec
+from ..codec.info import SUFFIXES
 from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
 from ..imaging.layers import LayeredPixels
@@ -23,23 +24,6 @@ from ..store import saving
 
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
-
-_SUFFIXES: dict[str, codec.SourceFormat] = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jfif": "jpeg",
-    ".mpo": "jpeg",
-    ".webp": "webp",
-    ".bmp": "bmp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".gif": "gif",
-    ".avif": "avif",
-    ".heic": "heic",
-    ".heif": "heic",
-}
-"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -68,7 +52,7 @@ class Job:
         """Where the result goes: under the photo's own suffix where that names the result's format."""
         target = codec.output_format(info, self.format)
         own = self.suffix or self.image.suffix.lower()
-        suffix = own if _SUFFIXES.get(own) == target.name else target.suffix
+        suffix = own if SUFFIXES.get(own) == target.name else target.suffix
         return self.folder / saving.safe_name(self.stem, suffix)
 
 
@@ -205,7 +189,7 @@ def _rendered(job: Job, pixels: LayeredPixels, info: codec.ImageInfo, writer: Wr
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
     """What the suffix of a single result says. Raises `BatchInvalid`."""
-    named = _SUFFIXES.get(output.suffix.lower())
+    named = SUFFIXES.get(output.suffix.lower())
     if named not in _WRITABLE:
         raise BatchInvalid(f"Results cannot be written as {output.suffix}. Use .png, .jpg, .webp or .tif.")
     if format not in ("keep", named):
@@ -221,10 +205,10 @@ def _image_files(path: Path) -> list[Path]:
     found = sorted(
         child
         for child in path.iterdir()
-        if child.is_file() and child.suffix.lower() in _SUFFIXES and not child.name.startswith(".")
+        if child.is_file() and child.suffix.lower() in SUFFIXES and not child.name.startswith(".")
     )
     if not found:
-        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(_SUFFIXES))}.")
+        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(SUFFIXES))}.")
     return found
 
 

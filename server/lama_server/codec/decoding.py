@@ -67,7 +67,7 @@ def _painted_png(data: Bytes, header: Header, limits: ImageLimits) -> NDArray[np
     with open_with_pillow(data, "png") as image, decoding("png"):
         _load(data, header, image, limits)
         mask = _copied(image, lambda band: band.convert("L").point(_PAINTED))[..., None]
-    return np.ascontiguousarray(oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
+    return np.ascontiguousarray(exif.oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
 
 
 def _painted(pixels: Pixels) -> NDArray[np.uint8]:
@@ -92,17 +92,6 @@ def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:
     return pixels
 
 
-def oriented(pixels: Pixels, orientation: int) -> Pixels:
-    """Stored pixels as shown (a view where possible). EXIF 2.32, tag 0x0112."""
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
 def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     """(H, W, C) after the EXIF rotation, not always contiguous."""
     orientation = exif.orientation(header.metadata.exif)
@@ -121,7 +110,7 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
             _load(data, header, image, limits)
             pixels = _to_rgb(image, header, _source_icc(image, header, data))
     # both libraries turn TIFFs themselves, libheif HEICs
-    return pixels if header.format in ("tiff", "heic") else oriented(pixels, orientation)
+    return pixels if header.format in ("tiff", "heic") else exif.oriented(pixels, orientation)
 
 
 def _is_beyond_pillow(header: Header) -> bool:

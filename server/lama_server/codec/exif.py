@@ -12,7 +12,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_ORIENTATION = 0x0112
+from .info import Pixels
+
+ORIENTATION = 0x0112
 _EXIF_IFD = 0x8769
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 """ImageWidth and ImageLength of the first directory, PixelXDimension and PixelYDimension of the one for EXIF."""
@@ -43,11 +45,22 @@ def orientation(exif: bytes | None) -> int:
         return 1
     try:
         order = _byte_order(exif)
-        entry = next((e for e in _entries(exif, order, _first_ifd(exif, order)) if e.tag == _ORIENTATION), None)
+        entry = next((e for e in _entries(exif, order, _first_ifd(exif, order)) if e.tag == ORIENTATION), None)
         value = 1 if entry is None else _number(exif, order, entry)
     except (ValueError, struct.error):
         return 1
     return value if 1 <= value <= 8 else 1
+
+
+def oriented(pixels: Pixels, orientation: int) -> Pixels:
+    """Stored pixels as shown (a view where possible). EXIF 2.32, tag 0x0112."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
 
 
 def turned(orientation: int, quarter_turns: int) -> int:
@@ -69,7 +82,7 @@ def for_result(exif: bytes | None, width: int, height: int) -> bytes | None:
         order = _byte_order(exif)
         first = _first_ifd(exif, order)
         for entry in _entries(exif, order, first):
-            if entry.tag == _ORIENTATION:
+            if entry.tag == ORIENTATION:
                 struct.pack_into(order + "HIHH", out, entry.value_at - 6, _SHORT, 1, 1, 0)
             elif entry.tag == _EXIF_IFD:
                 with contextlib.suppress(ValueError, struct.error):

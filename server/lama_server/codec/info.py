@@ -161,6 +161,7 @@ SOURCE_TYPES: dict[SourceFormat, str] = {
     **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
     "gif": "image/gif",
     "avif": "image/avif",
+    "heic": "image/heic",
 }
 """Media types."""
 
@@ -168,14 +169,18 @@ SUFFIXES: dict[str, SourceFormat] = {
     ".png": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
+    ".jfif": "jpeg",
+    ".mpo": "jpeg",
     ".webp": "webp",
     ".bmp": "bmp",
     ".tif": "tiff",
     ".tiff": "tiff",
     ".gif": "gif",
     ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
 }
-"""What files are called."""
+"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 
 def icc_colour_space(profile: bytes) -> str | None:

@@ -15,7 +15,7 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .decoding import decode, oriented
+from .decoding import decode
 from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
 from .source import opened
@@ -108,8 +108,10 @@ def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None
 
 
 def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> EncodedPreview:
-    """A file's picture as wide or, where that is 0, as high as asked, never enlarged. A JPEG is decoded at a part of
-    its size and not checked for gaps. Raises `ImageError` subclasses."""
+    """A file's picture as wide or, where that is 0, as high as asked, never enlarged.
+
+    A JPEG is decoded at a part of its size, and not checked for gaps. Raises `ImageError` subclasses.
+    """
     with opened(source) as data:
         header = read_header(data, limits)
         info = info_of(header)
@@ -123,7 +125,7 @@ def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> Enc
                 pixels = np.asarray(image.convert("RGB"))
             except DECODER_ERRORS as error:
                 raise damaged("jpeg", error) from error
-    return preview(oriented(pixels, info.orientation), max_side, header.metadata)
+    return preview(exif.oriented(pixels, info.orientation), max_side, header.metadata)
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:

@@ -411,8 +411,19 @@ def _hole(
 ) -> FillHole:
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
-    image = stored_picture(picture)
-    return FillHole(run.use.choice, image, mask, run.options, metadata, preview, pictures, source, quick)
+    return FillHole(
+        run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures, quick, source
+    )
+
+
+def _factor(use: ModelUse) -> int:
+    """How many times as large as the canvas the model's answer is."""
+    return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
+
+
+def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
+    """The most that the pixels of a canvas take that the model made anew."""
+    return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
 
 
 def _check_shapes(mask: MaskShapes, width: int, height: int, limits: Limits) -> None:
@@ -435,16 +446,6 @@ def _check_source_control(use: ModelUse, pointer: str) -> None:
             "sources out, or choose a model that takes them, for example patchmatch.",
             pointer=pointer,
         )
-
-
-def _factor(use: ModelUse) -> int:
-    """How many times as large as the canvas the model's answer is."""
-    return int(str(use.entry.check_params(use.params)["factor"])) if use.entry.task == "enlarge" else 1
-
-
-def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
-    """The most that the pixels of a canvas take that the model made anew."""
-    return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
 
 
 def _ms_since(began_s: float) -> int:

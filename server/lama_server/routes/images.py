@@ -19,7 +19,7 @@ from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
 from ..store.space import Scratch
-from .common import IMAGE, JOB, Found, Quality, problems
+from .common import IMAGE, JOB, Found, Quality, declared_bytes, problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 
@@ -64,8 +64,8 @@ async def upload(
     name: Annotated[str, Query(description="The file's name; results are saved under it.")] = "",
 ) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
-    declared = int(request.headers.get("content-length", 0))
-    image = await found.documents.add_image(request.stream(), name[: found.limits.name_chars], declared)
+    name = name[: found.limits.name_chars]
+    image = await found.documents.add_image(request.stream(), name, declared_bytes(request))
     return image_reply(found, image)
 
 

@@ -265,11 +265,11 @@ class Documents:
             raise
         return scratch, made
 
-    async def _scratch_with_room(self) -> Scratch:
-        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+    async def _scratch_with_room(self, size_bytes: int = 0) -> Scratch:
+        """One for so many bytes, and for files whose size is not known yet. Raises `StoreFull`, `RootUnavailable`."""
         scratch = self.scratch()
         try:
-            await asyncio.to_thread(scratch.take, 0)
+            await asyncio.to_thread(scratch.take, size_bytes)
         except BaseException:
             scratch.close()
             raise
@@ -279,9 +279,12 @@ class Documents:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    async def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
-        return Workspace(self, await self._scratch_with_room())
+    async def workspace(self, body_bytes: int) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`.
+
+        body_bytes  of the request, as far as is known: a form lies on the disk as it came beside what is made of it
+        """
+        return Workspace(self, await self._scratch_with_room(body_bytes))
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
@@ -362,7 +365,7 @@ class Workspace:
     async def crop(self, box: Box) -> None:
         """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
         await self._documents.in_codec(CropPicture(self.picture, box, self.target))
-        self._scratch.count(self.target.stat().st_size)
+        self._count_target()
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
@@ -371,25 +374,32 @@ class Workspace:
     async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
         """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
         self._documents.check_room()
-        encoded = self._folder / "mask"
-        await asyncio.to_thread(self._write, upload, encoded)
-        await self._documents.in_codec(AdjustMask(encoded, operation, radius_px, self.target))
+        source = self._folder / "mask"
+        await asyncio.to_thread(self._write, upload, source)
+        await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
+        self._count_target()
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""
         await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+        self._count_target()
 
     async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
         """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
         self._documents.check_room()
         await asyncio.to_thread(self._write, stream, self._source)
-        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        made = await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        self._count_target()
+        return made
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
-        self._scratch.count(rendered.size_bytes)
+        self._count_target()
         return rendered
+
+    def _count_target(self) -> None:
+        self._scratch.count(self.target.stat().st_size)
 
     def close(self) -> None:
         self._scratch.close()

@@ -209,8 +209,8 @@ class FillHole(Job["Filled"]):
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
-    source: DrawnSource = DrawnSource()
     quick: ModelEntry | None = None
+    source: DrawnSource = DrawnSource()
 
 
 @dataclass(frozen=True, slots=True)
