@@ -46,6 +46,7 @@ SPARE_BYTES = 64
 PADDING_WORDS = 10 * BLOCK_BYTES // 4 + 8
 """What an MCU can read beyond the end of damaged data."""
 
+MOST_DC = 2047
 LONGEST_RUN = 0x7FFF
 HELD_BLOCKS = 1023
 
@@ -176,6 +177,8 @@ def _skip_block(
         return np.int64(-1), rarity
     state[PRED + channel] += _difference(window, entry)
     pos += (entry >> 8) + (entry & 0xFF)
+    if abs(state[PRED + channel]) > MOST_DC:
+        return np.int64(-1), rarity
     if kind == SEQUENTIAL:
         pos, run, _, rarity = _skip_ac(words, steps, parts[channel, AC_TABLE], pos, 1, 63)
         if run > 1:

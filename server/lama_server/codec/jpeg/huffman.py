@@ -17,6 +17,7 @@ LOOKUP_SIZE = (1 << SHORT_BITS) + (1 << 16)
 RUN_STEP = 128
 COMMON_BITS = 13
 _MAX_BITS = 16
+_MOST_BITS_OF_AC = 10
 _DHT = b"\xff\xc4"
 
 
@@ -96,8 +97,10 @@ def segment_of(number: int, table: Table) -> bytes:
 
 
 def _step(size: int, symbol: int) -> int:
-    """What a symbol of AC with a code of `size` bits does, see `Table`."""
+    """What a symbol of AC with a code of `size` bits does, see `Table`; 0 for one that 8 bit files cannot have."""
     zeros, bits = symbol >> 4, symbol & 15
     if bits == 0 and zeros < 15:
         return max(0, size - COMMON_BITS) << 14 | (size + zeros) << 9 | RUN_STEP | zeros
+    if bits > _MOST_BITS_OF_AC:
+        return 0
     return max(0, size - COMMON_BITS) << 14 | (size + bits) << 9 | (bits > 0) << 8 | (zeros + 1)
