@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
-from . import exif, heif, jpeg, jpeg_pixels, png, tiff, webp
+from . import exif, heif, jpeg, png, tiff, webp
 from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
+from .jpeg.pixels import load as load_jpeg
 from .probing import decoding, info_of, open_with_pillow, read_header
 from .source import Bytes, opened
 
@@ -132,7 +133,7 @@ def _read_otherwise(data: Bytes, header: Header) -> Pixels:
 def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: ImageLimits) -> None:
     """Decodes the opened file. Refuses PNG and JPEG files that lack pixels, which Pillow alone would accept."""
     if header.format == "jpeg":
-        jpeg_pixels.load(data, image, jpeg.scans(data, limits))
+        load_jpeg(data, image, jpeg.scans(data, limits))
     elif header.format == "png":
         png.load(data, image)
     else:
