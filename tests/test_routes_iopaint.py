@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from PIL.PngImagePlugin import PngInfo
 from drawn_scenes import bird, mug
 from fake_engines import photo
 from lama_server.codec.info import SOURCE_TYPES, SUFFIXES, SourceFormat
+from lama_server.errors import RouteNotFound
+from lama_server.routes.iopaint.progress import Announcer
 from serving import Reply, RunningServer, decode, encode, rect_mask, within
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
@@ -529,6 +532,12 @@ def test_the_socket_only_polls_and_takes_short_messages(server: RunningServer) -
     assert (
         server.ask("POST", f"{POLL}&sid=nobody", b"x" * 20_000, {"content-type": "text/plain"}).code == "body.too_large"
     )
+
+
+def test_without_the_extra_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socketio", None)
+    with pytest.raises(RouteNotFound, match=r"lama-server\[iopaint\]"):
+        Announcer().connect()
 
 
 def test_so_many_clients_may_listen_until_one_goes(start_server: Callable[..., RunningServer]) -> None:

@@ -372,13 +372,22 @@ def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: byte
     try:
         members = members_of(io.BytesIO(changed), "a.pth")
         python = {m.filename.partition("/")[2]: zipfile.ZipFile(io.BytesIO(changed)).read(m) for m in members}
-    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile):
+    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile, EOFError):
         return
     try:
         reader = torch._C.PyTorchFileReader(io.BytesIO(changed))
     except RuntimeError:
         return
     assert {name: reader.get_record(name) for name in reader.get_all_records()} == python
+
+
+def test_a_member_that_says_it_is_a_folder_is_refused(saved: bytes) -> None:
+    """B118: Python reads its bytes, torch reads zeros."""
+    changed = bytearray(saved)
+    first = changed.index(b"PK\1\2")
+    changed[first + 38] |= 0x10  # external attributes
+    with pytest.raises(UnsafeWeights, match="out of order"):
+        members_of(io.BytesIO(changed), "a.pth")
 
 
 def test_the_official_zip_is_said_to_need_unpacking(tmp_path: Path) -> None:
