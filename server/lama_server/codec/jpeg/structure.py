@@ -172,7 +172,7 @@ class _Reader:
         elif marker in FRAMES and self.frame is None:
             self.frame = _checked(frame_of(payload, marker))
             self.shifts = np.full((len(self.frame.components), 64), _NOT_YET)
-        elif marker == 0xE0 and payload.startswith(JFIF):
+        elif marker == 0xE0 and payload.startswith(JFIF) and len(payload) >= 14:
             self.jfif = True
         elif marker == 0xEE and payload.startswith(ADOBE) and len(payload) >= 12:
             self.adobe = payload[11]
