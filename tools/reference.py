@@ -103,8 +103,8 @@ def _models_table() -> str:
     lines += [
         "",
         f"*Edit on a CPU* is a hole of {measured['hole']:.0%} in {measured['size']} pixels, with the defaults, not the",
-        f"first of a process: processor time in float32 on one thread of an {measured['processor']}, all in one run.",
-        "Two threads take a little more than half of it. *Large images* is what the strategy `auto` does; every model",
+        f"first of a process: processor time in float32 on one thread of an {measured['processor']}, each",
+        "model in a process of its own. *Large images* is what the strategy `auto` does; every model",
         "also takes `crop`, `resize` and `original`.",
     ]
     return "\n".join(lines)
