@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -222,7 +223,7 @@ def test_a_model_whose_file_does_not_load_makes_way_and_says_why(fussy: TestClie
     assert state(fussy, "fussy")["problem"]["code"] == "model.weights_corrupted"
     assert state(fussy, "fussy")["problem"]["detail"] == why
     check = fussy.get("/readyz").json()["checks"]["model"]
-    assert check == {"ok": True, "detail": f"{why} Working with Painter meanwhile."}
+    assert check == {"ok": True, "code": None, "detail": f"{why} Working with Painter meanwhile."}
     refused = edit_of(fussy, "fussy")
     assert (refused.json()["code"], refused.json()["detail"]) == ("model.weights_corrupted", why)
     assert '"type":"result"' in edit_of(fussy, "painter").text
@@ -331,6 +332,35 @@ def test_the_page_is_served_with_its_files_under_their_hash(client: TestClient) 
     assert client.get("/static/0123456789abcdef/js/main.js").status_code == 404
     assert client.get("/static/" + address.split("/")[2] + "/../index.html").status_code == 404
     assert client.get("/favicon.ico").status_code in (200, 204)
+
+
+def test_scripts_are_preloaded_compressed_and_without_their_comments(client: TestClient) -> None:
+    page = client.get("/").text
+    preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', page)
+    assert len(preloaded) > 20
+    assert any(address.endswith("/js/main.js") for address in preloaded)
+    assert not any("/panels/options.js" in address for address in preloaded), "what is needed later is loaded later"
+    total = 0
+    for address in preloaded:
+        packed = client.get(address, headers={"accept-encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.headers["vary"] == "accept-encoding"
+        total += int(packed.headers["content-length"])
+        assert "/**" not in packed.text
+        plain = client.get(address, headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == packed.content
+        assert client.get(address, headers={"accept-encoding": "gzip;q=0, br"}).headers.get("content-encoding") is None
+    assert total < 46_080
+
+
+def test_a_script_keeps_its_line_numbers_without_comments(client: TestClient) -> None:
+    page = client.get("/").text
+    address = re.findall(r'href="([^"]+/js/core/view.js)"', page)[0]
+    source = (Path(__file__).parents[1] / "frontend/js/core/view.js").read_text("utf-8").splitlines()
+    served = client.get(address).text.splitlines()
+    at = next(number for number, line in enumerate(source) if line.startswith("export function pinch"))
+    assert served[at] == source[at]
 
 
 def test_the_photo_given_at_start_is_open(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:

@@ -1,35 +1,34 @@
 /** The composition root: makes everything from the boot data and joins it together. No decisions are taken here. */
 
 import { createBitmaps } from "./canvas/bitmaps.js";
-import { addShape, chooseResult, clearDraft, commitEdit, shownEdits } from "./core/document.js";
+import { addShape, clearDraft, commitEdit } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
-import { documentOf, findModel, initialState, meeting, resizedBrush, shownResult, workingModel } from "./core/state.js";
+import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { fit, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
 import { createHealth } from "./net/health.js";
-import { createJobs, plainRun } from "./net/jobs.js";
-import { createModels } from "./net/models.js";
+import { createJobs } from "./net/jobs.js";
 import { createUploads } from "./net/uploads.js";
 import { createPersistence } from "./session/persist.js";
 import { loadPrefs, savePrefs } from "./session/prefs.js";
 import { createSession } from "./session/session.js";
-import { createCompare } from "./ui/compare.js";
 import { find, setText } from "./ui/dom.js";
-import { createWaysIn, createWaysOut, offerLast } from "./ui/files.js";
-import { count, t, translatePage } from "./ui/i18n.js";
+import { createWaysIn } from "./ui/files.js";
+import { createHeader } from "./ui/header.js";
+import { t, translatePage } from "./ui/i18n.js";
 import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
-import { createGallery, createHelp, createOptions, createSettings } from "./ui/panels.js";
+import { createPanels } from "./ui/panels/panels.js";
 import { createProgress } from "./ui/progress.js";
-import { createResults, neighbour } from "./ui/results.js";
 import { createToolbar } from "./ui/toolbar.js";
 import { createViewer } from "./ui/viewer.js";
 
 const FILL_AFTER_MS = 250;
-const MORE_RESULTS = 4;
 /** Small photos are shown up to this much larger. */
 const FIT_ENLARGES = 2;
+/** Around the photo, in screen pixels. */
+const AIR = Object.freeze({ top: 4, right: 12, bottom: 4, left: 12 });
 
 /** @typedef {import("./core/state.js").State} State */
 
@@ -42,22 +41,28 @@ const store = createStore(initialState(boot, loadPrefs()));
 const messages = createMessages();
 const health = createHealth(store);
 const api = createApi(health.lost);
-const models = createModels(store, api, (error) => messages.complain(error, null));
 const bitmaps = createBitmaps(() => viewer.stage.invalidate("image", "ink"));
+const uploads = createUploads(api, (uploaded) => store.update({ uploaded }));
+const persistence = createPersistence(() =>
+  messages.tell(t("This browser keeps no data"), t("What you paint lasts as long as this page.")),
+);
 const session = createSession({
   store,
   api,
   bitmaps,
-  uploads: createUploads(api, (uploaded) => store.update({ uploaded })),
-  persistence: createPersistence(() =>
-    messages.tell(t("This browser keeps no data"), t("What you paint lasts as long as this page.")),
-  ),
+  uploads,
+  persistence,
   complain: messages.complain,
   say: messages.say,
   leaving,
   arrived() {
+    document.body.dataset.room = "photo";
+    viewer.stage.measure();
     fitPhoto();
     armDraft();
+    if (document.activeElement === document.body || find("empty").contains(document.activeElement))
+      find("stage").focus();
+    find("hint").hidden = store.get().prefs.hinted;
   },
 });
 const jobs = createJobs({
@@ -66,13 +71,14 @@ const jobs = createJobs({
   health,
   filled: (edit) =>
     store.update(({ timeline }) => ({ timeline: recordFill(timeline, edit, (doc) => commitEdit(doc, edit)) })),
-  choose: (key, edit) => step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key),
+  choose: (key, edit) => panels.choosing((acts) => acts.choose(key, edit)),
   imageId: () => session.imageId(),
   imageLost: () => session.imageLost(),
   keepPatch: (name, png) => session.keepPatch(name, png),
   previewUrl: (blob, name) => bitmaps.url(blob, name),
   showEstimate: bitmaps.addEstimate,
   clearEstimates: bitmaps.clearEstimates,
+  settled: messages.settled,
   say: messages.say,
   complain: messages.complain,
 });
@@ -126,21 +132,17 @@ function leaving() {
 const viewer = createViewer(store, find("stage"), bitmaps, {
   painted,
   stroking: (started) => {
-    if (started) clearTimeout(releaseTimer);
+    if (!started) return;
+    clearTimeout(releaseTimer);
+    find("hint").hidden = true;
+    store.update(({ prefs }) => (prefs.hinted ? {} : { prefs: { ...prefs, hinted: true } }));
   },
   run: (id) => run(id),
   say: messages.say,
 });
 
-function insets(state = store.get()) {
-  const narrow = innerWidth <= 720;
-  const strip = documentOf(state).edits.length > 0 ? 84 : 0;
-  const drawer = state.selected && !narrow ? 292 : 0;
-  return { top: 64, right: 16 + drawer, bottom: (narrow ? 140 : 96) + strip, left: narrow ? 16 : 72 };
-}
-
 /** The view in which all of the photo is seen. @param {State} state */
-const fittedView = ({ image, viewport }) => image && fit(image, viewport, insets(), FIT_ENLARGES / viewer.stage.dpr());
+const fittedView = ({ image, viewport }) => image && fit(image, viewport, AIR, FIT_ENLARGES / viewer.stage.dpr());
 
 function fitPhoto() {
   const view = fittedView(store.get());
@@ -160,10 +162,16 @@ function zoom(change) {
   viewer.input.setView(change(view, { x: viewport.width / 2, y: viewport.height / 2 }));
 }
 
+function showSize() {
+  const state = store.get();
+  const diameter = brushDiameter(state);
+  viewer.overlay.flashSize(t("{n} px", { n: Math.max(1, Math.round(diameter)) }), diameter * state.view.scale);
+}
+
 /** @param {number} steps */
 function sizeBrush(steps) {
   store.update(({ prefs }) => ({ prefs: resizedBrush(prefs, steps) }));
-  viewer.overlay.flashSize(find("brush-value").textContent ?? "");
+  showSize();
 }
 
 /** @param {(timeline: State["timeline"]) => State["timeline"]} move */
@@ -172,40 +180,6 @@ function travel(move) {
   jobs.hold();
   store.update(({ timeline }) => ({ timeline: move(timeline) }));
   armDraft();
-}
-
-/** @param {string} key @param {string} edit */
-function choose(key, edit) {
-  const later = shownEdits(documentOf(store.get())).length;
-  step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key);
-  const dropped = later - documentOf(store.get()).edits.length;
-  if (dropped > 0) {
-    armDraft();
-    messages.tell(
-      count(dropped, "1 later fill was made for another picture", "{n} later fills were made for another picture"),
-      t("What you painted for it is back, to be filled again."),
-      { label: t("Undo"), act: () => run("undo") },
-    );
-  }
-}
-
-/** @param {number} by */
-function stepResult(by) {
-  const next = neighbour(store.get(), by);
-  if (next) choose(next.key, next.edit);
-}
-
-function moreResults() {
-  const state = store.get();
-  const edit = documentOf(state).edits.find((each) => each.key === state.selected);
-  const shown = edit && shownResult(state, edit);
-  if (!shown || !findModel(state, shown.model)?.stochastic) return;
-  const another = { model: shown.model, ...(Object.keys(shown.params).length > 0 ? { params: shown.params } : {}) };
-  jobs.more(
-    edit.key,
-    Array.from({ length: MORE_RESULTS }, () => another),
-    false,
-  );
 }
 
 /** What Escape takes back, the nearest first. */
@@ -217,27 +191,32 @@ function cancel() {
     messages.tell(
       t("Cancelled"),
       t("What you painted is kept."),
-      workingModel(state) ? { label: t("Fill"), act: () => run("run") } : undefined,
+      workingModel(state) ? { label: t("Remove"), act: () => run("run") } : undefined,
     );
   } else if (state.compare.mode !== "off") store.update({ compare: { ...state.compare, mode: "off" } });
   else if (state.selected) store.update({ selected: null });
 }
 
+/** The shape that was painted with last. @type {State["tool"]} */
+let shape = "brush";
+store.watch(
+  (state) => state.tool,
+  (tool) => {
+    if (paints(tool)) shape = tool;
+  },
+);
 /** @param {State["tool"]} tool */
 const choosing = (tool) => () => store.update({ tool });
 /** @param {State["compare"]["mode"]} mode */
 const comparing = (mode) => store.update(({ compare }) => ({ compare: { ...compare, mode } }));
-/** @param {string} name */
-const download = (name) => void models.download(name).catch((error) => messages.complain(error, () => download(name)));
-
 const chooseFiles = createWaysIn(
   (files) => void session.openFiles(files).catch((error) => messages.complain(error, null)),
   messages,
 );
-const out = createWaysOut(store, api, messages, () => session.imageId());
 
 /** @type {import("./ui/keys.js").Actions} */
 const actions = {
+  "tool-paint": () => store.update({ tool: shape }),
   "tool-brush": choosing("brush"),
   "tool-eraser": choosing("eraser"),
   "tool-rect": choosing("rect"),
@@ -256,9 +235,10 @@ const actions = {
     find("stage").focus({ preventScroll: true });
   },
   cancel,
-  more: moreResults,
-  "result-previous": () => stepResult(-1),
-  "result-next": () => stepResult(1),
+  more: () => panels.choosing((acts) => acts.more()),
+  "edit-mask": () => panels.choosing((acts) => acts.editMask()),
+  "result-previous": () => panels.choosing((acts) => acts.next(-1)),
+  "result-next": () => panels.choosing((acts) => acts.next(1)),
   drawer: () =>
     store.update((state) => ({ selected: state.selected ? null : (documentOf(state).edits.at(-1)?.key ?? null) })),
   undo: () => canUndo(store.get().timeline) && travel(undo),
@@ -271,39 +251,31 @@ const actions = {
   "zoom-in": () => zoom((view, middle) => zoomAt(view, middle, 1.25)),
   "zoom-out": () => zoom((view, middle) => zoomAt(view, middle, 0.8)),
   open: chooseFiles,
-  download: out.download,
-  copy: out.copy,
-  help: createHelp(),
+  download: () => panels.download(),
+  copy: () => panels.copy(),
+  help: () => panels.help(),
 };
 const run = createKeys(store, actions);
 
-createSettings(store);
-createToolbar(store, run, actions);
-createCompare(store);
-createProgress(store, messages, download);
-createOptions(store, {
-  download,
-  refresh: () => void models.refresh().catch((error) => messages.complain(error, null)),
+const panels = createPanels({
+  store,
+  bitmaps,
+  api,
+  messages,
+  imageId: () => session.imageId(),
+  openPhoto: (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)),
+  jobs,
+  step,
+  strokesFreed: armDraft,
+  undo: () => run("undo"),
 });
-createGallery(store, (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)));
-createResults(store, bitmaps, {
-  choose,
-  again: (key, model) => jobs.more(key, [plainRun(store.get(), model)], true),
-});
+createHeader(store);
+createToolbar(store, run, actions, showSize);
+createProgress(store, messages);
 
 store.watch((state) => state.prefs, savePrefs, false);
 // The photo goes on to fill the room that there is, unless the person has chosen a view.
-const room = [
-  (/** @type {State} */ state) => state.viewport,
-  (/** @type {State} */ state) => Object.values(insets(state)).join(),
-];
-store.follow(room, refit);
-store.watch(
-  (state) => state.image,
-  (image) => {
-    find("empty").hidden = image !== null;
-  },
-);
+store.watch((state) => state.viewport, refit, false);
 store.watch(
   (state) => state.opening,
   (opening) => {
@@ -314,14 +286,21 @@ store.watch(
 
 async function begin() {
   const { open_image: given } = boot.config;
-  if (given) await session.openFromServer(given);
-  else if (!(await session.restoreHere())) await offerLast(store, session, messages);
+  const [newest] = await persistence.list();
+  if (!given && !newest) return;
+  const { createRestoring } = await import("./session/restoring.js");
+  const restoring = createRestoring({ store, api, bitmaps, uploads, persistence }, session.work);
+  if (given) await restoring.openFromServer(given);
+  else if (!(await restoring.restoreHere())) {
+    const { offerLast } = await import("./ui/panels/last.js");
+    await offerLast(newest, store, restoring, messages);
+  }
 }
 
 begin().catch((error) => messages.complain(error, null));
 
 // What tests look at; nothing in the page reads it.
-const quiet = () => viewer.stage.still() && session.kept();
+const quiet = () => viewer.stage.still() && session.kept() && panels.loaded();
 Object.defineProperty(window, "lama", {
   value: Object.freeze({ state: store.get, stage: viewer.stage, bitmaps, quiet }),
 });

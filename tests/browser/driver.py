@@ -128,7 +128,7 @@ class App:
         deadline = time.monotonic() + patience_s
         while not self.read(expression):
             if time.monotonic() > deadline:
-                toasts = self.page.locator("#toasts").inner_text()
+                toasts = self.page.locator("#notes").inner_text()
                 raise AssertionError(
                     f"It never came true: {expression}\nToasts: {toasts!r}\nJob: {self.read('state.job')}"
                 )
@@ -141,9 +141,14 @@ class App:
     def wait_for_edits(self, count: int) -> None:
         self.wait(f"doc.edits.length === {count} && state.job === null")
 
-    def on_screen(self, point: Point) -> Point:
+    def on_stage(self, point: Point) -> Point:
         view = self.read("state.view")
         return point[0] * view["scale"] + view["x"], point[1] * view["scale"] + view["y"]
+
+    def on_screen(self, point: Point) -> Point:
+        x, y = self.on_stage(point)
+        left, top = self.read("(({left, top}) => [left, top])(document.getElementById('stage').getBoundingClientRect())")
+        return x + left, y + top
 
     def paint(self, points: Sequence[Point], *, steps: int = 6, button: Literal["left", "right"] = "left") -> None:
         """Drags the pointer along the points: real pointer events."""
@@ -155,17 +160,23 @@ class App:
         mouse.up(button=button)
 
     def fill_on_release(self, wanted: bool) -> None:
-        self.page.locator("#auto").set_checked(wanted)
+        switch = self.page.locator("#auto")
+        if switch.is_visible():
+            switch.set_checked(wanted)
+            return
+        self.page.click("#menu-button")  # where there is no room for it in the dock
+        self.page.locator("#menu").get_by_label("Remove on release").set_checked(wanted)
+        self.page.keyboard.press("Escape")
 
     def colour_at(self, point: Point) -> list[int]:
         """RGB on the image canvas."""
-        x, y = self.on_screen(point)
+        x, y = self.on_stage(point)
         colour: list[int] = self.read(f"lama.stage.probe({x}, {y}).slice(0, 3)")
         return colour
 
     def ink_at(self, point: Point) -> int:
         """0 to 255."""
-        x, y = self.on_screen(point)
+        x, y = self.on_stage(point)
         ink: int = self.read(f"lama.stage.probeInk({x}, {y})")
         return ink
 

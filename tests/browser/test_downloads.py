@@ -69,7 +69,7 @@ def model_of_fill(app: App, number: int) -> str:
 
 
 def test_a_model_that_arrives_while_another_works_takes_over(
-    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path
+    hub: FakeHub, start: StartServer, open_app: OpenApp, picture: Path
 ) -> None:
     hub.faults.append(Fault(cut_after=len(HUB_CONTENT) - LAST_BYTES))
     hub.faults.extend([Fault(status=503)] * 10_000)
@@ -89,7 +89,7 @@ def test_a_model_that_arrives_while_another_works_takes_over(
     assert model_of_fill(app, 0) == "opencv"
 
     hub.faults.clear()
-    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    app.page.locator("#told", has_text="Distant is ready").wait_for()
     assert note.is_hidden()
     assert 206 in hub.statuses(), "the download went on where it was cut"
     app.paint([(200.0, 60.0), (220.0, 90.0)])
@@ -106,7 +106,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
-    open_app: OpenApp, hub: FakeHub, start: StartServer, picture: Path, published: Path, tmp_path: Path
+    hub: FakeHub, start: StartServer, open_app: OpenApp, picture: Path, published: Path, tmp_path: Path
 ) -> None:
     content = hub.files[published.name] = published.read_bytes()
     hub.faults.append(Fault(cut_after=len(content) * 935 // 1000))
@@ -122,7 +122,7 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     assert model_of_fill(app, 0) == "opencv"
 
     hub.faults.clear()
-    app.page.locator(".toast", has_text="MI-GAN is ready").wait_for()
+    app.page.locator("#told", has_text="MI-GAN is ready").wait_for()
     app.page.keyboard.press("Control+z")
     app.page.keyboard.press("Control+z")
     app.paint([(200.0, 60.0), (220.0, 90.0)])
@@ -145,7 +145,7 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     assert "first choice" not in app.page.locator("#models .choice", has_text="OpenCV").inner_text()
 
 
-def test_what_cannot_be_fetched_unasked_is_no_complaint(open_app: OpenApp, hub: FakeHub, start: StartServer) -> None:
+def test_what_cannot_be_fetched_unasked_is_no_complaint(hub: FakeHub, start: StartServer, open_app: OpenApp) -> None:
     """Nobody named a model: the page works with what is there, and the picker tells the rest."""
     hub.always["migan.bin"] = Fault(status=404)
     server = start(model="auto")
@@ -159,7 +159,7 @@ def test_what_cannot_be_fetched_unasked_is_no_complaint(open_app: OpenApp, hub: 
 
 
 def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it_is_there(
-    open_app: OpenApp, hub: FakeHub, start: StartServer, tmp_path: Path
+    hub: FakeHub, start: StartServer, open_app: OpenApp, tmp_path: Path
 ) -> None:
     server = start(local_files_only=True)
     image = server.upload(photo()).json["id"]
@@ -176,14 +176,14 @@ def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it
 
     (tmp_path / "models").mkdir(exist_ok=True)
     (tmp_path / "models" / "distant.bin").write_bytes(HUB_CONTENT)
-    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    app.page.locator("#told", has_text="Distant is ready").wait_for()
     app.page.click("#model")
     app.page.locator("#models .choice", has_text="Distant").get_by_text("in memory").wait_for()
     assert hub.asked == []
 
 
 def test_the_licence_is_told_before_a_person_starts_a_download(
-    open_app: OpenApp, hub: FakeHub, start: StartServer
+    hub: FakeHub, start: StartServer, open_app: OpenApp
 ) -> None:
     app = open_app(address(start(model="opencv")))
     app.page.click("#model")
@@ -196,12 +196,12 @@ def test_the_licence_is_told_before_a_person_starts_a_download(
     assert "Guarded (CC BY-NC 4.0, not for commercial use, 313 KiB) is not on the server yet" in note.inner_text()
     assert hub.asked == [], "choosing a model is not agreeing to its licence"
     note.get_by_role("button", name="Download").click()
-    app.page.locator(".toast", has_text="Guarded is ready").wait_for()
+    app.page.locator("#told", has_text="Guarded is ready").wait_for()
     assert [asked.path for asked in hub.asked] == ["guarded.bin"]
 
 
 def test_a_download_that_failed_says_why_and_can_be_tried_again(
-    open_app: OpenApp, hub: FakeHub, start: StartServer
+    hub: FakeHub, start: StartServer, open_app: OpenApp
 ) -> None:
     hub.always["distant.bin"] = Fault(status=404)
     app = open_app(address(start()))
@@ -212,12 +212,12 @@ def test_a_download_that_failed_says_why_and_can_be_tried_again(
     assert "Working with OpenCV meanwhile." in note.inner_text()
     hub.always.clear()
     again.click()
-    app.page.locator(".toast", has_text="Distant is ready").wait_for()
+    app.page.locator("#told", has_text="Distant is ready").wait_for()
     assert note.is_hidden()
 
 
 def test_weights_that_cannot_be_used_are_not_called_a_failed_download(
-    open_app: OpenApp, hub: FakeHub, start: StartServer
+    hub: FakeHub, start: StartServer, open_app: OpenApp
 ) -> None:
     hub.always["distant.bin"] = Fault(flip=5)
     note = open_app(address(start())).page.locator("#model-note")

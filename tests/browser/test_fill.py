@@ -93,7 +93,8 @@ def test_strokes_collect_until_fill_is_pressed_in_manual_mode(app: App, photos: 
     app.paint([(60.0, 110.0), (90.0, 110.0)])
     app.page.wait_for_timeout(500)
     assert app.read("state.job === null && doc.draft.length === 2")
-    app.page.get_by_role("button", name="Fill 2 strokes").click()
+    assert "2 strokes" in app.page.locator("#talk").inner_text()
+    app.page.locator("#run").click()
     app.wait_for_edits(1)
     assert app.read("doc.draft.length") == 0
 
@@ -201,7 +202,7 @@ def test_a_failed_fill_keeps_what_was_painted_and_offers_to_try_again(
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     retry = app.page.get_by_role("button", name="Try again")
     retry.wait_for()
-    assert "The engine stopped" in app.page.locator("#toasts").inner_text()
+    assert "The engine stopped" in app.page.locator("#notes").inner_text()
     assert app.read("doc.draft.length") == 1
     retry.click()
     app.wait_for_edits(1)
@@ -269,7 +270,7 @@ def test_a_file_that_is_no_picture_is_refused_with_a_reason(app: App, tmp_path: 
     tolerated.append("415|422")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     app.page.set_input_files("#files", tmp_path / "broken.png")
-    app.page.locator(".toast.bad").wait_for()
+    app.page.locator(".note").wait_for()
     assert app.read("state.image") is None
     assert app.page.locator("#empty").is_visible()
 

@@ -41,7 +41,7 @@ def test_a_wheel_on_a_scaled_screen_zooms(open_photo: App) -> None:
 def test_a_button_that_was_clicked_leaves_the_keys_to_the_photo(open_photo: App) -> None:
     open_photo.paint([(60.0, 60.0), (90.0, 60.0)])
     open_photo.wait_for_edits(1)
-    open_photo.page.locator('.pill [data-command="undo"]').click()
+    open_photo.page.locator('.bar [data-command="undo"]').click()
     open_photo.settle()
     assert open_photo.page.evaluate("document.activeElement.id") == "stage"
 

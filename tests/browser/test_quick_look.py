@@ -28,6 +28,7 @@ def app(open_app: OpenApp, tmp_path: Path) -> Iterator[App]:
         app = open_app(f"http://127.0.0.1:{server.port}/")
         app.open(tmp_path / "picture.png")
         yield app
+        app.page.context.close()  # before its server ends
 
 
 def work_slowly(app: App, seconds: float) -> None:

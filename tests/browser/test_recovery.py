@@ -94,7 +94,7 @@ def test_an_emptied_store_gets_the_photo_again_without_a_word(
     own_server.start()
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.wait_for_edits(1)
-    assert app.page.locator(".toast").count() == 0
+    assert app.page.locator(".note").count() == 0
 
 
 def test_a_reload_brings_back_photo_fills_strokes_and_their_history(
@@ -135,5 +135,5 @@ def test_a_new_window_offers_the_last_session(open_app: OpenApp, photos: Path) -
     second = app.page.context.new_page()
     second.goto(app.page.url)
     second.get_by_role("button", name="Continue coffee.jpg").click()
-    second.locator("#fills button").wait_for()
+    second.locator("#fills button[aria-current]").wait_for()
     second.close()

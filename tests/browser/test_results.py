@@ -70,7 +70,7 @@ def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
     app.paint(STROKE)
     app.wait_for_edits(1)
     chosen = app.read("doc.edits[0].chosen")
-    app.page.locator("#fills button").click()
+    app.page.locator("#fills button[aria-current]").click()
     app.page.locator("#more").click()
     app.wait("Object.values(state.results)[0].length === 5 && state.job === null")
     assert app.read("doc.edits[0].chosen") == chosen
@@ -79,7 +79,7 @@ def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
 def test_old_strokes_are_filled_again_by_another_model(app: App) -> None:
     app.paint(STROKE)
     app.wait_for_edits(1)
-    app.page.locator("#fills button").click()
+    app.page.locator("#fills button[aria-current]").click()
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
     app.wait("Object.values(state.results)[0].length === 2 && state.job === null")
@@ -99,7 +99,7 @@ def test_another_result_of_an_earlier_fill_gives_back_the_strokes_that_lie_over_
     app.paint(later)
     app.wait_for_edits(2)
     app.fill_on_release(False)
-    app.page.locator("#fills button").first.click()
+    app.page.locator("#fills button[aria-current]").first.click()
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
     app.wait("state.results[doc.edits[0].key].length === 2 && state.job === null")

@@ -78,7 +78,7 @@ def test_a_photo_that_cannot_be_opened_leaves_the_open_one_alone(
     app.paint(STROKE)
     app.wait_for_edits(1)
     app.page.set_input_files("#files", path)
-    app.page.locator(".toast.bad").wait_for()
+    app.page.locator(".note").wait_for()
     app.wait("state.image?.name === 'astronaut.png' && state.opening === ''")
     app.settle()
     assert app.read("doc.edits.length") == 1
@@ -172,7 +172,7 @@ def test_leaving_a_photo_during_its_fill_is_told_and_the_fill_is_made_on_return(
     app.page.click("#file")
     app.page.get_by_role("button", name="coffee.jpg").click()
     app.wait("state.image?.name === 'coffee.jpg'")
-    assert "astronaut.png" in app.page.locator("#toasts").inner_text()
+    assert "astronaut.png" in app.page.locator("#told").inner_text()
     app.page.unroute("**/api/v1/edits")
     app.page.click("#file")
     app.page.get_by_role("button", name="astronaut.png").click()

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { COMMANDS, commandFor, gestureTable, keyName, keyTable, showKey } from "../../frontend/js/core/commands.js";
+import { COMMANDS, commandFor, keyName, showKey } from "../../frontend/js/core/commands.js";
 import { addShape, EMPTY } from "../../frontend/js/core/document.js";
 import { begin } from "../../frontend/js/core/history.js";
+import { gestureTable, keyTable } from "../../frontend/js/core/key-tables.js";
 import { rect } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
 

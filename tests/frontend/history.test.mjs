@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  addShape,
-  chooseResult,
-  clearDraft,
-  commitEdit,
-  EMPTY,
-  parentsOf,
-  reopenMask,
-  shownEdits,
-} from "../../frontend/js/core/document.js";
+import { chooseResult, reopenMask } from "../../frontend/js/core/choices.js";
+import { addShape, clearDraft, commitEdit, EMPTY, parentsOf, shownEdits } from "../../frontend/js/core/document.js";
 import {
   begin,
   canRedo,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ApiError, editRequest, explain, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
+import { explain } from "../../frontend/js/core/explain.js";
+import { ApiError, editRequest, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
 import { DEFAULT_PREFS, downloadPercent, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
 
 const wanted = {

@@ -37,14 +37,18 @@ function trace(path, points) {
   for (const point of points.slice(1)) path.lineTo(point.x, point.y);
 }
 
-/** @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape */
-export function drawShape(context, shape) {
+/** @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape @param {number} [grow] by so much on every side */
+export function drawShape(context, shape, grow = 0) {
   context.globalCompositeOperation = shape.op === "add" ? "source-over" : "destination-out";
   if (shape.kind === "stroke") {
-    context.lineWidth = shape.d;
+    context.lineWidth = Math.max(0, shape.d + 2 * grow);
     context.stroke(pathOf(shape));
-  } else {
-    context.fill(pathOf(shape));
+    return;
+  }
+  context.fill(pathOf(shape));
+  if (grow > 0) {
+    context.lineWidth = 2 * grow;
+    context.stroke(pathOf(shape));
   }
 }
 
@@ -56,36 +60,16 @@ export function setInk(context, ink) {
   context.fillStyle = ink;
 }
 
-/**
- * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame
- * @param {readonly Shape[]} sent shapes being filled: drawn fainter
- * @param {readonly import("../core/view.js").Box[]} estimated  where their fill can be seen already: not drawn
- * @param {readonly Shape[]} draft
- */
-export function drawInkLayer(context, frame, sent, estimated, draft) {
+/** @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes */
+export function drawInkLayer(context, frame, shapes) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
     y: -frame.view.y / frame.view.scale,
     width: frame.viewport.width / frame.view.scale,
     height: frame.viewport.height / frame.view.scale,
   };
-  const visible = (/** @type {Shape} */ shape) => overlaps(bounds(shape), seen);
-  for (const shape of sent) if (visible(shape)) drawShape(context, shape);
-  if (sent.length > 0) fade(context, 0.4);
-  for (const { x, y, width, height } of estimated) context.clearRect(x, y, width, height);
-  for (const shape of draft) if (visible(shape)) drawShape(context, shape);
+  for (const shape of shapes) if (overlaps(bounds(shape), seen)) drawShape(context, shape);
   context.globalCompositeOperation = "source-over";
-}
-
-/** @param {CanvasRenderingContext2D} context @param {number} left */
-function fade(context, left) {
-  context.save();
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.globalCompositeOperation = "destination-out";
-  context.globalAlpha = 1 - left;
-  context.fillStyle = "black";
-  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
-  context.restore();
 }
 
 /** @param {CanvasRenderingContext2D} context set to image pixels @param {Extract<Preview, {kind: "segment"}>} segment */

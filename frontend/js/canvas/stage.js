@@ -85,6 +85,8 @@ export function createStage(element, layers, view, resized) {
 
   return {
     invalidate,
+    /** Looks again how large it is, now rather than in the next frame. */
+    measure,
     dpr: () => dpr,
     /** Nothing is left to draw, for tests. */
     still: () => requested === 0,

@@ -30,23 +30,31 @@ const drawerOpen = (state) => state.selected !== null;
 
 /** @type {readonly Command[]} */
 export const COMMANDS = Object.freeze([
-  { id: "tool-brush", label: "Brush", group: "Paint", keys: ["b"] },
-  { id: "tool-eraser", label: "Eraser", group: "Paint", keys: ["e"] },
-  { id: "tool-rect", label: "Rectangle", group: "Paint", keys: ["r"] },
+  { id: "tool-paint", label: "Paint", group: "Paint", keys: ["p"] },
+  { id: "tool-brush", label: "Free hand", group: "Paint", keys: ["b"] },
   { id: "tool-lasso", label: "Lasso", group: "Paint", keys: ["l"] },
+  { id: "tool-rect", label: "Box", group: "Paint", keys: ["r"] },
+  { id: "tool-eraser", label: "Erase", group: "Paint", keys: ["e"] },
   { id: "tool-swap", label: "Swap brush and eraser", group: "Paint", keys: ["x"] },
   { id: "brush-smaller", label: "Smaller brush", group: "Paint", keys: ["["], repeat: true },
   { id: "brush-larger", label: "Larger brush", group: "Paint", keys: ["]"], repeat: true },
   { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: hasDraft },
-  { id: "run", label: "Fill", group: "Fill", keys: ["Enter"], when: (state) => hasDraft(state) && !state.crosshair },
-  { id: "cancel", label: "Cancel", group: "Fill", keys: ["Escape"] },
-  { id: "more", label: "More results", group: "Fill", keys: ["m"], when: drawerOpen },
-  { id: "result-previous", label: "Previous result", group: "Fill", keys: [","], when: drawerOpen },
-  { id: "result-next", label: "Next result", group: "Fill", keys: ["."], when: drawerOpen },
+  {
+    id: "run",
+    label: "Remove",
+    group: "Remove",
+    keys: ["Enter"],
+    when: (state) => hasDraft(state) && !state.crosshair,
+  },
+  { id: "cancel", label: "Cancel", group: "Remove", keys: ["Escape"] },
+  { id: "more", label: "More results", group: "Remove", keys: ["m"], when: drawerOpen },
+  { id: "result-previous", label: "Previous result", group: "Remove", keys: [","], when: hasEdits },
+  { id: "result-next", label: "Next result", group: "Remove", keys: ["."], when: hasEdits },
+  { id: "edit-mask", label: "Edit mask", group: "Remove", keys: ["u"], when: hasEdits },
   {
     id: "drawer",
     label: "Show or hide the results",
-    group: "Fill",
+    group: "Remove",
     keys: ["v"],
     when: (state) => drawerOpen(state) || hasEdits(state),
   },
@@ -76,29 +84,15 @@ export const COMMANDS = Object.freeze([
     hold: true,
     when: (state) => hasImage(state) && !state.crosshair,
   },
-  { id: "tool-hand", label: "Hand: move the photo", group: "View", keys: ["h"] },
+  { id: "tool-hand", label: "Move", group: "View", keys: ["h"] },
   { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
   { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },
   { id: "zoom-in", label: "Zoom in", group: "View", keys: ["+", "="], repeat: true, when: hasImage },
   { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], repeat: true, when: hasImage },
   { id: "open", label: "Open a photo", group: "File", keys: ["Mod+o", "o"] },
-  { id: "download", label: "Download the result", group: "File", keys: ["Mod+s"], when: hasImage },
+  { id: "download", label: "Save the result", group: "File", keys: ["Mod+s"], when: hasImage },
   { id: "copy", label: "Copy the result", group: "File", keys: ["Mod+c"], when: hasImage },
   { id: "help", label: "Keys and gestures", group: "File", keys: ["?"] },
-]);
-
-/** What the pointer does, for the help dialog and docs/page.md. @type {readonly (readonly [string, string])[]} */
-export const GESTURES = Object.freeze([
-  ["Drag", "paint"],
-  ["Right button, or the pen's eraser", "erase"],
-  ["Shift and click", "straight line from the last point"],
-  ["Wheel", "zoom where the pointer is"],
-  ["Shift or Alt and wheel", "brush size"],
-  ["Middle button, or Space and drag", "move the photo"],
-  ["Two fingers", "zoom and move; a tap undoes"],
-  ["Three fingers, tapped", "redo"],
-  ["Arrow keys on the photo", "move a crosshair (Shift: faster); Enter begins and ends a stroke"],
-  ["Ctrl+V, or drop a file anywhere", "open a photo"],
 ]);
 
 /** @type {ReadonlyMap<string, Command>} */
@@ -149,15 +143,3 @@ export function showKey(key, mac = false) {
     )
     .join(mac ? "" : "+");
 }
-
-/** The key table of docs/page.md. */
-export function keyTable() {
-  const rows = COMMANDS.map(
-    ({ label, keys }) => `| ${label} | ${keys.map((key) => `\`${showKey(key)}\``).join(", ")} |`,
-  );
-  return ["| What | Keys |", "|---|---|", ...rows].join("\n");
-}
-
-/** The gesture table of docs/page.md. */
-export const gestureTable = () =>
-  ["| Gesture | What it does |", "|---|---|", ...GESTURES.map(([a, b]) => `| ${a} | ${b} |`)].join("\n");

@@ -41,57 +41,6 @@ export function commitEdit(doc, edit) {
   };
 }
 
-/**
- * Shows another result. Later fills that lie over what changes were computed on it, so they leave, and what was
- * painted for them returns to the draft: nothing painted is lost, and nothing is shown that does not fit together.
- * @param {Doc} doc @param {string} key @param {string} chosen
- * @param {(one: string, other: string) => boolean} meet whether two results, by the server's ids, change a common place
- * @returns {Doc}
- */
-export function chooseResult(doc, key, chosen, meet) {
-  const at = doc.edits.findIndex((edit) => edit.key === key);
-  if (at < 0 || doc.edits[at].chosen === chosen) return doc;
-  const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen, chosen], meet);
-  return {
-    draft: freed.length > 0 ? [...freed, ...doc.draft] : doc.draft,
-    edits: [...doc.edits.slice(0, at), { ...doc.edits[at], chosen }, ...kept],
-  };
-}
-
-/**
- * Takes a fill out and gives its shapes back to be changed, with those of the fills that lie over it.
- * @param {Doc} doc @param {string} key @param {(one: string, other: string) => boolean} meet
- * @returns {Doc}
- */
-export function reopenMask(doc, key, meet) {
-  const at = doc.edits.findIndex((edit) => edit.key === key);
-  if (at < 0) return doc;
-  const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen], meet);
-  return {
-    draft: [...doc.edits[at].shapes, ...freed, ...doc.draft],
-    edits: [...doc.edits.slice(0, at), ...kept],
-  };
-}
-
-/**
- * Fills that stay as they are, and the shapes of those that lie over something that changed, directly or by another.
- * @param {readonly Edit[]} edits @param {readonly string[]} changed @param {(one: string, other: string) => boolean} meet
- */
-function sorted(edits, changed, meet) {
-  const different = [...changed];
-  /** @type {Edit[]} */
-  const kept = [];
-  /** @type {Shape[]} */
-  const freed = [];
-  for (const edit of edits) {
-    if (different.some((id) => meet(id, edit.chosen))) {
-      different.push(edit.chosen);
-      freed.push(...edit.shapes);
-    } else kept.push(edit);
-  }
-  return { kept, freed };
-}
-
 /** The server's ids of the fills shown, in drawing order. @param {Doc} doc */
 export const shownEdits = (doc) => doc.edits.map((edit) => edit.chosen);
 

@@ -138,53 +138,6 @@ export class ApiError extends Error {
   }
 }
 
-/** @type {Readonly<Record<string, string>>} */
-const HINTS = {
-  "page.unreachable": "Is lama-server still running? Your work is kept; the page goes on when it answers.",
-  "page.bad_answer": "Another program may be answering on this address. Reload the page.",
-  "page.undecodable": "Open the file in another program and save it as PNG or JPEG.",
-  "engine.out_of_memory": "Paint a smaller area, or choose a lighter model.",
-  "engine.failed": "Try again, or choose another model.",
-  "worker.crashed": "The engine was restarted. Try again; if it happens again, choose a lighter model.",
-  "queue.full": "Other work is waiting. Try again in a moment.",
-  "model.not_downloaded": "Open the model menu and download it, or choose another model.",
-  "model.loading": "Try again in a moment.",
-  "model.weights_corrupted": "Download the model again from the model menu.",
-  "model.download_failed": "Check the connection, then try again from the model menu.",
-  "mask.empty": "Paint over what should go.",
-  "mask.covers_image": "Leave some of the photo unpainted: the fill needs something to continue.",
-  "image.too_many_pixels": "Start the server with a higher --max-megapixels.",
-  "edit.not_found": "The server's store was emptied. Undo to the strokes and fill them again.",
-  "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
-  "save.disk_full": "Free some space. Your result is still here: use Download.",
-  "save.failed": "Your result is still here: use Download.",
-  "auth.required": "Reload the page and enter the server's token.",
-};
-
-/** @param {unknown} error @returns {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} */
-export function explain(error) {
-  if (!(error instanceof ApiError)) {
-    const cause = error instanceof Error ? error.message : String(error);
-    return {
-      title: "Something went wrong in the page",
-      cause,
-      hint: "Try again, or reload the page.",
-      code: "page.error",
-      retryable: true,
-      report: "",
-    };
-  }
-  const { problem } = error;
-  return {
-    title: error.message,
-    cause: problem.detail ?? "",
-    hint: HINTS[problem.code] ?? "",
-    code: problem.code,
-    retryable: error.retryable,
-    report: problem.request_id ?? "",
-  };
-}
-
 /** @param {number | null | undefined} bytes */
 export function formatBytes(bytes) {
   if (!bytes) return "";

@@ -65,6 +65,7 @@
  * @property {"tint" | "hatch"} ink
  * @property {"auto" | "zoom" | "pan"} wheel
  * @property {boolean} singleKeys
+ * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
  * @property {import("./eta.js").Timings} timings
  *
@@ -99,7 +100,7 @@
 
 import { EMPTY } from "./document.js";
 import { begin, current } from "./history.js";
-import { IDENTITY, overlaps } from "./view.js";
+import { IDENTITY } from "./view.js";
 
 /** @type {Prefs} */
 export const DEFAULT_PREFS = Object.freeze({
@@ -116,6 +117,7 @@ export const DEFAULT_PREFS = Object.freeze({
   ink: "tint",
   wheel: "auto",
   singleKeys: true,
+  hinted: false,
   params: {},
   timings: {},
 });
@@ -206,16 +208,6 @@ export function resizedBrush(prefs, steps) {
 export const shownResult = (state, edit) =>
   state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
 
-/** Whether two results, by the server's ids, change a common place. @param {State} state @returns {(one: string, other: string) => boolean} */
-export function meeting({ results }) {
-  const all = new Map(
-    Object.values(results)
-      .flat()
-      .map((result) => [result.edit, patchesOf(result).map(({ box }) => box)]),
-  );
-  return (one, other) => (all.get(one) ?? []).some((a) => (all.get(other) ?? []).some((b) => overlaps(a, b)));
-}
-
 /**
  * A result's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
  * @param {Result} result
@@ -235,3 +227,12 @@ export function chosenParams(state, model) {
   );
   return Object.fromEntries(known.map((parameter) => [parameter.name, set[parameter.name]]));
 }
+
+/** The fill whose results are talked of: the selected one, or the last. @param {State} state */
+export function editInHand(state) {
+  const { edits } = documentOf(state);
+  return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
+}
+
+/** Tools that paint, whichever their shape. @param {ToolName} tool */
+export const paints = (tool) => tool === "brush" || tool === "lasso" || tool === "rect";

@@ -127,6 +127,23 @@ export function visibleBox(view, image, viewport) {
   };
 }
 
+/** @param {Box} box @param {number} by on every side @returns {Box} */
+export const grown = ({ x, y, width, height }, by) => ({
+  x: x - by,
+  y: y - by,
+  width: width + 2 * by,
+  height: height + 2 * by,
+});
+
+/** What two boxes share; null when that is nothing. @param {Box} a @param {Box} b @returns {Box | null} */
+export function intersection(a, b) {
+  const x = Math.max(a.x, b.x);
+  const y = Math.max(a.y, b.y);
+  const width = Math.min(a.x + a.width, b.x + b.width) - x;
+  const height = Math.min(a.y + a.height, b.y + b.height) - y;
+  return width > 0 && height > 0 ? { x, y, width, height } : null;
+}
+
 /** Around all of at least one box. @param {readonly Box[]} boxes @returns {Box} */
 export function union(boxes) {
   const x = Math.min(...boxes.map((box) => box.x));

@@ -33,6 +33,7 @@
  * @property {(blob: Blob, name: string) => string} previewUrl
  * @property {(blob: Blob, box: import("../core/view.js").Box) => Promise<void>} showEstimate  in the picture
  * @property {() => void} clearEstimates
+ * @property {() => void} settled  a fill succeeded
  * @property {(words: string) => void} say
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
@@ -128,7 +129,7 @@ export function createJobs(ports) {
       })),
     };
     store.update({ job });
-    ports.say("Filling…");
+    ports.say("Removing…");
     try {
       await stream(wanted, signal);
     } catch (error) {
@@ -259,6 +260,7 @@ export function createJobs(ports) {
     addResult(wanted, result);
     learn(wanted, result, ms - load_ms);
     show(wanted, edit);
+    ports.settled();
     const title = findModel(store.get(), model)?.title ?? model;
     ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
   };

@@ -1,5 +1,5 @@
 /**
- * Opens photos one at a time, and brings each one's work back: after a reload by itself, in a new window when asked.
+ * Opens photos one at a time, with the work that was done on them.
  *
  * A photo that is open stays until the next one can be drawn. Opening takes time, and whoever opens another photo
  * meanwhile wins: each opening has a turn, and an older one is thrown away when it is ready.
@@ -26,9 +26,8 @@ import { EMPTY } from "../core/document.js";
 import { begin, current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
-import { API } from "../net/api.js";
 import { newKey } from "../net/jobs.js";
-import { openElsewhere, recallPhotos, recallSession, rememberPhotos, rememberSession } from "./here.js";
+import { openElsewhere, rememberPhotos, rememberSession } from "./here.js";
 import { createKeeper } from "./keeper.js";
 import { createReader } from "./reader.js";
 
@@ -130,7 +129,10 @@ export function createSession(ports) {
     const isOpen = () => store.get().image?.key === key;
     const { image } = store.get();
     if (!image || !isOpen()) return;
-    if (info.browsers_agree && image.width === info.width && image.height === info.height) return;
+    if (info.browsers_agree && image.width === info.width && image.height === info.height) {
+      if (image.id !== info.id) store.update({ image: { ...image, id: info.id } });
+      return;
+    }
     const { pyramid, ...read } = await reader.fromServer(info);
     if (!isOpen()) return bitmaps.discard(pyramid);
     bitmaps.show(pyramid);
@@ -235,59 +237,8 @@ export function createSession(ports) {
       }
     },
 
-    /** The photo given by --input, which the server has: with what was done to it, after a reload. @param {string} id */
-    async openFromServer(id) {
-      const kept = await persistence.load(recallSession());
-      if (kept?.image.id === id && (await this.restoreHere())) return;
-      const address = `${API}/images/${encodeURIComponent(id)}`;
-      const info = /** @type {ImageInfo} */ (await api.json(address));
-      const item = { key: newKey(), name: info.name };
-      const file = await api.blob(`${address}/original`);
-      uploads.remember(item.key, info);
-      list([{ item, file }]);
-      await open(item, file);
-    },
-
-    /** After a reload. @returns {Promise<boolean>} whether something was brought back */
-    async restoreHere() {
-      const kept = await persistence.load(recallSession());
-      if (!kept) return false;
-      const copied = await openElsewhere(kept.key); // a duplicated tab goes on with a copy of its own
-      const key = copied ? newKey() : kept.key;
-      if (copied) await persistence.copy(kept.key, key);
-      const session = copied ? await persistence.load(key) : kept;
-      if (!session) return false;
-      rememberSession(key);
-      const { items } = recallPhotos();
-      const own = { key, name: session.image.name };
-      const known = items.some((item) => item.key === kept.key);
-      store.update({
-        gallery: { at: -1, items: known ? items.map((item) => (item.key === kept.key ? own : item)) : [...items, own] },
-      });
-      await reopen(session, await persistence.loadBlob(key, "original"));
-      return true;
-    },
-
-    /** The newest session of this browser, for the empty page. */
-    async last() {
-      const [newest] = await persistence.list();
-      return newest ?? null;
-    },
-
-    /** @param {Session} session @returns {Promise<string>} URL of a small picture; "" when there is none */
-    async pictureOf({ key }) {
-      const blob = await persistence.loadBlob(key, "original");
-      return blob ? bitmaps.thumbnail(`session ${key}`, blob).catch(() => "") : "";
-    },
-
-    /** @param {Session} session */
-    async continue(session) {
-      const { key, image } = session;
-      store.update(({ gallery }) => ({
-        gallery: { ...gallery, items: [...gallery.items, { key, name: image.name }] },
-      }));
-      await reopen(session, await persistence.loadBlob(key, "original"));
-    },
+    /** What is needed to bring work back. */
+    work: { open, reopen, list },
 
     /** @param {string} name @param {Blob} png of a patch of the open photo */
     async keepPatch(name, png) {

@@ -52,7 +52,10 @@ export function createInput(ports) {
   };
 
   /** @param {{clientX: number, clientY: number}} event @returns {ScreenPoint} */
-  const at = (event) => ({ x: event.clientX - element.offsetLeft, y: event.clientY - element.offsetTop });
+  const at = (event) => {
+    const { left, top } = element.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
+  };
 
   const showRing = () => {
     const state = store.get();

@@ -1,9 +1,8 @@
-/** How the work is going: the words beside the dock, the banner for a lost server, the note about a model on its way. */
+/** How the work is going: the words beside the dock, and the banner for a lost server. */
 
 import { duration, expectedTotal } from "../core/eta.js";
-import { licenceFacts } from "../core/protocol.js";
-import { downloadable, downloadPercent, usable, wantedModel, workingModel } from "../core/state.js";
-import { find, findButton, icon, setText } from "./dom.js";
+import { documentOf, editInHand } from "../core/state.js";
+import { find, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
 const TICK_MS = 100;
@@ -12,12 +11,16 @@ const TICK_MS = 100;
 
 /**
  * @param {import("../core/store.js").Store<State>} store
- * @param {import("./messages.js").Messages} messages @param {(name: string) => void} download
+ * @param {import("./messages.js").Messages} messages
  */
-export function createProgress(store, messages, download) {
+export function createProgress(store, messages) {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let ticking;
-  const show = () => setText(find("working-text"), describeJob(store.get()));
+  const show = () => {
+    const { job } = store.get();
+    setText(find("working-text"), describeJob(store.get()));
+    find("dial").style.setProperty("--left", String(100 - 100 * (job ? shareDone(job) : 0)));
+  };
   store.watch(
     (state) => state.job !== null,
     (busy) => {
@@ -35,23 +38,7 @@ export function createProgress(store, messages, download) {
       if (!reachable) messages.say("The server does not answer. Your work is kept; trying again…");
     },
   );
-  store.watch(
-    (state) => state.image !== null,
-    (open) => {
-      find("dock").hidden = !open;
-    },
-  );
-  store.watch(
-    (state) => state.savedAs,
-    (name) => {
-      const saved = find("saved");
-      saved.hidden = name === null;
-      const folder = store.get().config.output_dir;
-      if (name)
-        saved.replaceChildren(icon("done"), ` ${t("Saved as {name}", { name: folder ? `${folder}/${name}` : name })}`);
-    },
-  );
-  watchWanted(store, messages, download);
+  store.follow([documentOf, (state) => state.results, (state) => state.selected], () => showResult(store.get()));
 }
 
 /** @param {State} state */
@@ -72,58 +59,31 @@ function describeJob({ job, uploaded, reachable }) {
 }
 
 /** @type {Readonly<Record<string, string>>} */
-const STAGES = { fill: "Filling…", filling: "Filling…", loading: "Loading the model…" };
+const STAGES = { fill: "Removing…", filling: "Removing…", loading: "Loading the model…" };
 
-/**
- * The model that was asked for is not there yet: says so, what works meanwhile, and when it has changed over.
- * @param {import("../core/store.js").Store<State>} store @param {import("./messages.js").Messages} messages @param {(name: string) => void} download
- */
-function watchWanted(store, messages, download) {
-  const [note, act, bar] = [find("model-note"), findButton("model-note-act"), find("model-note-progress")];
-  let missing = "";
-  act.addEventListener("click", () => download(wantedModel(store.get())?.name ?? ""));
-  const show = () => {
-    const state = store.get();
-    const wanted = wantedModel(state);
-    if (!wanted || usable(wanted)) {
-      note.hidden = true;
-      if (wanted && missing === wanted.name)
-        messages.tell(t("{model} is ready", { model: wanted.title }), t("Fills use it from now on."));
-      missing = "";
-      return;
-    }
-    missing = wanted.name;
-    note.hidden = false;
-    const percent = downloadPercent(wanted);
-    bar.hidden = wanted.state !== "downloading";
-    if (percent !== null) bar.setAttribute("value", String(percent));
-    else bar.removeAttribute("value");
-    act.hidden = !downloadable(wanted);
-    setText(act, wanted.state === "failed" ? t("Try again") : t("Download"));
-    setText(find("model-note-text"), describeWanted(wanted, percent, workingModel(state)));
-  };
-  store.watch((state) => state.models, show);
-  store.watch((state) => state.prefs.model, show, false);
+/** @param {import("../core/state.js").Job} job @returns {number} 0 to 1 */
+function shareDone({ runs }) {
+  const shares = runs.map(({ status, fraction }) =>
+    status === "done" || status === "failed" ? 1 : Math.max(0, fraction),
+  );
+  return shares.reduce((sum, share) => sum + share, 0) / Math.max(1, shares.length);
 }
 
-/**
- * @param {import("../core/state.js").ModelInfo} wanted @param {number | null} percent
- * @param {import("../core/state.js").ModelInfo | null} working
- */
-function describeWanted(wanted, percent, working) {
-  const values = {
-    model: wanted.title,
-    facts: licenceFacts(wanted, t).join(", "),
-    why: wanted.problem?.detail ?? "",
-    n: percent === null ? "" : ` ${percent} %`,
-    meanwhile: working ? t("working with {model} meanwhile", { model: working.title }) : t("no other model is ready"),
-    sentence: working ? t("Working with {model} meanwhile.", { model: working.title }) : t("No other model is ready."),
-  };
-  if (wanted.state === "downloading") return t("{model} ({facts}) is downloading{n}; {meanwhile}", values);
-  if (wanted.state === "failed" && wanted.problem?.code !== "model.download_failed")
-    return t("{model} cannot be used: {why} {sentence}", values);
-  if (wanted.state === "failed") return t("{model} could not be downloaded: {why} {sentence}", values);
-  if (wanted.state === "unavailable") return t("{model} cannot run here: {why} {sentence}", values);
-  if (wanted.problem) return t("{why} {sentence}", values);
-  return t("{model} ({facts}) is not on the server yet; {meanwhile}", values);
+/** @param {State} state */
+function showResult(state) {
+  const edit = editInHand(state);
+  const results = edit ? (state.results[edit.key] ?? []) : [];
+  const at = results.findIndex((result) => result.edit === edit?.chosen);
+  find("steps-talk").hidden = at < 0;
+  if (at < 0) return;
+  const several = results.length > 1;
+  for (const id of ["result-previous", "result-next"]) {
+    const button = find("steps-talk").querySelector(`[data-command="${id}"]`);
+    button?.toggleAttribute("hidden", !several);
+  }
+  const seconds = (results[at].ms / 1000).toFixed(1);
+  setText(
+    find("result-text"),
+    several ? t("Result {n} of {all}", { n: at + 1, all: results.length }) : t("Removed in {n} s", { n: seconds }),
+  );
 }

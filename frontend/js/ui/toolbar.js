@@ -2,7 +2,7 @@
 
 import { commandById, enabled, showKey } from "../core/commands.js";
 import { redoLabel, undoLabel } from "../core/history.js";
-import { brushDiameter, brushRange, documentOf } from "../core/state.js";
+import { brushDiameter, brushRange, documentOf, paints } from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
 
@@ -13,8 +13,9 @@ export const onMac = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 /**
  * @param {import("../core/store.js").Store<State>} store
  * @param {(id: string) => void} run @param {import("./keys.js").Actions} actions
+ * @param {() => void} sized  the brush's size was changed by its slider
  */
-export function createToolbar(store, run, actions) {
+export function createToolbar(store, run, actions, sized) {
   const buttons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("button[data-command]")]);
   for (const button of buttons) wire(button, run, actions);
   for (const label of document.querySelectorAll("kbd[data-key]")) {
@@ -34,6 +35,7 @@ export function createToolbar(store, run, actions) {
     }
     for (const each of settle) each();
     showRun(state);
+    showOptions(state);
   };
   store.follow([timelineOf, imageOf, jobOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf], refresh);
 
@@ -41,7 +43,7 @@ export function createToolbar(store, run, actions) {
     describe("undo", undoLabel(timeline));
     describe("redo", redoLabel(timeline));
   });
-  brushSize(store);
+  brushSize(store, sized);
   zoomReadout(store, run);
 }
 
@@ -105,6 +107,7 @@ function key(text) {
 
 /** @param {string} id @param {State} state @returns {boolean | null} null: not a switch */
 function pressedState(id, state) {
+  if (id === "tool-paint") return paints(state.tool);
   if (id.startsWith("tool-")) return state.tool === id.slice(5);
   if (id === "compare") return state.compare.mode === "hold";
   if (id === "compare-slider") return state.compare.mode === "slider";
@@ -113,7 +116,7 @@ function pressedState(id, state) {
 
 /** @param {string} id @param {string} label */
 function describe(id, label) {
-  const button = /** @type {HTMLElement | null} */ (document.querySelector(`.pill [data-command="${id}"]`));
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`.bar [data-command="${id}"]`));
   const command = commandById(id);
   if (!button) return;
   const name = label ? `${t(command.label)}: ${t(label)}` : t(command.label);
@@ -124,23 +127,36 @@ function describe(id, label) {
 /** @param {State} state */
 function showRun(state) {
   const { draft } = documentOf(state);
-  find("run").hidden = draft.length === 0 || state.job !== null || state.armed;
-  setText(find("run-text"), count(draft.length, "Fill 1 stroke", "Fill {n} strokes"));
+  const waits = draft.length > 0 && state.job === null && !state.armed;
+  find("run").hidden = !waits;
+  find("waiting").hidden = !waits;
+  setText(find("run-text"), count(draft.length, "1 stroke to remove", "{n} strokes to remove"));
 }
 
-/** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store */
-function brushSize(store) {
+/** The options of the tool that is chosen. @param {State} state */
+function showOptions({ tool }) {
+  find("shapes").hidden = !paints(tool);
+  find("size").hidden = tool !== "brush" && tool !== "eraser";
+  find("move-words").hidden = tool !== "hand";
+}
+
+/** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store @param {() => void} sized */
+function brushSize(store, sized) {
   const range = findInput("brush-size");
   const ends = () => brushRange(store.get().prefs).map(Math.log);
   range.addEventListener("input", () => {
     const [least, most] = ends();
     const brush = Math.exp(least + ((most - least) * Number(range.value)) / 100);
     store.update((state) => ({ prefs: { ...state.prefs, brush } }));
+    sized();
   });
   const show = () => {
     const state = store.get();
     const [least, most] = ends();
-    range.value = String(Math.round((100 * (Math.log(state.prefs.brush) - least)) / (most - least)));
+    const at = (Math.log(state.prefs.brush) - least) / (most - least);
+    range.value = String(Math.round(100 * at));
+    range.style.setProperty("--at", `${100 * at}%`);
+    range.parentElement?.style.setProperty("--k", String(Math.min(1, Math.max(0, at))));
     const pixels = t("{n} px", { n: Math.max(1, Math.round(brushDiameter(state))) });
     setText(find("brush-value"), pixels);
     range.setAttribute("aria-valuetext", pixels);

@@ -5,10 +5,11 @@ import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
 import { documentOf, patchesOf, shownResult } from "../core/state.js";
-import { between, toScreen } from "../core/view.js";
+import { between, grown, intersection, toScreen, visibleBox } from "../core/view.js";
 import { createInput } from "./input.js";
 
 const GLIDE_MS = 160;
+const EDGE_PX = 3;
 /** The same in both themes, so that a transparent photo looks the same. @type {readonly [string, string]} */
 export const CHECKS = ["#ffffff", "#d9d9d9"];
 
@@ -22,6 +23,8 @@ export function createViewer(store, element, bitmaps, ports) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let colours = readColours();
   let glides = 0;
+  /** @type {import("../canvas/glow.js").Glow | null} loaded for the first fill */
+  let glow = null;
 
   const stage = createStage(
     element,
@@ -46,14 +49,11 @@ export function createViewer(store, element, bitmaps, ports) {
         if (state.compare.mode === "hold") return;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
-        const sent = state.job?.fresh ? state.job.shapes : [];
-        const known = new Set(sent);
+        const glowing = new Set(glow?.ready() ? state.job?.shapes : []);
         drawInkLayer(
           context,
           frame,
-          sent,
-          bitmaps.estimates().map(({ box }) => box),
-          documentOf(state).draft.filter((shape) => !known.has(shape)),
+          documentOf(state).draft.filter((shape) => !glowing.has(shape)),
         );
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
@@ -123,8 +123,16 @@ export function createViewer(store, element, bitmaps, ports) {
     (state) => state.prefs.ink,
     (style) => stage.setInkStyle(style),
   );
-  store.watch(activityOf, showActivity, false);
-  store.watch((state) => state.view, showActivity, false);
+  store.watch(
+    (state) => (state.job?.fresh ? state.job.number : 0),
+    () => void showGlow().catch(() => {}), // without it the strokes stay as they are
+    false,
+  );
+  store.watch(
+    (state) => state.view,
+    (view) => glow?.place(view),
+    false,
+  );
   store.watch((state) => state.crosshair, showCrosshair, false);
   store.watch((state) => state.penDown, showCrosshair, false);
   store.watch((state) => state.view, showCrosshair, false);
@@ -137,13 +145,16 @@ export function createViewer(store, element, bitmaps, ports) {
     },
   );
 
-  function showActivity() {
-    const { job, view } = store.get();
-    const fractions =
-      job?.runs.map((run) => (run.status === "done" || run.status === "failed" ? 1 : Math.max(0, run.fraction))) ?? [];
-    const known = job?.runs.some((run) => run.fraction >= 0 && run.status === "running");
-    const done = fractions.reduce((sum, fraction) => sum + fraction, 0) / Math.max(1, fractions.length);
-    overlay.activity(job?.box ?? null, view, known || done > 0 ? done : -1);
+  async function showGlow() {
+    const { job } = store.get();
+    if (!job?.fresh) return glow?.hide();
+    const { createGlow } = await import("../canvas/glow.js");
+    glow ??= createGlow(element, () => stage.invalidate("ink"));
+    const { view, viewport, image, job: now } = store.get();
+    if (!image || now?.number !== job.number || !now.fresh) return;
+    const edge = EDGE_PX / view.scale; // for the line around it
+    const box = intersection(grown(job.box, edge), visibleBox(view, image, viewport));
+    if (box) await glow.show(job.shapes, box, view, stage.dpr());
   }
 
   function showCrosshair() {
@@ -175,9 +186,6 @@ export function createViewer(store, element, bitmaps, ports) {
   return { stage, input, overlay, recolour, glide };
 }
 
-/** @param {import("../core/state.js").State} state */
-const activityOf = (state) => state.job;
-
 /** Colours that canvases need, as the style sheet has them now. */
 function readColours() {
   const probe = document.createElement("span");
@@ -187,7 +195,7 @@ function readColours() {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
-  const colours = { stage: read("--stage"), ink: read("--ink"), checks: CHECKS };
+  const colours = { stage: read("--surface"), ink: read("--ink"), checks: CHECKS };
   probe.remove();
   return colours;
 }

@@ -5,8 +5,12 @@ The .html files are Jinja templates, filled in for each request and not served a
 
 from __future__ import annotations
 
+import functools
+import gzip
 import hashlib
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,16 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 """What is served; a file of any other kind in the tree is not."""
 
+COMPRESSED = {".css", ".js", ".json", ".mjs", ".svg", ".webmanifest"}
+"""What gzip makes smaller."""
+
+MAIN_SCRIPT = "js/main.js"
+
+_COMMENT = re.compile(rb"/\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)
+_INDENT = re.compile(rb"^[ \t]+", re.MULTILINE)
+_STATIC_IMPORT = re.compile(rb'^(?:import\b|\}).*?\bfrom "(\.{1,2}/[^"]+)";$', re.MULTILINE)
+"""How our own scripts are written; the frontend's linter keeps them so."""
+
 READ = {*MEDIA_TYPES, ".html"}
 """What is read: what is served, and templates."""
 
@@ -42,6 +56,26 @@ class Snapshot:
     @property
     def asset_root(self) -> str:
         return f"/static/{self.hash}"
+
+    def scripts(self) -> list[str]:
+        """The modules that the page needs to start: the main one, and what it imports at once, however deep."""
+        found: list[str] = []
+        waiting = [MAIN_SCRIPT] if MAIN_SCRIPT in self.files else []
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.append(name)
+                waiting += _imported(name, self.files[name])
+        return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is sent. `gzipped` is None where that is no smaller."""
+
+    content: bytes
+    media_type: str
+    gzipped: bytes | None
 
 
 class Frontend:
@@ -66,23 +100,23 @@ class Frontend:
             self._signature, self._snapshot = signature, Snapshot(_hash(files), files)
         return self._snapshot
 
-    def asset(self, tree_hash: str, name: str) -> tuple[bytes, str] | None:
-        """(content, media type) of a file of the current tree; None when the hash or the name is not known."""
-        media_type = MEDIA_TYPES.get(Path(name).suffix)
-        if tree_hash != self._snapshot.hash or media_type is None or name not in self._snapshot.files:
+    def asset(self, tree_hash: str, name: str) -> Asset | None:
+        """A file of the current tree; None when the hash or the name is not known."""
+        if tree_hash != self._snapshot.hash or name not in self._snapshot.files:
             return None
-        return self._snapshot.files[name], media_type
+        return _asset(Path(name).suffix, self._snapshot.files[name])
 
     def file(self, name: str) -> bytes | None:
         """A file of the current tree."""
         return self.snapshot().files.get(name)
 
     def render(self, template: str, **values: object) -> str | None:
-        """A template, which also gets `asset_root`; None when the tree does not have it."""
+        """A template, which also gets `asset_root` and `scripts`; None when the tree does not have it."""
         snapshot = self.snapshot()
         if template not in snapshot.files:
             return None
-        return self._environment.get_template(template).render(asset_root=snapshot.asset_root, **values)
+        known = {"asset_root": snapshot.asset_root, "scripts": snapshot.scripts()}
+        return self._environment.get_template(template).render(**known, **values)
 
     def _template(self, name: str) -> tuple[str, str | None, Any] | None:
         content = self._snapshot.files.get(name)
@@ -97,6 +131,24 @@ def find_frontend() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "frontend"
     return installed if installed.is_dir() else package.parents[1] / "frontend"
+
+
+@functools.cache
+def _asset(suffix: str, content: bytes) -> Asset | None:
+    """Scripts go out without comments and indents, which are half of them; lines keep their numbers."""
+    media_type = MEDIA_TYPES.get(suffix)
+    if media_type is None:
+        return None
+    if suffix in (".js", ".mjs"):
+        content = _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), content)
+        content = _INDENT.sub(b"", content)
+    gzipped = gzip.compress(content, 9, mtime=0) if suffix in COMPRESSED else content
+    return Asset(content, media_type, gzipped if len(gzipped) < len(content) else None)
+
+
+def _imported(name: str, script: bytes) -> Iterator[str]:
+    for match in _STATIC_IMPORT.finditer(script):
+        yield posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1].decode()))
 
 
 def _hash(files: Mapping[str, bytes]) -> str:

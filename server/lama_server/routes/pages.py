@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
@@ -32,8 +34,16 @@ async def asset(request: Request, tree_hash: str, name: str) -> Response:
     found = request.app.state.frontend.asset(tree_hash, name)
     if found is None:
         raise RouteNotFound("There is no such file.")
-    content, media_type = found
-    return Response(content, headers={"content-type": media_type, "cache-control": FOR_EVER})
+    headers = {"content-type": found.media_type, "cache-control": FOR_EVER, "vary": "accept-encoding"}
+    if found.gzipped is not None and _takes_gzip(request.headers.get("accept-encoding", "")):
+        return Response(found.gzipped, headers={**headers, "content-encoding": "gzip"})
+    return Response(found.content, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """RFC 9110, 12.5.3, as far as browsers and programs use it."""
+    codings = [coding.strip().replace(" ", "").lower() for coding in accepted.split(",")]
+    return any(coding in ("gzip", "*") or re.fullmatch(r"gzip;q=(?!0(\.0*)?$)[\d.]+", coding) for coding in codings)
 
 
 @router.get("/favicon.ico")
@@ -42,5 +52,5 @@ async def favicon(request: Request) -> Response:
     found = request.app.state.frontend
     for name in ("favicon.ico", "icon.svg", "favicon.svg"):
         if (file := found.asset(found.snapshot().hash, name)) is not None:
-            return Response(file[0], headers={"content-type": file[1], "cache-control": "max-age=86400"})
+            return Response(file.content, headers={"content-type": file.media_type, "cache-control": "max-age=86400"})
     return Response(status_code=204)

@@ -1,13 +1,14 @@
 /** Before and after: the line that can be dragged across the photo. */
 
-import { find } from "./dom.js";
-import { t } from "./i18n.js";
+import { find } from "../dom.js";
+import { t } from "../i18n.js";
 
 const STEP = 0.02;
 
-/** @param {import("../core/store.js").Store<import("../core/state.js").State>} store */
+/** @param {import("../../core/store.js").Store<import("../../core/state.js").State>} store */
 export function createCompare(store) {
   const slider = find("split");
+  const stage = find("stage");
   /** @param {number} at */
   const move = (at) => store.update(({ compare }) => ({ compare: { ...compare, at: Math.min(1, Math.max(0, at)) } }));
 
@@ -17,7 +18,8 @@ export function createCompare(store) {
     slider.focus();
   });
   slider.addEventListener("pointermove", (event) => {
-    if (slider.hasPointerCapture(event.pointerId)) move(event.clientX / window.innerWidth);
+    if (slider.hasPointerCapture(event.pointerId))
+      move((event.clientX - stage.getBoundingClientRect().left) / stage.clientWidth);
   });
   slider.addEventListener("keydown", (event) => {
     const { at } = store.get().compare;

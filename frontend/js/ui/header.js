@@ -1,0 +1,70 @@
+/** The bar at the top: the photo's name, the model that works, the switch of filling by itself; and the theme. */
+
+import { formatBytes } from "../core/protocol.js";
+import { documentOf, workingModel } from "../core/state.js";
+import { find, findInput, icon, setText } from "./dom.js";
+import { t } from "./i18n.js";
+
+/** @typedef {import("../core/state.js").State} State */
+
+/** @param {import("../core/store.js").Store<State>} store */
+export function createHeader(store) {
+  const auto = findInput("auto");
+  auto.addEventListener("change", () => store.update(({ prefs }) => ({ prefs: { ...prefs, auto: auto.checked } })));
+  store.watch(
+    (state) => state.prefs.auto,
+    (on) => {
+      auto.checked = on;
+    },
+  );
+  store.watch(
+    (state) => state.prefs.theme,
+    (theme) => {
+      if (theme === "system") delete document.documentElement.dataset.theme;
+      else document.documentElement.dataset.theme = theme;
+    },
+  );
+  store.watch(workingModel, (model) => {
+    const title = model?.title ?? t("No model");
+    setText(find("model-title"), title);
+    find("model").setAttribute("aria-label", t("Model and options: {model}", { model: title }));
+  });
+  store.follow([(state) => state.image, (state) => state.gallery], () => showPhoto(store.get()));
+  store.follow([(state) => state.image, (state) => state.selected], () => {
+    const { image, selected } = store.get();
+    document.body.dataset.room = image ? (selected ? "results" : "photo") : "empty";
+  });
+  const working = [
+    (/** @type {State} */ state) => state.savedAs,
+    (/** @type {State} */ state) => state.image,
+    (/** @type {State} */ state) => state.timeline,
+  ];
+  store.follow(working, () => showState(store.get()));
+}
+
+/** @param {State} state */
+function showPhoto({ image, gallery: { items, at } }) {
+  find("file").hidden = image === null;
+  find("empty").hidden = image !== null;
+  document.title = image ? `${image.name} · lama-server` : "lama-server";
+  if (!image) return;
+  setText(find("file-name"), items.length > 1 ? `${image.name} (${at + 1}/${items.length})` : image.name);
+  setText(
+    find("file-size"),
+    [`${image.width.toLocaleString()} × ${image.height.toLocaleString()}`, formatBytes(image.bytes)]
+      .filter(Boolean)
+      .join(", "),
+  );
+}
+
+/** Kept is the work in this browser; saved is a file. @param {State} state */
+function showState(state) {
+  const { edits, draft } = documentOf(state);
+  const folder = state.config.output_dir;
+  const saved = state.savedAs && t("Saved as {name}", { name: folder ? `${folder}/${state.savedAs}` : state.savedAs });
+  const words = saved || (edits.length + draft.length > 0 ? t("Kept") : "");
+  const line = find("saved");
+  line.hidden = !state.image || !words;
+  line.title = words;
+  line.replaceChildren(icon("done"), words);
+}

@@ -1,0 +1,95 @@
+/**
+ * What is not needed to paint: loaded when it is opened first, or when the page has nothing else to do, so that it is
+ * there when the server has gone away.
+ */
+
+import { documentOf, usable, wantedModel } from "../../core/state.js";
+import { find } from "../dom.js";
+
+const IDLE_MS = 300;
+
+/**
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("./choosing.js").Ports & {
+ *   bitmaps: import("../../canvas/bitmaps.js").Bitmaps,
+ *   api: import("../../net/api.js").Api,
+ *   imageId: () => Promise<string>,
+ *   openPhoto: (at: number) => void,
+ * }} Ports  openPhoto: another one of the list
+ */
+
+/** @param {Ports} ports */
+export function createPanels(ports) {
+  const { store, bitmaps, api, messages } = ports;
+  const failed = (/** @type {unknown} */ error) => messages.complain(error, null);
+  const models = once(async () => (await import("../../net/models.js")).createModels(store, api, failed));
+  const refresh = () =>
+    void models()
+      .then((list) => list.refresh())
+      .catch(failed);
+  const download = (/** @type {string} */ name) =>
+    void models()
+      .then((list) => list.download(name))
+      .catch((error) => messages.complain(error, () => download(name)));
+
+  const choosing = once(async () => (await import("./choosing.js")).createChoosing(ports));
+
+  const panels = {
+    models,
+    options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
+    photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
+    settings: once(async () => (await import("./settings.js")).createSettings(store)),
+    choosing,
+    results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
+    compare: once(async () => (await import("./compare.js")).createCompare(store)),
+    wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
+    help: once(async () => (await import("./help.js")).createHelp()),
+    notes: once(() => import("./notes.js")),
+    glow: once(() => import("../../canvas/glow.js")),
+    out: once(async () => (await import("./ways-out.js")).createWaysOut(store, api, messages, ports.imageId)),
+  };
+  const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
+
+  const opened = { options: panels.options, gallery: panels.photos, menu: panels.settings };
+  for (const [id, panel] of Object.entries(opened))
+    find(id).addEventListener("beforetoggle", () => load(panel), { once: true });
+  const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
+    store.watch(needed, (now) => now && load(panel));
+  whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
+  whenTrue((state) => state.compare.mode !== "off", panels.compare);
+  const waits = (/** @type {State} */ state) =>
+    state.models.some((each) => each === wantedModel(state) && !usable(each));
+  whenTrue((state) => waits(state) || state.models.some((each) => each.state === "downloading"), models);
+  whenTrue(waits, panels.wanted);
+
+  let loaded = false;
+  const loadAll = async () => {
+    await Promise.allSettled(Object.values(panels).map((panel) => panel()));
+    loaded = true;
+  };
+  const idle = window.requestIdleCallback ?? setTimeout;
+  setTimeout(() => idle(loadAll), IDLE_MS);
+
+  return {
+    /** @param {(acts: ReturnType<typeof import("./choosing.js").createChoosing>) => void} act */
+    choosing: (act) => void choosing().then(act).catch(failed),
+    /** Nothing is on its way any more, for tests. */
+    loaded: () => loaded,
+    help: () => void panels.help().then((show) => show(), failed),
+    download: () => void panels.out().then(({ download: save }) => save(), failed),
+    copy: () => void panels.out().then(({ copy }) => copy(), failed),
+  };
+}
+
+/** @template T @param {() => Promise<T>} load @returns {() => Promise<T>} loads once, and again after it failed */
+function once(load) {
+  /** @type {Promise<T> | null} */
+  let loading = null;
+  return () => {
+    loading ??= load().catch((error) => {
+      loading = null;
+      throw error;
+    });
+    return loading;
+  };
+}
