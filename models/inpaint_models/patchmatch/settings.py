@@ -47,7 +47,7 @@ class PatchMatchSettings:
     # coarsest level, which decides on the structure, all count alike.
     inward: float = 0.5
     inward_px: float = 4.0
-    thin_px: float = 20.0  # the deepest pixel of a thin hole at full size
+    thin_px: float = 40.0  # the deepest pixel of a thin hole at full size
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
