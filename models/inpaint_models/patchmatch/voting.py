@@ -75,7 +75,8 @@ def _ballots(distance: NDArray[np.float32], nnf: NearestNeighbourField, settings
     height, width = distance.shape
     middle = PATCH // 2
     confidence = np.zeros_like(distance)
-    confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * distance[middle:, middle:])
+    depth = np.minimum(distance[middle:, middle:], np.float32(settings.inward_px))
+    confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * depth)
     pixels = np.flatnonzero(distance).astype(np.int32)
     return _Ballots(height, width, PATCH, pixels, confidence.ravel(), nnf.source, nnf.cost, settings.sharpness)
 
