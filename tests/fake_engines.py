@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inpaint_models import backdrop, grabcut, lanczos, migan, opencv
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
@@ -120,12 +121,39 @@ class Worded:
         return out
 
 
+class Copier:
+    """Fills with the mean colour of what may be copied."""
+
+    def fill(
+        self, image: FloatImage, hole: HoleMask, *, params: Mapping[str, ParamValue], seed: int, progress: Progress
+    ) -> FloatImage:
+        return self.fill_from(image, hole, ~hole, params=params, seed=seed, progress=progress)
+
+    def fill_from(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        allowed: NDArray[np.bool_],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        out = image.copy()
+        out[hole] = image[allowed & ~hole].mean(axis=0)
+        return out
+
+
 def load(context: LoadContext) -> Painter:
     return Painter()
 
 
 def load_quick(context: LoadContext) -> Quick:
     return Quick()
+
+
+def load_copier(context: LoadContext) -> Copier:
+    return Copier()
 
 
 def load_worded(context: LoadContext) -> Worded:
@@ -185,6 +213,9 @@ WORDED = replace(
 )
 """A model that takes words and a picture."""
 
+COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
+"""A model that can be told where to copy from."""
+
 
 ENTRIES = (
     entry("painter"),
@@ -192,6 +223,7 @@ ENTRIES = (
     entry("broken", loader="fake_engines:load_badly"),
     entry("remote", weights=(WeightsFile("remote.bin", ("https://example.org/remote.bin",), size_bytes=1000),)),
     WORDED,
+    COPIER,
     grabcut.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,

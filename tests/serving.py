@@ -134,8 +134,8 @@ class RunningServer:
         finally:
             connection.close()
 
-    def one_shot(self, image: bytes, mask: bytes, params: Any = None, query: str = "") -> Reply:
-        body, kind = form(image, mask, params)
+    def one_shot(self, image: bytes, mask: bytes, params: Any = None, query: str = "", **files: Any) -> Reply:
+        body, kind = form(image, mask, params, **files)
         return self.ask("POST", f"/api/v1/inpaint{query}", body, {"content-type": kind})
 
 
@@ -179,10 +179,10 @@ def rect_mask(width: int = 96, height: int = 64) -> np.ndarray:
     return mask
 
 
-def form(image: bytes | None, mask: bytes | None, params: Any = None) -> tuple[bytes, str]:
+def form(image: bytes | None, mask: bytes | None, params: Any = None, **files: bytes) -> tuple[bytes, str]:
     """(body, content type) of a multipart form."""
     parts = []
-    for name, data in (("image", image), ("mask", mask)):
+    for name, data in (("image", image), ("mask", mask), *files.items()):
         if data is not None:
             parts.append(
                 f'Content-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n\r\n'.encode() + data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bench import networks as bench_networks
 
 from inpaint_models import devices
 from inpaint_models.lama.engine import LamaEngine
@@ -29,3 +30,17 @@ def test_lama_fills_on_the_gpu_as_on_the_processor(wanted: str) -> None:
         for device in ("cpu", "cuda")
     )
     assert np.abs(on_cpu - on_gpu)[hole].mean() < (1e-4 if wanted == "float32" else 1e-2)
+
+
+@pytest.mark.parametrize("wireframe", [True, False])
+def test_zits_fills_on_the_gpu_as_on_the_processor(wireframe: bool) -> None:
+    """In float32. A pixel more or less of an edge is allowed for, which is where rounding meets a threshold."""
+    image = np.random.default_rng(0).random((288, 288, 3), dtype=np.float32)
+    hole = np.zeros((288, 288), bool)
+    hole[80:150, 100:220] = True
+    params = {"wireframe": wireframe, "passes": 2}
+    on_cpu, on_gpu = (
+        bench_networks.engine("zits", device).fill(image, hole, params=params, seed=0, progress=no_progress)
+        for device in ("cpu", "cuda")
+    )
+    assert np.abs(on_cpu - on_gpu)[hole].mean() < (1e-2 if wireframe else 1e-4)

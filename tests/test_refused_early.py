@@ -15,7 +15,7 @@ from inpaint_models import opencv
 from lama_server.app import create_app
 from lama_server.jobs.queue import JobQueue, Ticket
 from lama_server.settings import Settings
-from serving import edit_request, encode, form, rect_mask
+from serving import RECT, edit_request, encode, form, rect_mask
 
 SELECTOR = replace(entry("selector"), task="select")
 IMAGE, MASK = encode(photo()), encode(rect_mask())
@@ -57,7 +57,7 @@ def by_canvas(client: TestClient, **canvas: Any) -> Any:
 
 
 def by_form(client: TestClient, **fields: Any) -> Any:
-    body, kind = form(IMAGE, MASK, fields)
+    body, kind = form(IMAGE, MASK, **fields.pop("files", {}), params=fields)
     return client.post("/api/v1/inpaint", content=body, headers={"content-type": kind})
 
 
@@ -66,6 +66,7 @@ def by_iopaint(client: TestClient, **fields: Any) -> Any:
     return client.post("/api/v1/inpaint", json={**pictures, **fields})
 
 
+WIDE = {"kind": "bitmap", "x": 0, "y": 0, "w": 97, "h": 1, "png": ""}
 CROP, RESIZE = {"hd_strategy": "Crop"}, {"hd_strategy": "Resize"}
 TRIGGER = "hd_strategy_crop_trigger_size"
 CASES: list[tuple[Any, dict[str, Any], str, str]] = [
@@ -78,6 +79,9 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (by_edit, {"mask": {"shapes": [{"kind": "rect", "x": 0, "y": 0, "w": 0, "h": 1}]}}, "/mask/shapes/0/w",
      "param.out_of_range"),
     (by_edit, {"mask": {"feather_px": -1}}, "/mask/feather_px", "param.out_of_range"),
+    (by_edit, {"mask": {"source": {"exclude": [RECT]}}}, "/mask/source", "model.no_source_control"),
+    (by_edit, {"mask": {"source": {"include": [{**RECT, "w": 0}]}}}, "/mask/source/include/0/w", "param.out_of_range"),
+    (by_edit, {"mask": {"source": {"exclude": [WIDE]}}}, "/mask/source/exclude/0/w", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "seed": 2**32}}, "/runs/0/seed", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"seconds": -1}}}, "/runs/0/params/seconds", "param.out_of_range"),
     (by_edit, {"run": {"model": "painter", "params": {"a/b": 1}}}, "/runs/0/params/a~1b", "param.unknown"),
@@ -99,6 +103,7 @@ CASES: list[tuple[Any, dict[str, Any], str, str]] = [
     (by_canvas, {"op": "scale", "width": 30_000, "height": 30_000}, "/canvas", "param.out_of_range"),
     (by_edit, {"run": {"model": "selector"}}, "/runs/0/model", "model.wrong_task"),
     (by_form, {"model": "selector"}, "/params/model", "model.wrong_task"),
+    (by_form, {"files": {"source_exclude": MASK}}, "/source_exclude", "model.no_source_control"),
     (by_form, {"margin_px": -1}, "/params/margin_px", "param.out_of_range"),
     (by_form, {"cap_px": 1}, "/params/cap_px", "param.out_of_range"),
     (by_form, {"trigger_px": "x"}, "/params/trigger_px", "param.wrong_type"),

@@ -135,7 +135,7 @@ def test_results_are_saved_where_auto_save_is_on(start_server: Callable[..., Run
 
 def test_the_configuration_names_what_is_ready(server: RunningServer) -> None:
     config = server.ask("GET", "/api/v1/server-config").json
-    assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded"]
+    assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded", "copier"]
     assert {model["model_type"] for model in config["modelInfos"]} == {"inpaint"}
     assert [plugin["name"] for plugin in config["plugins"]] == ["InteractiveSeg", "RemoveBG", "RealESRGAN"]
     assert (config["interactiveSegModel"], config["removeBGModel"], config["realesrganModel"]) == (
@@ -179,7 +179,7 @@ def plugin(server: RunningServer, kind: str, name: str, image: bytes, **more: ob
 
 def test_clicks_become_a_mask_in_the_colour_of_the_brush(server: RunningServer) -> None:
     pixels, covered = bird()
-    clicks = [[200, 150, 1], [10, 10, 0]]
+    clicks = [[200, 150, 1, 0], [10, 10, 0, 1]]
     reply = plugin(server, "mask", "InteractiveSeg", encode(pixels), clicks=clicks)
     mask = decode(reply.body)
     assert mask.shape == (*covered.shape, 4)
@@ -214,8 +214,7 @@ def test_a_picture_is_enlarged_in_its_own_format(server: RunningServer, scale: f
         ("image", {"name": "RemoveBG", "image": "***"}, "param.invalid"),
         ("image", {"name": "RemoveBG", "image": None}, "field.missing"),
         ("image", {"name": "RealESRGAN", "scale": "x"}, "param.wrong_type"),
-        ("mask", {"name": "InteractiveSeg", "clicks": [[1, 2]]}, "field.missing"),
-        ("mask", {"name": "InteractiveSeg", "clicks": [[1, 2, 7]]}, "param.unknown_value"),
+        ("mask", {"name": "InteractiveSeg", "clicks": [[1, 2]]}, "param.out_of_range"),
         ("mask", {"name": "InteractiveSeg", "clicks": [[5000, 2, 1]]}, "param.invalid"),
         ("image", {"name": "RemoveBG"}, "model.image_unsuitable"),
     ],

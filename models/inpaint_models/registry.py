@@ -212,6 +212,7 @@ class ModelEntry:
     stochastic    whether another seed gives another result
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
+    source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
     bytes_per_px  what the work occupies at its peak for each pixel that the network sees; 0 = not worth counting
@@ -238,6 +239,7 @@ class ModelEntry:
     aliases: tuple[str, ...] = ()
     pads_itself: str = ""
     needs_known: bool = False
+    source_control: bool = False
     grow_px: int = 0
     memory_bytes: int = 0
     bytes_per_px: int = 0

@@ -102,6 +102,28 @@ class Mask:
             np.greater_equal(part, HOLE_THRESHOLD, out=hole[shared.shifted(-box.x0, -box.y0).slices])
         return hole
 
+    def trimmed(self) -> Mask | None:
+        """The same in the smallest box around its hole; None where there is none."""
+        inner = tight_box(self.coverage >= HOLE_THRESHOLD)
+        return inner and Mask(inner.shifted(self.box.x0, self.box.y0), self.coverage[inner.slices])
+
+
+@dataclass(frozen=True, slots=True)
+class SourceControl:
+    """Where an engine that copies may copy from, beside known pixels only.
+
+    include  nothing but what this covers; None: anywhere
+    exclude  never what this covers, whether included or not
+    """
+
+    include: Mask | None = None
+    exclude: Mask | None = None
+
+    def allowed_in(self, box: Box) -> NDArray[np.bool_]:
+        """(box.height, box.width): which pixels of a part of the image may be copied."""
+        allowed = np.ones((box.height, box.width), bool) if self.include is None else self.include.hole_in(box)
+        return allowed if self.exclude is None else allowed & ~self.exclude.hole_in(box)
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -165,6 +187,24 @@ class Engine(Protocol):
         seed: int,
         progress: Progress,
     ) -> FloatImage: ...
+
+
+@runtime_checkable
+class CopyingEngine(Engine, Protocol):
+    """An engine that can be told what to copy from; its entry has `source_control`."""
+
+    def fill_from(
+        self,
+        image: FloatImage,
+        hole: HoleMask,
+        allowed: NDArray[np.bool_],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> FloatImage:
+        """As `fill`, from `allowed` pixels only, (H, W). Raises `NothingToCopy`."""
+        ...
 
 
 @runtime_checkable

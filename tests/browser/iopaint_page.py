@@ -92,6 +92,7 @@ class IopaintPage:
         self.page.get_by_text(name, exact=True).click()
         self.page.get_by_role("button", name="Ok").click()
         self.page.get_by_text(f"Switch to {name} success").first.wait_for()
+        self.page.get_by_text("Available models").wait_for(state="hidden")
 
     def plugin(self, *names: str) -> None:
         """Clicks through the menu of plugins."""

@@ -101,14 +101,10 @@ def test_open_paint_fill_undo_redo_and_switch_model(iopaint: IopaintPage, folder
 
 def test_a_jpeg_stays_one_and_is_saved_into_the_output_folder(iopaint: IopaintPage, folders: Path) -> None:
     iopaint.open(folders / "in" / "coffee.jpg")
-    before = set((folders / "out").iterdir())
     assert iopaint.paint([(300.0, 100.0), (340.0, 120.0)]).headers["content-type"] == "image/jpeg"
-    with iopaint.page.expect_response("**/api/v1/save_image") as saved:
-        iopaint.page.keyboard.press("Control+s")
-    name = saved.value.json()["name"]
-    assert name.startswith("coffee")
-    assert folders / "out" / name in set((folders / "out").iterdir()) - before
+    iopaint.page.keyboard.press("Control+s")
     toast(iopaint.page, "Save image success")
+    assert (folders / "out" / "coffee.jpg").is_file()
 
 
 def test_the_file_manager_shows_the_folder_and_opens_from_it(iopaint: IopaintPage) -> None:
@@ -143,4 +139,4 @@ def test_an_error_is_shown_as_a_sentence(iopaint: IopaintPage, folders: Path, to
     tolerated.append("run_plugin_gen_image")
     iopaint.open(folders / "in" / "coffee.jpg")
     iopaint.plugin("RemoveBG", "Remove Background")
-    toast(iopaint.page, "backdrop")
+    toast(iopaint.page, "The border of the photo is not plain")

@@ -102,6 +102,7 @@ class Folder:
 
     device, dtype     where the weights are kept and in which precision
     transform_device  as for `FoldedFFC`
+    tiled             one whose working memory is shared with other layers; None makes one
     """
 
     def __init__(
@@ -110,12 +111,14 @@ class Folder:
         device: torch.device,
         dtype: torch.dtype,
         transform_device: torch.device | None = None,
+        tiled: TiledConvolution | None = None,
     ) -> None:
         self._state = state
         self._device = device
         self._dtype = dtype
         self._layout = devices.map_layout(device.type)
-        self._tiled = TiledConvolution() if device.type == "cpu" and dtype == torch.float32 else None
+        serves = device.type == "cpu" and dtype == torch.float32
+        self._tiled = (tiled or TiledConvolution()) if serves else None
         self._transform_device = transform_device
 
     def __call__(self, convolution: str, norm: str) -> Convolution:

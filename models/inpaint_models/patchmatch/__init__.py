@@ -16,6 +16,7 @@ ENTRY = ModelEntry(
     strategy=Strategy(kind="crop", crop_above=0, margin_px=64, max_side=16384, context=1.0),
     stochastic=True,
     needs_known=True,
+    source_control=True,
     grow_px=4,
     memory_bytes=130 * 2**20,
     bytes_per_px=150,

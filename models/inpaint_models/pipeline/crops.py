@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import AnyImage, Box, FloatImage, HoleMask, Mask, Patch, PixelSource
+from ..types import AnyImage, Box, FloatImage, HoleMask, Mask, Patch, PixelSource, SourceControl
 from .plan import Crop
 
 _T = TypeVar("_T", bound=np.generic)
@@ -22,12 +22,14 @@ class CropPixels:
 
     pixels       (crop.box.height, crop.box.width, C): the document, with the patches of earlier waves over it
     image, hole  what the engine gets, of `crop.padded_size`
+    allowed      likewise, which pixels it may copy; None: all that are known
     """
 
     crop: Crop
     pixels: AnyImage
     image: FloatImage
     hole: HoleMask
+    allowed: NDArray[np.bool_] | None
 
     def restored(self, fill: FloatImage) -> FloatImage:
         """What the engine made of `image`, without padding and in the size of the crop's box."""
@@ -35,7 +37,9 @@ class CropPixels:
         return resize(fill[:height, :width], self.crop.box.height, self.crop.box.width)
 
 
-def read(source: PixelSource, mask: Mask, crop: Crop, filled: Iterable[Patch]) -> CropPixels:
+def read(
+    source: PixelSource, mask: Mask, crop: Crop, filled: Iterable[Patch], control: SourceControl | None = None
+) -> CropPixels:
     """The crop's part of the image and of the hole; where `filled` patches lie, the hole is known again."""
     pixels: AnyImage = np.asarray(source[crop.box.slices])
     hole = mask.hole_in(crop.box)
@@ -48,7 +52,10 @@ def read(source: PixelSource, mask: Mask, crop: Crop, filled: Iterable[Patch]) -
             hole[within(shared, crop.box)] = False
     image = resize(to_float(pixels), *crop.network_size)
     hole = resize_hole(hole, *crop.network_size)
-    return CropPixels(crop, pixels, pad(image, *crop.padded_size), pad(hole, *crop.padded_size))
+    allowed = None
+    if control is not None:
+        allowed = pad(~resize_hole(~control.allowed_in(crop.box), *crop.network_size), *crop.padded_size)
+    return CropPixels(crop, pixels, pad(image, *crop.padded_size), pad(hole, *crop.padded_size), allowed)
 
 
 def to_float(image: AnyImage) -> FloatImage:

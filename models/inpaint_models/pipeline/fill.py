@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..types import Box, Engine, FloatImage, Mask, ParamValue, Patch, PatchProgress, PixelSource
+from ..types import Box, Engine, FloatImage, Mask, ParamValue, Patch, PatchProgress, PixelSource, SourceControl
 from .compose import composite, opacity
 from .crops import CropPixels, read, within
 from .plan import FillPlan, around
@@ -24,6 +24,7 @@ class Fill:
     seed: int
     feather_px: int
     progress: PatchProgress
+    control: SourceControl | None = None
 
     def patches(self, most_px: float) -> Iterator[Patch]:
         """Finished patches, as soon as there are any. A batch of crops has no more than `most_px` pixels.
@@ -35,7 +36,7 @@ class Fill:
         for batch in self.plan.batches(most_px):
             progress = _BatchProgress(self.progress, done, len(batch), len(self.plan.crops))
             progress("preparing", 0, 1)
-            crops = [read(self.source, self.mask, crop, filled) for crop in batch]
+            crops = [read(self.source, self.mask, crop, filled, self.control) for crop in batch]
             progress("preparing", 0, 1)
             for crop, fill in zip(crops, self._run(crops, progress), strict=True):
                 restored = crop.restored(fill)
@@ -50,7 +51,7 @@ class Fill:
             progress(stage, step, total, None if preview is None else lambda: self._preview(crops[0], preview()))
 
         images, holes = [crop.image for crop in crops], [crop.hole for crop in crops]
-        return run(self.engine, images, holes, params=self.params, seed=self.seed, progress=report)
+        return run(self.engine, images, holes, crops[0].allowed, params=self.params, seed=self.seed, progress=report)
 
     def _preview(self, crop: CropPixels, fill: FloatImage) -> Patch:
         return self._patch(crop, crop.restored(fill), around(crop.crop.patches), self.feather_px)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import devices
-from ..errors import InvalidImage, InvalidMask, MaskCoversImage, MaskSizeMismatch
+from ..errors import InvalidImage, InvalidMask, MaskCoversImage, MaskSizeMismatch, SourceControlUnsupported
 from ..options import FillOptions
 from ..registry import ModelEntry, Strategy
 from ..types import (
@@ -23,6 +23,7 @@ from ..types import (
     Patch,
     PatchProgress,
     PixelSource,
+    SourceControl,
     no_progress,
 )
 from . import compose
@@ -31,6 +32,10 @@ from .plan import FillPlan, plan
 
 _BATCH_SHARE = 0.5
 """How much of the free memory a batch of crops may take."""
+
+MaskArray = NDArray[np.uint8] | NDArray[np.bool_]
+
+ANYWHERE = SourceControl()
 
 _BATCH_PX = 2048 * 2048
 """Pixels of a batch at most: it is finished, and can be cancelled and shown, at once or not at all."""
@@ -50,16 +55,20 @@ class Inpainter:
     def __call__(
         self,
         image: AnyImage,
-        mask: NDArray[np.uint8] | NDArray[np.bool_],
+        mask: MaskArray,
         options: FillOptions | None = None,
         *,
         seed: int | None = None,
+        source_include: MaskArray | None = None,
+        source_exclude: MaskArray | None = None,
     ) -> AnyImage:
         """A copy of the image with the masked part replaced.
 
         image  (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, uint8 or uint16; grey is filled as RGB and comes back grey
         mask   (H, W) bool, or uint8 with 128 and more meaning: fill this
         seed   instead of the one in `options`
+        source_include, source_exclude  like the mask: copy from here only, and never from here. A raster that covers
+               nothing says nothing. For models with `source_control`; the others raise `SourceControlUnsupported`
 
         Pixels outside the (grown) mask come back bit by bit. Raises `InvalidInput`, `OutOfMemory`, `EngineFailed`.
         """
@@ -69,12 +78,24 @@ class Inpainter:
             options = replace(options, seed=seed)
         out = image.copy()
         source = image if image.ndim == 3 else GreyAsRgb(image)
-        for patch in self.patches(source, mask_from_array(mask, *image.shape[:2]), options):
+        control = SourceControl(
+            *(
+                None if part is None else mask_from_array(part, *image.shape[:2]).trimmed()
+                for part in (source_include, source_exclude)
+            )
+        )
+        for patch in self.patches(source, mask_from_array(mask, *image.shape[:2]), options, control=control):
             out[patch.box.slices] = patch.pixels if image.ndim == 3 else luma(patch.pixels)
         return out
 
     def patches(
-        self, source: PixelSource, mask: Mask, options: FillOptions, progress: PatchProgress = no_progress
+        self,
+        source: PixelSource,
+        mask: Mask,
+        options: FillOptions,
+        progress: PatchProgress = no_progress,
+        *,
+        control: SourceControl = ANYWHERE,
     ) -> Iterator[Patch]:
         """The changed regions, each as soon as it is finished; their cost follows the hole, not the image.
 
@@ -87,11 +108,12 @@ class Inpainter:
         params = self.entry.check_params(options.params)
         mask = compose.grow(mask, options.grow_px, height, width)
         self._check_known(mask, height, width)
+        wanted = self._checked(control)
         strategy = chosen_strategy(self.entry.strategy, options)
         size = self.entry.size_for(params)
-        planned = plan(mask, height, width, strategy, size, in_batches=self._fills_in_batches)
+        planned = plan(mask, height, width, strategy, size, in_batches=self._fills_in_batches, control=wanted)
         self._check_memory(planned)
-        fill = Fill(self.engine, source, mask, planned, params, options.seed, options.feather_px, progress)
+        fill = Fill(self.engine, source, mask, planned, params, options.seed, options.feather_px, progress, wanted)
         return fill.patches(self._most_px_at_once(strategy))
 
     def _check_known(self, mask: Mask, height: int, width: int) -> None:
@@ -101,6 +123,17 @@ class Inpainter:
                 f"The mask covers the whole image ({width}x{height}), and {self.entry.title} fills from what is "
                 "around the hole. Leave some of the picture unmasked."
             )
+
+    def _checked(self, control: SourceControl) -> SourceControl | None:
+        """None where it says nothing."""
+        if control == ANYWHERE:
+            return None
+        if not self.entry.source_control:
+            raise SourceControlUnsupported(
+                f"{self.entry.title} copies nothing from the picture, so it cannot be told where to copy from. Leave "
+                "the sources out, or choose a model that takes them, for example patchmatch."
+            )
+        return control
 
     def _check_memory(self, planned: FillPlan) -> None:
         height, width = max((crop.padded_size for crop in planned.crops), key=lambda size: size[0] * size[1])
@@ -161,7 +194,7 @@ def check_image(image: PixelSource) -> None:
         )
 
 
-def mask_from_array(mask: NDArray[np.uint8] | NDArray[np.bool_], height: int, width: int) -> Mask:
+def mask_from_array(mask: MaskArray, height: int, width: int) -> Mask:
     """A mask over a whole image. Raises `InvalidMask`."""
     if mask.ndim != 2 or mask.dtype not in (np.uint8, np.bool_):
         raise InvalidMask(

@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import NothingToCopy
 from ..registry import SizeRequirement, Strategy
-from ..types import Box, Mask
+from ..types import Box, Mask, SourceControl
 from .regions import Cells, Lengths, Price, cells_of, in_pixels, split
 
 CALL_PX = 4_096
@@ -76,11 +77,19 @@ class FillPlan:
 
 
 def plan(
-    mask: Mask, height: int, width: int, strategy: Strategy, size: SizeRequirement, *, in_batches: bool = False
+    mask: Mask,
+    height: int,
+    width: int,
+    strategy: Strategy,
+    size: SizeRequirement,
+    *,
+    in_batches: bool = False,
+    control: SourceControl | None = None,
 ) -> FillPlan:
-    """Crops for a mask on an image of (height, width). Raises `EmptyMask`.
+    """Crops for a mask on an image of (height, width). Raises `EmptyMask`, `NothingToCopy`.
 
     in_batches  the engine fills crops of equal sizes together, so crops of similar sizes are made equal
+    control     crops hold all that is to be copied from, and enough where something is not to be
     """
     cells = cells_of(mask)
     everything = Box(0, 0, cells.occupied.shape[1], cells.occupied.shape[0])
@@ -98,7 +107,15 @@ def plan(
     holes = [around(patches) for patches in groups]
     step_px = BATCH_STEP_PX if in_batches and len(groups) > 1 else 1
     crops = [
-        _crop(seeing_known(mask, hole, height, width, strategy, size, step_px), patches, strategy.max_side, size, wave)
+        _crop(
+            seeing_sources(
+                seeing_known(mask, hole, height, width, strategy, size, step_px), mask, height, width, control
+            ),
+            patches,
+            strategy.max_side,
+            size,
+            wave,
+        )
         for hole, patches, wave in zip(holes, groups, _waves(holes), strict=True)
     ]
     return FillPlan("crop", tuple(sorted(crops, key=lambda crop: (crop.wave, crop.padded_size, crop.box))))
@@ -192,6 +209,27 @@ def seeing_known(
     crop = with_context(hole, height, width, strategy, size, step_px)
     while crop.area < height * width and mask.hole_in(crop).all():
         crop = crop.grown(max(crop.height, crop.width)).clipped(height, width)
+    return crop
+
+
+def seeing_sources(crop: Box, mask: Mask, height: int, width: int, control: SourceControl | None) -> Box:
+    """The crop, widened to hold what is to be copied from; without such a wish, as much that may be as there is hole.
+
+    Raises `NothingToCopy` where the image has no pixel that is known and may be copied.
+    """
+    if control is None:
+        return crop
+    if control.include is not None:
+        crop = crop.union(control.include.box)
+    while True:
+        hole = mask.hole_in(crop)
+        allowed = np.count_nonzero(control.allowed_in(crop) & ~hole)
+        whole = crop.area == height * width or control.include is not None
+        if whole or allowed >= np.count_nonzero(hole):
+            break
+        crop = crop.grown(max(crop.height, crop.width)).clipped(height, width)
+    if not allowed:
+        raise NothingToCopy("Nothing is left to copy from. Mark more of the picture to copy from, or exclude less.")
     return crop
 
 

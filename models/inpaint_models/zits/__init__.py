@@ -80,6 +80,6 @@ ENTRY = ModelEntry(
         ),
     ),
     warm_up={"passes": 1},
-    memory_bytes=340 * 2**20,
-    bytes_per_px=2_000,
+    memory_bytes=460 * 2**20,
+    bytes_per_px=2_300,
 )

@@ -11,19 +11,18 @@ import logging
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import devices
 from ..nn.ffc_inference import FoldedFFC
+from ..nn.tiled import TiledConv3x3
 from ..nn.torch_engine import Batch, TorchEngine, to_tensors
 from ..registry import LoadContext
 from ..weights import reader_for
 from .checkpoint import load_networks
 from .inference import inference_form
 from .procedure import Networks, Structure, enlargements, fill_picture
-from .structure import Attention
-from .texture import BLOCKS, GatedConv, ResidualBlock
-from .wireframe import Bottleneck
+from .texture import BLOCKS
 
 _LOG = logging.getLogger(__name__)
 _EDGE_INK = 0.6
@@ -42,7 +41,7 @@ class ZitsEngine(TorchEngine):
             transform_device = torch.device("cpu")
         self._networks = inference_form(networks, self.device, transform_device)
         modules = (module for network in self._networks for module in network.modules())
-        slow = Bottleneck | Attention | GatedConv | ResidualBlock | FoldedFFC | torch.nn.Conv2d
+        slow = nn.Conv2d | nn.ConvTranspose2d | nn.Linear | TiledConv3x3 | FoldedFFC
         self.pulse.watch(module for module in modules if isinstance(module, slow))
 
     @torch.inference_mode()

@@ -30,8 +30,8 @@ def inference_form(networks: Networks, device: torch.device, transform_device: t
     """
     fold_wireframe(networks.wireframe)
     fold_encoder(networks.encoder)
-    fold_texture(networks.texture, device, transform_device)
     tiled = TiledConvolution()
+    fold_texture(networks.texture, device, transform_device, tiled)
     for part in (networks.wireframe, networks.encoder):
         exchange_convolutions(part, lambda conv: TiledConv3x3(conv, tiled) if conv.kernel_size == (3, 3) else None)
     for network in networks:
@@ -60,11 +60,13 @@ def fold_encoder(network: StructureEncoder) -> None:
         network.set_submodule(norm, nn.Identity())
 
 
-def fold_texture(network: TextureNetwork, device: torch.device, transform_device: torch.device) -> None:
+def fold_texture(
+    network: TextureNetwork, device: torch.device, transform_device: torch.device, tiled: TiledConvolution
+) -> None:
     """`bn1` stays: what it normalises is a sum."""
     down = [(f"conv{i}", f"bn{i}") for i in (2, 3, 4)]
     fold(network, [*down, *((f"convt{i}", f"bnt{i}") for i in (1, 2, 3))])
-    folder = Folder(network.state_dict(), device, torch.float32, transform_device)
+    folder = Folder(network.state_dict(), device, torch.float32, transform_device, tiled)
     for index, block in enumerate(network.middle):
         assert isinstance(block, FFCBlock)
         for name in ("ffc1", "ffc2"):

@@ -1,5 +1,4 @@
-"""From the detector's maps to lines: each pixel proposes lines, their ends go to the nearest junctions, and the network
-judges what that makes.
+"""From the maps of the detector to lines: pixels propose them, they end at junctions, and the network judges them.
 
 On the processor but for the judgement: the maps are small, and sorting and counting there gives the same lines whatever
 the device. Points are (x, y) and lines (x0, y0, x1, y1), in pixels of the maps.
@@ -24,6 +23,8 @@ _REACH = 5.0
 """Pixels that stand for a distance of 1."""
 _POINTS_AT_A_TIME = 4096
 """So that their distances stay in a processor's cache."""
+_LINES_AT_A_TIME = 1024
+"""To be judged, for which each takes 64 KiB."""
 _STEEPEST = 1e-3
 """Least cosine and sine of the angles under which a pixel sees a line's ends."""
 
@@ -36,12 +37,13 @@ class Lines(NamedTuple):
 
 
 def detect(network: WireframeDetector, image: Tensor, mask: Tensor) -> Lines:
-    """The lines of a picture, those in its hole left out. Arguments as for `WireframeDetector.forward`."""
+    """The lines of a picture. Arguments as for `WireframeDetector.forward`."""
     maps, features = network(image, mask)
     candidates = joined(maps[0].float().cpu())
     if not len(candidates):
         return Lines(candidates, candidates.new_zeros(0))
-    scores = network.judge(features, candidates.to(features.device)).float().cpu()
+    parts = candidates.to(features.device).split(_LINES_AT_A_TIME)
+    scores = torch.cat([network.judge(features, part) for part in parts]).float().cpu()
     likely = scores > LEAST_SCORE
     return Lines(candidates[likely], scores[likely])
 

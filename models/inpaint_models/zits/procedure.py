@@ -96,12 +96,12 @@ def enlargements(side: int) -> int:
 
 def known_edges(image: Tensor) -> Tensor:
     """(1, 1, h, w), 0 or 1: the edges of a picture in [0, 1], of its hole too."""
-    gray = np.tensordot(_LUMA, image[0].double().cpu().numpy(), 1)
+    gray = np.tensordot(_LUMA, image[0].cpu().double().numpy(), 1)
     return torch.from_numpy(canny(gray))[None, None].to(image)
 
 
 def known_lines(network: WireframeDetector, image: Tensor, mask: Tensor) -> Tensor:
-    """(1, 1, 256, 256) in [0, 1]: the lines of a picture outside its hole."""
+    """(1, 1, 256, 256) in [0, 1]: the lines of a picture whose hole the detector does not see."""
     side = wireframe.SIDE
     found = lines.detect(network, resized(image, side), shrunk_mask(mask, side))
     likely = found.ends[found.scores > LIKELY_LINE] * (structure.SIDE / wireframe.MAP_SIDE)
@@ -140,15 +140,17 @@ def positions_of(mask: Tensor) -> positions.Positions:
     return positions.masked_positions(small, whole)
 
 
+# Both shrink on the processor: on MPS torch pools wrongly, or not at all, where one size is no multiple of the other
+# (https://github.com/pytorch/pytorch/issues/190064).
+
+
 def resized(image: Tensor, side: int) -> Tensor:
     """(1, 3, side, side); averages where it shrinks."""
-    if image.shape[-1] == side:
-        return image
     if image.shape[-1] > side:
-        return F.interpolate(image, (side, side), mode="area")
+        return F.interpolate(image.cpu(), (side, side), mode="area").to(image.device)
     return F.interpolate(image, (side, side), mode="bilinear", align_corners=False)
 
 
 def shrunk_mask(mask: Tensor, side: int) -> Tensor:
     """(1, 1, side, side): hole where any of the pixels under a pixel is; the same where it enlarges."""
-    return F.adaptive_max_pool2d(mask, side)
+    return F.adaptive_max_pool2d(mask.cpu(), side).to(mask.device)

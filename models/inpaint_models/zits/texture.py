@@ -75,10 +75,11 @@ class StructureEncoder(nn.Module):
         features = [self.middle(x)]  # (1, 512, H / 8, W / 8)
         for conv, norm in ((self.convt1, self.bnt1), (self.convt2, self.bnt2), (self.convt3, self.bnt3)):
             features.append(norm(conv(features[-1])).relu_())
+        distances, directions = self.rel_pos_emb(distance), self.direct_emb(direction)  # (1, H, W, 64)
         weights = [self.get_parameter(f"alpha{index}") for index in range(1, 7)]
-        weighted = tuple(feature * weight for feature, weight in zip(features, weights, strict=False))
-        positions = self.rel_pos_emb(distance) * weights[4] + self.direct_emb(direction) * weights[5]
-        return Guidance(weighted, positions.permute(0, 3, 1, 2))
+        for part, weight in zip([*features, distances, directions], weights, strict=True):
+            part.mul_(weight)
+        return Guidance(tuple(features), (distances + directions).permute(0, 3, 1, 2))
 
 
 class GatedConv(nn.Module):

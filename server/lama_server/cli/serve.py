@@ -66,13 +66,24 @@ def check(settings: Settings) -> None:
     check_model(settings)
     check_devices(settings)
     check_access(settings)
-    if settings.input is not None and not (settings.input.is_file() or settings.input.is_dir()):
-        source = settings.named("input")
-        raise StartError(ExitCode.FOLDER, f"There is no file {settings.input}: give {source} a photo or a folder.")
+    if settings.input is not None:
+        check_input(settings.input, settings.named("input"))
     if settings.output_dir is not None:
         check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
     data_dir = settings.resolved_data_dir()
     check_folder(data_dir, settings.named("data_dir"), min_free_mib=settings.min_free, parents=True)
+
+
+def check_input(path: Path, source: str) -> None:
+    """Raises `StartError` unless it is a file, or a folder that can be read."""
+    if not path.is_file():
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            raise StartError(
+                ExitCode.FOLDER,
+                f"{path} cannot be read ({error.strerror}): give {source} a photo or a folder of photos.",
+            ) from None
 
 
 def check_model(settings: Settings) -> None:

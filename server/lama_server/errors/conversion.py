@@ -22,6 +22,8 @@ MODEL_ERRORS: Final[dict[type[model_errors.ModelError], type[ApiError]]] = {
     model_errors.EmptyMask: work.MaskEmpty,
     model_errors.MaskCoversImage: work.MaskCoversAll,
     model_errors.MaskSizeMismatch: work.MaskSizeWrong,
+    model_errors.NothingToCopy: work.MaskLeavesNoSource,
+    model_errors.SourceControlUnsupported: work.ModelNoSourceControl,
     model_errors.InvalidParameter: request.ParamInvalid,
     model_errors.UnknownParameter: request.ParamUnknown,
     model_errors.ParameterType: request.ParamWrongType,

@@ -81,6 +81,10 @@ class MaskCoversAll(MaskError, code="mask.covers_image"):
     """The mask leaves nothing to fill from"""
 
 
+class MaskLeavesNoSource(MaskError, code="mask.nothing_to_copy"):
+    """Too little of the picture may be copied from"""
+
+
 class MaskInvalid(MaskError, code="mask.invalid"):
     """The mask cannot be used"""
 
@@ -115,6 +119,10 @@ class ModelUnknown(ApiError, code="model.unknown", status=404):
 
 class ModelWrongTask(ApiError, code="model.wrong_task"):
     """The model does something else"""
+
+
+class ModelNoSourceControl(ApiError, code="model.no_source_control"):
+    """The model cannot be told where to copy from"""
 
 
 class ModelImageUnsuitable(ApiError, code="model.image_unsuitable"):

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from .. import errors
 from ..settings import Limits
 
-MAX_FILES = 2
+MAX_FILES = 4
 MAX_FIELDS = 8
 
 
@@ -75,7 +75,7 @@ def _check_charset(content_type: str) -> None:
 def _form_problem(message: str, max_fields: int) -> errors.ApiError:
     """The parser tells its limits apart only by words."""
     if message.startswith("Too many files"):
-        return errors.TooManyFiles(f"The form has more than {MAX_FILES} files: image and mask.")
+        return errors.TooManyFiles(f"The form has more than {MAX_FILES} files: image, mask and where to copy from.")
     if message.startswith("Too many fields"):
         return errors.TooManyFields(f"The form has more than {max_fields} text fields.")
     if message.startswith("Part exceeded"):
@@ -85,10 +85,16 @@ def _form_problem(message: str, max_fields: int) -> errors.ApiError:
 
 def file_field(form: FormData, name: str) -> UploadFile:
     """The one file under that name. Raises `FieldMissing`, `FieldDuplicate`, `FieldNotAFile`."""
-    value = _single(form, name)
+    value = optional_file_field(form, name)
     if value is None:
         raise errors.FieldMissing(f"The form has no file {name!r}.", pointer=f"/{name}")
-    if not isinstance(value, UploadFile):
+    return value
+
+
+def optional_file_field(form: FormData, name: str) -> UploadFile | None:
+    """As `file_field`; None where there is none."""
+    value = _single(form, name)
+    if isinstance(value, str):
         raise errors.FieldNotAFile(f"The field {name!r} must be a file.", pointer=f"/{name}")
     return value
 

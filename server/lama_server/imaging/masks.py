@@ -37,7 +37,9 @@ _BAND_CROSSINGS = 65_536
 """Rows of outline pieces that are worked on at a time; bounds the memory of a very long stroke."""
 
 
-def check_bounds(shapes: Sequence[Shape], width: int, height: int, limits: Limits) -> None:
+def check_bounds(
+    shapes: Sequence[Shape], width: int, height: int, limits: Limits, pointer: str = "/mask/shapes"
+) -> None:
     """Refuses what takes more work than any painting does, before any of it is done. Decodes nothing.
 
     A bitmap may be as large as the image, all together `limits.bitmap_photos` times as large; outlines may cross
@@ -47,7 +49,7 @@ def check_bounds(shapes: Sequence[Shape], width: int, height: int, limits: Limit
     bitmap_px = crossings = 0
     for index, shape in enumerate(shapes):
         if isinstance(shape, Bitmap):
-            _check_size(shape, width, height, f"/mask/shapes/{index}")
+            _check_size(shape, width, height, f"{pointer}/{index}")
             bitmap_px += shape.w * shape.h
         elif not isinstance(shape, Rectangle):
             first, last = _rows(*_pieces(shape), height)
@@ -55,10 +57,10 @@ def check_bounds(shapes: Sequence[Shape], width: int, height: int, limits: Limit
     photos = bitmap_px / (width * height)
     if photos > limits.bitmap_photos:
         text = f"The bitmaps have {photos:.1f} times the pixels of the photo"
-        raise _too_much("bitmap_photos", limits.bitmap_photos, round(photos, 1), text)
+        raise _too_much("bitmap_photos", limits.bitmap_photos, round(photos, 1), text, pointer)
     if crossings > limits.outline_rows:
         text = f"The strokes and outlines cross {crossings} rows of pixels"
-        raise _too_much("outline_rows", limits.outline_rows, crossings, text)
+        raise _too_much("outline_rows", limits.outline_rows, crossings, text, pointer)
 
 
 def rasterise(
@@ -278,10 +280,10 @@ def _check_size(shape: Bitmap, width: int, height: int, pointer: str) -> None:
             )
 
 
-def _too_much(name: str, most: int, found: float, text: str) -> ApiError:
+def _too_much(name: str, most: int, found: float, text: str, pointer: str) -> ApiError:
     return ParamOutOfRange(
         f"{text}; the limit is {most}. Send them in several edits, or as one bitmap of the photo's size.",
-        pointer="/mask/shapes",
+        pointer=pointer,
         limit=Limit(name, most, found),
     )
 

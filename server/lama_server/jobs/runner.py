@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
@@ -17,7 +17,15 @@ from inpaint_models.registry import ModelEntry, Task
 from inpaint_models.types import Box, ParamValue, PixelSource
 
 from .. import codec
-from ..errors import ApiError, FieldMissing, InternalError, JobCancelled, ParamUnknown, api_error_of
+from ..errors import (
+    ApiError,
+    FieldMissing,
+    InternalError,
+    JobCancelled,
+    ModelNoSourceControl,
+    ParamUnknown,
+    api_error_of,
+)
 from ..imaging.canvas import check_change, check_size
 from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
@@ -27,13 +35,20 @@ from ..schemas.base import WireValue
 from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
 from ..schemas.replies import CanvasReply, EditReply, PatchReply, SavedReply, wire_box
-from ..schemas.requests import CanvasRequest, EditRequest, OneShotParams
-from ..schemas.shapes import Shape
+from ..schemas.requests import CanvasRequest, EditRequest, MaskShapes, OneShotParams, SourceShapes
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
 from ..store.image_store import StoredEdit, StoredImage
 from ..workers.executor import Listener
-from ..workers.messages import FillHole, JobEvent, PreviewReport, ProgressReport, RemakeCanvas
+from ..workers.messages import (
+    DrawnMask,
+    DrawnSource,
+    FillHole,
+    JobEvent,
+    PreviewReport,
+    ProgressReport,
+    RemakeCanvas,
+)
 from .autosave import AutoSave, Saved
 from .model_jobs import ModelJobs, ModelUse
 from .queue import JobQueue, Ticket, shutting_down
@@ -113,7 +128,7 @@ class JobRunner:
         picture = await self._documents.picture(image, request.parents)
         canvas = picture.shown
         if request.mask is not None:
-            await asyncio.to_thread(check_bounds, request.mask.shapes, canvas.width, canvas.height, self._limits)
+            await asyncio.to_thread(_check_shapes, request.mask, canvas.width, canvas.height, self._limits)
         runs = tuple(self._planned_run(request, index, canvas) for index in range(len(request.runs)))
         return Plan(request, image, picture, runs, request_id)
 
@@ -136,6 +151,8 @@ class JobRunner:
             return PlannedRun(use, FillOptions())
         if mask is None:
             raise FieldMissing(f"{use.entry.title} needs a mask: it fills what that covers.", pointer="/mask")
+        if _drawn_source(mask) != DrawnSource():
+            _check_source_control(use, "/mask/source")
         seed = secrets.randbelow(SEED_LIMIT) if run.seed is None else run.seed
         grow_px = use.entry.grow_px if mask.grow_px is None else mask.grow_px
         return PlannedRun(use, _options(request, seed, grow_px, mask.feather_px, use.params))
@@ -227,7 +244,8 @@ class JobRunner:
         assert mask is not None
         async with self._models.pictures(run.use) as pictures:
             quick = self._models.quick if plan.request.quick_look and index == 0 else None
-            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, preview=True, quick=quick)
+            source = _drawn_source(mask)
+            hole = _hole(run, plan.picture, tuple(mask.shapes), source, pictures, preview=True, quick=quick)
             filled = await self._models.run(hole, self._listener(ticket, index, events))
         ms = _ms_since(began)
         made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
@@ -284,9 +302,15 @@ class JobRunner:
 
     # one shot
 
-    def plan_one_shot(self, params: OneShotParams, where: str = "") -> PlannedRun:
-        """Everything that can be refused before the pictures are looked at; `where` is the field of the parameters."""
+    def plan_one_shot(self, params: OneShotParams, where: str = "", sources: Sequence[str] = ()) -> PlannedRun:
+        """Everything that can be refused before the pictures are looked at.
+
+        where    the field of the parameters
+        sources  the fields that say where to copy from
+        """
         use = self._models.checked(params.model, params.params, where, "fill")
+        for name in sources:
+            _check_source_control(use, f"/{name}")
         return PlannedRun(use, _options(params, params.seed, params.grow_px, params.feather_px, use.params))
 
     async def one_shot(
@@ -297,7 +321,10 @@ class JobRunner:
         await ticket.wait()
         began = time.monotonic()
         async with self._models.pictures(run.use) as pictures:
-            filled = await self._models.run(_hole(run, work.picture, stored_array(work.mask), pictures), listener)
+            mask, include, exclude = (stored_array(path) if path else None for path in work.mask_files)
+            assert mask is not None, "put_mask comes first"
+            hole = _hole(run, work.picture, mask, DrawnSource(include, exclude), pictures)
+            filled = await self._models.run(hole, listener)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
         box = reduce(Box.union, (patch.box for patch in filled.patches))
@@ -375,7 +402,8 @@ def patch_replies(edit: StoredEdit) -> list[PatchReply]:
 def _hole(
     run: PlannedRun,
     picture: Picture,
-    mask: tuple[Shape, ...] | PixelSource,
+    mask: DrawnMask,
+    source: DrawnSource,
     pictures: Mapping[str, PixelSource],
     *,
     preview: bool = False,
@@ -383,7 +411,9 @@ def _hole(
 ) -> FillHole:
     """The job of filling a hole in a stored photo."""
     metadata = partial(codec.read_metadata, picture.source)
-    return FillHole(run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures, quick)
+    return FillHole(
+        run.use.choice, stored_picture(picture), mask, run.options, metadata, preview, pictures, quick, source
+    )
 
 
 def _factor(use: ModelUse) -> int:
@@ -394,6 +424,28 @@ def _factor(use: ModelUse) -> int:
 def _remade_bytes(use: ModelUse, canvas: codec.ImageInfo) -> int:
     """The most that the pixels of a canvas take that the model made anew."""
     return _factor(use) ** 2 * replace(canvas, has_alpha=True).pixel_bytes
+
+
+def _check_shapes(mask: MaskShapes, width: int, height: int, limits: Limits) -> None:
+    source = mask.source or SourceShapes()
+    check_bounds(mask.shapes, width, height, limits)
+    check_bounds(source.include, width, height, limits, "/mask/source/include")
+    check_bounds(source.exclude, width, height, limits, "/mask/source/exclude")
+
+
+def _drawn_source(mask: MaskShapes) -> DrawnSource:
+    """None for what has no shapes."""
+    source = mask.source or SourceShapes()
+    return DrawnSource(tuple(source.include) or None, tuple(source.exclude) or None)
+
+
+def _check_source_control(use: ModelUse, pointer: str) -> None:
+    if not use.entry.source_control:
+        raise ModelNoSourceControl(
+            f"{use.entry.title} copies nothing from the picture, so it cannot be told where to copy from. Leave the "
+            "sources out, or choose a model that takes them, for example patchmatch.",
+            pointer=pointer,
+        )
 
 
 def _ms_since(began_s: float) -> int:

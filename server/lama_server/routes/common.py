@@ -72,6 +72,7 @@ IMAGE: Kinds = tuple(errors.ImageError.__subclasses__())
 MODEL: Kinds = (
     errors.ModelUnknown,
     errors.ModelWrongTask,
+    errors.ModelNoSourceControl,
     errors.ModelImageUnsuitable,
     errors.ModelNotDownloaded,
     errors.ModelLoading,
@@ -83,6 +84,7 @@ MODEL: Kinds = (
     errors.MaskEmpty,
     errors.MaskCoversAll,
     errors.MaskSizeWrong,
+    errors.MaskLeavesNoSource,
     errors.MaskInvalid,
 )
 """What work with a model may end in."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
-from ..http.forms import file_field, multipart, text_field
+from ..http.forms import file_field, multipart, optional_file_field, text_field
 from ..http.streams import WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
@@ -17,6 +17,7 @@ from ..jobs.runner import OneShot
 from ..schemas.base import RenderFormat, ResultKind
 from ..schemas.replies import wire_box
 from ..schemas.requests import OneShotParams
+from ..store.documents import MaskName
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
 from .images import attachment
 from .iopaint.common import errors_as_text
@@ -24,12 +25,16 @@ from .iopaint.inpaint import inpaint as fill_as_iopaint
 
 router = APIRouter(prefix="/api/v1", tags=["one shot"])
 
+SOURCES: tuple[MaskName, ...] = ("source_include", "source_exclude")
+
 _FORM = {
     "type": "object",
     "required": ["image", "mask"],
     "properties": {
         "image": {"type": "string", "format": "binary", "description": "The photo."},
         "mask": {"type": "string", "format": "binary", "description": "Of the photo's size; white means fill."},
+        "source_include": {"type": "string", "format": "binary", "description": "Like the mask: copy from here only."},
+        "source_exclude": {"type": "string", "format": "binary", "description": "Like the mask: never copy from here."},
         "params": {"type": "string", "description": "JSON of `OneShotParams`."},
     },
 }
@@ -86,10 +91,13 @@ async def inpaint(
     async with multipart(request, found.limits) as form:
         image, mask = file_field(form, "image"), file_field(form, "mask")
         given = parse_object(text_field(form, "params") or "{}", max_depth=found.limits.json_depth, where="/params")
-        run = found.runner.plan_one_shot(validated(OneShotParams, given, "/params"), "/params")
+        sources = {name: file for name in SOURCES if (file := optional_file_field(form, name))}
+        run = found.runner.plan_one_shot(validated(OneShotParams, given, "/params"), "/params", tuple(sources))
         await work.put_image(image)
         await work.put_mask(mask)
-        name = image.filename or ""
+        for name, file in sources.items():
+            await work.put_mask(file, name)
+        filename = image.filename or ""
     shot = await unless_disconnected(request, found.runner.one_shot(ticket, work, run))
     ticket.release()
     if result == "patch":
@@ -97,9 +105,9 @@ async def inpaint(
         where = ", ".join(f"{name}={value}" for name, value in wire_box(shot.box).items())
         return WholeFile(work.target, "image/png", {"x-box": where, **describing(shot, Saved(), ticket.id)})
     rendered = await work.render(wanted, quality)
-    saved = await found.runner.save_one_shot(work, name)
+    saved = await found.runner.save_one_shot(work, filename)
     headers = {
-        "content-disposition": attachment(name or "image", rendered.suffix),
+        "content-disposition": attachment(filename or "image", rendered.suffix),
         "content-security-policy": "sandbox; default-src 'none'",
         **describing(shot, saved, ticket.id),
     }

@@ -52,6 +52,7 @@ class ModelReply(ReplyType):
     aliases: list[str]
     licence: LicenceReply
     stochastic: bool
+    source_control: bool = Field(description="Whether it can be told where to copy from.")
     strategies: list[StrategyKind]
     strategy: StrategyKind
     grow_px: int

@@ -40,10 +40,22 @@ CropAbove = Annotated[int | None, _ranged("crop_above", "crop_above", "trigger_p
 """`cap_px` and `trigger_px` are their names of version 0.1; they go with the next one."""
 
 
+class SourceShapes(RequestType):
+    """Where to copy from, for models with `source_control`. Shapes that mark nothing say nothing."""
+
+    include: list[Shape] = Field(
+        default_factory=list, max_length=_LIMITS.shapes, description="Copy from here only; empty, from anywhere."
+    )
+    exclude: list[Shape] = Field(
+        default_factory=list, max_length=_LIMITS.shapes, description="Never copy from here, included or not."
+    )
+
+
 class MaskShapes(RequestType):
     """What to fill: shapes in drawing order, "add" paints and "sub" erases."""
 
     shapes: list[Shape] = Field(min_length=1, max_length=_LIMITS.shapes)
+    source: SourceShapes | None = None
     grow_px: GrowPx | None = Field(None, description="Grow the mask; left out, the model's own value.")
     feather_px: FeatherPx = 0
 

@@ -12,11 +12,11 @@ import io
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar, get_args
 
 from starlette.datastructures import UploadFile
 
@@ -305,13 +305,15 @@ def _described(made: MadeBy) -> dict[str, object]:
     }
 
 
+MaskName = Literal["mask", "source_include", "source_exclude"]
+
+
 class Workspace:
     """A photo and a mask that are forgotten after one request."""
 
     def __init__(self, documents: Documents, scratch: Scratch) -> None:
         self._documents, self._scratch, self._folder = documents, scratch, scratch.path
-        self._source, self.pixels, self.mask = (self._folder / name for name in ("source", "pixels.npy", "mask.npy"))
-        self._mask_source, self.target = self._folder / "mask", scratch.result
+        self._source, self.pixels, self.target = self._folder / "source", self._folder / "pixels.npy", scratch.result
         self.remade = self._folder / "remade.npy"
         self._picture: Picture | None = None
 
@@ -334,12 +336,19 @@ class Workspace:
         facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
         self._picture = Picture(self._source, self.pixels, facts.info)
 
-    async def put_mask(self, upload: UploadFile | bytes) -> None:
-        """Decodes the mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
-        await asyncio.to_thread(self._write, upload, self._mask_source)
+    @property
+    def mask_files(self) -> Iterator[Path | None]:
+        """The mask and where to copy from, in the order of `MaskName`; None for what was not put."""
+        paths = (self._folder / f"{name}.npy" for name in get_args(MaskName))
+        return (path if path.exists() else None for path in paths)
+
+    async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
+        """Decodes a mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
+        encoded, decoded = self._folder / name, self._folder / f"{name}.npy"
+        await asyncio.to_thread(self._write, upload, encoded)
         info = self.picture.info
         await self.take(info.width * info.height)
-        await self._documents.in_codec(DecodeMask(self._mask_source, self.mask, info.width, info.height))
+        await self._documents.in_codec(DecodeMask(encoded, decoded, info.width, info.height))
 
     async def apply(self, filled: Filled) -> None:
         """Lays patches over the photo."""
@@ -362,8 +371,9 @@ class Workspace:
     async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
         """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
         self._documents.check_room()
-        await asyncio.to_thread(self._write, upload, self._mask_source)
-        await self._documents.in_codec(AdjustMask(self._mask_source, operation, radius_px, self.target))
+        source = self._folder / "mask"
+        await asyncio.to_thread(self._write, upload, source)
+        await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar, assert_never
 
 import numpy as np
@@ -23,12 +24,14 @@ from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.matte import Matter
 from inpaint_models.tasks.pixels import whole
 from inpaint_models.tasks.select import Selector
-from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource
+from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource, SourceControl
 
 from .. import codec
+from ..errors import MaskEmpty
 from ..imaging import masks
 from .messages import (
     AnswerT,
+    DrawnMask,
     EngineChoice,
     Filled,
     FilledPatch,
@@ -119,7 +122,9 @@ class EngineHandler:
 
     def _fill(self, job: FillHole, choice: EngineChoice, context: JobContext) -> Filled:
         began = time.monotonic()
-        mask = read_mask(job, context.check, self._limits)
+        read = partial(read_mask, job.image.shape, check=context.check, limits=self._limits)
+        mask = read(job.mask)
+        control = SourceControl(*(marked(part, read) for part in (job.source.include, job.source.exclude)))
         model = of_kind(Inpainter, self._model(choice, context))
         loaded = time.monotonic()
         metadata = job.metadata() if job.metadata else codec.Metadata()
@@ -128,7 +133,7 @@ class EngineHandler:
         options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(job.image, mask, options, progress), metadata)
+            return encoded(model.patches(job.image, mask, options, progress, control=control), metadata)
 
         strategy, patches = self._with_room(choice, context, fill)
         return Filled(
@@ -221,12 +226,22 @@ def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:
     return model
 
 
-def read_mask(job: FillHole, check: Callable[[], None], limits: codec.ImageLimits) -> Mask:
-    """The mask of a job, drawn or given as pixels. Raises what `check` raises."""
-    height, width = job.image.shape[:2]
-    if isinstance(job.mask, tuple):
-        return masks.rasterise(job.mask, width, height, check, limits)
-    return Mask(Box(0, 0, width, height), np.asarray(job.mask[0:height, 0:width]))
+def read_mask(shape: tuple[int, ...], mask: DrawnMask, *, check: Callable[[], None], limits: codec.ImageLimits) -> Mask:
+    """A mask on an image of that shape, drawn or given as pixels. Raises `MaskEmpty` and what `check` raises."""
+    height, width = shape[:2]
+    if isinstance(mask, tuple):
+        return masks.rasterise(mask, width, height, check, limits)
+    return Mask(Box(0, 0, width, height), np.asarray(mask[0:height, 0:width]))
+
+
+def marked(part: DrawnMask | None, read: Callable[[DrawnMask], Mask]) -> Mask | None:
+    """A part of the picture that somebody marked, in its smallest box; None where nothing is marked."""
+    if part is None:
+        return None
+    try:
+        return read(part).trimmed()
+    except MaskEmpty:
+        return None
 
 
 def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:

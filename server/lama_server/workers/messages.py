@@ -179,12 +179,24 @@ class LoadModel(Job["LoadedModels"]):
     """Load and warm up a model, so that the first job does not wait for it."""
 
 
+DrawnMask = tuple[Shape, ...] | PixelSource
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnSource:
+    """`SourceControl` as somebody drew it: what marks nothing is as good as None."""
+
+    include: DrawnMask | None = None
+    exclude: DrawnMask | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FillHole(Job["Filled"]):
     """Fill a hole.
 
     image     (H, W, 3|4) uint8 or uint16: anything that can be pickled and slices like an array
     mask      the mask as drawn, or (H, W) uint8 0|255
+    source    where to copy from
     metadata  reads what the patches are to carry of the photo's file, where the job runs
     preview   whether estimates are wanted while the job runs
     pictures  the model's parameters of kind picture; `options` has the others
@@ -192,12 +204,13 @@ class FillHole(Job["Filled"]):
     """
 
     image: PixelSource
-    mask: tuple[Shape, ...] | PixelSource
+    mask: DrawnMask
     options: FillOptions
     metadata: Callable[[], Metadata] | None = None
     preview: bool = False
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     quick: ModelEntry | None = None
+    source: DrawnSource = DrawnSource()
 
 
 @dataclass(frozen=True, slots=True)

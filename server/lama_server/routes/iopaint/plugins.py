@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,14 +27,18 @@ FRAME_PX = 4
 """How much larger than the thing a mask is, as in IOPaint: what is filled is to have none of the thing's edge."""
 
 
+Click = Annotated[list[int], Field(min_length=3, max_length=4)]
+"""x, y, 1 to add or 0 to take away; IOPaint's page adds a running number."""
+
+
 class RunPlugin(BaseModel):
-    """The fields of IOPaint's request, without the picture itself. A click is (x, y, 1 to add or 0 to take away)."""
+    """The fields of IOPaint's request, without the picture itself."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    clicks: list[tuple[int, int, Literal[0, 1]]] = Field(default_factory=list, max_length=1000)
-    scale: float = 2.0
+    clicks: list[Click] = Field(default_factory=list, max_length=1000)
+    scale: float = Field(2.0, allow_inf_nan=False)
 
 
 @router.post("/run_plugin_gen_mask")
@@ -76,7 +80,7 @@ async def select(
     request: Request, found: Services, ticket: Ticket, work: Workspace, asked: RunPlugin, source: bytes
 ) -> bytes:
     """A grey PNG of the photo's size. Further clicks on the same photo find what the model made of it before."""
-    prompts = Prompts(tuple(Point(x + 0.5, y + 0.5, add == 1) for x, y, add in asked.clicks))
+    prompts = Prompts(tuple(Point(x + 0.5, y + 0.5, add == 1) for x, y, add, *_ in asked.clicks))
     plan = found.selections.plan_once(work.picture, hashlib.sha256(source).hexdigest(), prompts)
     return (await unless_disconnected(request, found.selections.run(ticket, plan, whole=True))).mask.png
 
