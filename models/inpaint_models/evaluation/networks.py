@@ -7,6 +7,7 @@ are to be summed.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ def load(inception: Path | None, vgg: Path | None) -> NetworkMetrics:
 
 def _opened(path: Path) -> Any:
     try:
-        return torch.jit.load(str(path), map_location="cpu").eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the networks are published in no other form
+            return torch.jit.load(str(path), map_location="cpu").eval()
     except (OSError, RuntimeError, ValueError):
         raise UnsafeWeights(
             f"{path.name} is no TorchScript file. Give inception-2015-12-05.pt or vgg16.pt of the StyleGAN metrics."

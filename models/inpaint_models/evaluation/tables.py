@@ -86,6 +86,25 @@ def table(lines: Sequence[Line]) -> list[list[str]]:
     return [["engine", "pairs", *(metric.title for metric in metrics)], *rows]
 
 
+def differences_table(lines: Sequence[Line]) -> list[list[str]]:
+    """What each engine has more than the first, over the same pairs; quotients where the table has ratios."""
+    metrics = [metric for metric in shown(lines) if metric.name not in WITHOUT_INTERVAL]
+    rows = []
+    for line in lines[1:]:
+        found = [(metric, line.differences.get(metric.name)) for metric in metrics]
+        rows.append([line.engine, *("" if each is None else difference(metric, each) for metric, each in found)])
+    return [["engine", *(metric.title for metric in metrics)], *rows]
+
+
+def difference(metric: Metric, average: Average) -> str:
+    """Such as "+1.20 (+0.31 to +2.02)", or "1.31x (1.10x to 1.52x)"."""
+    form = f".{metric.digits}f" if metric.geometric else f"+.{metric.digits}f"
+    mean, low, high = (
+        f"{value:{form}}{'x' if metric.geometric else ''}" for value in (average.mean, average.low, average.high)
+    )
+    return f"{mean} ({low} to {high})"
+
+
 def totals_table(totals: Totals) -> list[list[str]]:
     """What is measured over all pairs together; the first row is the head."""
     rows = [[engine, *(f"{value:.3f}" for value in found.values())] for engine, found in totals.items()]
@@ -95,7 +114,10 @@ def totals_table(totals: Totals) -> list[list[str]]:
 def titled_tables(lines: Sequence[Line], totals: Totals) -> Iterator[tuple[str, list[list[str]]]]:
     """(title, table) for each kind of mask, and for all together."""
     for kind in dict.fromkeys(line.kind for line in lines):
-        yield f"Masks: {kind}", table([line for line in lines if line.kind == kind])
+        mine = [line for line in lines if line.kind == kind]
+        yield f"Masks: {kind}", table(mine)
+        if len(mine) > 1:
+            yield f"Masks: {kind}, differences to {mine[0].engine} over the same pairs", differences_table(mine)
     if totals:
         yield "All pairs together", totals_table(totals)
 
