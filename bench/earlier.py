@@ -38,7 +38,10 @@ class Earlier:
             raise RuntimeError("The earlier version's process has no pipes.")
         _write(self._process.stdin, image)
         _write(self._process.stdin, hole)
-        return _read(self._process.stdout)
+        filled = _read(self._process.stdout)
+        if filled is None:
+            raise RuntimeError("The earlier version's process has ended.")
+        return filled
 
 
 def _write(stream: IO[bytes], array: NDArray[Any]) -> None:
@@ -48,10 +51,10 @@ def _write(stream: IO[bytes], array: NDArray[Any]) -> None:
     stream.flush()
 
 
-def _read(stream: IO[bytes]) -> NDArray[Any]:
+def _read(stream: IO[bytes]) -> NDArray[Any] | None:
+    """None at the pipe's end."""
     size_bytes = int.from_bytes(stream.read(8), "little")
-    found: NDArray[Any] = np.load(io.BytesIO(stream.read(size_bytes)))
-    return found
+    return np.load(io.BytesIO(stream.read(size_bytes))) if size_bytes else None
 
 
 def main() -> None:
@@ -60,9 +63,8 @@ def main() -> None:
 
     fill = load_model("patchmatch")
     fill(np.eye(64, dtype=np.uint8)[..., None].repeat(3, axis=2), np.eye(64, k=20, dtype=np.bool_))  # compiles
-    while sys.stdin.buffer.peek(1):
-        image, hole = _read(sys.stdin.buffer), _read(sys.stdin.buffer)
-        _write(sys.stdout.buffer, fill(image, hole))
+    while (image := _read(sys.stdin.buffer)) is not None and (hole := _read(sys.stdin.buffer)) is not None:
+        _write(sys.stdout.buffer, fill(image, hole.astype(np.bool_)))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_models.evaluation import comparison
+from inpaint_models.evaluation import comparison, views
 from inpaint_models.evaluation.masks import SAMPLERS
 from inpaint_models.evaluation.scores import METRIC
+from lama_server import codec
 from lama_server.cli import evaluate, main
 from lama_server.exits import ExitCode
 
@@ -119,7 +120,7 @@ def test_a_broken_photo_is_told_and_does_not_end_the_run(photos: Path, capsys: p
 def test_what_was_measured_before_control_c_is_in_the_report(
     photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view, measured = comparison.view, list[int]()
+    view, measured = views.view, list[int]()
 
     def interrupted(*given: Any) -> Any:
         measured.append(1)
@@ -138,14 +139,14 @@ def test_one_photo_is_in_memory_at_a_time(
     photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[str] = []
-    decode = evaluate.codec.decode
+    decode = codec.decode
 
     def noted(path: Path, *limits: Any) -> Any:
         decoded.append(path.name)
         assert len(decoded) == 1 or len(results(photos)) == 3 * (len(decoded) - 1)
         return decode(path, *limits)
 
-    monkeypatch.setattr(evaluate.codec, "decode", noted)
+    monkeypatch.setattr(codec, "decode", noted)
     assert outcome(photos, "--engine", "opencv", capsys=capsys)[0] == ExitCode.OK
     assert decoded == ["a.png", "b.jpg"]
 

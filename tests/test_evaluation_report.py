@@ -117,9 +117,11 @@ def test_an_engine_that_touches_known_pixels_is_found_out() -> None:
 
 
 def test_time_and_memory_of_a_fill_are_measured() -> None:
+    held: list[NDArray[np.uint8]] = []
+
     def greedy(image: AnyImage, hole: HoleMask) -> AnyImage:
-        held = np.ones(64 << 20, np.uint8)
-        return image + np.uint8(held[:1].sum() - 1)
+        held.append(np.ones(64 << 20, np.uint8))
+        return image
 
     (found,) = compare(pair(), {"greedy": greedy})
     assert isinstance(found, tuple)

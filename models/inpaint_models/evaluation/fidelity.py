@@ -34,8 +34,7 @@ def psnr(filled: Levels, truth: Levels, region: HoleMask) -> float:
 
 def ssim(filled: Levels, truth: Levels, region: HoleMask) -> float:
     """Mean over region and channels of Wang et al. 2004: Gaussian window of 11 pixels, sigma 1.5."""
-    luminance, structure = _ssim_maps(filled, truth)
-    return float((luminance * structure)[region].mean())
+    return _mean_similarity(filled, truth, region, whole=True)
 
 
 def ms_ssim(filled: Levels, truth: Levels, region: HoleMask) -> float:
@@ -46,16 +45,24 @@ def ms_ssim(filled: Levels, truth: Levels, region: HoleMask) -> float:
         return float("nan")
     product, where = 1.0, region
     for scale, weight in enumerate(weights):
-        luminance, structure = _ssim_maps(filled, truth)
-        found = structure if scale < len(weights) - 1 else luminance * structure
-        product *= max(float(found[where].mean()), 0.0) ** (weight / sum(weights))
+        similarity = _mean_similarity(filled, truth, where, whole=scale == len(weights) - 1)
+        product *= max(similarity, 0.0) ** (weight / sum(weights))
         filled, truth = shrunk(filled), shrunk(truth)
         where = shrunk(where.astype(np.float32)) > 0
     return product
 
 
+def _mean_similarity(filled: Levels, truth: Levels, region: HoleMask, *, whole: bool) -> float:
+    """Of contrast and structure, and of the luminance too where it is `whole`. One channel at a time saves memory."""
+    means = []
+    for channel in range(3):
+        luminance, structure = _ssim_maps(filled[..., channel], truth[..., channel])
+        means.append((luminance * structure if whole else structure)[region].mean(dtype=np.float64))
+    return float(np.mean(means))
+
+
 def _ssim_maps(a: Levels, b: Levels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(luminance, contrast times structure): (H, W, 3) each."""
+    """(luminance, contrast times structure): (H, W) each."""
     mean_a, mean_b = _windowed(a), _windowed(b)
     variances = _windowed(a * a) - mean_a**2 + _windowed(b * b) - mean_b**2
     covariance = _windowed(a * b) - mean_a * mean_b

@@ -110,7 +110,7 @@ def _distinctive(grey: Levels, corners: HoleMask) -> Iterator[tuple[int, int]]:
 
 def _has_details(patch: Levels) -> bool:
     """By the eigenvalues of the structure tensor: both are large at corners and in texture."""
-    gradients = np.stack(np.gradient(patch)).reshape(2, -1)
+    gradients = np.array(np.gradient(patch)).reshape(2, -1)
     weaker, stronger = np.linalg.eigvalsh(gradients @ gradients.T)
     return bool(patch.std() >= _LEAST_CONTRAST and weaker >= _LEAST_ISOTROPY * stronger)
 
