@@ -108,6 +108,23 @@ def test_given_masks_are_measured_against_a_given_truth(
     assert [row["photo"] for row in results(photos) if row["psnr"]] == ["a.png", "b.jpg"]
 
 
+def test_what_another_program_made_is_measured_beside_the_engines(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask(photos / "a_mask.png")
+    mask(photos / "b_mask.png")
+    made = photos.parent / "made"
+    made.mkdir()
+    Image.new("RGB", (160, 120), "grey").save(made / "a_other.png")
+    Image.new("RGB", (90, 90)).save(made / "b.png")
+    code, _, said = outcome(photos, "--engine", "opencv", "--results", f"other={made}", capsys=capsys)
+    other, *_ = (row for row in results(photos) if row["engine"] == "other")
+    assert code == ExitCode.UNEXPECTED
+    assert "b.jpg given other: The mask is 160x120 but an image is 90x90" in said
+    assert (other["photo"], other["seconds"]) == ("a.png", "")
+    assert int(other["changed_outside"]) > 0.9 * (120 * 160 - 1200)
+
+
 def test_a_broken_photo_is_told_and_does_not_end_the_run(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "aa.png").write_bytes(b"words")
     code, _, said = outcome(photos, "--sampler", "lama-thin", "--engine", "opencv", capsys=capsys)
@@ -161,7 +178,8 @@ def test_one_photo_is_in_memory_at_a_time(
         (["--sampler", "nothing"], ExitCode.USAGE, "invalid choice: 'nothing'"),
         (["--per-photo", "0"], ExitCode.USAGE, "'0' is not a whole number from 1 to 1000"),
         (["--seed", "-1"], ExitCode.USAGE, "'-1' is not a whole number"),
-        (["--sampler", "mat", "--truth", "."], ExitCode.USAGE, "Masks are given or drawn, not both"),
+        (["--sampler", "mat", "--truth", "."], ExitCode.USAGE, "--truth and --results need given masks"),
+        (["--results", "other=."], ExitCode.USAGE, "--truth and --results need given masks"),
         (["--masks", "missing"], ExitCode.USAGE, "There is no missing"),
         (["--lpips", "missing.pt"], ExitCode.FOLDER, "There is no file missing.pt"),
         (["--inception", __file__], ExitCode.WEIGHTS_CORRUPTED, "test_evaluate.py is no TorchScript file"),

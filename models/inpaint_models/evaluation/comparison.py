@@ -87,9 +87,15 @@ class Failure:
 
 
 def compare(
-    pair: Pair, fills: Mapping[str, Fill], networks: NetworkMetrics | None = None
+    pair: Pair,
+    fills: Mapping[str, Fill],
+    networks: NetworkMetrics | None = None,
+    finished: Mapping[str, AnyImage] | None = None,
 ) -> Iterator[tuple[Row, AnyImage] | Failure]:
-    """Each engine's row and its filled image, one after the other; what cannot be filled is told and left out."""
+    """Each engine's row and its filled image, one after the other; what cannot be filled is told and left out.
+
+    finished  what other programs made of the pair; without time and memory
+    """
     damaged = np.where(pair.hole[..., None], np.zeros((), pair.image.dtype), pair.image)
     if networks is not None and pair.truth is not None:
         networks.see_truth(pair.truth)
@@ -101,14 +107,25 @@ def compare(
                 seconds = time.perf_counter() - began
         except ModelError as error:
             yield Failure(pair.photo, str(error), pair.mask, engine)
-            continue
-        scores = score(view(filled, pair.hole, pair.truth))
-        if networks is not None and pair.truth is not None:
-            networks.see_fill(engine, filled)
-            scores["lpips"] = networks.lpips(filled, pair.truth)
-        changed = (filled != pair.image).any(axis=2) & ~pair.hole
-        scores |= {"changed_outside": float(changed.sum()), "seconds": seconds, "memory_mib": memory.mib}
-        yield Row(pair.photo, pair.mask, engine, float(pair.hole.mean()), scores), filled
+        else:
+            yield _measured(pair, engine, filled, networks, {"seconds": seconds, "memory_mib": memory.mib})
+    for engine, filled in (finished or {}).items():
+        yield _measured(pair, engine, filled, networks, {})
+
+
+def _measured(
+    pair: Pair, engine: str, filled: AnyImage, networks: NetworkMetrics | None, cost: Mapping[str, float]
+) -> tuple[Row, AnyImage] | Failure:
+    try:
+        scores = {**score(view(filled, pair.hole, pair.truth)), **cost}
+    except ModelError as error:
+        return Failure(pair.photo, str(error), pair.mask, engine)
+    if networks is not None and pair.truth is not None:
+        networks.see_fill(engine, filled)
+        scores["lpips"] = networks.lpips(filled, pair.truth)
+    changed = (filled[..., :3] != pair.image[..., :3]).any(axis=2) & ~pair.hole
+    scores["changed_outside"] = float(changed.sum())
+    return Row(pair.photo, pair.mask, engine, float(pair.hole.mean()), scores), filled
 
 
 @dataclass(slots=True)

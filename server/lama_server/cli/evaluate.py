@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,11 +47,12 @@ _MASK_ENDING = "_mask"
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo of the set, and its mask and truth where they are given."""
+    """A photo of the set, and its mask, truth and other programs' results where they are given."""
 
     path: Path
     mask: Path | None = None
     truth: Path | None = None
+    results: Mapping[str, Path] = field(default_factory=dict)
 
 
 def parser() -> Parser:
@@ -67,6 +68,24 @@ def parser() -> Parser:
         help=f"engine with its parameters, as in opencv,method=telea; may be repeated, others are compared with the "
         f"first. Default: patchmatch. There are: {model_names('fill')}.",
     )
+    _add_masks(made)
+    made.add_argument("--seed", type=seed, default=0, help="of the masks and of the engines")
+    made.add_argument(
+        "--inception",
+        type=Path,
+        metavar="FILE",
+        help="inception-2015-12-05.pt of the StyleGAN metrics, for FID, U-IDS and P-IDS. It is a program: trust its "
+        "origin.",
+    )
+    made.add_argument(
+        "--lpips", type=Path, metavar="FILE", help="vgg16.pt of the StyleGAN metrics, for LPIPS. It is a program too."
+    )
+    add_settings(made, SHARED_SETTINGS)
+    return made
+
+
+def _add_masks(made: Parser) -> None:
+    """The options that say what is filled, and what it is compared with."""
     made.add_argument(
         "--masks",
         type=Path,
@@ -87,19 +106,15 @@ def parser() -> Parser:
         metavar="DIR",
         help="folder with photos of the same names that show what is behind the given masks. Drawn masks need none.",
     )
-    made.add_argument("--seed", type=seed, default=0, help="of the masks and of the engines")
     made.add_argument(
-        "--inception",
-        type=Path,
-        metavar="FILE",
-        help="inception-2015-12-05.pt of the StyleGAN metrics, for FID, U-IDS and P-IDS. It is a program: trust its "
-        "origin.",
+        "--results",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="NAME=DIR",
+        help="folder with what another program made of the photos and the given masks, called like them or "
+        "PHOTO_NAME; may be repeated",
     )
-    made.add_argument(
-        "--lpips", type=Path, metavar="FILE", help="vgg16.pt of the StyleGAN metrics, for LPIPS. It is a program too."
-    )
-    add_settings(made, SHARED_SETTINGS)
-    return made
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -152,11 +167,13 @@ def plan(given: argparse.Namespace) -> list[Photo]:
     found = image_files(given.photos)
     beside = {path.stem.removesuffix(_MASK_ENDING): path for path in found if path.stem.endswith(_MASK_ENDING)}
     photos = [path for path in found if path not in beside.values()]
-    if given.sampler and (given.masks or given.truth):
-        raise BatchInvalid("Masks are given or drawn, not both. Leave out --sampler, or --masks and --truth.")
-    if given.sampler or not (given.masks or beside):
+    drawn = given.sampler or not (given.masks or beside)
+    if drawn and (given.masks or given.truth or given.results):
+        raise BatchInvalid("--truth and --results need given masks. Leave out --sampler, or give --masks.")
+    if drawn:
         return [Photo(path) for path in photos]
     truths = {} if given.truth is None else {path.stem: path for path in image_files(given.truth)}
+    results = {name: {path.stem: path for path in image_files(Path(folder))} for name, folder in given.results}
     if given.masks is None:
         photos, mask_of = [path for path in photos if path.stem in beside], beside
     else:
@@ -165,7 +182,32 @@ def plan(given: argparse.Namespace) -> list[Photo]:
         mask_of = mask_of or dict.fromkeys((path.stem for path in photos), given.masks)
     if missing := [path.name for path in photos if path.stem not in mask_of]:
         raise BatchInvalid(f"There is no mask for {', '.join(missing)}. Add them, or draw masks with --sampler.")
-    return [Photo(path, mask_of[path.stem], truths.get(path.stem)) for path in photos]
+    return [Photo(path, mask_of[path.stem], truths.get(path.stem), dict(_results_of(path, results))) for path in photos]
+
+
+def _results_of(photo: Path, results: Mapping[str, Mapping[str, Path]]) -> Iterator[tuple[str, Path]]:
+    """What each program made of a photo: PHOTO_NAME, else a file called like the photo that is not the photo."""
+    for name, by_stem in results.items():
+        found = by_stem.get(f"{photo.stem}_{name}") or by_stem.get(photo.stem)
+        if found is not None and found != photo:
+            yield name, found
+
+
+@dataclass(slots=True)
+class _Progress:
+    bar: Bar
+    total: int
+    done: int = 0
+
+    def step(self) -> None:
+        self.done += 1
+        self.bar.show("evaluate", self.done, self.total)
+
+    def tell(self, report: Report, failure: Failure) -> None:
+        """At the terminal and in the report."""
+        self.bar.end()
+        sys.stderr.write(f"{failure.words}\n")
+        report.fail(failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,27 +222,37 @@ class Run:
 
     def measure(self, fills: Mapping[str, Fill], networks: NetworkMetrics | None, report: Report) -> None:
         """Fills every pair with every engine into the report."""
-        bar = Bar(sys.stderr)
-        total = sum(self._count(photo) for photo in self.photos) * len(fills)
-        done = 0
+        total = sum(self._count(photo) * (len(fills) + len(photo.results)) for photo in self.photos)
+        progress = _Progress(Bar(sys.stderr), total)
         try:
             for photo in self.photos:
                 try:
-                    for pair in self._pairs(photo):
-                        report.begin(pair)
-                        for result in compare(pair, fills, networks):
-                            done += 1
-                            bar.show("evaluate", done, total)
-                            if isinstance(result, Failure):
-                                _tell(bar, report, result)
-                            else:
-                                report.add(pair, *result)
+                    self._measure(photo, fills, networks, report, progress)
                 except (ApiError, ModelError) as error:
-                    _tell(bar, report, Failure(photo.path.name, str(error)))
+                    progress.tell(report, Failure(photo.path.name, str(error)))
                 except OSError as error:
-                    _tell(bar, report, Failure(photo.path.name, f"It cannot be read ({error.strerror})."))
+                    progress.tell(report, Failure(photo.path.name, f"It cannot be read ({error.strerror})."))
         finally:
-            bar.end()
+            progress.bar.end()
+
+    def _measure(
+        self,
+        photo: Photo,
+        fills: Mapping[str, Fill],
+        networks: NetworkMetrics | None,
+        report: Report,
+        progress: _Progress,
+    ) -> None:
+        """Raises `ApiError`, `ModelError`, `OSError`."""
+        finished = {name: codec.decode(path, self.limits).pixels for name, path in photo.results.items()}
+        for pair in self._pairs(photo):
+            report.begin(pair)
+            for result in compare(pair, fills, networks, finished):
+                progress.step()
+                if isinstance(result, Failure):
+                    progress.tell(report, result)
+                else:
+                    report.add(pair, *result)
 
     def _count(self, photo: Photo) -> int:
         return 1 if photo.mask else len(self.samplers) * self.per_photo
@@ -219,12 +271,6 @@ class Run:
             for index in range(self.per_photo):
                 hole = SAMPLERS[sampler](height, width, self.seed + index)
                 yield Pair(photo.path.name, f"{sampler} {index + 1}", image, hole, image)
-
-
-def _tell(bar: Bar, report: Report, failure: Failure) -> None:
-    bar.end()
-    sys.stderr.write(f"{failure.words}\n")
-    report.fail(failure)
 
 
 def _fills(given: argparse.Namespace, settings: Settings, limits: codec.ImageLimits) -> dict[str, Fill]:
