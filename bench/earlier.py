@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -61,10 +62,14 @@ def main() -> None:
     """Fills what comes in until the pipe is closed."""
     from inpaint_models import load_model
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the other side, which closes the pipe
     fill = load_model("patchmatch")
     fill(np.eye(64, dtype=np.uint8)[..., None].repeat(3, axis=2), np.eye(64, k=20, dtype=np.bool_))  # compiles
     while (image := _read(sys.stdin.buffer)) is not None and (hole := _read(sys.stdin.buffer)) is not None:
-        _write(sys.stdout.buffer, fill(image, hole.astype(np.bool_)))
+        try:
+            _write(sys.stdout.buffer, fill(image, hole.astype(np.bool_)))
+        except BrokenPipeError:
+            os._exit(0)  # the other side has gone in the middle of a fill
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def repetition(view: View) -> float:
 
 
 def _repeated_share(grey: Levels, region: HoleMask) -> float:
-    """NaN where too few patches lie within the region."""
+    """NaN where the region holds no patch; 0 where it holds hardly any with details."""
     box = tight_box(region)
     if box is None:
         return _NAN
@@ -72,9 +72,11 @@ def _repeated_share(grey: Levels, region: HoleMask) -> float:
     if min(grey.shape) < _PATCH_PX:
         return _NAN
     corners = _corners_within(region)
+    if not corners.any():
+        return _NAN
     tried = list(_distinctive(grey, corners))
     if len(tried) < _LEAST_PATCHES:
-        return _NAN
+        return 0.0
     return sum(_is_repeated(grey, corners, *corner) for corner in tried) / len(tried)
 
 
