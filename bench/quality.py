@@ -144,7 +144,8 @@ def notes(fills: Mapping[str, Fill], before: str | None, report: Report) -> list
         f"{len(PHOTOGRAPHS)} photographs that scikit-image carries, {count} pairs of photograph and mask. The masks "
         f"are drawn as published ({masks}), scaled to the shorter side; no constant was chosen on them. All engines in "
         "one run, one after the other on each pair. In brackets: where the mean lies with 95 % confidence (bootstrap "
-        "over the pairs). `lama-server evaluate` measures the same on your own photos: see [evaluate.md](evaluate.md).",
+        "over the pairs). Seconds are of this one run, on a machine that did other work too; `make bench` measures "
+        "speed. `lama-server evaluate` measures all of this on your own photos: see [evaluate.md](evaluate.md).",
     ]
     if before is not None:
         found.append(f"patchmatch before: as it was at commit {before}.")
