@@ -13,6 +13,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY server ./server
 COPY models ./models
 COPY frontend ./frontend
+COPY integrations ./integrations
 # The CPU build of torch is a tenth of the CUDA build's size; it lives in an index of its own.
 RUN python -m venv /opt/lama-server \
     && if [ "$TORCH" = cpu ]; then \

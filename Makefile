@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots pictures wheel docker clean
+.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the e
 
 wheel: $(VENV)/.dev  ## build dist/*.whl
 	$(BIN)/python -m build --wheel --outdir dist .
+
+install-check: $(VENV)/.dev  ## install the wheel in clean places; WAYS="pip:python3.13 uv pipx"
+	$(BIN)/python -m tools.check_install $(or $(WAYS),pip:$(PYTHON))
 
 docker: Dockerfile  ## build the image; CUDA=1 for NVIDIA
 	docker build --tag lama-server $(if $(CUDA),--build-arg TORCH=cuda,) .

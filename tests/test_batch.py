@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jpeg_reader
 from inpaint_models import FillOptions, load_model
 from inpaint_models.pipeline.inpainter import Inpainter
 from lama_server import codec
@@ -114,6 +115,15 @@ def test_a_folder_keeps_names_formats_and_metadata(folders: tuple[Path, Path, Pa
     with Image.open(out / "a.jpeg") as image:
         assert image.getexif()[0x010F] == "Maker"
     assert codec.read_metadata(out / "b.png").dpi == pytest.approx((300, 300), abs=0.01)
+
+
+def test_a_jpeg_keeps_the_blocks_that_were_not_filled(folders: tuple[Path, Path, Path], inpainter: Inpainter) -> None:
+    pictures, masks, out = folders
+    picture(pictures / "a.jpg")
+    assert run_batch(pictures, mask(masks / "m.png"), out, inpainter, FillOptions()).filled == 1
+    old, new = (jpeg_reader.read((folder / "a.jpg").read_bytes()).shown_blocks() for folder in (pictures, out))
+    same = [(was == now).all(axis=2) for was, now in zip(old, new, strict=True)]
+    assert 0.2 < same[0].mean() < 1
 
 
 def test_each_picture_gets_the_mask_of_its_name(folders: tuple[Path, Path, Path], inpainter: Inpainter) -> None:

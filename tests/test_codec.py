@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from lama_server import codec
 from lama_server.codec import exif, png
-from lama_server.codec.decoding import oriented
+from lama_server.codec.exif import oriented
 from lama_server.errors import MaskSizeWrong
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -110,6 +110,45 @@ def test_sixteen_bit_tiff_decodes_exactly(shape: tuple[int, ...], options: dict[
     expected = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
     assert decoded.pixels.dtype == np.uint16
     assert np.array_equal(decoded.pixels, expected)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("packed", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}])
+@pytest.mark.parametrize("rows", [7, 100])
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (3, {"photometric": "rgb", "planarconfig": "separate"}),
+        (4, {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["unassalpha"]}),
+        (2, {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+        (2, {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": ["unassalpha"]}),
+    ],
+)
+def test_sixteen_bit_tiff_in_planes_and_grey_with_alpha_decode_exactly(
+    channels: int, options: dict[str, Any], rows: int, packed: dict[str, Any], byteorder: Any
+) -> None:
+    pixels = noise(20, 31, channels, depth=16)
+    stored = np.moveaxis(pixels, 2, 0).copy() if "planarconfig" in options else pixels
+    data = deep_tiff(stored, rowsperstrip=rows, byteorder=byteorder, **options, **packed)
+    decoded = codec.decode(data)
+    expected = pixels if channels > 2 else pixels[..., (0, 0, 0, 1)]
+    assert np.array_equal(decoded.pixels, expected)
+    assert decoded.info == codec.probe(data)
+    assert (decoded.info.is_grey, decoded.info.has_alpha) == (channels == 2, channels in (2, 4))
+    assert np.array_equal(codec.decode(codec.render(data, decoded.pixels, decoded.info)).pixels, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [2, 3])
+def test_sixteen_bit_planes_are_turned_as_well(channels: int, orientation: int) -> None:
+    stored = noise(20, 31, channels, depth=16)
+    turn = [(274, 3, 1, orientation, True)]
+    if channels == 2:
+        data = deep_tiff(stored, photometric="minisblack", extrasamples=["unassalpha"], extratags=turn)
+    else:
+        data = deep_tiff(np.moveaxis(stored, 2, 0).copy(), photometric="rgb", planarconfig="separate", extratags=turn)
+    expected = oriented(stored if channels == 3 else stored[..., (0, 0, 0, 1)], orientation)
+    assert np.array_equal(codec.decode(data).pixels, expected)
 
 
 def test_a_tiff_with_white_as_zero_is_inverted() -> None:

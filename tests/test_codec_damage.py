@@ -249,8 +249,10 @@ def test_a_tiff_of_wide_samples_is_refused_with_a_reason() -> None:
 
 
 def test_a_sixteen_bit_tiff_that_would_be_misread_is_refused() -> None:
-    planes = np.moveaxis(noise(20, 31, 3, depth=16), 2, 0).copy()
-    assert code_of(deep_tiff(planes, photometric="rgb", planarconfig="separate")) == "image.unsupported_format"
+    planes = np.moveaxis(noise(32, 32, 3, depth=16), 2, 0).copy()
+    tiled = deep_tiff(planes, photometric="rgb", planarconfig="separate", tile=(16, 16))
+    assert code_of(tiled) == code_of(deep_tiff(noise(20, 31, 4, depth=16), photometric="separated"))
+    assert code_of(tiled) == "image.unsupported_format"
 
 
 SEEDS: list[bytes] = [
@@ -265,6 +267,7 @@ SEEDS: list[bytes] = [
     saved(Image.fromarray(smooth()).quantize(8), "GIF"),
     saved(smooth(), "TIFF", compression="tiff_lzw"),
     deep_tiff(noise(20, 20, 3, depth=16), photometric="rgb", compression="zlib"),
+    deep_tiff(noise(20, 20, 2, depth=16), photometric="minisblack", extrasamples=["unassalpha"], rowsperstrip=7),
     saved(smooth(), "AVIF"),
 ]
 

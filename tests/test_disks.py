@@ -139,7 +139,7 @@ def test_a_data_folder_that_was_swapped_for_a_link_takes_nothing_in(
     try:
         assert server.upload(photo(code=9)).code == "root.unavailable"
         assert server.one_shot(IMAGE, MASK).code == "root.unavailable"
-        assert becomes(server, {"data_dir": "root.unavailable"})
+        assert becomes(server, {"disk": "root.unavailable"})
         assert list(tmp_path.iterdir()) == []
     finally:
         server.data_dir.unlink()
@@ -177,7 +177,7 @@ def test_a_server_whose_disks_are_full_says_so_and_takes_nothing_in(start_server
     running.stop()
     running.options["min_free"] = 2**20
     running.start()
-    assert becomes(running, {"data_dir": "server.temp_full", "output_dir": "save.disk_full"})
+    assert becomes(running, {"disk": "server.temp_full", "output_dir": "save.disk_full"})
     before = stored_bytes(running.data_dir)
     for refused in (running.upload(photo(code=9)), running.one_shot(IMAGE, MASK)):
         assert (refused.status, refused.code) == (507, "server.temp_full")

@@ -69,6 +69,7 @@ def test_engines_are_compared_on_drawn_masks(photos: Path, capsys: pytest.Captur
     }
     assert {row["changed_outside"] for row in rows} == {"0"}
     assert all(row["psnr"] and row["seconds"] for row in rows)
+    assert len({(row["photo"], row["mask"], row["area"]) for row in rows}) == len({row["area"] for row in rows}) == 8
     assert "report.html" in said
     page = (photos.parent / "out" / "report.html").read_text(encoding="utf-8")
     assert "LPIPS was not measured" in page

@@ -349,6 +349,23 @@ def test_leftovers_of_a_killed_process_are_swept_when_they_are_old(store: ImageS
     assert young.exists()
 
 
+def test_leftovers_of_a_killed_process_count_and_go_when_room_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "_FUTILE_S", 0.0)
+    left = tmp_path / "tmp" / "left"
+    left.mkdir(parents=True)
+    (left / "result").write_bytes(bytes(CAP // 2))
+    store = ImageStore(tmp_path, CAP)
+    with store.scratch() as scratch:
+        with pytest.raises(StoreFull):
+            scratch.take(CAP // 2 + 1)
+        os.utime(left, (1, 1))
+        os.utime(scratch.path, (1, 1))
+        scratch.take(CAP // 2 + 1)
+        assert list((tmp_path / "tmp").iterdir()) == [scratch.path], "one's own work stays, however old"
+
+
 @pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_disk_that_fills_up_is_reported_and_leaves_the_store_whole(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -114,18 +116,33 @@ def test_the_token_travels_in_a_header(tmp_path: Path) -> None:
         assert b"painter" in lama.ask(place, "/api/v1/models", token)[0]
 
 
-@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"{}", b""])
-def test_an_answer_of_something_else_is_told_by_its_status(body: bytes) -> None:
+@contextmanager
+def another_server(status: int, body: bytes) -> Iterator[str]:
+    """The address of a server that answers one request, whatever it is."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(502)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as other:
-        threading.Thread(target=other.handle_request).start()
-        with pytest.raises(lama.LamaError, match="answered with status 502"):
-            lama.ask(f"http://127.0.0.1:{other.server_port}", "/")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"{}", b""])
+def test_an_error_of_something_else_is_told_by_its_status(body: bytes) -> None:
+    with another_server(502, body) as address, pytest.raises(lama.LamaError, match="answered with status 502"):
+        lama.ask(address, "/")
+
+
+def test_a_server_that_is_another_is_called_that() -> None:
+    with another_server(200, b"It works!") as address, pytest.raises(lama.LamaError, match="is no lama-server"):
+        lama.fill(encode(photo()), encode(rect_mask()), server=address)

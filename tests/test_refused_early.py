@@ -137,7 +137,8 @@ def test_a_request_that_cannot_be_met_is_named_and_takes_no_place(
         lined_up.clear()
         reply = ask(client, **fields)
         assert (reply.status_code, reply.json()["code"]) == (422, code)
-        assert [found["pointer"] for found in reply.json()["errors"]] == [pointer]
+        fields_found = reply.json()["problems" if ask is by_iopaint else "errors"]
+        assert [found["pointer"] for found in fields_found] == [pointer]
         assert not lined_up
         assert [queue.position(other) for other in others] == list(range(queue.waiting))
         others.append(queue.reserve())  # the place that the refused request had

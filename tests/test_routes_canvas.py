@@ -188,6 +188,15 @@ def test_every_format_has_the_size_of_the_canvas_also_in_what_it_says_of_itself(
         assert result.size == (96, 64)
 
 
+def test_a_jpeg_on_another_canvas_is_encoded_anew_and_on_its_own_it_is_not(server: RunningServer) -> None:
+    image = upload(server, encode(photo(code=32), "JPEG"))
+    turn = change(server, image, TURN)["edit"]
+    painted = fill(server, image, (0, 0, 20, 20), 255)
+    render = f"/api/v1/images/{image}/render?edits="
+    assert server.ask("GET", render + painted).headers["x-jpeg"] == "patched"
+    assert server.ask("GET", render + turn).headers["x-jpeg"] == 'reencoded; reason="its canvas was changed"'
+
+
 def test_the_small_picture_shows_the_edits_that_are_asked_for(server: RunningServer) -> None:
     pixels = photo(400, 300)
     image = upload(server, encode(pixels))

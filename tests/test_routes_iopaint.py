@@ -9,10 +9,11 @@ import base64
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -22,6 +23,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from drawn_scenes import bird, mug
 from fake_engines import photo
+from lama_server.codec.info import SOURCE_TYPES, SUFFIXES, SourceFormat
+from lama_server.errors import RouteNotFound
+from lama_server.routes.iopaint.progress import Announcer
 from serving import Reply, RunningServer, decode, encode, rect_mask, within
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
@@ -393,7 +397,7 @@ def test_thumbnails_are_small_and_known_again(manager: RunningServer, asked: str
 )  # fmt: skip
 @pytest.mark.parametrize("address", ["media_file", "media_thumbnail_file"])
 def test_names_lead_nowhere_but_to_the_folders_pictures(manager: RunningServer, address: str, name: str) -> None:
-    """B81 to B100: whatever is wrong with a name, the answer is the same."""
+    """Whatever is wrong with a name, the answer is the same."""
     reply = manager.ask("GET", f"/api/v1/{address}?tab=input&filename={name}")
     assert (reply.status, reply.code) == (404, "file.not_found")
     assert reply.json["detail"] == "There is no such file in this folder."
@@ -411,6 +415,10 @@ def test_a_folder_that_is_swapped_for_a_link_is_not_followed(
     (tmp_path / "in").symlink_to(tmp_path / "other")
     assert [row["name"] for row in server.ask("GET", "/api/v1/medias?tab=input").json] == ["a.png"]
     assert server.ask("GET", "/api/v1/media_file?tab=input&filename=secret.png").code == "file.not_found"
+
+
+def test_every_format_has_a_suffix_and_a_media_type() -> None:
+    assert set(SOURCE_TYPES) == set(SUFFIXES.values()) == set(get_args(SourceFormat))
 
 
 def test_a_damaged_file_has_no_thumbnail(manager: RunningServer) -> None:
@@ -526,6 +534,12 @@ def test_the_socket_only_polls_and_takes_short_messages(server: RunningServer) -
     )
 
 
+def test_without_the_extra_there_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socketio", None)
+    with pytest.raises(RouteNotFound, match=r"lama-server\[iopaint\]"):
+        Announcer().connect()
+
+
 def test_so_many_clients_may_listen_until_one_goes(start_server: Callable[..., RunningServer]) -> None:
     server = start_server()
     addresses = [handshake(server) for _ in range(64)]
@@ -549,7 +563,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_pages_of_other_sites_and_other_names_are_kept_out(server: RunningServer, method: str, path: str) -> None:
-    """B27 to B34."""
+    """B25, B26."""
     for headers, code in (
         ({"origin": "https://evil.example"}, "origin.forbidden"),
         ({"origin": "null"}, "origin.forbidden"),
@@ -563,6 +577,7 @@ def test_pages_of_other_sites_and_other_names_are_kept_out(server: RunningServer
     ("method", "path"), [route for route in ROUTES if route[0] == "POST" and "socket" not in route[1]]
 )
 def test_forms_that_any_page_could_send_are_refused(server: RunningServer, method: str, path: str) -> None:
+    """B34."""
     reply = server.ask(method, path, b"{}", {"content-type": "text/plain"})
     assert reply.code == "body.unsupported_type"
 
@@ -574,6 +589,7 @@ def test_bodies_are_bounded_before_they_are_read(server: RunningServer, method: 
 
 
 def test_a_server_with_a_token_asks_everywhere_for_it(tmp_path: Path) -> None:
+    """B35."""
     with RunningServer(tmp_path, {"token": TOKEN}) as server:
         for method, path in ROUTES:
             body = b"{}" if method == "POST" else None

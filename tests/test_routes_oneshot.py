@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fake_engines import photo
 from lama_server import codec
@@ -192,6 +194,24 @@ def test_a_finished_result_is_saved_without_replacing_anything(
     assert result["type"] == "result"
     assert told["saved"] is None
     assert told["save_error"]["code"] == "root.unavailable"
+
+
+def test_a_jpeg_of_a_jpeg_says_whether_it_was_patched(server: RunningServer) -> None:
+    source = encode(photo(), "JPEG")
+    assert server.one_shot(source, MASK, query="?format=keep").headers["x-jpeg"] == "patched"
+    chosen = server.one_shot(source, MASK, query="?format=jpeg&quality=70")
+    assert chosen.headers["x-jpeg"] == 'reencoded; reason="a quality was chosen"'
+    assert "x-jpeg" not in server.one_shot(source, MASK).headers
+    assert "x-jpeg" not in server.one_shot(IMAGE, MASK, query="?format=jpeg").headers
+
+
+def test_auto_save_says_why_a_jpeg_was_encoded_anew(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
+    server = start_server(output_dir=str(tmp_path))
+    cmyk = io.BytesIO()
+    Image.fromarray(photo()).convert("CMYK").save(cmyk, "JPEG")
+    for data, reason in ((encode(photo(), "JPEG"), None), (cmyk.getvalue(), "its colours are CMYK")):
+        image = server.ask("POST", "/api/v1/images?name=a.jpg", data).json["id"]
+        assert server.edit(image).lines[-1]["saved"]["reencoded"] == reason
 
 
 def test_fifty_switches_at_once_end_in_one_of_the_models(server: RunningServer) -> None:

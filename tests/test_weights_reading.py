@@ -159,6 +159,8 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     [
         ({"synthesis.first_stage.conv_first.conv.weight": (2,)}, "looks like MAT, but LaMa was expected"),
         ({"model.diffusion_model.input_blocks.0.weight": (2,)}, "looks like Latent diffusion, but LaMa"),
+        ({"generator.middle.0.ffc1.ffc.convl2l.weight": (2,)}, "looks like ZITS, but LaMa"),
+        ({"b8.ffc_skip.0.ffc_act.ffc_block.conv1.ffc.convl2l.weight": (2,)}, "looks like FcF, but LaMa"),
         ({"layer1.0.conv1.weight": (2,)}, "looks like an image classifier"),
         ({"a.b": (2,)}, "1 tensors, but not all of the 4 expected"),
         ({**KEYS, "model.34.bias": (5,)}, r"model of another size: model.34.bias is \(5,\), expected \(3,\)"),
@@ -361,6 +363,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @given(data=st.data())
 @settings(max_examples=400)
 def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: bytes, data: st.DataObject) -> None:
+    """B118."""
     changed = bytearray(saved)
     directory = changed.index(b"PK\1\2")
     for _ in range(data.draw(st.integers(0, 3))):
@@ -369,13 +372,22 @@ def test_an_archive_that_is_accepted_is_the_same_to_python_and_torch(saved: byte
     try:
         members = members_of(io.BytesIO(changed), "a.pth")
         python = {m.filename.partition("/")[2]: zipfile.ZipFile(io.BytesIO(changed)).read(m) for m in members}
-    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile):
+    except (WeightsCorrupted, UnsafeWeights, zipfile.BadZipFile, EOFError):
         return
     try:
         reader = torch._C.PyTorchFileReader(io.BytesIO(changed))
     except RuntimeError:
         return
     assert {name: reader.get_record(name) for name in reader.get_all_records()} == python
+
+
+def test_a_member_that_says_it_is_a_folder_is_refused(saved: bytes) -> None:
+    """B118: Python reads its bytes, torch reads zeros."""
+    changed = bytearray(saved)
+    first = changed.index(b"PK\1\2")
+    changed[first + 38] |= 0x10  # external attributes
+    with pytest.raises(UnsafeWeights, match="out of order"):
+        members_of(io.BytesIO(changed), "a.pth")
 
 
 def test_the_official_zip_is_said_to_need_unpacking(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def test_the_installed_wheel_serves_the_page_and_fills(environment: Path, tmp_pa
 
 
 def test_the_wheel_holds_the_library_the_server_and_the_page(environment: Path) -> None:
-    code = "import lama_server, inpaint_models; print(lama_server.__file__); print(inpaint_models.__file__)"
+    names = ("lama_server", "inpaint_models", "lama_integrations")
+    code = f"import sys, {', '.join(names)}; print(*(sys.modules[name].__file__ for name in {names}))"
     run = subprocess.run(
         [environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True, cwd=environment
     )

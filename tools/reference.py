@@ -103,8 +103,9 @@ def _models_table() -> str:
     lines += [
         "",
         f"*Edit on a CPU* is a hole of {measured['hole']:.0%} in {measured['size']} pixels, with the defaults, not the",
-        f"first of a process, on {measured['threads']} threads of an {measured['processor']}. *Large images* is what",
-        "the strategy `auto` does; every model also takes `crop`, `resize` and `original`.",
+        f"first of a process: processor time in float32 on one thread of an {measured['processor']}, each",
+        "model in a process of its own. *Large images* is what the strategy `auto` does; every model",
+        "also takes `crop`, `resize` and `original`.",
     ]
     return "\n".join(lines)
 
@@ -148,7 +149,7 @@ def _flags(setting: Setting) -> str:
 
 def _default(setting: Setting) -> str:
     if setting.kind == "flag":
-        return "off"
+        return "on" if setting.default else "off"
     return "" if setting.default in (None, ()) else f"`{setting.default}`"
 
 

@@ -101,7 +101,10 @@ def _posted(
         for head, data in fields
     )
     kind = f"multipart/form-data; boundary={border}"
-    return ask(server, f"/api/v1/inpaint?{query}", token, body + f"--{border}--\r\n".encode(), kind)
+    reply, headers = ask(server, f"/api/v1/inpaint?{query}", token, body + f"--{border}--\r\n".encode(), kind)
+    if "X-Model" not in headers:
+        raise LamaError(f"What answers at {server} is no lama-server. Name its address.")
+    return reply, headers
 
 
 def only_where(patch: Pixels, mask: Pixels, box: Box) -> Pixels:

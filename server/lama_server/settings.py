@@ -215,7 +215,7 @@ class Settings:
     max_megapixels: Annotated[
         int,
         Option(
-            "Largest photo that is accepted. Decoding takes about 10 bytes of memory per pixel.",
+            "Largest photo that is accepted. Decoding takes 10 to 25 bytes of memory per pixel, by the file's format.",
             "MP",
             "Files",
             bounds=(1, 1000),
@@ -233,7 +233,8 @@ class Settings:
     data_cap: Annotated[
         int,
         Option(
-            "MiB that opened photos and edits may take on disk; the least recently used go first.",
+            "MiB that opened photos and edits may take on disk, with uploads on their way and decoded pixels, 3 to 8 "
+            "bytes each. The least recently used go first; what still does not fit is refused.",
             "MIB",
             "Files",
             bounds=(64, 1_048_576),

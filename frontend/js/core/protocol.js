@@ -76,7 +76,7 @@
  * @typedef {{type: "preview", job: string, run: number, url: string, x: number, y: number, w: number, h: number}} PreviewLine
  * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, load_ms: number,
  *   strategy: string, patches: readonly PatchRef[]}} ResultLine
- * @typedef {{type: "saved", job: string, run: number, edit: string, saved: {name: string} | null,
+ * @typedef {{type: "saved", job: string, run: number, edit: string, saved: {name: string, reencoded: string | null} | null,
  *   save_error: Problem | null}} SavedLine  follows its result when the server has an output folder
  * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
  * @typedef {QueuedLine | ProgressLine | PreviewLine | ResultLine | SavedLine | ErrorLine} Line

@@ -240,7 +240,8 @@ export function createJobs(ports) {
   const takeSaved = (line) => {
     if (line.saved) {
       store.update({ savedAs: line.saved.name });
-      ports.say(`Saved as ${line.saved.name}.`);
+      const { name, reencoded } = line.saved;
+      ports.say(reencoded ? `Saved as ${name}. The whole JPEG was encoded anew: ${reencoded}.` : `Saved as ${name}.`);
     }
     if (line.save_error) ports.complain(new ApiError(line.save_error), null);
   };

@@ -39,7 +39,7 @@ class LamaFill(Gimp.PlugIn):  # type: ignore[misc]
             "another, and shows the result as a new layer.", name,
         )  # fmt: skip
         both = GObject.ParamFlags.READWRITE
-        procedure.add_string_argument("server", "_Server", "Its address", DEFAULT_SERVER, both)
+        procedure.add_string_argument("server", "Ser_ver", "Its address", DEFAULT_SERVER, both)
         procedure.add_string_argument("token", "_Token", "Where the server asks for one", "", both)
         procedure.add_string_argument("model", "_Model", "Empty: the server's own choice", "", both)
         procedure.add_int_argument("seed", "S_eed", "Another one gives another result", 0, 2**31 - 1, 0, both)

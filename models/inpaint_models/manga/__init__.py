@@ -59,6 +59,6 @@ ENTRY = ModelEntry(
     ),
     warm_up={"passes": 1},
     stochastic=True,
-    memory_bytes=270 * 2**20,
+    memory_bytes=350 * 2**20,
     bytes_per_px=4_000,
 )

@@ -1,4 +1,4 @@
-"""Wide 3x3 convolutions of a network in float32 on a processor, exchanged for `winograd`."""
+"""3x3 convolutions of a network exchanged for those of `winograd`, which serve in float32 on processors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def is_wide_3x3(conv: nn.Conv2d, least_channels: int) -> bool:
 
 
 class TiledConv3x3(nn.Module):
-    """Computed directly elsewhere than in float32 on a processor.
-
-    tiled  holds the working memory, which all convolutions of a network share: one caller at a time
+    """Elsewhere than in float32 on a processor it is computed directly.
 
     With a dilation of 2 the pixels of a map are four maps that do not touch: those of odd and even rows and columns.
+
+    tiled  holds the working memory, which all convolutions of a network share: one caller at a time
     """
 
     weight: Tensor
@@ -46,16 +46,13 @@ class TiledConv3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, out, H', W'), channels_last. H and W are even where the dilation is 2."""
-        kernel = self.weight.view(*self.weight.shape[:2], 3, 3)
+        kernel, padding = self.weight.view(*self.weight.shape[:2], 3, 3), self.margin
+        if padding and (self.mode != "constant" or self.dilation == 2):
+            x, padding = F.pad(x, (padding,) * 4, mode=self.mode), 0
         if not in_full_precision_on_cpu(x):
-            x = F.pad(x, (self.margin,) * 4, mode=self.mode)
-            return F.conv2d(x, kernel, self.bias, dilation=self.dilation)
-        padding = self.margin if self.mode == "constant" and self.dilation == 1 else 0
-        if padding < self.margin:
-            x = F.pad(x, (self.margin,) * 4, mode=self.mode)
-        maps = x if self.dilation == 1 else apart(x)
-        (out,) = self._tiled(maps, [kernel], padding=padding)
-        out = out if self.dilation == 1 else together(out)
+            return F.conv2d(x, kernel, self.bias, padding=padding, dilation=self.dilation)
+        (out,) = self._tiled(apart(x) if self.dilation == 2 else x, [kernel], padding=padding)
+        out = together(out) if self.dilation == 2 else out
         return out if self.bias is None else out.add_(self.bias[:, None, None])
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ _ROW = PATCH * 4
 _NARROWING = 2  # each random try has a quarter of the last one's radius: as good as half, and a third faster
 _WORST = np.iinfo(np.int32).max
 _NEITHER, _TARGET, _SOURCE = 0, 1, 2
+_MOST_EXCESS = 3  # uses of a place; at a higher cost all would leave it at once, and take it again
 
 UNMATCHED = _WORST // 64
 """Cost of a match that is a mere guess: dearer than any real one."""
@@ -37,7 +39,7 @@ class Patches:
     role     (H, W): _TARGET where a patch touches the hole, _SOURCE where all of it may be copied
     targets  their anchors, ascending
     sources  their anchors, ascending
-    strange  (H * W,) what a match to the patch there costs beside its distance (source_cost.py)
+    strange  (H * W,) what a match to the patch there costs beside its distance by where it is
     """
 
     role: NDArray[np.uint8]
@@ -121,6 +123,27 @@ def upsampled_nnf(
     return nnf
 
 
+def source_anchors(patches: Patches) -> NDArray[np.uint8]:
+    """(H, W) 1 at the anchors of sources."""
+    return np.asarray(patches.role == _SOURCE, np.uint8)
+
+
+def offsets_of(nnf: NearestNeighbourField, patches: Patches) -> NDArray[np.int32]:
+    """(targets, 2) from each target to its source, as (y, x)."""
+    return nnf.source[patches.targets] - _points(patches.targets, patches.role.shape[1])
+
+
+def follow(nnf: NearestNeighbourField, patches: Patches, source_map: NDArray[np.int32]) -> None:
+    """Matches each target as the source map copies its middle, where that is a source."""
+    width = source_map.shape[1]
+    middle = patches.targets + PATCH // 2 * (width + 1)
+    source = _points(source_map.ravel()[middle], width) - PATCH // 2
+    source[(source < 0).any(axis=1)] = 0
+    found = (patches.role[source[:, 0], source[:, 1]] == _SOURCE) & (source_map.ravel()[middle] != middle)
+    nnf.source[patches.targets[found]] = source[found]
+    nnf.cost[patches.targets[found]] = 0
+
+
 def _empty_nnf(patches: Patches) -> NearestNeighbourField:
     return NearestNeighbourField(np.full((patches.role.size, 2), -1, np.int16), np.zeros(patches.role.size, np.int32))
 
@@ -133,6 +156,35 @@ def _guess(nnf: NearestNeighbourField, patches: Patches, targets: NDArray[np.int
 def _points(anchors: NDArray[np.int32], width: int) -> NDArray[np.int32]:
     """(n,) flat positions -> (n, 2) as (y, x)."""
     return np.stack([anchors // width, anchors % width], axis=1)
+
+
+def strangeness_of_patches(strange: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """(H * W,) `strange` summed over the patch at each anchor of a picture of this shape, which may be a larger one."""
+    enlarged = cv2.resize(strange.astype(np.float32), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return _patch_sums(np.asarray(enlarged, np.float32), anchor=0).astype(np.int32).ravel()
+
+
+def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbourField) -> NDArray[np.float32]:
+    """(H * W,) how much more than needed the patch at each anchor is matched, times its squared texture strength.
+
+    A stone that is copied side by side catches the eye (cf. Kaspar et al., "Self Tuning Texture Optimization", 2015);
+    a plain sky may be copied as often as need be.
+    """
+    width = patches.role.shape[1]
+    source = nnf.source[patches.targets].astype(np.int32)
+    matched = np.bincount(source[:, 0] * width + source[:, 1], minlength=patches.role.size).astype(np.float32)
+    uses = _patch_sums(matched.reshape(patches.role.shape), anchor=PATCH // 2).ravel() / np.float32(PATCH**2)
+    needed = np.float32(max(1.0, patches.targets.size / patches.sources.size))
+    detail = _patch_sums(np.square(features[..., 3], dtype=np.float32), anchor=0).ravel()
+    return np.asarray(np.clip(uses - needed, 0, _MOST_EXCESS) * detail, np.float32)
+
+
+def _patch_sums(values: NDArray[np.float32], anchor: int) -> NDArray[np.float32]:
+    """Sums over a square of PATCH pixels. All are whole numbers under 2 ** 24, which are exact on every machine."""
+    sums = cv2.boxFilter(
+        values, -1, (PATCH, PATCH), anchor=(anchor, anchor), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    return np.asarray(sums, np.float32)
 
 
 @dataclass(frozen=True)
@@ -190,7 +242,7 @@ def improve(
 
 
 @inlined
-def _patch_distance(features: Array, stride: int, a: Number, b: Number, limit: Number) -> Number:
+def patch_distance(features: Array, stride: int, a: Number, b: Number, limit: Number) -> Number:
     """Squared distance of the patches whose first bytes are a and b; may stop once it reaches limit."""
     total = np.int32(0)
     for _ in range(PATCH):
@@ -276,7 +328,7 @@ def _sweep(
         if recost:
             away = _displacement_cost(best_y - y, best_x - x, vertical, horizontal)
             away += strange[best_y * width + best_x]
-            best = away + _patch_distance(features, stride, anchor * 4, (best_y * width + best_x) * 4, _WORST)
+            best = away + patch_distance(features, stride, anchor * 4, (best_y * width + best_x) * 4, _WORST)
         for attempt in range(2 + tries):
             limit: Number = best
             if attempt < 2:
@@ -296,7 +348,7 @@ def _sweep(
                 continue
             away = _displacement_cost(cy - y, cx - x, vertical, horizontal) + strange[candidate]
             if away < limit:
-                found = away + _patch_distance(features, stride, anchor * 4, candidate * 4, limit - away)
+                found = away + patch_distance(features, stride, anchor * 4, candidate * 4, limit - away)
                 if found < limit:
                     best_y, best_x, best = cy, cx, found
         source[anchor, 0], source[anchor, 1], cost[anchor] = best_y, best_x, best

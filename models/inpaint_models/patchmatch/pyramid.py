@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,7 +13,6 @@ from .compiled import Array, kernel
 from .features import box_mean, describe, to_bytes
 from .matching import PATCH, Patches, find_patches
 from .settings import PatchMatchSettings
-from .source_cost import patch_sums, strangeness
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,7 @@ def build(
     settings: PatchMatchSettings,
     poll: Callable[[], None],
 ) -> list[PyramidLevel]:
-    """Levels from full size to the coarsest one. The full size must have at least one patch of `usable` pixels.
-
-    The coarsest level tells how little a source resembles the hole's surroundings, and so what it costs.
-    """
+    """Levels from full size to the coarsest one. The full size must have at least one patch of `usable` pixels."""
     values, known = describe(image, ~hole, poll), ~hole
     poll()
     levels = [_level(values, hole, usable, settings, poll)]
@@ -61,14 +57,7 @@ def build(
             break
         levels.append(level)
         reach /= 2
-    coarsest = levels[-1]
-    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
-    return [_priced(level, strange, poll) for level in levels]
-
-
-def _priced(level: PyramidLevel, strange: NDArray[np.int32], poll: Callable[[], None]) -> PyramidLevel:
-    poll()
-    return replace(level, patches=replace(level.patches, strange=patch_sums(strange, level.shape, PATCH)))
+    return levels
 
 
 def _level(

@@ -100,7 +100,7 @@ def _guided_step(
             witnesses += 1
         step[channel] = shown / np.float32(witnesses) if witnesses else copied
         contradiction += (step[channel] - copied) ** 2
-    trust = np.exp(-contradiction / (edge * edge))
+    trust = max(np.float32(0), np.float32(1) - contradiction / (edge * edge)) ** 2
     for channel in range(3):
         copied = colours[mine, channel] - colours[theirs, channel]
         step[channel] = copied + trust * (step[channel] - copied)

@@ -18,6 +18,7 @@ class PatchMatchSettings:
 
     # Rounds of match and vote. The coarsest level decides the structure, so it gets most; the rest only refine.
     rounds_coarsest: int = 10
+    rounds_coherent: int = 2  # the last of these, after the hole was copied in regions of one offset (regions.py)
     rounds_small: int = 4
     rounds_large: int = 5
     rounds_full: int = 3
@@ -32,10 +33,11 @@ class PatchMatchSettings:
     vertical_prior: float = 3.0
     horizontal_prior: float = 0.75
 
-    # What a source costs per pixel (source_cost.py): times its squared distance to what is beside the hole, which
+    # What a source costs per pixel (statistics.py): times its squared distance to what is beside the hole, which
     # counts up to a limit. Without it skin and hair stray onto walls.
     strange: int = 4
     strangest: int = 3600
+    overuse: float = 0.03  # and for each use more than needed, times the patch's squared texture strength
 
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
     sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
@@ -48,7 +50,7 @@ class PatchMatchSettings:
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
 
-    # Seams
-    edge: float = 200.0  # colour steps well above are edges of the picture, below are seams
-    screen: float = 0.02  # pull towards the copied colours
+    # Seams. Colour steps that both copies agree on within `edge` are seams, and evened out; larger ones are edges.
+    edge: float = 140.0
+    screen: float = 0.02  # pull towards the copied colours: a step is spread over about 7 pixels, not over a sky
     relaxations: int = 100

@@ -14,10 +14,24 @@ from numpy.typing import NDArray
 
 from . import pyramid
 from .chunks import Chunks
-from .matching import PATCH, improve, random_nnf, search_for, thinned, upsampled_nnf
+from .matching import (
+    PATCH,
+    NearestNeighbourField,
+    Patches,
+    Search,
+    follow,
+    improve,
+    overuse,
+    random_nnf,
+    search_for,
+    strangeness_of_patches,
+    thinned,
+    upsampled_nnf,
+)
 from .pyramid import PyramidLevel
+from .regions import coherent_sources
 from .settings import PatchMatchSettings
-from .statistics import first_guess, repetition
+from .statistics import first_guess, repetition, strangeness
 from .voting import argmax_vote, vote
 
 _CELLS = 8  # along each side of the picture
@@ -79,7 +93,7 @@ def solve(
     report: Report,
 ) -> NDArray[np.int32]:
     """As find_source_map, at the picture's own size, from known pixels that are `usable`: one whole patch at least."""
-    levels = pyramid.build(image, hole, usable, settings, chunks.poll)
+    levels = _priced(pyramid.build(image, hole, usable, settings, chunks.poll), settings, chunks.poll)
     settings = _suited_to(levels, settings)
     chunks.poll()
     rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
@@ -96,13 +110,50 @@ def solve(
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
             features = vote(level.features, level.distance, nnf, voting, chunks)
         search = search_for(level.patches, level.distance, settings)
-        for _ in range(rounds[index]):
+        for turn in range(rounds[index]):
+            if index == len(levels) - 1 and turn == rounds[index] - settings.rounds_coherent:
+                features = _coherent(features, level, nnf, search, voting, chunks)
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
-            improve(features, level.patches, nnf, search, sweep_seeds, chunks)
+            improve(features, _dearer(level, nnf, settings), nnf, search, sweep_seeds, chunks)
             features = vote(features, level.distance, nnf, voting, chunks)
             done += work[index] // rounds[index]
             report(done, total, features)
     return argmax_vote(levels[0].distance, nnf, settings, chunks)
+
+
+def _priced(levels: list[PyramidLevel], settings: PatchMatchSettings, poll: Callable[[], None]) -> list[PyramidLevel]:
+    """The levels with what a source costs that does not resemble the hole's surroundings on the coarsest one."""
+    coarsest, priced = levels[-1], []
+    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+    for level in levels:
+        patches = replace(level.patches, strange=strangeness_of_patches(strange, level.shape))
+        priced.append(replace(level, patches=patches))
+        poll()
+    return priced
+
+
+def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatchSettings) -> Patches:
+    """The patches with what it costs to use one often. On large levels the choice is made already."""
+    patches = level.patches
+    if not settings.overuse or patches.role.size > settings.huge_pixels:
+        return patches
+    cost = np.float32(settings.overuse) * overuse(level.features, patches, nnf)
+    return replace(patches, strange=patches.strange + cost.astype(np.int32))
+
+
+def _coherent(
+    features: NDArray[np.uint8],
+    level: PyramidLevel,
+    nnf: NearestNeighbourField,
+    search: Search,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
+) -> NDArray[np.uint8]:
+    """The hole copied in regions of one offset; the matches, changed in place, follow."""
+    favourites = argmax_vote(level.distance, nnf, settings, chunks)
+    sources = coherent_sources(features, level.patches, nnf, favourites, search, chunks.poll)
+    follow(nnf, level.patches, sources)
+    return features.reshape(sources.size, -1)[sources]
 
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
@@ -110,7 +161,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
-    return replace(settings, inward=settings.inward_periodic, rounds_small=settings.rounds_periodic)
+    return replace(settings, inward=settings.inward_periodic, rounds_small=settings.rounds_periodic, overuse=0.0)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:

@@ -1,24 +1,27 @@
 """What the known pixels tell of the picture as a whole: how unlike each other pixels at a distance are.
 
-From it follow the first guess of what is in the hole, and whether the picture repeats itself. The guess is made on the
-coarsest level, where it decides which structure the solve settles on. Its idea is that of ordinary kriging (Matheron
-1963) with one neighbour on each side. Most pictures lie in layers (ground, trees, sky), and there what is left and
-right of the hole counts more than what is above and below it.
+From it follow the first guess of what is in the hole, whether the picture repeats itself, and which places do not
+resemble what is beside the hole. The guess is made on the coarsest level, where it decides which structure the solve
+settles on. Its idea is that of ordinary kriging (Matheron 1963) with one neighbour on each side. Most pictures lie in
+layers (ground, trees, sky), and there what is left and right of the hole counts more than what is above and below it.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import Array, kernel
-from .features import to_bytes
+from .features import FEATURES, to_bytes
 from .pyramid import fill_smoothly
 
 _FEWEST_PAIRS = 50
 _SAMPLES = 1000
 _NOISE = 20.0  # squared levels: less of a difference is none
 _SHORTEST_PX = 6  # periods
+_RIM_PX = 3
+_RIM_SAMPLES = 128
 _DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -99,3 +102,32 @@ def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: 
                         total += step * step
             if 4 * pairs >= rows.size:
                 unlike[dy, reach + dx] = total / pairs
+
+
+def strangeness(features: NDArray[np.uint8], hole: NDArray[np.bool_], most: int) -> NDArray[np.int32]:
+    """(H, W) squared distance of each pixel's features to the most similar ones beside the hole, at most `most`.
+
+    What belongs into a hole nearly always shows beside it. A head of hair from the other end of the picture may bridge
+    two shades of a wall more cheaply than any wall, and so what resembles nothing at the rim costs more to copy. A ban
+    would take away thin things and textures that show only a little there.
+    """
+    square = np.ones((2 * _RIM_PX + 1, 2 * _RIM_PX + 1), np.uint8)
+    rim = features[(cv2.dilate(hole.astype(np.uint8), square) > 0) & ~hole]
+    samples = np.ascontiguousarray(rim[:: max(1, len(rim) // _RIM_SAMPLES)], np.int32)
+    distance = np.full(hole.size, most, np.int32)
+    _nearest_sample(features.reshape(-1, FEATURES), samples, distance)
+    return distance.reshape(hole.shape)
+
+
+@kernel("void(uint8[:, ::1], int32[:, ::1], int32[::1])")
+def _nearest_sample(features: Array, samples: Array, distance: Array) -> None:
+    """Lowers each distance to that of the nearest sample; in whole numbers, which are the same on every machine."""
+    for pixel in range(features.shape[0]):
+        least = distance[pixel]
+        for sample in range(samples.shape[0]):
+            total = np.int32(0)
+            for k in range(4):
+                step = np.int32(features[pixel, k]) - samples[sample, k]
+                total = np.int32(total + step * step)
+            least = min(least, total)
+        distance[pixel] = least

@@ -80,6 +80,14 @@ def _format_of_zip(handle: BinaryIO, name: str) -> Format:
     raise UnsafeWeights(f"{name} is a zip archive and not a checkpoint. {hint}")
 
 
+_DOS_FOLDER = 0x10
+"""The attribute of a folder, in the directory of a zip."""
+
+
+_PLAIN_FLAGS = 0x808
+"""Of a member: its name is UTF-8, its size follows its data. Others mean that it is encrypted or patched."""
+
+
 def members_of(handle: BinaryIO, name: str) -> list[zipfile.ZipInfo]:
     """What a zip as torch.save writes it holds; leaves the position at 0. Raises `WeightsCorrupted`, `UnsafeWeights`.
 
@@ -130,8 +138,10 @@ def _check_member_names(members: list[zipfile.ZipInfo], name: str) -> None:
         path = member.filename
         outside = path.startswith("/") or "\\" in path or ":" in path or ".." in PurePosixPath(path).parts
         shortened = path != member.orig_filename  # at a NUL, where torch does not shorten it
+        folder = path.endswith("/") or member.external_attr & _DOS_FOLDER  # torch reads nothing where either says so
+        locked = member.flag_bits & ~_PLAIN_FLAGS
         packed = member.compress_type != zipfile.ZIP_STORED and "code" not in PurePosixPath(path).parts
-        if outside or shortened or packed or path.lower() in seen:
+        if outside or shortened or folder or locked or packed or path.lower() in seen:
             shown = ascii(member.orig_filename)[:80]
             raise UnsafeWeights(f"{name} was not written by torch.save: its member {shown} is out of order. Refused.")
         seen.add(path.lower())

@@ -77,17 +77,18 @@ def drawn_lines(lines: NDArray[np.float32], side: int) -> Map:
     """
     canvas = np.zeros((side, side))
     x0, y0, x1, y1 = lines.astype(np.int64).T[..., None]  # (N, 1) each
-    flat = np.abs(x1 - x0) >= np.abs(y1 - y0)
-    long, short = np.maximum(np.abs(x1 - x0), np.abs(y1 - y0)), np.minimum(np.abs(x1 - x0), np.abs(y1 - y0))
-    length = np.where(long > 0, np.hypot(long, short), 1).astype(np.float32).astype(np.float64)
+    dx, dy = x1 - x0, y1 - y0
+    flat = np.abs(dx) >= np.abs(dy)
+    long, short = np.maximum(np.abs(dx), np.abs(dy)), np.minimum(np.abs(dx), np.abs(dy))
+    length = np.where(long > 0, np.hypot(long, short), 1).astype(np.float32).astype(np.float64)  # as scikit-image does
     i = np.arange(long.max(initial=0) + 1)[None]  # steps along the longer axis
     j = (2 * i + 1) * short // np.maximum(2 * long, 1)  # and along the other
     next_j = (2 * i + 3) * short // np.maximum(2 * long, 1)
     for ahead, aside, wanted in ((0, 0, i <= long), (0, 1, i < long), (1, 0, (i < long) & (next_j > j))):
         distance = np.abs((j + aside) * long - (i + ahead) * short) / length
         along, beside = np.broadcast_to(i + ahead, j.shape), j + aside
-        columns = x0 + np.sign(x1 - x0) * np.where(flat, along, beside)
-        rows = y0 + np.sign(y1 - y0) * np.where(flat, beside, along)
+        columns = x0 + np.sign(dx) * np.where(flat, along, beside)
+        rows = y0 + np.sign(dy) * np.where(flat, beside, along)
         seen = wanted & (distance < 1) & (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
         np.maximum.at(canvas, (rows[seen], columns[seen]), 1 - distance[seen])
     return np.asarray(np.floor(canvas * 255) / 255, np.float32)

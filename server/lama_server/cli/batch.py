@@ -9,13 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
+from inpaint_models.types import Patch
 
 from .. import codec
+from ..codec.info import SUFFIXES
 from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
 from ..imaging.layers import LayeredPixels
@@ -23,23 +26,6 @@ from ..store import saving
 
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
-
-_SUFFIXES: dict[str, codec.SourceFormat] = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jfif": "jpeg",
-    ".mpo": "jpeg",
-    ".webp": "webp",
-    ".bmp": "bmp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".gif": "gif",
-    ".avif": "avif",
-    ".heic": "heic",
-    ".heif": "heic",
-}
-"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -68,7 +54,7 @@ class Job:
         """Where the result goes: under the photo's own suffix where that names the result's format."""
         target = codec.output_format(info, self.format)
         own = self.suffix or self.image.suffix.lower()
-        suffix = own if _SUFFIXES.get(own) == target.name else target.suffix
+        suffix = own if SUFFIXES.get(own) == target.name else target.suffix
         return self.folder / saving.safe_name(self.stem, suffix)
 
 
@@ -181,8 +167,7 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     try:
         mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
         patches = list(inpainter.patches(source.pixels, mask, options))
-        layers = [(patch.box, lambda pixels=patch.pixels: pixels) for patch in patches]
-        data = _rendered(job, LayeredPixels(source.pixels, layers), source.info, writer)
+        data = _rendered(job, source, patches, writer)
     except (MaskEmpty, EmptyMask):
         outcome, data = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)
@@ -194,18 +179,30 @@ def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
         return job.image.read_bytes()
-    return _rendered(job, LayeredPixels(source.pixels), source.info, writer)
+    return _rendered(job, source, (), writer)
 
 
-def _rendered(job: Job, pixels: LayeredPixels, info: codec.ImageInfo, writer: Writer) -> bytes:
-    return codec.render(
-        job.image, pixels, info, format=job.format, quality=writer.quality, strip_metadata=writer.strip_metadata
-    )
+def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> bytes:
+    layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
+    pixels = LayeredPixels(source.pixels, layers)
+    return codec.encode(
+        job.image,
+        pixels,
+        source.info,
+        codec.Edited(source.pixels, pixels, tuple(patch.box for patch in patches)),
+        format=job.format,
+        quality=writer.quality,
+        strip_metadata=writer.strip_metadata,
+    ).data
+
+
+def _pixels_of(patch: Patch) -> codec.Pixels:
+    return patch.pixels
 
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
     """What the suffix of a single result says. Raises `BatchInvalid`."""
-    named = _SUFFIXES.get(output.suffix.lower())
+    named = SUFFIXES.get(output.suffix.lower())
     if named not in _WRITABLE:
         raise BatchInvalid(f"Results cannot be written as {output.suffix}. Use .png, .jpg, .webp or .tif.")
     if format not in ("keep", named):
@@ -222,10 +219,10 @@ def image_files(path: Path) -> list[Path]:
     found = sorted(
         child
         for child in path.iterdir()
-        if child.is_file() and child.suffix.lower() in _SUFFIXES and not child.name.startswith(".")
+        if child.is_file() and child.suffix.lower() in SUFFIXES and not child.name.startswith(".")
     )
     if not found:
-        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(_SUFFIXES))}.")
+        raise BatchInvalid(f"The folder {path.name} holds no images. Known are {', '.join(sorted(SUFFIXES))}.")
     return found
 
 

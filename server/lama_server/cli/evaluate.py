@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -269,7 +270,9 @@ class Run:
             return
         for sampler in self.samplers:
             for index in range(self.per_photo):
-                hole = SAMPLERS[sampler](height, width, self.seed + index)
+                # By name, so that photos of one size have different masks, and each its own in every set.
+                own_seed = zlib.crc32(f"{self.seed} {index} {photo.path.name}".encode())
+                hole = SAMPLERS[sampler](height, width, own_seed)
                 yield Pair(photo.path.name, f"{sampler} {index + 1}", image, hole, image)
 
 

@@ -28,11 +28,11 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "serve": Command("start the server; the same as no command", "lama_server.cli.serve:run"),
     "inpaint": Command("fill photos without the server, one or a folder of them", "lama_server.cli.inpaint:run"),
-    "evaluate": Command("measure engines on your own photos, side by side", "lama_server.cli.evaluate:run"),
     "models": Command("list the models and what is on this machine", "lama_server.cli.models:run_models"),
     "download": Command("fetch a model's weights", "lama_server.cli.models:run_download"),
     "verify": Command("hash the weights on this machine again", "lama_server.cli.models:run_verify"),
     "convert": Command("write a safetensors copy of a weights file", "lama_server.cli.models:run_convert"),
+    "evaluate": Command("measure engines on your own photos, side by side", "lama_server.cli.evaluate:run"),
 }
 
 

@@ -3,6 +3,7 @@
     info = probe(path)                              header only: cheap, safe on hostile files
     decoded = decode(path)                          pixels as shown, 8 or 16 bit, RGB or RGBA
     data = render(path, decoded.pixels, info)       the same kind of file again, metadata kept
+    encoded = encode(path, info, edited)            the same, and a JPEG keeps all blocks that the edit did not touch
 
 What decodes and encodes is imported on first use, and OpenCV only when a 16 bit file is decoded: the web process probes
 and does without all of it.
@@ -13,15 +14,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .info import Decoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, SourceFormat, WantedFormat
+from .info import (
+    Decoded,
+    Edited,
+    Encoded,
+    ImageInfo,
+    ImageLimits,
+    Metadata,
+    OutputFormat,
+    Pixels,
+    SourceFormat,
+    WantedFormat,
+)
 from .probing import probe, read_metadata
 
 if TYPE_CHECKING:
     from .decoding import decode, decode_mask, decode_patch
-    from .rendering import EncodedPreview, encode_mask, encode_patch, output_format, preview, render, thumbnail
+    from .rendering import EncodedPreview, encode, encode_mask, encode_patch, output_format, preview, render, thumbnail
 
 __all__ = [
     "Decoded",
+    "Edited",
+    "Encoded",
     "EncodedPreview",
     "ImageInfo",
     "ImageLimits",
@@ -33,6 +47,7 @@ __all__ = [
     "decode",
     "decode_mask",
     "decode_patch",
+    "encode",
     "encode_mask",
     "encode_patch",
     "output_format",

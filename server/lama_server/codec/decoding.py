@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
-from . import exif, heif, jpeg, jpeg_pixels, png, tiff, webp
+from . import exif, heif, jpeg, png, tiff, webp
 from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
+from .jpeg.pixels import load as load_jpeg
 from .probing import decoding, info_of, open_with_pillow, read_header
 from .source import Bytes, opened
 
@@ -67,7 +68,7 @@ def _painted_png(data: Bytes, header: Header, limits: ImageLimits) -> NDArray[np
     with open_with_pillow(data, "png") as image, decoding("png"):
         _load(data, header, image, limits)
         mask = _copied(image, lambda band: band.convert("L").point(_PAINTED))[..., None]
-    return np.ascontiguousarray(oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
+    return np.ascontiguousarray(exif.oriented(mask, exif.orientation(header.metadata.exif))[..., 0])
 
 
 def _painted(pixels: Pixels) -> NDArray[np.uint8]:
@@ -92,17 +93,6 @@ def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:
     return pixels
 
 
-def oriented(pixels: Pixels, orientation: int) -> Pixels:
-    """Stored pixels as shown (a view where possible). EXIF 2.32, tag 0x0112."""
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
-
-
 def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     """(H, W, C) after the EXIF rotation, not always contiguous."""
     orientation = exif.orientation(header.metadata.exif)
@@ -121,7 +111,7 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
             _load(data, header, image, limits)
             pixels = _to_rgb(image, header, _source_icc(image, header, data))
     # both libraries turn TIFFs themselves, libheif HEICs
-    return pixels if header.format in ("tiff", "heic") else oriented(pixels, orientation)
+    return pixels if header.format in ("tiff", "heic") else exif.oriented(pixels, orientation)
 
 
 def _is_beyond_pillow(header: Header) -> bool:
@@ -143,7 +133,7 @@ def _read_otherwise(data: Bytes, header: Header) -> Pixels:
 def _load(data: Bytes, header: Header, image: ImageFile.ImageFile, limits: ImageLimits) -> None:
     """Decodes the opened file. Refuses PNG and JPEG files that lack pixels, which Pillow alone would accept."""
     if header.format == "jpeg":
-        jpeg_pixels.load(data, image, jpeg.scans(data, limits))
+        load_jpeg(data, image, jpeg.scans(data, limits))
     elif header.format == "png":
         png.load(data, image)
     else:

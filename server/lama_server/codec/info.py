@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_models.types import Box, PixelSource
+
 SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"]
 WantedFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
 
@@ -124,6 +126,31 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Edited:
+    """What was done to a photo whose canvas is as it was.
+
+    original, pixels  (H, W, C), as shown; alike outside the boxes
+    """
+
+    original: PixelSource
+    pixels: PixelSource
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A result as a file.
+
+    patched    the file of a JPEG, in which only blocks that the edit touched were changed
+    reencoded  why a JPEG had to be encoded anew, though it was one before; else ""
+    """
+
+    data: bytes
+    patched: bool = False
+    reencoded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFormat:
     """A format that results are written in."""
 
@@ -161,6 +188,7 @@ SOURCE_TYPES: dict[SourceFormat, str] = {
     **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
     "gif": "image/gif",
     "avif": "image/avif",
+    "heic": "image/heic",
 }
 """Media types."""
 
@@ -168,14 +196,18 @@ SUFFIXES: dict[str, SourceFormat] = {
     ".png": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
+    ".jfif": "jpeg",
+    ".mpo": "jpeg",
     ".webp": "webp",
     ".bmp": "bmp",
     ".tif": "tiff",
     ".tiff": "tiff",
     ".gif": "gif",
     ".avif": "avif",
+    ".heic": "heic",
+    ".heif": "heic",
 }
-"""What files are called."""
+"""What counts as an image in a folder. Afterwards only the bytes count."""
 
 
 def icc_colour_space(profile: bytes) -> str | None:

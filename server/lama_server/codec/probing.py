@@ -76,9 +76,9 @@ def read_header(data: Bytes, limits: ImageLimits) -> Header:
     elif kind == "heic":
         with decoding(kind):
             header = heif.parse(data, limits)
-    elif kind == "tiff" and (tags := _float_directory(data)):
+    elif kind == "tiff" and (tags := _own_directory(data)):
         with decoding(kind):
-            header = tiff.float_header(data, tags, limits)
+            header = tiff.parse_tags(data, tags, limits)
     else:
         with open_with_pillow(data, kind) as image, decoding(kind):
             check_size(*image.size, limits)
@@ -186,12 +186,12 @@ def _registered() -> set[str]:
     return set(Image.OPEN)
 
 
-def _float_directory(data: Bytes) -> Any:
+def _own_directory(data: Bytes) -> Any:
     """The tags of a TIFF that Pillow cannot open, None for others. Raises `UnsupportedFormat` where nothing can."""
     with decoding("tiff"):
         tags = tiff.first_directory(as_file(data))
         tiff.check_samples(tags, data)
-        return tags if tiff.is_float(tags) else None
+        return tags if tiff.is_beyond_pillow(tags) else None
 
 
 def _header_of(image: Image.Image, data: Bytes, kind: SourceFormat, limits: ImageLimits) -> Header:

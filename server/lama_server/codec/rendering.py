@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .decoding import decode, oriented
-from .info import OUTPUTS, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
+from .decoding import decode
+from .info import OUTPUTS, Edited, Encoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
+from .jpeg.refusal import NotPatchable
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
 from .source import opened
 
@@ -80,6 +82,32 @@ def render(
     return _save(_as_pillow(whole, grey=info.is_grey), "BMP", **_dpi(metadata))
 
 
+def encode(
+    source: bytes | Path,
+    pixels: PixelSource,
+    info: ImageInfo,
+    edited: Edited | None,
+    *,
+    format: WantedFormat = "keep",
+    quality: int | None = None,
+    strip_metadata: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> Encoded:
+    """As `render`, but a JPEG that stays one is patched where it can be: what was not edited keeps its very blocks.
+
+    edited  what was done to the source; None = its canvas was changed
+    check   raises `Cancelled` when the result is no longer wanted
+    """
+    reencoded = ""
+    if info.format == "jpeg" and output_format(info, format).name == "jpeg":
+        try:
+            return Encoded(_patched(source, info, edited, quality, check, strip=strip_metadata), patched=True)
+        except NotPatchable as reason:
+            reencoded = str(reason)
+    data = render(source, pixels, info, format=format, quality=quality, strip_metadata=strip_metadata)
+    return Encoded(data, reencoded=reencoded)
+
+
 def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool = False) -> bytes:
     """A lossless PNG with the source's colour description, so that a browser shows both alike.
 
@@ -108,8 +136,10 @@ def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None
 
 
 def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> EncodedPreview:
-    """A file's picture as wide or, where that is 0, as high as asked, never enlarged. A JPEG is decoded at a part of
-    its size and not checked for gaps. Raises `ImageError` subclasses."""
+    """A file's picture as wide or, where that is 0, as high as asked, never enlarged.
+
+    A JPEG is decoded at a part of its size, and not checked for gaps. Raises `ImageError` subclasses.
+    """
     with opened(source) as data:
         header = read_header(data, limits)
         info = info_of(header)
@@ -123,7 +153,7 @@ def thumbnail(source: Path, width: int, height: int, limits: ImageLimits) -> Enc
                 pixels = np.asarray(image.convert("RGB"))
             except DECODER_ERRORS as error:
                 raise damaged("jpeg", error) from error
-    return preview(oriented(pixels, info.orientation), max_side, header.metadata)
+    return preview(exif.oriented(pixels, info.orientation), max_side, header.metadata)
 
 
 def to_8_bit(pixels: Pixels) -> Pixels:
@@ -131,6 +161,26 @@ def to_8_bit(pixels: Pixels) -> Pixels:
     if pixels.dtype == np.uint8:
         return pixels
     return ((pixels.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
+
+
+def _patched(
+    source: bytes | Path,
+    info: ImageInfo,
+    edited: Edited | None,
+    quality: int | None,
+    check: Callable[[], None],
+    *,
+    strip: bool,
+) -> bytes:
+    """Raises `NotPatchable`."""
+    if quality is not None:
+        raise NotPatchable("a quality was chosen")
+    if edited is None:
+        raise NotPatchable("its canvas was changed")
+    from .jpeg.patching import patch  # with numba, which is not needed before
+
+    with opened(source) as data:
+        return patch(data, edited, info.orientation, check, strip=strip)
 
 
 def _for_result(metadata: Metadata, info: ImageInfo, *, strip: bool) -> Metadata:

@@ -68,6 +68,15 @@ class Picture:
         return shown_info(self.info, self.layers)
 
 
+def edited(picture: Picture) -> codec.Edited | None:
+    """What the layers did to the photo; None where they changed its canvas."""
+    overlays = [layer for layer in picture.layers if isinstance(layer, Overlay)]
+    if len(overlays) < len(picture.layers):
+        return None
+    original = np.load(picture.pixels, mmap_mode="r", allow_pickle=False)
+    return codec.Edited(original, open_picture(picture), tuple(overlay.box for overlay in overlays))
+
+
 def shown_info(info: codec.ImageInfo, layers: Iterable[Layer]) -> codec.ImageInfo:
     """As `Picture.shown`, without a picture."""
     for layer in layers:

@@ -21,10 +21,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What auto-save did: a file name, or why there is none; both None when auto-save is off."""
+    """What auto-save did: a file name, or why there is none; both None when auto-save is off.
+
+    reencoded  why a JPEG had to be encoded anew, else ""
+    """
 
     name: str | None = None
     problem: ApiError | None = None
+    reencoded: str = ""
 
 
 class AutoSave:
@@ -57,7 +61,8 @@ class AutoSave:
         if self._folder is None:
             return Saved()
         try:
-            return Saved(name=await self._documents.save(picture, name, self._folder))
+            saved, rendered = await self._documents.save(picture, name, self._folder)
+            return Saved(name=saved, reencoded=rendered.reencoded)
         except Exception as error:  # the result is there: the person is told what was not saved
             problem = api_error_of(error)
             log.warning("auto-save failed: %s", error, exc_info=error if isinstance(problem, InternalError) else None)

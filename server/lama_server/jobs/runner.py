@@ -245,7 +245,7 @@ class JobRunner:
         async with self._models.pictures(run.use) as pictures:
             quick = self._models.quick if plan.request.quick_look and index == 0 else None
             source = _drawn_source(mask)
-            hole = _hole(run, plan.picture, tuple(mask.shapes), source, pictures, preview=True, quick=quick)
+            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, source, preview=True, quick=quick)
             filled = await self._models.run(hole, self._listener(ticket, index, events))
         ms = _ms_since(began)
         made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
@@ -323,7 +323,7 @@ class JobRunner:
         async with self._models.pictures(run.use) as pictures:
             mask, include, exclude = (stored_array(path) if path else None for path in work.mask_files)
             assert mask is not None, "put_mask comes first"
-            hole = _hole(run, work.picture, mask, DrawnSource(include, exclude), pictures)
+            hole = _hole(run, work.picture, mask, pictures, DrawnSource(include, exclude))
             filled = await self._models.run(hole, listener)
         await work.apply(filled)
         timing = {"queue": 1000 * (began - arrived), "load": filled.load_ms, "fill": filled.fill_ms}
@@ -403,8 +403,8 @@ def _hole(
     run: PlannedRun,
     picture: Picture,
     mask: DrawnMask,
-    source: DrawnSource,
     pictures: Mapping[str, PixelSource],
+    source: DrawnSource,
     *,
     preview: bool = False,
     quick: ModelEntry | None = None,
@@ -479,7 +479,7 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
         job=result.job,
         run=result.run,
         edit=result.edit,
-        saved=SavedReply(name=saved.name) if saved.name else None,
+        saved=SavedReply(name=saved.name, reencoded=saved.reencoded or None) if saved.name else None,
         save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 

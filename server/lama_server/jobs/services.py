@@ -68,7 +68,7 @@ class Services:
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
         self.selections = Selections(self.documents, models)
-        folders = {"data_dir": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
+        folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None

@@ -121,9 +121,9 @@ async def reserved(found: Found, client_id: ClientId = "") -> AsyncIterator[Tick
         ticket.release()
 
 
-async def workspace(found: Found) -> AsyncIterator[Workspace]:
+async def workspace(request: Request, found: Found) -> AsyncIterator[Workspace]:
     """A private folder that is gone after the response."""
-    work = await found.documents.workspace()
+    work = await found.documents.workspace(declared_bytes(request))
     try:
         yield work
     finally:
@@ -133,6 +133,11 @@ async def workspace(found: Found) -> AsyncIterator[Workspace]:
 Reserved = Annotated[Ticket, Depends(reserved)]
 Private = Annotated[Workspace, Depends(workspace)]
 Quality = Annotated[int | None, Query(ge=1, le=100, description="For JPEG and WebP.")]
+
+
+def declared_bytes(request: Request) -> int:
+    """How large the body is said to be; 0 where that is not known."""
+    return int(request.headers.get("content-length", 0))
 
 
 def request_id(request: Request) -> str:

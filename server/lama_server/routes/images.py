@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -19,7 +20,8 @@ from ..schemas.replies import ImageReply
 from ..settings import Limits
 from ..store.image_store import StoredImage
 from ..store.space import Scratch
-from .common import IMAGE, JOB, Found, Quality, problems
+from ..workers.messages import Rendered
+from .common import IMAGE, JOB, Found, Quality, declared_bytes, problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 
@@ -31,6 +33,11 @@ SHOWN = (errors.ImageNotFound, errors.EditNotFound, errors.EditOnOtherCanvas, er
 
 EditIds = Annotated[str, Query(alias="edits", description="Edit ids in drawing order, separated by commas.")]
 
+
+JPEG_HEADER = (
+    "For a JPEG of a JPEG, X-Jpeg is `patched` when all blocks that were not edited are as they were, "
+    'or `reencoded; reason="..."`.'
+)
 
 _KEEP = "keep: as the photo was, and PNG for a JPEG that edits made transparent."
 
@@ -64,8 +71,8 @@ async def upload(
     name: Annotated[str, Query(description="The file's name; results are saved under it.")] = "",
 ) -> ImageReply:
     """Send the bytes of an image file. The same bytes twice are one image."""
-    declared = int(request.headers.get("content-length", 0))
-    image = await found.documents.add_image(request.stream(), name[: found.limits.name_chars], declared)
+    name = name[: found.limits.name_chars]
+    image = await found.documents.add_image(request.stream(), name, declared_bytes(request))
     return image_reply(found, image)
 
 
@@ -110,7 +117,7 @@ async def preview(found: Found, image: str, edits: EditIds = "", max_side: Previ
     response_class=Response,
     responses={
         200: {
-            "description": "The finished picture.",
+            "description": f"The finished picture. {JPEG_HEADER}",
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
@@ -133,7 +140,15 @@ async def render(
     """The original with edits over it, at its own depth and with its metadata."""
     record = found.documents.image(image)
     file, rendered = await found.documents.render(record, edit_ids(edits), wanted, quality)
-    return _once(file, rendered.media_type, {"content-disposition": attachment(record.name, rendered.suffix)})
+    headers = {"content-disposition": attachment(record.name, rendered.suffix), **jpeg_header(rendered)}
+    return _once(file, rendered.media_type, headers)
+
+
+def jpeg_header(rendered: Rendered) -> dict[str, str]:
+    """How a JPEG was made of a JPEG; nothing for other results."""
+    if rendered.patched:
+        return {"x-jpeg": "patched"}
+    return {"x-jpeg": f"reencoded; reason={json.dumps(rendered.reencoded)}"} if rendered.reencoded else {}
 
 
 def image_reply(found: Services, image: StoredImage) -> ImageReply:

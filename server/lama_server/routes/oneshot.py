@@ -19,7 +19,7 @@ from ..schemas.replies import wire_box
 from ..schemas.requests import OneShotParams
 from ..store.documents import MaskName
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
-from .images import attachment
+from .images import JPEG_HEADER, attachment, jpeg_header
 from .iopaint.common import errors_as_text
 from .iopaint.inpaint import inpaint as fill_as_iopaint
 
@@ -49,7 +49,7 @@ _FORM = {
         200: {
             "description": "The finished picture, or a PNG of the part of it around all that was changed: X-Box says "
             "where that lies, as `x=20, y=16, w=24, h=20`. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was "
-            "made; X-Saved-As or X-Save-Error what auto-save did.",
+            f"made; X-Saved-As or X-Save-Error what auto-save did. {JPEG_HEADER}",
             "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
         },
         **problems(
@@ -110,6 +110,7 @@ async def inpaint(
         "content-disposition": attachment(filename or "image", rendered.suffix),
         "content-security-policy": "sandbox; default-src 'none'",
         **describing(shot, saved, ticket.id),
+        **jpeg_header(rendered),
     }
     return WholeFile(work.target, rendered.media_type, headers)
 

@@ -81,9 +81,14 @@ class SelectReply(ReplyType):
 
 
 class SavedReply(ReplyType):
-    """The file that auto-save wrote into the output folder."""
+    """The file that auto-save wrote into the output folder.
+
+    `reencoded` says why a JPEG had to be encoded anew; null when it kept all blocks that were not edited, and for other
+    formats.
+    """
 
     name: str
+    reencoded: str | None
 
 
 class EditReply(Patches):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import logging
 import os
 import shutil
 import time
@@ -56,6 +57,8 @@ from .space import Scratch
 COPY_BYTES = 1 << 20
 
 MadeT = TypeVar("MadeT")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +233,11 @@ class Documents:
         """Encodes a picture to a file. Without a quality, the source's own holds where its format is kept."""
         if quality is None and wanted not in ("keep", picture.info.format):
             quality = self._settings.quality
-        return await self.in_codec(RenderImage(picture, wanted, quality, self._settings.strip_metadata, target))
+        request = RenderImage(picture, wanted, quality, self._settings.strip_metadata, target)
+        rendered = await self.in_codec(request)
+        if rendered.reencoded:
+            log.info("a JPEG was encoded anew: %s", rendered.reencoded)
+        return rendered
 
     async def preview(self, image: StoredImage, edits: Sequence[str], max_side: int) -> tuple[Scratch, Rendered]:
         """(what holds the file, what it is). Raises `QueueFull`, `StoreFull`."""
@@ -240,16 +247,17 @@ class Documents:
 
         return await self._made(image, encode)
 
-    async def save(self, picture: Picture, name: str, folder: Path) -> str:
-        """Renders the picture in its own format into the folder, under a name that is free. Returns that name."""
+    async def save(self, picture: Picture, name: str, folder: Path) -> tuple[str, Rendered]:
+        """Renders the picture in its own format into the folder. Returns the free name that it got, and what it is."""
         with self.scratch() as scratch:
             rendered = await self.render_to(scratch.result, picture, "keep", None)
             with disk_errors():
                 data = await asyncio.to_thread(scratch.result.read_bytes)
             min_free_bytes = self._settings.min_free * 2**20
-            return await asyncio.to_thread(
+            saved = await asyncio.to_thread(
                 saving.save_new, folder, Path(name).stem, rendered.suffix, data, min_free_bytes
             )
+            return saved, rendered
 
     async def _made(self, image: StoredImage, make: Callable[[Path], Awaitable[MadeT]]) -> tuple[Scratch, MadeT]:
         """A file made of a photo, which counts until whoever gets it closes what holds it. Nothing stays on failure."""
@@ -265,11 +273,11 @@ class Documents:
             raise
         return scratch, made
 
-    async def _scratch_with_room(self) -> Scratch:
-        """One for files whose size is not known yet. Raises `StoreFull` when there is no room at all."""
+    async def _scratch_with_room(self, size_bytes: int = 0) -> Scratch:
+        """One for so many bytes, and for files whose size is not known yet. Raises `StoreFull`, `RootUnavailable`."""
         scratch = self.scratch()
         try:
-            await asyncio.to_thread(scratch.take, 0)
+            await asyncio.to_thread(scratch.take, size_bytes)
         except BaseException:
             scratch.close()
             raise
@@ -279,9 +287,12 @@ class Documents:
         """A private folder on the store's disk; what a crash leaves there is swept by the store."""
         return self._store.scratch()
 
-    async def workspace(self) -> Workspace:
-        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`."""
-        return Workspace(self, await self._scratch_with_room())
+    async def workspace(self, body_bytes: int) -> Workspace:
+        """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`.
+
+        body_bytes  of the request, as far as is known: a form lies on the disk as it came beside what is made of it
+        """
+        return Workspace(self, await self._scratch_with_room(body_bytes))
 
     async def in_codec(self, request: Request[Codec, AnswerT]) -> AnswerT:
         """The codec worker's answer. Raises image problems."""
@@ -362,7 +373,7 @@ class Workspace:
     async def crop(self, box: Box) -> None:
         """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
         await self._documents.in_codec(CropPicture(self.picture, box, self.target))
-        self._scratch.count(self.target.stat().st_size)
+        self._count_target()
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
@@ -374,22 +385,29 @@ class Workspace:
         source = self._folder / "mask"
         await asyncio.to_thread(self._write, upload, source)
         await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
+        self._count_target()
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""
         await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
+        self._count_target()
 
     async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
         """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
         self._documents.check_room()
         await asyncio.to_thread(self._write, stream, self._source)
-        return await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        made = await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
+        self._count_target()
+        return made
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
-        self._scratch.count(rendered.size_bytes)
+        self._count_target()
         return rendered
+
+    def _count_target(self) -> None:
+        self._scratch.count(self.target.stat().st_size)
 
     def close(self) -> None:
         self._scratch.close()

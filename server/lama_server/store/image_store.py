@@ -121,13 +121,12 @@ class ImageStore:
     ) -> None:
         root = root.resolve()
         self._images, self._tmp = root / "images", root / "tmp"
-        self._limits = limits or codec.ImageLimits()
+        self._limits, self._run = limits or codec.ImageLimits(), secrets.token_hex(4)
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
         self._touched_at: dict[str, float] = {}
         self._image_of_edit: dict[str, str] = {}
         self._make_folders()
-        self._sweep()
         self._index()
         self.space = Space(root, max_bytes, min_free_bytes, self._shrink)
 
@@ -151,7 +150,7 @@ class ImageStore:
         """A private folder for work under way, on the store's disk. Raises `RootUnavailable`, `StoreFull`."""
         with disk_errors():
             self._make_folders()
-        return Scratch(self._tmp / secrets.token_hex(16), self.space)
+        return Scratch(self._tmp / (self._run + secrets.token_hex(16)), self.space)
 
     def add_image(self, data: bytes | Iterable[bytes], name: str) -> StoredImage:
         """Stores a whole upload. Raises the `ImageError` subclasses, `StoreFull`."""
@@ -304,9 +303,13 @@ class ImageStore:
     # size
 
     def _shrink(self, max_bytes: int, only_pixels: bool) -> int:
-        """Removes what may go until the images take no more than that; returns how much they take then."""
+        """Removes what may go until the store takes no more than that; returns how much it takes then.
+
+        What a killed process left counts too, and goes when it is old. This one's own work is counted by `Scratch`.
+        """
+        self._sweep()
         folders = sorted(self._image_folders(), key=_last_use)
-        total = sum(tree_bytes(folder) for folder in folders)
+        total = sum(tree_bytes(folder) for folder in [*folders, *self._foreign()])
         for folder in folders:
             with self._lock:
                 if total > max_bytes and not self._in_use[folder.name]:
@@ -378,10 +381,14 @@ class ImageStore:
 
     def _sweep(self) -> None:
         """Removes what a killed process left; young things may belong to another process that is still running."""
-        for folder in [*self._tmp.iterdir(), *self._images.glob("*/*/*.part")]:
+        for folder in [*self._foreign(), *self._images.glob("*/*/*.part")]:
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _STALE_S:
                     shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+
+    def _foreign(self) -> list[Path]:
+        """Work under way, or left behind, of other processes."""
+        return [path for path in self._tmp.glob("*") if not path.name.startswith(self._run)]
 
     def _index(self) -> None:
         for folder in self._image_folders():

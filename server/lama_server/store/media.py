@@ -19,6 +19,7 @@ from typing import BinaryIO
 from .. import codec
 from ..codec.info import SUFFIXES, SourceFormat
 from ..errors import FileMissing, ImageError, RootUnavailable
+from .roots import HAS_DIR_FDS
 
 MOST_LISTED = 5000
 """Pictures of a folder that are listed; the first by name."""
@@ -27,7 +28,6 @@ _HEAD_BYTES = 256 * 2**10
 """Where a file's header is looked for first."""
 
 _FORBIDDEN = re.compile(r"[/\\:\x00-\x1f\x7f-\x9f]")
-_HAS_DIR_FDS = os.open in os.supports_dir_fd
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -56,7 +56,7 @@ class MediaFolder:
 
     def __init__(self, path: Path, limits: codec.ImageLimits) -> None:
         self._path, self._limits = path, limits
-        self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if _HAS_DIR_FDS else None
+        self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if HAS_DIR_FDS else None
         self._known: Mapping[tuple[str, int, int], codec.ImageInfo] = {}
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class MediaFolder:
         if kind is None or not _is_plain(name):
             raise _missing()
         try:
-            descriptor = os.open(name, _FLAGS, dir_fd=self._root) if _HAS_DIR_FDS else os.open(self._own(name), _FLAGS)
+            descriptor = os.open(name, _FLAGS, dir_fd=self._root) if HAS_DIR_FDS else os.open(self._own(name), _FLAGS)
         except (OSError, ValueError):
             raise _missing() from None
         status = os.fstat(descriptor)

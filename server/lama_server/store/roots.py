@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,8 +65,8 @@ def free_bytes(folder: Path | int) -> int:
 
 
 def _open(folder: Path) -> int:
-    if sys.platform == "darwin":
-        return os.open(folder, _FOLDER | os.O_NOFOLLOW_ANY)
+    if in_one_step := getattr(os, "O_NOFOLLOW_ANY", 0):  # macOS
+        return os.open(folder, _FOLDER | in_one_step)
     step = os.open(folder.anchor, _STEP)
     for name in folder.parts[1:]:
         try:

@@ -102,13 +102,14 @@ def sweep(directory: Path) -> int:
     Only names of exactly our own pattern are touched. Raises `RootUnavailable`, `SaveFailed`.
     """
     removed = 0
-    with _named_errors():
-        for entry in os.scandir(directory):
+    with _named_errors(), contextlib.ExitStack() as stack:
+        folder = stack.enter_context(roots.opened_root(directory)) if roots.HAS_DIR_FDS else None
+        for entry in os.scandir(directory if folder is None else folder):
             if not _PART.match(entry.name):
                 continue
             found = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _STALE_S:
-                os.unlink(entry.path)
+                os.unlink(entry.path, dir_fd=folder)
                 removed += 1
     return removed
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,6 @@ from . import roots
 
 _SLACK_SHARE = 64
 """Making room frees this part of the cap beyond what is needed: it takes a walk through the store."""
-
 
 _FUTILE_S = 1.0
 """So long it is not tried again when too little could be removed: a crowd that is refused costs one walk a second."""
@@ -34,56 +34,83 @@ class Space:
     shrink          removes what may go until the store takes at most so many bytes, and of that only what can be made
                     again where it is told so; returns how many bytes it takes then
 
-    Every method may be called from any thread; one that needs room waits while it is made.
+    Every method may be called from any thread. Only `take` may last, where room has to be made first.
     """
 
     def __init__(self, folder: Path, max_bytes: int, min_free_bytes: int, shrink: Callable[[int, bool], int]) -> None:
         self._folder, self._max_bytes, self._min_free_bytes = folder, max_bytes, min_free_bytes
-        self._shrink, self._lock = shrink, threading.Lock()
+        self._shrink, self._counting, self._shrinking = shrink, threading.Lock(), threading.Lock()
         self._promised, self._futile_until_s = 0, 0.0
         self._stored = shrink(max_bytes, False)
 
     def take(self, size_bytes: int) -> None:
         """Sets bytes aside. Raises `StoreFull`, for 0 bytes when nothing at all can be taken in."""
-        with self._lock:
-            self._make_room(size_bytes)
-            self._promised += size_bytes
+        if self._missing(size_bytes) is None:
+            return
+        with self._shrinking:
+            missing = self._missing(size_bytes)
+            if missing is not None and time.monotonic() > self._futile_until_s:
+                self._make_room(missing)
+                missing = self._missing(size_bytes)
+        if missing is not None:
+            raise self._refusal(missing)
 
     def give_back(self, size_bytes: int, *, stored_bytes: int = 0) -> None:
         """Frees what was set aside, less what is now part of the store."""
-        with self._lock:
+        with self._counting:
             self._promised -= size_bytes
             self._stored += stored_bytes
 
-    def _make_room(self, size_bytes: int) -> None:
-        over, under = self._over_cap(size_bytes), self._under_floor(size_bytes)
-        if max(over, under) > 0 and time.monotonic() > self._futile_until_s:
-            wanted = max(0, self._stored - max(over, under))
-            # Nobody's work goes because others fill the disk.
-            self._stored = self._shrink(max(0, wanted - self._max_bytes // _SLACK_SHARE), over <= 0)
-            self._futile_until_s = time.monotonic() + _FUTILE_S if self._stored > wanted else 0.0
-        if (over := self._over_cap(size_bytes)) > 0:
-            needed = self._max_bytes + over
-            raise StoreFull(
-                f"The photos and edits in use and this together would take {_mib(needed)} MiB; the limit is "
-                f"{_mib(self._max_bytes)} MiB. Wait until others are done, use a smaller photo, or raise --data-cap.",
-                limit=Limit("data_cap", _mib(self._max_bytes), _mib(needed), "--data-cap"),
-            )
-        if (under := self._under_floor(size_bytes)) > 0:
-            free = max(0, self._min_free_bytes - under)
-            raise StoreFull(
-                f"The disk of the server's data folder would have {_mib(free)} MiB left; at least "
-                f"{_mib(self._min_free_bytes)} MiB stay free. Free some space.",
-                limit=Limit("min_free", _mib(self._min_free_bytes), _mib(free), "--min-free"),
-            )
+    def _missing(self, size_bytes: int) -> _Missing | None:
+        """None when the bytes fit; they are set aside then.
 
-    def _over_cap(self, size_bytes: int) -> int:
-        return self._stored + self._promised + size_bytes - self._max_bytes
-
-    def _under_floor(self, size_bytes: int) -> int:
-        """What is set aside counts as not written yet, so that the floor holds when it is."""
+        What is set aside counts as not written yet, so that the floor holds when it is.
+        """
         with disk_errors():
-            return self._min_free_bytes + self._promised + size_bytes - roots.free_bytes(self._folder)
+            free_bytes = roots.free_bytes(self._folder)
+        with self._counting:
+            promised = self._promised + size_bytes
+            missing = _Missing(
+                over_cap=self._stored + promised - self._max_bytes,
+                under_floor=self._min_free_bytes + promised - free_bytes,
+            )
+            if missing.over_cap > 0 or missing.under_floor > 0:
+                return missing
+            self._promised = promised
+            return None
+
+    def _make_room(self, missing: _Missing) -> None:
+        """For the disk's floor only what can be made again goes: nobody loses work because others fill the disk."""
+        with self._counting:
+            before = self._stored
+        wanted = max(0, before - max(missing.over_cap, missing.under_floor))
+        left = self._shrink(max(0, wanted - self._max_bytes // _SLACK_SHARE), missing.over_cap <= 0)
+        with self._counting:
+            self._stored += left - before
+        self._futile_until_s = time.monotonic() + _FUTILE_S if left > wanted else 0.0
+
+    def _refusal(self, missing: _Missing) -> StoreFull:
+        if missing.over_cap > 0:
+            cap, needed = _mib(self._max_bytes), _mib(self._max_bytes + missing.over_cap)
+            return StoreFull(
+                f"The photos and edits in use and this together would take {needed} MiB; the limit is {cap} MiB. "
+                "Wait until others are done, use a smaller photo, or raise --data-cap.",
+                limit=Limit("data_cap", cap, needed, "--data-cap"),
+            )
+        floor, left = _mib(self._min_free_bytes), max(0, self._min_free_bytes - missing.under_floor) >> 20
+        return StoreFull(
+            f"The disk of the server's data folder would have {left} MiB left; at least {floor} MiB stay free. "
+            "Free some space.",
+            limit=Limit("min_free", floor, left, "--min-free"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Bytes that would be too many, by either measure; 0 or less: none."""
+
+    over_cap: int
+    under_floor: int
 
 
 class Scratch:
@@ -157,13 +184,11 @@ def remove_tree(folder: Path, graves: Path) -> None:
 
 def tree_bytes(path: Path) -> int:
     """Bytes of a file, or of all files below a folder; a file that goes meanwhile counts nothing."""
-    if not path.is_dir():
-        return path.lstat().st_size
+    files = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
     total = 0
-    for parent, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_size
+    for file in files if path.is_dir() else [path]:
+        with contextlib.suppress(OSError):
+            total += os.lstat(file).st_size
     return total
 
 

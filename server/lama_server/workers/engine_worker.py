@@ -147,10 +147,11 @@ class EngineHandler:
         self, job: FillHole, mask: Mask, metadata: codec.Metadata, choice: EngineChoice, context: JobContext
     ) -> QuickLook | None:
         """The answer of the job's quick model to the same hole, where that is loaded."""
-        wanted = job.preview and job.quick is not None and job.quick.name != choice.entry.name
-        if job.quick is None or not wanted or job.quick.name not in self._warm_up_s:
+        if job.quick is None or not job.preview or job.quick.name == choice.entry.name:
             return None
-        quick = replace(choice, entry=job.quick)
+        quick, cost_s = replace(choice, entry=job.quick), self._warm_up_s.get(job.quick.name)
+        if cost_s is None:
+            return None
         options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px)
 
         def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
@@ -166,7 +167,7 @@ class EngineHandler:
             png = codec.encode_patch(patch.pixels, metadata)
             context.send(PreviewReport(context.number, png, "image/png", patch.box))
 
-        return QuickLook(patches, self._warm_up_s[job.quick.name], show)
+        return QuickLook(patches, cost_s, show)
 
     def _select(self, job: SelectMask, choice: EngineChoice, context: JobContext) -> Selected:
         began = time.monotonic()

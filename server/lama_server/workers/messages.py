@@ -281,11 +281,13 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An encoded file at the target that the request named."""
+    """An encoded file at the target that the request named; `patched` and `reencoded` as `codec.Encoded` has them."""
 
     media_type: str
     suffix: str
     size_bytes: int
+    patched: bool = False
+    reencoded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from inpaint_models.errors import Cancelled
 from inpaint_models.types import Patch
 
-MOST_DELAY = 0.05
-"""Of the time that a fill still takes, so much may go to a look at most."""
+MOST_DELAY = 0.1
+"""Of the time that a fill still takes, so much may go to a look at most. It is about half of that in truth: what a look
+costs is known from the model's first fill, which takes twice as long as later ones."""
 
 log = logging.getLogger(__name__)
 

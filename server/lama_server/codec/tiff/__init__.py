@@ -3,8 +3,8 @@
 (TIFF 6.0; Supplement 2 for Deflate; Technical Note 3 for floating point.)
 """
 
-from .floats import FLOAT, float_header, original_samples, read_float
-from .reading import check_samples, is_float, parse, read_deep, unmultiplied, verify
+from .floats import original_samples, read_float
+from .reading import FLOAT, check_samples, is_beyond_pillow, parse, parse_tags, read_deep, unmultiplied, verify
 from .tags import first_directory
 from .writing import write
 
@@ -12,10 +12,10 @@ __all__ = [
     "FLOAT",
     "check_samples",
     "first_directory",
-    "float_header",
-    "is_float",
+    "is_beyond_pillow",
     "original_samples",
     "parse",
+    "parse_tags",
     "read_deep",
     "read_float",
     "unmultiplied",

@@ -12,33 +12,18 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from inpaint_models.types import PixelSource
 
-from ...errors import ImageAnimated, ImageCorrupt, UnsupportedFormat
-from ..info import Header, ImageLimits, Pixels
+from ...errors import ImageCorrupt, UnsupportedFormat
+from ..info import Pixels
 from ..png import to_grey
 from ..source import Bytes, as_file, opened
 from . import tags as t
 from .reading import is_float
 
-FLOAT = "float"
-"""What `ImageInfo.converted_from` says of such files."""
-
 _BAND_PX = 1 << 18
 _TOP = 65535
-
-
-def float_header(data: Bytes, tags: Any, limits: ImageLimits) -> Header:
-    """Header and metadata of a file whose directory `is_float`."""
-    if tags.next:
-        raise ImageAnimated("The TIFF holds several pages. Save the wanted page as a file of its own.")
-    exif = Image.Exif()
-    exif.load_from_fp(as_file(data))
-    grey = tags[t.PHOTOMETRIC] != t.RGB
-    metadata = t.metadata_of(exif, tags, limits, is_grey=grey)
-    return Header("tiff", tags[t.WIDTH], tags[t.HEIGHT], 16, tags[t.SAMPLES] == 4, grey, metadata, FLOAT)
 
 
 def read_float(data: Bytes) -> Pixels:

@@ -11,7 +11,16 @@ from PIL import Image, TiffImagePlugin
 from ...errors import ImageAnimated, ImageCorrupt, ImageTruncated, UnsupportedFormat
 from ..info import Header, ImageLimits, Pixels
 from ..source import Bytes, as_file
+from . import planes
 from . import tags as t
+
+FLOAT = "float"
+"""What `ImageInfo.converted_from` says of floating point."""
+
+
+def is_beyond_pillow(tags: Any) -> bool:
+    """Whether Pillow cannot open a file that is read: floating point, or 16 bit grey with alpha."""
+    return is_float(tags) or (tags.get(t.SAMPLES) == 2 and max(t.bits_of(tags)) == 16)
 
 
 def is_float(tags: Any) -> bool:
@@ -40,6 +49,20 @@ def check_samples(tags: Any, data: Bytes) -> None:
             "unsigned ones of 1 to 8 or 16 bits, and floating point ones of 32 bits in grey, RGB and RGBA with "
             "interleaved channels. Save it like that."
         )
+
+
+def parse_tags(data: Bytes, tags: Any, limits: ImageLimits) -> Header:
+    """As `parse`, for files that are beyond Pillow."""
+    if tags.next:
+        raise ImageAnimated("The TIFF holds several pages. Save the wanted page as a file of its own.")
+    if not is_float(tags):
+        _check_deep(tags, tags[t.SAMPLES])
+    exif = Image.Exif()
+    exif.load_from_fp(as_file(data))
+    grey, alpha = tags[t.PHOTOMETRIC] != t.RGB, tags[t.SAMPLES] in (2, 4)
+    metadata = t.metadata_of(exif, tags, limits, is_grey=grey)
+    converted = FLOAT if is_float(tags) else None
+    return Header("tiff", tags[t.WIDTH], tags[t.HEIGHT], 16, alpha, grey, metadata, converted)
 
 
 def parse(image: Image.Image, limits: ImageLimits) -> Header:
@@ -78,19 +101,23 @@ def verify(data: Bytes) -> None:
 
 def read_deep(data: Bytes) -> Pixels:
     """(H, W, C) uint16, as shown, of a TIFF that Pillow would cut to 8 bits. Raises `ImageCorrupt`."""
+    tags = t.first_directory(as_file(data))
+    stored: Any = planes.read_planes(data, tags) if planes.is_misread(tags) else _read_by_opencv(data)
+    if stored.shape[2] <= 2:
+        grey = np.invert(stored[..., :1]) if tags.get(t.PHOTOMETRIC) == t.MIN_IS_WHITE else stored[..., :1]
+        stored = np.concatenate([grey, grey, grey, stored[..., 1:]], axis=2)
+    pixels: Pixels = np.ascontiguousarray(stored)
+    return unmultiplied(pixels) if t.extra_of(tags) == (t.ASSOCIATED,) else pixels
+
+
+def _read_by_opencv(data: Bytes) -> Pixels:
+    """(H, W, 1 | 3 | 4) uint16, red first."""
     import cv2
 
-    tags = t.first_directory(as_file(data))
     decoded: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16:
         raise ImageCorrupt("The TIFF's pixels cannot be decoded. The file is damaged; export it again.")
-    if decoded.ndim == 2:
-        grey = np.invert(decoded) if tags.get(t.PHOTOMETRIC) == t.MIN_IS_WHITE else decoded
-        return cast(Pixels, np.repeat(grey[..., None], 3, axis=2))
-    if decoded.shape[2] == 3:
-        return cast(Pixels, np.ascontiguousarray(decoded[..., ::-1]))
-    rgba: Pixels = np.ascontiguousarray(decoded[..., (2, 1, 0, 3)])
-    return unmultiplied(rgba) if t.extra_of(tags) == (t.ASSOCIATED,) else rgba
+    return cast(Pixels, decoded[..., None] if decoded.ndim == 2 else decoded[..., (2, 1, 0, 3)[: decoded.shape[2]]])
 
 
 def unmultiplied(rgba: Pixels) -> Pixels:
@@ -104,13 +131,14 @@ def unmultiplied(rgba: Pixels) -> Pixels:
 
 
 def _check_deep(tags: Any, samples: int) -> None:
-    photometric, planar = int(tags.get(t.PHOTOMETRIC, 1)), int(tags.get(t.PLANAR, 1))
-    plain = photometric in (t.MIN_IS_WHITE, t.MIN_IS_BLACK) and samples == 1
-    colour = photometric == t.RGB and samples in (3, 4) and planar == 1
-    if not (plain or colour):
+    photometric = int(tags.get(t.PHOTOMETRIC, 1))
+    plain = photometric in (t.MIN_IS_WHITE, t.MIN_IS_BLACK) and samples in (1, 2)
+    colour = photometric == t.RGB and samples in (3, 4)
+    if not (plain or colour) or (planes.is_misread(tags) and t.STRIP_OFFSETS not in tags):
         raise UnsupportedFormat(
-            f"The 16 bit TIFF has {samples} channels, colour model {photometric}, layout {planar}; only grey, RGB and "
-            "RGBA with interleaved channels are read without loss. Save it like that, or as a 16 bit PNG."
+            f"The 16 bit TIFF has {samples} channels in colour model {photometric}. Only grey and RGB, each with or "
+            "without alpha, are read without loss; in tiles only with interleaved colours. Save it like that, or as a "
+            "PNG of 16 bits."
         )
 
 

@@ -94,11 +94,11 @@ def encode_error(
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """(status, headers, body) of an error's response.
 
-    as_text  for clients that show the field `errors` as it is
+    as_text  for clients that show the field `errors` as it is; the fields that are wrong are `problems` then
     """
     content = error.body(request_id)
     if as_text:
-        content["errors"] = error.detail
+        content |= {"problems": content["errors"], "errors": error.detail}
     body = json.dumps(content, ensure_ascii=True).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers]

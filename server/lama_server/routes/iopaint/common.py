@@ -15,6 +15,7 @@ from ...http.strict_json import parse_object
 from ...settings import Limits
 from ...store.documents import Workspace
 from ..common import check_json, content_type
+from ..images import jpeg_header
 
 PICTURE_HEADERS = {"content-security-policy": "sandbox; default-src 'none'"}
 """Whatever is in a picture, a browser treats it as nothing but a picture."""
@@ -63,4 +64,4 @@ def text_of(body: dict[str, Any], name: str) -> str:
 async def whole_picture(work: Workspace, headers: dict[str, str]) -> Response:
     """The workspace's picture in the photo's own format."""
     rendered = await work.render("keep", None)
-    return WholeFile(work.target, rendered.media_type, {**PICTURE_HEADERS, **headers})
+    return WholeFile(work.target, rendered.media_type, {**PICTURE_HEADERS, **headers, **jpeg_header(rendered)})

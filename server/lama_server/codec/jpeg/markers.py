@@ -7,18 +7,18 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import ImageCorrupt, ImageTooComplex, ImageTruncated, Limit, UnsupportedFormat
-from .info import Header, ImageLimits, Metadata, usable_icc
-from .png import check_metadata_size
-from .source import Bytes
+from ...errors import ImageCorrupt, ImageTooComplex, ImageTruncated, Limit, UnsupportedFormat
+from ..info import Header, ImageLimits, Metadata, usable_icc
+from ..png import check_metadata_size
+from ..source import Bytes
 
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 """The next marker in entropy-coded data: not a stuffed byte and not a restart."""
 
-_SOS, _EOI, _COM, _DRI = 0xDA, 0xD9, 0xFE, 0xDD
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_HUFFMAN_FRAMES, _PROGRESSIVE = {0xC0, 0xC1, 0xC2}, 0xC2
-_EXIF, _XMP, _ICC, _ADOBE, _JFIF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"Adobe", b"JFIF\0"
+SOS, EOI, COM, DRI, DQT, DHT = 0xDA, 0xD9, 0xFE, 0xDD, 0xDB, 0xC4
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_HUFFMAN_FRAMES, PROGRESSIVE = {0xC0, 0xC1, 0xC2}, 0xC2
+EXIF, XMP, ICC, ADOBE, JFIF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"Adobe", b"JFIF\0"
 
 
 class Segment(NamedTuple):
@@ -31,11 +31,12 @@ class Segment(NamedTuple):
 
 
 class Component(NamedTuple):
-    """A channel of the picture: its name, and how many 8x8 blocks it has across and down an MCU."""
+    """A channel of the picture: its name, how many 8x8 blocks it has across and down an MCU, its quantisation table."""
 
     name: int
     across: int
     down: int
+    table: int
 
 
 class Frame(NamedTuple):
@@ -68,10 +69,10 @@ def parse(data: Bytes, limits: ImageLimits) -> Header:
     """Header and metadata, from what stands before the first scan."""
     frame, reader = None, _MetadataReader(limits)
     for segment in segments(data):
-        if segment.marker == _SOS:
+        if segment.marker == SOS:
             break
-        if segment.marker in _FRAMES and frame is None:
-            frame = _frame(data, segment)
+        if segment.marker in FRAMES and frame is None:
+            frame = frame_of(bytes(data[segment.start : segment.end]), segment.marker)
         reader.take(segment.marker, bytes(data[segment.start : segment.end]))
     if frame is None:
         raise ImageCorrupt("The JPEG has no picture in it. The file is damaged; export it again.")
@@ -91,14 +92,14 @@ def scans(data: Bytes, limits: ImageLimits) -> list[Scan]:
     for segment in segments(data):
         if found and not found[-1].end:
             found[-1] = found[-1]._replace(end=segment.at)
-        if segment.marker == _EOI:
+        if segment.marker == EOI:
             _check_shown(frame, found)
             return found
-        if segment.marker == _DRI:
+        if segment.marker == DRI:
             interval = int.from_bytes(data[segment.start : segment.end])
-        elif segment.marker in _FRAMES and frame is None:
-            frame = _frame(data, segment)
-        elif segment.marker == _SOS:
+        elif segment.marker in FRAMES and frame is None:
+            frame = frame_of(bytes(data[segment.start : segment.end]), segment.marker)
+        elif segment.marker == SOS:
             found.append(_scan(data, segment, frame, interval))
             if len(found) > limits.max_scans:
                 raise ImageTooComplex(
@@ -112,7 +113,7 @@ def icc_of(data: Bytes) -> bytes | None:
     """The profile as it stands in the file, of whatever colour space."""
     reader = _MetadataReader(ImageLimits())
     for segment in segments(data):
-        if segment.marker == _SOS:
+        if segment.marker == SOS:
             break
         reader.take(segment.marker, bytes(data[segment.start : segment.end]))
     return reader.icc()
@@ -126,7 +127,7 @@ def segments(data: Bytes) -> Iterator[Segment]:
         if found is None:
             return
         marker, start = found[1][0], found.end()
-        if marker == _EOI:
+        if marker == EOI:
             yield Segment(marker, start - 2, start, start)
             return
         if marker in (0x01, 0xD8):
@@ -143,24 +144,24 @@ def segments(data: Bytes) -> Iterator[Segment]:
         at = start + length
 
 
-def _frame(data: Bytes, segment: Segment) -> Frame:
-    block = bytes(data[segment.start : segment.end])
+def frame_of(block: bytes, marker: int) -> Frame:
+    """The fields of a SOF segment. Raises `ImageCorrupt`, `UnsupportedFormat`."""
     if len(block) < 6 or len(block) < 6 + 3 * block[5]:
         raise ImageCorrupt("The JPEG's frame header is cut short. The file is damaged; export it again.")
     precision, height, width, count = struct.unpack(">BHHB", block[:6])
-    if segment.marker not in _HUFFMAN_FRAMES or precision != 8:
+    if marker not in _HUFFMAN_FRAMES or precision != 8:
         raise UnsupportedFormat(
-            f"The JPEG is of a kind that cannot be read (frame type {segment.marker:#x}, {precision} bits). "
+            f"The JPEG is of a kind that cannot be read (frame type {marker:#x}, {precision} bits). "
             "Save it as an ordinary JPEG or PNG."
         )
     components = tuple(
-        Component(name, sampling >> 4, sampling & 15)
-        for name, sampling, _ in struct.iter_unpack("3B", block[6 : 6 + 3 * count])
+        Component(name, sampling >> 4, sampling & 15, table)
+        for name, sampling, table in struct.iter_unpack("3B", block[6 : 6 + 3 * count])
     )
-    sampled = all(1 <= side <= 4 for component in components for side in component[1:])
+    sampled = all(1 <= side <= 4 for component in components for side in component[1:3])
     if 0 in (height, width) or count not in (1, 3, 4) or not sampled:
         raise ImageCorrupt(f"The JPEG's header is not valid: {width}x{height}, {count} channels. Export it again.")
-    return Frame(segment.marker, width, height, components)
+    return Frame(marker, width, height, components)
 
 
 def _scan(data: Bytes, segment: Segment, frame: Frame | None, interval: int) -> Scan:
@@ -171,7 +172,7 @@ def _scan(data: Bytes, segment: Segment, frame: Frame | None, interval: int) -> 
     if frame is None or not parts or len(block) < 4 + 2 * block[0]:
         raise ImageCorrupt("A scan of the JPEG has no valid header. The file is damaged; export it again.")
     spectrum, _, precision = block[1 + 2 * block[0] :][:3]
-    first = frame.marker != _PROGRESSIVE or (spectrum == 0 and precision < 16)
+    first = frame.marker != PROGRESSIVE or (spectrum == 0 and precision < 16)
     restarts = (_mcus(frame, parts) - 1) // interval if interval else 0
     return Scan(tuple(names), first, segment.end, 0, restarts)
 
@@ -205,19 +206,19 @@ class _MetadataReader:
         self._dpi: tuple[float, float] | None = None
 
     def take(self, marker: int, block: bytes) -> None:
-        if not (0xE0 <= marker <= 0xEF or marker == _COM):
+        if not (0xE0 <= marker <= 0xEF or marker == COM):
             return
         self._used += len(block)
         check_metadata_size(self._used, self._limit)
-        if marker == 0xE0 and block.startswith(_JFIF) and len(block) >= 12:
+        if marker == 0xE0 and block.startswith(JFIF) and len(block) >= 12:
             self._dpi = _dpi(block)
-        elif marker == 0xE1 and block.startswith(_EXIF):
-            self._exif = self._exif or block[len(_EXIF) :]
-        elif marker == 0xE1 and block.startswith(_XMP):
-            self._xmp = self._xmp or block[len(_XMP) :]
-        elif marker == 0xE2 and block.startswith(_ICC) and len(block) > 14:
+        elif marker == 0xE1 and block.startswith(EXIF):
+            self._exif = self._exif or block[len(EXIF) :]
+        elif marker == 0xE1 and block.startswith(XMP):
+            self._xmp = self._xmp or block[len(XMP) :]
+        elif marker == 0xE2 and block.startswith(ICC) and len(block) > 14:
             self._icc.setdefault(block[12], block[14:])
-        elif marker == _COM:
+        elif marker == COM:
             self._comment = self._comment or block
 
     def icc(self) -> bytes | None:

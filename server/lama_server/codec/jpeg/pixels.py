@@ -14,9 +14,9 @@ from contextlib import closing
 
 from PIL import Image, ImageFile
 
-from ..errors import ImageTruncated
-from .jpeg import Scan
-from .source import Bytes
+from ...errors import ImageTruncated
+from ..source import Bytes
+from .markers import Scan
 
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 

@@ -1,0 +1,125 @@
+"""What the exemplar engine makes of structure: lines, horizons, bricks in perspective, and of stones and tiles."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+
+from inpaint_models.patchmatch.chunks import Chunks
+from inpaint_models.patchmatch.engine import PatchMatchEngine
+from inpaint_models.patchmatch.settings import PatchMatchSettings
+from inpaint_models.patchmatch.solver import find_source_map
+from inpaint_models.patchmatch.statistics import first_guess, repetition
+from inpaint_models.types import FloatImage, HoleMask, no_progress
+
+
+def filled(image: FloatImage, hole: HoleMask, seed: int = 0) -> FloatImage:
+    damaged = np.where(hole[..., None], np.float32(0), image)
+    return PatchMatchEngine().fill(damaged, hole, params={}, seed=seed, progress=no_progress)
+
+
+def disc(height: int, width: int, radius: float) -> HoleMask:
+    y, x = np.ogrid[:height, :width]
+    return (y - height / 2) ** 2 + (x - width / 2) ** 2 < radius**2
+
+
+def grained(image: NDArray[np.floating], sigma: float = 0.01) -> FloatImage:
+    noise = np.random.default_rng(0).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 1).astype(np.float32)
+
+
+def line_scene(slope: float, width_px: float) -> tuple[FloatImage, NDArray[np.float64]]:
+    """(image, (W,) height of its line's middle): a dark line across a light plane."""
+    y, x = np.mgrid[:220, :260].astype(float)
+    middle = 110 + slope * (x[0] - 130)
+    cover = np.clip(width_px / 2 + 0.5 - np.abs(y - middle) / np.hypot(1, slope), 0, 1)[..., None]
+    return grained(cover * np.array([0.15, 0.15, 0.2]) + (1 - cover) * np.array([0.8, 0.75, 0.6])), middle
+
+
+@pytest.mark.parametrize("width_px", [4, 9])
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3, -0.7, 1.0])
+def test_a_line_across_the_hole_is_continued_within_a_pixel(slope: float, width_px: float) -> None:
+    image, middle = line_scene(slope, width_px)
+    hole = disc(220, 260, 35)
+    dark = np.clip(0.6 - filled(image, hole).mean(axis=2), 0, None)
+    for x in np.flatnonzero(hole.any(axis=0)):
+        column = np.where(np.abs(np.arange(220) - middle[x]) < 20, dark[:, x], 0)
+        assert column.sum() > 0.3, f"the line is interrupted at x = {x}"
+        found = (column * np.arange(220)).sum() / column.sum()
+        assert abs(found - middle[x]) / np.hypot(1, slope) < 1
+
+
+def test_a_horizon_stays_a_straight_line() -> None:
+    y = np.arange(240)[:, None, None]
+    noise = np.random.default_rng(1).normal(0, 0.2, (240, 320))
+    sea = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigmaX=4, sigmaY=0.8))[..., None]
+    sky = np.array([0.5, 0.65, 0.85]) + (y / 240) * 0.2
+    image = grained(np.where(y < 100, sky, np.array([0.2, 0.35, 0.4]) + sea), 0.005)
+    hole = np.zeros((240, 320), bool)
+    hole[60:170, 120:200] = True
+    below = filled(image, hole)[..., 2] < 0.65
+    for x in range(120, 200):
+        assert abs(int(np.argmax(below[:, x])) - 100) <= 1
+
+
+def brick_wall(size: int = 420) -> FloatImage:
+    """Bricks with light joints, seen at an angle: they shrink to the right."""
+    flat = np.full((size, size, 3), (0.55, 0.3, 0.25))
+    for row, y in enumerate(range(0, size, 20)):
+        flat[y : y + 3] = 0.85
+        for x in range(20 * (row % 2), size, 40):
+            flat[y : y + 20, x : x + 3] = 0.85
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
+    seen = np.array([[0, 0], [size, size * 0.15], [size, size * 0.85], [0, size]], np.float32)
+    warp = cv2.getPerspectiveTransform(corners, seen)
+    wall = np.asarray(cv2.warpPerspective(flat, warp, (size, size), flags=cv2.INTER_AREA), np.float32)
+    return grained(wall[70:350, 40:380], 0.01)
+
+
+def test_bricks_in_perspective_keep_their_joints() -> None:
+    """As much joint as before, in bricks as large: the share of light pixels along rows and columns."""
+    image = brick_wall()
+    height, width, _ = image.shape
+    hole = disc(height, width, 45)
+    joints, found = ((picture.min(axis=2) > 0.55)[hole].mean() for picture in (image, filled(image, hole)))
+    assert 0.75 * joints < found < 1.25 * joints
+
+
+def test_a_wall_is_known_to_repeat_itself_and_a_meadow_not_to() -> None:
+    known = ~disc(128, 128, 20)
+
+    def measured(photo: NDArray[np.uint8]) -> float:
+        small = cv2.resize(photo, (128, 128), interpolation=cv2.INTER_AREA)
+        return repetition(np.repeat(small[..., None], 4, axis=2), known)
+
+    assert measured(skimage.data.brick()) < PatchMatchSettings().periodic
+    assert measured(skimage.data.grass()) > PatchMatchSettings().periodic
+    assert measured(skimage.data.gravel()) > PatchMatchSettings().periodic
+
+
+def test_in_a_scene_of_layers_the_first_guess_continues_them_sideways() -> None:
+    """Push-pull would raise the bright ground into the dark wood, because there is more of it around the hole."""
+    layers = np.repeat(np.array([200, 60, 220], np.uint8), [30, 30, 40])[:, None, None]
+    features = np.broadcast_to(layers, (100, 80, 4)).copy()
+    hole = np.zeros((100, 80), bool)
+    hole[20:75, 30:50] = True
+    guess = first_guess(features, ~hole)
+    assert np.abs(guess.astype(int) - features)[hole].mean() < 8
+
+
+def test_no_stone_is_copied_again_and_again() -> None:
+    photo = np.repeat(skimage.data.gravel()[..., None] / np.float32(255), 3, axis=2)
+    hole = disc(512, 512, 115)
+    with ThreadPoolExecutor(1) as pool:
+        chunks = Chunks(pool, lambda: None)
+        sources = find_source_map(
+            photo, hole, seed=0, settings=PatchMatchSettings(), chunks=chunks, report=lambda *_: None
+        )
+    assert sources is not None
+    uses = np.bincount(sources[hole])[sources[hole]]
+    assert (uses >= 3).mean() < 0.01
