@@ -5,13 +5,14 @@ VENV ?= .venv
 ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+QUALITY_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs coverage bench screenshots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,10 @@ docs: $(VENV)/.dev  ## write the pages that are made from the code
 bench: $(VENV)/.dev  ## measure speed and memory; BENCH_ARGS="--only lama" for a part
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
+quality: $(VENV)/.dev  ## docs/quality.md and out/quality; QUALITY_ARGS="--before COMMIT" adds patchmatch as it was
+	$(PIP) install --constraint constraints.txt --editable '.[quality]' || echo "other programs are left out"
+	$(BIN)/python -m bench.quality $(QUALITY_ARGS)
+
 screenshots: $(VENV)/.dev  ## the README's pictures of the page
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
@@ -62,7 +67,6 @@ screenshots: $(VENV)/.dev  ## the README's pictures of the page
 
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
 	$(BIN)/python -m bench.contact_sheet
-	$(BIN)/python -m bench.quality
 	$(BIN)/python -m bench.bench_models && $(BIN)/python -m tools.reference
 
 wheel: $(VENV)/.dev  ## build dist/*.whl

@@ -5,11 +5,14 @@ PYTHONPATH=server:models python -m bench.contact_sheet
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
+
+from inpaint_models.evaluation.comparison import Fill
 
 from .quality import engines
 from .scenes import HoleMask, Photo, disc_mask, photograph, polygon_mask, stroke_mask
@@ -19,7 +22,7 @@ _COLUMN_PX = 300
 _GAP_PX = 6
 _HEAD_PX = 22
 _MASK_COLOUR = (255, 0, 160)
-_TITLES = ("input and mask", "Telea", "Navier-Stokes", "patchmatch")
+_ENGINES = ("Telea", "Navier-Stokes", "patchmatch")
 
 
 def scenes() -> list[tuple[Photo, HoleMask]]:
@@ -45,10 +48,10 @@ def scenes() -> list[tuple[Photo, HoleMask]]:
     ]
 
 
-def row(truth: Photo, hole: HoleMask) -> Photo:
+def row(truth: Photo, hole: HoleMask, fills: Mapping[str, Fill]) -> Photo:
     damaged = np.where(hole[..., None], np.uint8(128), truth)
     painted = np.where(hole[..., None], np.array(_MASK_COLOUR, np.uint8), truth)
-    pictures = [painted, *(fill(damaged, hole) for fill in engines().values())]
+    pictures = [painted, *(fills[name](damaged, hole) for name in _ENGINES)]
     height = round(truth.shape[0] * _COLUMN_PX / truth.shape[1])
     small = [cv2.resize(each, (_COLUMN_PX, height), interpolation=cv2.INTER_AREA) for each in pictures]
     gap = np.full((height, _GAP_PX, 3), 255, np.uint8)
@@ -56,11 +59,12 @@ def row(truth: Photo, hole: HoleMask) -> Photo:
 
 
 def sheet() -> Image.Image:
-    rows = [row(*scene) for scene in scenes()]
+    fills = engines()
+    rows = [row(*scene, fills) for scene in scenes()]
     width = rows[0].shape[1]
     canvas = Image.new("RGB", (width, _HEAD_PX + sum(each.shape[0] + _GAP_PX for each in rows)), "white")
     draw = ImageDraw.Draw(canvas)
-    for column, title in enumerate(_TITLES):
+    for column, title in enumerate(("input and mask", *_ENGINES)):
         draw.text((column * (_COLUMN_PX + _GAP_PX) + 4, 5), title, fill="black")
     top = _HEAD_PX
     for each in rows:

@@ -1,167 +1,175 @@
-"""Quality of the engines that need no weights, on masks that nothing was tuned on; writes docs/quality.md.
+"""Quality of the engines that need no weights, beside other programs; writes docs/quality.md and out/quality.
 
-PYTHONPATH=server:models python -m bench.quality
+make quality, or PYTHONPATH=server:models python -m bench.quality [--before COMMIT]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import argparse
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 from inpaint_models import FillOptions, load_model
+from inpaint_models.evaluation.comparison import Fill, Pair, Row, compare
+from inpaint_models.evaluation.masks import SAMPLERS
+from inpaint_models.evaluation.report import Report
+from inpaint_models.evaluation.summary import Line, summarise
+from inpaint_models.evaluation.tables import as_markdown, legend, shown, table, titled_tables
+from inpaint_models.loading import warm_up
+from inpaint_models.types import AnyImage, HoleMask
 
-from .scenes import PHOTOGRAPHS, STROKE_WIDTHS, HoleMask, Photo, Stroke, photograph, stroke_mask
+from .earlier import Earlier
+from .scenes import PHOTOGRAPHS, photograph
 
-_PAGE = Path(__file__).parent.parent / "docs" / "quality.md"
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGE = _ROOT / "docs" / "quality.md"
+_REPORT = _ROOT / "out" / "quality"
+_SAMPLERS = ("lama-thin", "lama-medium", "lama-thick")
 _MASKS_PER_PHOTOGRAPH = 2
-_FIRST_SEED = 9000  # below are the masks that the constants were chosen on
-_TITLES = {"telea": "Telea", "navier-stokes": "Navier-Stokes", "patchmatch": "**patchmatch**"}
-
-Fill = Callable[[Photo, HoleMask], Photo]
-
-
-@dataclass(frozen=True)
-class Score:
-    """Inside the hole: PSNR in dB, mean SSIM, and gradient energy over the truth's (1 = as sharp)."""
-
-    psnr: float
-    ssim: float
-    sharpness: float
+_FIRST_SEED = 9000
+_WITHOUT_STRUCTURE = ("grass.png", "gravel.png")
+_PACKAGES = {"PyPatchMatch": "patchmatch", "patchmatch-cython": "patchmatch_cython"}
+_LEFT_OUT = ("l1", "memory_mib")  # says what PSNR says; an earlier version's memory is in another process
 
 
 def engines() -> dict[str, Fill]:
+    """This project's own, patchmatch first."""
     opencv, patchmatch = load_model("opencv"), load_model("patchmatch")
+    warm_up(patchmatch)
 
-    def classical(method: str, image: Photo, hole: HoleMask) -> Photo:
-        return opencv(image, hole, FillOptions(params={"method": method}))  # type: ignore[return-value]
+    def classical(method: str, image: AnyImage, hole: HoleMask) -> AnyImage:
+        return opencv(image, hole, FillOptions(params={"method": method}))
 
     return {
-        "telea": partial(classical, "telea"),
-        "navier-stokes": partial(classical, "navier-stokes"),
-        "patchmatch": lambda image, hole: patchmatch(image, hole),  # type: ignore[dict-item, return-value]
+        "patchmatch": patchmatch,
+        "Telea": partial(classical, "telea"),
+        "Navier-Stokes": partial(classical, "navier-stokes"),
     }
 
 
-def score(truth: Photo, filled: Photo, hole: HoleMask) -> Score:
-    difference = filled[hole].astype(np.float32) - truth[hole]
-    similarity = structural_similarity(
-        truth, filled, channel_axis=2, full=True, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-    )[1]
-    inner = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return Score(
-        psnr=float(10 * np.log10(255**2 / max(float(np.mean(difference**2)), 1e-3))),
-        ssim=float(similarity.mean(axis=2)[hole].mean()),
-        sharpness=float(_gradient_energy(filled)[inner].sum() / _gradient_energy(truth)[inner].sum()),
-    )
-
-
-def _gradient_energy(image: Photo) -> NDArray[np.float32]:
-    """(H, W) squared gradient of the mean of the channels."""
-    down, across = np.gradient(image.astype(np.float32).mean(axis=2))
-    energy: NDArray[np.float32] = down**2 + across**2
-    return energy
-
-
-def cases(stroke: Stroke) -> Iterator[tuple[str, Photo, HoleMask]]:
-    for index, name in enumerate(PHOTOGRAPHS):
-        truth = photograph(name)
-        for repeat in range(_MASKS_PER_PHOTOGRAPH):
-            seed = _FIRST_SEED + 100 * index + repeat
-            height, width, _ = truth.shape
-            yield name, truth, stroke_mask(height, width, stroke, seed)
-
-
-def measure() -> dict[Stroke, dict[str, dict[str, list[Score]]]]:
-    """Scores by stroke, engine and photograph."""
-    fills = engines()
-    found: dict[Stroke, dict[str, dict[str, list[Score]]]] = {}
-    for stroke in STROKE_WIDTHS:
-        found[stroke] = {name: {photo: [] for photo in PHOTOGRAPHS} for name in fills}
-        for photo, truth, hole in cases(stroke):
-            damaged = np.where(hole[..., None], np.uint8(0), truth)
-            for name, fill in fills.items():
-                found[stroke][name][photo].append(score(truth, fill(damaged, hole), hole))
-        print(stroke, flush=True)
+def others() -> dict[str, Fill]:
+    """Other programs that are installed (the extra "quality"), as their documentation calls them."""
+    found: dict[str, Fill] = {}
+    if (module := _package("PyPatchMatch")) is not None:
+        found["PyPatchMatch"] = partial(_pypatchmatch, module)
+    if (module := _package("patchmatch-cython")) is not None:
+        found["patchmatch-cython"] = partial(_patchmatch_cython, module)
     return found
 
 
-def mean(scores: list[Score]) -> Score:
-    """Arithmetic means; the geometric one for the ratio."""
-    return Score(
-        float(np.mean([each.psnr for each in scores])),
-        float(np.mean([each.ssim for each in scores])),
-        float(np.exp(np.mean([np.log(max(each.sharpness, 1e-6)) for each in scores]))),
-    )
+def _package(name: str) -> Any:
+    module = _PACKAGES[name]
+    return None if importlib.util.find_spec(module) is None else importlib.import_module(module)
 
 
-def page(found: dict[Stroke, dict[str, dict[str, list[Score]]]]) -> str:
-    lines = [
-        "# Quality of the engines that need no weights",
-        "",
-        f"Written by `bench/quality.py`. {len(PHOTOGRAPHS)} photographs that scikit-image carries, "
-        f"{_MASKS_PER_PHOTOGRAPH} masks each of thin, medium and thick strokes (1-3 %, 5-9 % and 12-20 % of the "
-        "shorter side, after LaMa's evaluation), 5 to 25 % of the area, on which no constant was chosen. All figures "
-        "inside the hole only. Sharpness is the hole's gradient energy over the truth's: 1.0 is as sharp as the truth.",
-        "",
-        "| strokes | engine | PSNR dB | SSIM | sharpness |",
-        "| --- | --- | --- | --- | --- |",
+def _pypatchmatch(module: Any, image: AnyImage, hole: HoleMask) -> AnyImage:
+    filled: AnyImage = module.inpaint(image, hole.astype(np.uint8) * 255, patch_size=3)  # as in its examples
+    return filled
+
+
+def _patchmatch_cython(module: Any, image: AnyImage, hole: HoleMask) -> AnyImage:
+    filled: AnyImage = module.inpaint_pyramid(image, hole, seed=0)
+    return filled
+
+
+def pairs() -> Iterator[Pair]:
+    """All photographs with their first masks, then all with their second ones: a stopped run has whole rounds."""
+    for repeat in range(_MASKS_PER_PHOTOGRAPH):
+        for index, name in enumerate(PHOTOGRAPHS):
+            truth = photograph(name)
+            height, width, _ = truth.shape
+            for sampler in _SAMPLERS:
+                hole = SAMPLERS[sampler](height, width, _FIRST_SEED + 100 * index + repeat)
+                yield Pair(name, f"{sampler} {repeat + 1}", truth, hole, truth)
+
+
+def measure(fills: Mapping[str, Fill], report: Report) -> None:
+    """Until all is measured, or Ctrl+C."""
+    try:
+        for pair in pairs():
+            report.begin(pair)
+            for result in compare(pair, fills):
+                if not isinstance(result, tuple):
+                    raise RuntimeError(result.words)
+                report.add(pair, *result)
+            print(pair.photo, pair.mask, flush=True)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+
+
+def page(rows: Sequence[Row], notes: Sequence[str]) -> str:
+    """docs/quality.md."""
+    rows = [
+        Row(r.photo, r.mask, r.engine, r.area, {k: v for k, v in r.scores.items() if k not in _LEFT_OUT}) for r in rows
     ]
-    for stroke, by_engine in found.items():
-        for name, by_photo in by_engine.items():
-            total = mean([each for scores in by_photo.values() for each in scores])
-            lines.append(
-                f"| {stroke} | {_TITLES[name]} | {total.psnr:.2f} | {total.ssim:.3f} | {total.sharpness:.2f} |"
-            )
-    lines += [
-        "",
-        "## SSIM by photograph",
-        "",
-        "patchmatch / the better of Telea and Navier-Stokes. Bold: patchmatch is ahead.",
-        "",
+    lines = summarise(rows)
+    parts = ["# Quality of the engines that need no weights", "", "Written by `make quality`.", ""]
+    parts += [part for note in notes for part in (note, "")]
+    for title, cells in titled_tables(lines, {}):
+        parts += [f"## {title}", "", *as_markdown(cells), ""]
+    structured = [row for row in rows if row.kind == "lama-thick" and row.photo not in _WITHOUT_STRUCTURE]
+    parts += ["## Masks: lama-thick, photographs with structure", "", "All but grass and gravel.", ""]
+    parts += [*as_markdown(table(summarise(structured))), ""]
+    parts += ["## SSIM and sharpness by photograph", "", *as_markdown(list(_by_photograph(rows))), ""]
+    return "\n".join([*parts, "## What the columns mean", "", *(f"- {text}" for text in legend(shown(lines))), ""])
+
+
+def _by_photograph(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Over all masks of a photograph."""
+    engines = list(dict.fromkeys(row.engine for row in rows))
+    yield ["photograph", *engines]
+    for photo in dict.fromkeys(row.photo for row in rows):
+        lines = [_of_all_masks([row for row in rows if (row.photo, row.engine) == (photo, each)]) for each in engines]
+        figures = [(line.averages["ssim"].mean, line.averages["sharpness"].mean) for line in lines]
+        yield [photo.split(".")[0], *(f"{ssim:.3f}, {sharpness:.2f}" for ssim, sharpness in figures)]
+
+
+def _of_all_masks(rows: Sequence[Row]) -> Line:
+    (line,) = summarise([Row(row.photo, "all", row.engine, row.area, row.scores) for row in rows])
+    return line
+
+
+def notes(fills: Mapping[str, Fill], before: str | None, report: Report) -> list[str]:
+    """What the page says before its tables."""
+    count = len({row.pair for row in report.rows})
+    masks = "; ".join(f"{name}: {SAMPLERS[name].about}" for name in _SAMPLERS)
+    found = [
+        f"{len(PHOTOGRAPHS)} photographs that scikit-image carries, {count} pairs of photograph and mask. The masks "
+        f"are drawn as published ({masks}), scaled to the shorter side; no constant was chosen on them. All engines in "
+        "one run, one after the other on each pair. In brackets: where the mean lies with 95 % confidence (bootstrap "
+        "over the pairs). Seconds are of this one run, on a machine that did other work too; `make bench` measures "
+        "speed. `lama-server evaluate` measures all of this on your own photos: see [evaluate.md](evaluate.md).",
     ]
-    lines += ["| photograph | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
-    for photo in PHOTOGRAPHS:
-        lines.append(f"| {photo.split('.')[0]} | " + " | ".join(_duel(found[stroke], photo) for stroke in found) + " |")
-    return "\n".join([*lines, "", *_where_behind(found), ""])
+    if before is not None:
+        found.append(f"patchmatch before: as it was at commit {before}.")
+    missing = [name for name in _PACKAGES if name not in fills]
+    if missing:
+        found.append(f"Not installed, so not in the tables: {', '.join(missing)}.")
+    else:
+        found.append("PyPatchMatch with a patch radius of 3, as in its examples; patchmatch-cython with its defaults.")
+    return found
 
 
-def _duel(by_engine: dict[str, dict[str, list[Score]]], photo: str) -> str:
-    mine, other = _mine_and_best_other(by_engine, photo)
-    return f"**{mine:.3f}** / {other:.3f}" if mine > other else f"{mine:.3f} / {other:.3f}"
-
-
-def _mine_and_best_other(by_engine: dict[str, dict[str, list[Score]]], photo: str) -> tuple[float, float]:
-    ssim = {name: mean(by_photo[photo]).ssim for name, by_photo in by_engine.items()}
-    return ssim.pop("patchmatch"), max(ssim.values())
-
-
-def _where_behind(found: dict[Stroke, dict[str, dict[str, list[Score]]]]) -> list[str]:
-    behind = []
-    for stroke, by_engine in found.items():
-        for photo in PHOTOGRAPHS:
-            mine, other = _mine_and_best_other(by_engine, photo)
-            if mine < other:
-                behind.append((other - mine, f"{photo.split('.')[0]} ({stroke}, {mine - other:+.3f})"))
-    names = ", ".join(name for _, name in sorted(behind, reverse=True))
-    return [
-        f"Behind in SSIM: {names or 'nowhere'}.",
-        "",
-        "There the hole hides things that stand nowhere else in the picture, or grain without order (grass, gravel, "
-        "fur). A smooth guess is then nearer to the truth pixel by pixel than a sharp one, though it looks like a "
-        "smear: see the sharpness, and the [contact sheet](images/contact-sheet.jpg).",
-    ]
-
-
-def main() -> None:
-    _PAGE.parent.mkdir(exist_ok=True)
-    _PAGE.write_text(page(measure()), encoding="utf-8")
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
+    parser.add_argument("--before", metavar="COMMIT", help="also measure patchmatch as it was then")
+    given = parser.parse_args(arguments)
+    earlier: dict[str, Fill] = {} if given.before is None else {"patchmatch before": Earlier(given.before)}
+    fills = {**engines(), **earlier, **others()}
+    shutil.rmtree(_REPORT, ignore_errors=True)
+    report = Report(_REPORT)
+    measure(fills, report)
+    said = notes(fills, given.before, report)
+    report.finish(said, {})
+    _PAGE.write_text(page(report.rows, said), encoding="utf-8")
+    print(_REPORT / "report.html")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from bench.compare import compare, main, rows_of
 from bench.measure import Row, table
+from bench.quality import page
+
+from inpaint_models.evaluation import comparison
+from inpaint_models.evaluation.scores import METRIC
 
 OLD = [
     Row("lama", "inference form", 1234.4, 5, size="512x512", threads=2, peak_mib=700, ratio=1.5, against="eager"),
@@ -45,3 +49,20 @@ def test_rows_that_became_slower_are_marked_and_counted(tmp_path: Path, capsys: 
     assert main([str(tmp_path / "old"), str(tmp_path / "new")]) == 1
     assert "Rows more than 5% slower: 1" in capsys.readouterr().out
     assert main([str(tmp_path / "old"), str(tmp_path / "old")]) == 0
+
+
+def test_the_page_of_quality_has_every_engine_every_kind_of_mask_and_every_photograph() -> None:
+    kinds, engines, photos = ("lama-thin", "lama-thick"), ("patchmatch", "Telea"), ("grass.png", "coffee.png")
+    rows = [
+        comparison.Row(photo, f"{kind} {index}", engine, 0.1, dict.fromkeys(METRIC, 0.5 + 0.1 * (photo == "grass.png")))
+        for index in (1, 2)
+        for photo in photos
+        for kind in kinds
+        for engine in engines
+    ]
+    text = page(rows, ["A note."])
+    assert all(f"## Masks: {kind}\n" in text for kind in kinds)
+    assert "| patchmatch | 4 | 0.55 (" in text
+    # Grass has no structure, so that coffee alone is left.
+    assert "| Telea | 2 | 0.50 (0.50 to 0.50) |" in text.partition("photographs with structure")[2]
+    assert "| grass | 0.600, 0.60 | 0.600, 0.60 |" in text

@@ -44,7 +44,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "lanczos",
         ),
         ("nn",),
-        ("weights", "imaging", "devices", "options"),
+        ("weights", "imaging", "devices", "options", "evaluation"),
         ("registry",),
         ("parameters", "protocols"),
         ("types",),

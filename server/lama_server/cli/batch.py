@@ -95,7 +95,7 @@ def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = 
 
     Raises `BatchInvalid`.
     """
-    images, masks_found = _image_files(image), _image_files(mask)
+    images, masks_found = image_files(image), image_files(mask)
     mask_of = {path.stem: path for path in masks_found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
@@ -210,7 +210,8 @@ def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
     return _WRITABLE[named]
 
 
-def _image_files(path: Path) -> list[Path]:
+def image_files(path: Path) -> list[Path]:
+    """The file itself, or the images of a folder by name. Raises `BatchInvalid`."""
     if path.is_file():
         return [path]
     if not path.is_dir():

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "download": Command("fetch a model's weights", "lama_server.cli.models:run_download"),
     "verify": Command("hash the weights on this machine again", "lama_server.cli.models:run_verify"),
     "convert": Command("write a safetensors copy of a weights file", "lama_server.cli.models:run_convert"),
+    "evaluate": Command("measure engines on your own photos, side by side", "lama_server.cli.evaluate:run"),
 }
 
 
