@@ -46,7 +46,7 @@ def noise(rng: np.random.Generator, height_px: float, width_px: float) -> Canvas
         )
         coarse = rng.uniform(-1, 1, (rows, columns)).astype(np.float32)
         total += cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC) * 0.5**octave
-    return total / 1.9
+    return np.asarray(total / 1.9, np.float32)
 
 
 def gradient(stops: list[tuple[float, tuple[int, int, int]]]) -> Canvas:
@@ -61,12 +61,12 @@ def beach_scene(*, with_passer_by: bool) -> Image.Image:
     rng = np.random.default_rng(7)
     sky = gradient([(0, (62, 118, 178)), (0.3, (150, 190, 214)), (0.42, (244, 222, 182)), (1, (244, 222, 182))])
     clouds = np.clip(noise(rng, 90, 420) - 0.05, 0, 1)[..., None] ** 0.8
-    scene = sky * (1 - 0.55 * clouds) + np.float32([255, 246, 232]) * 0.55 * clouds
+    scene = sky * (1 - 0.55 * clouds) + np.array([255, 246, 232], np.float32) * 0.55 * clouds
     rows = np.arange(SIZE[1], dtype=np.float32)[:, None]
     depth = np.clip((rows - 480) / 220, 0, 1)
     ripples = noise(rng, 10, 130) * (0.4 + depth)
     sea = gradient([(0, (52, 104, 124)), (0.4, (52, 104, 124)), (0.58, (96, 160, 164)), (1, (120, 178, 176))])
-    sea = sea + (ripples * 34)[..., None]
+    sea = np.asarray(sea + (ripples * 34)[..., None], np.float32)
     shore = 700 + 14 * noise(rng, 4000, 330)
     scene = blend(scene, sea, rows - 480, 2)
     foam = np.exp(-(((rows - shore + 10) / 9) ** 2))[..., None] * (0.6 + 0.4 * noise(rng, 20, 90))[..., None]
@@ -93,7 +93,7 @@ def meadow_scene() -> Image.Image:
     near = 660 + 34 * noise(rng, 4000, 700)
     blades = noise(rng, 70, 7) * 24 + noise(rng, 26, 5) * 16
     green = gradient([(0, (116, 148, 70)), (0.55, (126, 156, 74)), (1, (72, 104, 42))])
-    grass = green + blades[..., None] * np.float32([0.9, 1, 0.5])
+    grass = green + blades[..., None] * np.array([0.9, 1, 0.5], np.float32)
     scene = blend(scene, grass, rows - near, 3)
     picture = finished(scene)
     draw = ImageDraw.Draw(picture)
@@ -112,7 +112,8 @@ def blend(under: Canvas, over: Canvas, distance: Canvas, soft_px: float) -> Canv
     share = np.clip(distance / soft_px + 0.5, 0, 1)
     if share.shape[1] == 1:
         share = np.repeat(share, SIZE[0], 1)
-    return under * (1 - share[..., None]) + over * share[..., None]
+    blended: Canvas = under * (1 - share[..., None]) + over * share[..., None]
+    return blended
 
 
 def finished(scene: Canvas) -> Image.Image:

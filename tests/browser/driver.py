@@ -147,7 +147,9 @@ class App:
 
     def on_screen(self, point: Point) -> Point:
         x, y = self.on_stage(point)
-        left, top = self.read("(({left, top}) => [left, top])(document.getElementById('stage').getBoundingClientRect())")
+        left, top = self.read(
+            "(({left, top}) => [left, top])(document.getElementById('stage').getBoundingClientRect())"
+        )
         return x + left, y + top
 
     def paint(self, points: Sequence[Point], *, steps: int = 6, button: Literal["left", "right"] = "left") -> None:
