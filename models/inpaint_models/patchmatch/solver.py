@@ -93,9 +93,10 @@ def solve(
     report: Report,
 ) -> NDArray[np.int32]:
     """As find_source_map, at the picture's own size, from known pixels that are `usable`: one whole patch at least."""
-    levels = _priced(pyramid.build(image, hole, usable, settings, chunks.poll), settings, chunks.poll)
+    levels = pyramid.build(image, hole, usable, settings, chunks.poll)
     settings = _suited_to(levels, settings)
     chunks.poll()
+    levels = _priced(levels, settings, chunks.poll)
     rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
     work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
     done, total = 0, sum(work)
@@ -158,7 +159,10 @@ def _coherent(
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
     """The settings for a thin hole, and for a picture that repeats itself."""
-    if levels[0].distance.max() <= settings.thin_px:
+    depth = levels[0].distance.max()
+    if depth <= settings.stroke_px:
+        settings = replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance, strange=0)
+    elif depth <= settings.thin_px:
         settings = replace(settings, inward_px=settings.max_distance)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
