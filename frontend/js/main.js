@@ -292,7 +292,7 @@ async function begin() {
   const restoring = createRestoring({ store, api, bitmaps, uploads, persistence }, session.work);
   if (given) await restoring.openFromServer(given);
   else if (!(await restoring.restoreHere())) {
-    const { offerLast } = await import("./ui/panels/last.js");
+    const { offerLast } = await import("./ui/last.js");
     await offerLast(newest, store, restoring, messages);
   }
 }

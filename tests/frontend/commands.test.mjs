@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { COMMANDS, commandFor, keyName, showKey } from "../../frontend/js/core/commands.js";
 import { addShape, EMPTY } from "../../frontend/js/core/document.js";
 import { begin } from "../../frontend/js/core/history.js";
-import { gestureTable, keyTable } from "../../frontend/js/core/key-tables.js";
 import { rect } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
+import { gestureTable, keyTable } from "../../frontend/js/ui/panels/key-tables.js";
 
 const shape = /** @type {import("../../frontend/js/core/shapes.js").Rect} */ (
   rect({ x: 0, y: 0 }, { x: 5, y: 5 }, { width: 9, height: 9 }, "add")

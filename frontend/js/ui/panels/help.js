@@ -1,10 +1,10 @@
 /** Keys and gestures, as a dialog. */
 
 import { COMMANDS, showKey } from "../../core/commands.js";
-import { GESTURES } from "../../core/key-tables.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { onMac } from "../toolbar.js";
+import { GESTURES } from "./key-tables.js";
 
 /** @returns {() => void} shows the help */
 export function createHelp() {

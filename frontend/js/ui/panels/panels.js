@@ -46,7 +46,7 @@ export function createPanels(ports) {
     help: once(async () => (await import("./help.js")).createHelp()),
     notes: once(() => import("./notes.js")),
     glow: once(() => import("../../canvas/glow.js")),
-    out: once(async () => (await import("./ways-out.js")).createWaysOut(store, api, messages, ports.imageId)),
+    out: once(async () => (await import("../ways-out.js")).createWaysOut(store, api, messages, ports.imageId)),
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
 

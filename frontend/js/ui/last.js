@@ -1,11 +1,11 @@
 /** What can be gone on with, on the empty page. */
 
-import { find, findButton, setText } from "../dom.js";
-import { count, t } from "../i18n.js";
+import { find, findButton, setText } from "./dom.js";
+import { count, t } from "./i18n.js";
 
-/** @typedef {import("../../core/store.js").Store<import("../../core/state.js").State>} Store */
+/** @typedef {import("../core/store.js").Store<import("../core/state.js").State>} Store */
 
-/** The card of the last session on the empty page. @param {import("../../session/persist.js").Session} last @param {Store} store @param {import("../../session/restoring.js").Restoring} session @param {import("../messages.js").Messages} messages */
+/** The card of the last session on the empty page. @param {import("../session/persist.js").Session} last @param {Store} store @param {import("../session/restoring.js").Restoring} session @param {import("./messages.js").Messages} messages */
 export async function offerLast(last, store, session, messages) {
   const button = findButton("last");
   if (store.get().image) return;

@@ -1,6 +1,6 @@
 /** What keys and gestures do, for the help and docs/page.md. */
 
-import { COMMANDS, showKey } from "./commands.js";
+import { COMMANDS, showKey } from "../../core/commands.js";
 
 /** What the pointer does, for the help dialog and docs/page.md. @type {readonly (readonly [string, string])[]} */
 export const GESTURES = Object.freeze([

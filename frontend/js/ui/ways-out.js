@@ -1,14 +1,14 @@
 /** Ways out: downloading and copying the result. */
 
-import { shownEdits } from "../../core/document.js";
-import { documentOf } from "../../core/state.js";
-import { API } from "../../net/api.js";
-import { t } from "../i18n.js";
+import { shownEdits } from "../core/document.js";
+import { documentOf } from "../core/state.js";
+import { API } from "../net/api.js";
+import { t } from "./i18n.js";
 
-/** @typedef {import("../../core/store.js").Store<import("../../core/state.js").State>} Store */
+/** @typedef {import("../core/store.js").Store<import("../core/state.js").State>} Store */
 
 /**
- * @param {Store} store @param {import("../../net/api.js").Api} api @param {import("../messages.js").Messages} messages
+ * @param {Store} store @param {import("../net/api.js").Api} api @param {import("./messages.js").Messages} messages
  * @param {() => Promise<string>} imageId
  */
 export function createWaysOut(store, api, messages, imageId) {
