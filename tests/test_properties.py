@@ -128,7 +128,8 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     ask("POST", "/api/v1/images", body=b"no picture")
     ask("POST", "/api/v1/images", body=b"", head=png)
     ask("POST", "/api/v1/images", body=b"x", head={"content-encoding": "gzip"})
-    for path in ("/api/v1/images/{image}", "/api/v1/images/{image}/preview", "/api/v1/images/{image}/render"):
+    for place in ("", "/original", "/preview", "/render"):
+        path = f"/api/v1/images/{{image}}{place}"
         ask("GET", path, filled=path.format(image=image))
         ask("GET", path, filled=path.format(image="0" * 64))
     ask("GET", "/api/v1/images/{image}/preview", filled=f"/api/v1/images/{image}/preview?max=77")

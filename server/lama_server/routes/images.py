@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from .. import errors
+from ..codec.info import ALL_FORMATS
 from ..http.streams import WholeFile
 from ..jobs.services import Services
 from ..schemas.base import RenderFormat
@@ -87,7 +88,10 @@ async def describe(found: Found, image: str) -> ImageReply:
     "/{image}/original",
     response_class=Response,
     responses={
-        200: {"description": "The file as it was sent.", "content": {"image/*": {}}},
+        200: {
+            "description": "The file as it was sent.",
+            "content": {f"image/{name}": {} for name in sorted(ALL_FORMATS)},
+        },
         **problems(errors.ImageNotFound),
     },
 )
