@@ -399,7 +399,7 @@ def test_a_damaged_file_is_not_patched_or_keeps_what_it_says(
     whole = made({**variant, "size": (33, 40)})
     data = bytearray(whole[: max(2, int(len(whole) * cut))])
     for place, value in damage:
-        data[int(place * len(data))] = value
+        data[3 + int(place * (len(data) - 3))] = value  # the first three bytes make it a JPEG at all
     original = codec.decode(whole).pixels
     pixels = original.copy()
     box = Box(3, 3, 9, 12)

@@ -31,7 +31,8 @@ class IopaintPage:
             route.fulfill(path=FILES / (route.request.url.removeprefix(url) or "index.html"))
 
         page.route(re.compile(f"{re.escape(url)}(assets/.*|favicon.ico)?$"), serve)
-        page.goto(url)
+        with page.expect_response("**/api/v1/server-config"):
+            page.goto(url)
         page.get_by_text("Click here or drag an image file").wait_for()
 
     def open(self, photo: Path) -> None:
@@ -42,7 +43,12 @@ class IopaintPage:
     def wait_for_size(self, width: int, height: int) -> None:
         """Until a picture of that size is shown."""
         self.page.get_by_text(f"{width}x{height}", exact=True).wait_for()
-        self.page.locator(f"canvas[width='{width}'][height='{height}']").first.wait_for()
+        canvas = self.page.locator(f"canvas[width='{width}'][height='{height}']").first
+        canvas.wait_for()
+        places = [canvas.bounding_box()]
+        while len(places) < 3 or places[-1] != places[-3]:  # it is fitted to the window a moment later
+            self.page.wait_for_timeout(100)
+            places.append(canvas.bounding_box())
 
     def digest(self) -> str:
         """Of the pixels that are drawn."""
