@@ -327,6 +327,7 @@ class Workspace:
         self._source, self.pixels, self.target = self._folder / "source", self._folder / "pixels.npy", scratch.result
         self.remade = self._folder / "remade.npy"
         self._picture: Picture | None = None
+        self._masks: dict[MaskName, Path] = {}
 
     @property
     def picture(self) -> Picture:
@@ -350,8 +351,7 @@ class Workspace:
     @property
     def mask_files(self) -> Iterator[Path | None]:
         """The mask and where to copy from, in the order of `MaskName`; None for what was not put."""
-        paths = (self._folder / f"{name}.npy" for name in get_args(MaskName))
-        return (path if path.exists() else None for path in paths)
+        return (self._masks.get(name) for name in get_args(MaskName))
 
     async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
         """Decodes a mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
@@ -360,6 +360,7 @@ class Workspace:
         info = self.picture.info
         await self.take(info.width * info.height)
         await self._documents.in_codec(DecodeMask(encoded, decoded, info.width, info.height))
+        self._masks[name] = decoded
 
     async def apply(self, filled: Filled) -> None:
         """Lays patches over the photo."""

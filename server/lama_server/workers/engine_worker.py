@@ -28,6 +28,7 @@ from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource, Sour
 
 from .. import codec
 from ..errors import MaskEmpty
+from ..errors.disk import disk_errors
 from ..imaging import masks
 from .messages import (
     AnswerT,
@@ -127,7 +128,8 @@ class EngineHandler:
         control = SourceControl(*(marked(part, read) for part in (job.source.include, job.source.exclude)))
         model = of_kind(Inpainter, self._model(choice, context))
         loaded = time.monotonic()
-        metadata = job.metadata() if job.metadata else codec.Metadata()
+        with disk_errors():
+            metadata = job.metadata() if job.metadata else codec.Metadata()
         look = self._quick_look(job, mask, metadata, choice, context)
         progress = Progress(context, metadata if job.preview else None, look)
         options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
