@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, Response, Route
+from playwright.sync_api import Page, Response, Route, TimeoutError
 
 from browser.driver import ROOT, Point
 
@@ -85,8 +85,14 @@ class IopaintPage:
     def paint(self, points: Sequence[Point]) -> Response:
         """Drags the brush along the points; the answer to the fill that follows, once it is shown."""
         before = self.digest()
-        with self.page.expect_response("**/api/v1/inpaint") as filled:
-            self._drag(points)
+        for patience_s in (10, 20, 60):  # a stroke is nothing to the page while it still fits a photo to the window
+            try:
+                with self.page.expect_response("**/api/v1/inpaint", timeout=1000 * patience_s) as filled:
+                    self._drag(points)
+                break
+            except TimeoutError:
+                if patience_s == 60:
+                    raise
         self._wait(lambda: self.digest() != before)
         return filled.value
 
