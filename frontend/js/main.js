@@ -79,6 +79,7 @@ const jobs = createJobs({
   showEstimate: bitmaps.addEstimate,
   clearEstimates: bitmaps.clearEstimates,
   settled: messages.settled,
+  tell: messages.tell,
   say: messages.say,
   complain: messages.complain,
 });

@@ -86,6 +86,20 @@ def test_the_finished_fill_is_saved_and_the_page_says_where(app: App, server: Se
     assert pixels_of(saved).shape == pixels_of(photos / "chelsea.jpg").shape
 
 
+def test_the_page_says_when_a_whole_jpeg_was_encoded_anew(app: App, photos: Path, tmp_path: Path) -> None:
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        assert response.headers["x-jpeg"] == "patched"
+        route.fulfill(response=response, headers={**response.headers, "x-jpeg": 'reencoded; reason="too odd"'})
+
+    app.open(photos / "coffee.jpg")
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    app.page.route("**/render?*", answer)
+    app.download(tmp_path / "result.jpg")
+    app.page.locator("#told", has_text="encoded anew: too odd").wait_for()
+
+
 def test_strokes_collect_until_fill_is_pressed_in_manual_mode(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
     app.fill_on_release(False)

@@ -35,6 +35,7 @@
  * @property {() => void} clearEstimates
  * @property {() => void} settled  a fill succeeded
  * @property {(words: string) => void} say
+ * @property {(title: string, line: string) => void} tell
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
 
@@ -242,7 +243,8 @@ export function createJobs(ports) {
     if (line.saved) {
       store.update({ savedAs: line.saved.name });
       const { name, reencoded } = line.saved;
-      ports.say(reencoded ? `Saved as ${name}. The whole JPEG was encoded anew: ${reencoded}.` : `Saved as ${name}.`);
+      if (reencoded) ports.tell(`Saved as ${name}.`, `The whole JPEG was encoded anew: ${reencoded}.`);
+      else ports.say(`Saved as ${name}.`);
     }
     if (line.save_error) ports.complain(new ApiError(line.save_error), null);
   };

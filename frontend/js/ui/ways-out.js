@@ -27,7 +27,9 @@ export function createWaysOut(store, api, messages, imageId) {
     link.download = nameFrom(response.headers.get("content-disposition")) ?? store.get().image?.name ?? "result.png";
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000); // some browsers read it only after a while
-    messages.say("The result is downloaded.");
+    const reason = /reason="((?:[^"\\]|\\.)*)"/.exec(response.headers.get("x-jpeg") ?? "")?.[1];
+    if (reason) messages.tell(t("Saved."), t("The whole JPEG was encoded anew: {reason}.", { reason }));
+    else messages.say("The result is downloaded.");
   };
 
   const copy = async () => {
