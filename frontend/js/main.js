@@ -12,7 +12,7 @@ import { createUploads } from "./net/uploads.js";
 import { createPersistence } from "./session/persist.js";
 import { loadPrefs, savePrefs } from "./session/prefs.js";
 import { createSession } from "./session/session.js";
-import { find, setText } from "./ui/dom.js";
+import { find, setText, somethingOpen } from "./ui/dom.js";
 import { createWaysIn } from "./ui/files.js";
 import { createHeader } from "./ui/header.js";
 import { t, translatePage } from "./ui/i18n.js";
@@ -58,8 +58,7 @@ const session = createSession({
     viewer.stage.measure();
     fitPhoto();
     armDraft();
-    if (document.activeElement === document.body || find("empty").contains(document.activeElement))
-      find("stage").focus();
+    if (!somethingOpen()) find("stage").focus();
     find("hint").hidden = store.get().prefs.hinted;
   },
 });

@@ -208,6 +208,7 @@ export function createViewer(store, element, bitmaps, ports) {
 function readColours() {
   const probe = document.createElement("span");
   probe.hidden = true;
+  probe.style.forcedColorAdjust = "none"; // canvases keep what we mean
   document.body.append(probe);
   const read = (/** @type {string} */ name) => {
     probe.style.color = `var(${name})`;
