@@ -32,6 +32,8 @@ _OWN = (
     "ldm:ENTRY",
     "manga:ENTRY",
     "grabcut:ENTRY",
+    "lasso:ENTRY",
+    "wand:ENTRY",
     "backdrop:ENTRY",
     "lanczos:ENTRY",
 )
