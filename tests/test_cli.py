@@ -166,6 +166,8 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool)
         address, _, printed = line.split()[-1].partition("#token=")
         assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
         assert bool(printed) is made
+        limit = process.stdout.readline()
+        assert "up to 128 megapixels and in up to 6.7 GiB of memory" in limit, "P5: it is printed at start"
         bearer = {"Authorization": f"Bearer {printed or token}"}
         with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
             assert token.encode() not in answer.read() or made
@@ -190,6 +192,45 @@ def test_a_photo_is_filled_without_a_server(capsys: pytest.CaptureFixture[str], 
     assert text == "0 filled, 0 copied, 1 skipped, 0 failed\n"
     assert outcome([*given, "--param", "radius=0"], capsys)[0] == ExitCode.USAGE
     assert outcome([*given, "--model", "nothing"], capsys)[0] == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("model", ["opencv", "patchmatch"])
+def test_a_photo_is_extended_and_what_is_new_is_filled(
+    model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    image, mask, out = tmp_path / "photo.png", tmp_path / "mask.png", tmp_path / "out.png"
+    image.write_bytes(encode(photo()))
+    mask.write_bytes(encode(rect_mask()))
+    height, width = photo().shape[:2]
+    given = ["inpaint", str(image), "--model", model, "--extend", "30,0,50,20"]
+    assert outcome([*given, "-o", str(out)], capsys)[0] == ExitCode.OK
+    filled = decode(out.read_bytes())
+    assert filled.shape == (height + 20, width + 80, 3)
+    assert (filled[:height, 30 : 30 + width] == photo()).all()
+    mirrored = np.pad(photo(), ((0, 20), (30, 50), (0, 0)), mode="symmetric")
+    assert (filled != mirrored).any(), "what is new is no mirror image"
+    both = tmp_path / "both.png"
+    assert outcome([*given, str(mask), "-o", str(both)], capsys)[0] == ExitCode.OK
+    inside = decode(both.read_bytes())[:height, 30 : 30 + width]
+    assert (inside[rect_mask() == 0] == photo()[rect_mask() == 0]).all()
+    assert (inside != photo()).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "out.png"], "Give a mask"),
+        (["-o", "out.png", "--extend", "0,256"], "LEFT,TOP,RIGHT,BOTTOM"),
+        (["-o", "out.png", "--extend", "0,0,0,0"], "more than 0"),
+        (["-o", "out.png", "--extend", "0,-1,0,0"], "LEFT,TOP,RIGHT,BOTTOM"),
+    ],
+)
+def test_an_extension_that_says_nothing_is_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], pair: list[str]
+) -> None:
+    code, _, error = outcome(["inpaint", pair[0], *arguments], capsys)
+    assert code == ExitCode.USAGE
+    assert words in error
 
 
 def test_words_and_a_picture_are_given_as_parameters(
@@ -229,7 +270,9 @@ def test_both_spellings_of_the_quality_count(
     results = []
     for name, quality in (("own", []), ("space", ["--quality", "20"]), ("equals", ["--quality=20"])):
         out = tmp_path / f"{name}.jpg"
-        assert outcome([*pair, "-o", str(out), *quality], capsys)[0] == ExitCode.OK
+        code, _, said = outcome([*pair, "-o", str(out), *quality], capsys)
+        assert code == ExitCode.OK
+        assert ("photo.jpg: The whole JPEG was encoded anew: a quality was chosen." in said) is bool(quality)
         results.append(out.read_bytes())
     own, space, equals = results
     assert space == equals

@@ -239,6 +239,7 @@ class ModelEntry:
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
+    reach_px      how far it continues a picture beyond its edge at once; what lies further out is filled after that
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
     deadline_s    how long a fill may take; 0: as long as of any network
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
@@ -268,6 +269,7 @@ class ModelEntry:
     pads_itself: str = ""
     needs_known: bool = False
     source_control: bool = False
+    reach_px: int = 512
     grow_px: int = 0
     deadline_s: float = 0
     memory_bytes: int = 0

@@ -19,5 +19,6 @@ ENTRY = ModelEntry(
     source_control=True,
     grow_px=4,
     memory_bytes=130 * 2**20,
+    reach_px=1024,
     bytes_per_px=150,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,18 +44,26 @@ def read(
     pixels: AnyImage = np.asarray(source[crop.box.slices])
     hole = mask.hole_in(crop.box)
     seen = [patch for patch in filled if patch.box.overlaps(crop.box)]
-    if seen:
-        pixels = pixels.copy()
-        for patch in seen:
-            shared = patch.box.intersection(crop.box)
-            pixels[within(shared, crop.box)] = patch.pixels[within(shared, patch.box)]
-            hole[within(shared, crop.box)] = False
+    pixels = lay(seen, pixels, crop.box)
+    for patch in seen:
+        hole[within(patch.box.intersection(crop.box), crop.box)] = False
     image = resize(to_float(pixels), *crop.network_size)
     hole = resize_hole(hole, *crop.network_size)
     allowed = None
     if control is not None:
         allowed = pad(~resize_hole(~control.allowed_in(crop.box), *crop.network_size), *crop.padded_size)
     return CropPixels(crop, pixels, pad(image, *crop.padded_size), pad(hole, *crop.padded_size), allowed)
+
+
+def lay(patches: Sequence[Patch], pixels: AnyImage, box: Box) -> AnyImage:
+    """The pixels of a box with patches over them, each of which overlaps it; the very pixels where there are none."""
+    if not patches:
+        return pixels
+    out = pixels.copy()
+    for patch in patches:
+        shared = patch.box.intersection(box)
+        out[within(shared, box)] = patch.pixels[within(shared, patch.box)]
+    return out
 
 
 def to_float(image: AnyImage) -> FloatImage:

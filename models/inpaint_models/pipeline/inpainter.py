@@ -29,6 +29,7 @@ from ..types import (
 from . import compose
 from .fill import Fill
 from .plan import FillPlan, plan
+from .rings import RingFill, rings_of
 
 _BATCH_SHARE = 0.5
 """How much of the free memory a batch of crops may take."""
@@ -112,9 +113,19 @@ class Inpainter:
         strategy = chosen_strategy(self.entry.strategy, options)
         size = self.entry.size_for(params)
         planned = plan(mask, height, width, strategy, size, in_batches=self._fills_in_batches, control=wanted)
-        self._check_memory(planned)
         fill = Fill(self.engine, source, mask, planned, params, options.seed, options.feather_px, progress, wanted)
-        return fill.patches(self._most_px_at_once(strategy))
+        most_px = self._most_px_at_once(strategy)
+        rings = rings_of(mask, self.entry.reach_px, height, width) if strategy.kind == "crop" else None
+        if rings is None:
+            self._check_memory(planned)
+            return fill.patches(most_px)
+        plans = [
+            plan(rings.ring(number), height, width, strategy, size, control=wanted, unknown=rings.rest(number))
+            for number in range(1, rings.count + 1)
+        ]
+        for each in plans:
+            self._check_memory(each)
+        return RingFill(fill, rings, plans).patches(most_px)
 
     def _check_known(self, mask: Mask, height: int, width: int) -> None:
         whole = Box(0, 0, width, height)

@@ -68,6 +68,11 @@ class FillPlan:
     strategy: Literal["crop", "resize", "original"]
     crops: tuple[Crop, ...]
 
+    @property
+    def patches(self) -> int:
+        """How many there will be."""
+        return sum(len(crop.patches) for crop in self.crops)
+
     def batches(self, most_px: float) -> Iterator[Sequence[Crop]]:
         """The crops in turn: as many of one wave and one size at once as hold no more than `most_px` pixels."""
         for (_, size), group in groupby(self.crops, lambda crop: (crop.wave, crop.padded_size)):
@@ -85,12 +90,15 @@ def plan(
     *,
     in_batches: bool = False,
     control: SourceControl | None = None,
+    unknown: Mask | None = None,
 ) -> FillPlan:
     """Crops for a mask on an image of (height, width). Raises `EmptyMask`, `NothingToCopy`.
 
     in_batches  the engine fills crops of equal sizes together, so crops of similar sizes are made equal
     control     crops hold all that is to be copied from, and enough where something is not to be
+    unknown     what crops cannot be filled from, where that is more than the mask
     """
+    unknown = unknown or mask
     cells = cells_of(mask)
     everything = Box(0, 0, cells.occupied.shape[1], cells.occupied.shape[0])
     kind = strategy.kind
@@ -109,7 +117,7 @@ def plan(
     crops = [
         _crop(
             seeing_sources(
-                seeing_known(mask, hole, height, width, strategy, size, step_px), mask, height, width, control
+                seeing_known(unknown, hole, height, width, strategy, size, step_px), unknown, height, width, control
             ),
             patches,
             strategy.max_side,

@@ -6,6 +6,7 @@ whole or not at all and nothing is ever replaced, so running the same command ag
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
-from inpaint_models.types import Patch
+from inpaint_models.types import Box, Mask, Patch, PixelSource
 
 from .. import codec
 from ..codec.info import SUFFIXES
 from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
 from ..imaging import masks
+from ..imaging.canvas import MovedPixels, check_change
 from ..imaging.layers import LayeredPixels
+from ..imaging.pictures import shown_info
+from ..schemas.canvas import Extend
 from ..store import saving
 
 if TYPE_CHECKING:
@@ -36,11 +42,12 @@ Outcome = Literal["filled", "copied", "skipped", "failed"]
 class Job:
     """One photo.
 
-    mask    None = the folder of masks has none for it
+    mask    None = the folder of masks has none for it, or nothing but what is new is filled
     folder  resolved: links that are put into its path later are not followed
     stem    of the result's name, before it is made safe
     format  of the result
     suffix  of the result where the caller chose one
+    extend  what is added at its sides, and filled
     """
 
     image: Path
@@ -49,6 +56,7 @@ class Job:
     stem: str
     format: codec.WantedFormat
     suffix: str | None = None
+    extend: Extend | None = None
 
     def result(self, info: codec.ImageInfo) -> Path:
         """Where the result goes: under the photo's own suffix where that names the result's format."""
@@ -62,8 +70,9 @@ class Job:
 class Event:
     """What became of a photo.
 
-    outcome  filled; copied: its mask is empty; skipped: its result was there already; failed: see `message`
+    outcome  filled; copied: its mask is empty; skipped: its result was there already; failed
     result   the file that was written or was there
+    message  why it failed, or what is to be known of the result
     index    counts from 1
     """
 
@@ -86,29 +95,47 @@ class Summary:
     failed: int
 
 
-def plan(image: Path, mask: Path, output: Path, *, format: codec.WantedFormat = "keep") -> tuple[Job, ...]:
+def plan(
+    image: Path,
+    mask: Path | None,
+    output: Path,
+    *,
+    format: codec.WantedFormat = "keep",
+    extend: Extend | None = None,
+) -> tuple[Job, ...]:
     """What is to be done, in the order of names.
 
     image   a file, or a folder of photos (not those in folders below it)
-    mask    a file for all of them, or a folder of masks that are called like their photos, whatever their format
+    mask    a file for all of them, or a folder of masks that are called like their photos, whatever their format; None
+            where photos are extended and nothing else
     output  a folder; for one photo also a file, whose suffix then says the format
+    extend  what is added at the sides of each
 
     Raises `BatchInvalid`.
     """
-    images, masks_found = image_files(image), image_files(mask)
-    mask_of = {path.stem: path for path in masks_found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
+    images = image_files(image)
+    mask_of = _masks(mask, images)
     if image.is_file() and not output.is_dir() and output.suffix:
         chosen = _format_of(output, format)
         _refuse_file(output.parent)
         folder = output.parent.resolve()
-        return (Job(image, mask_of.get(image.stem), folder, output.stem, chosen, output.suffix.lower()),)
+        return (Job(image, mask_of.get(image.stem), folder, output.stem, chosen, output.suffix.lower(), extend),)
     if output.resolve() == (image if image.is_dir() else image.parent).resolve():
         raise BatchInvalid("The results would go into the folder of the photos. Give another output folder.")
     _refuse_file(output)
     names, folder = _distinct_names(images), output.resolve()
     return tuple(
-        Job(path, mask_of.get(path.stem), folder, name, format) for path, name in zip(images, names, strict=True)
+        Job(path, mask_of.get(path.stem), folder, name, format, extend=extend)
+        for path, name in zip(images, names, strict=True)
     )
+
+
+def _masks(mask: Path | None, images: Sequence[Path]) -> dict[str, Path]:
+    """The mask of each photo, by its stem. Raises `BatchInvalid`."""
+    if mask is None:
+        return {}
+    found = image_files(mask)
+    return {path.stem: path for path in found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +172,7 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
         began = time.monotonic()
         result, message = None, ""
         try:
-            outcome, result = _process(job, inpainter, options, writer)
+            outcome, result, message = _process(job, inpainter, options, writer)
         except (SaveError, Cancelled):
             raise
         except (ApiError, ModelError) as error:
@@ -155,45 +182,66 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
         yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message)
 
 
-def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path]:
-    """Does one photo. Raises whatever is wrong with it."""
+def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path, str]:
+    """Does one photo: outcome, result and message of its event. Raises whatever is wrong with it."""
     path = job.result(codec.probe(job.image, writer.limits))
     if path.exists():
-        return "skipped", path
-    if job.mask is None:
+        return "skipped", path, ""
+    if job.mask is None and job.extend is None:
         raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
     source = codec.decode(job.image, writer.limits)
     outcome: Outcome = "filled"
     try:
-        mask = masks.from_raster(job.mask.read_bytes(), source.info.width, source.info.height, writer.limits)
-        patches = list(inpainter.patches(source.pixels, mask, options))
-        data = _rendered(job, source, patches, writer)
+        canvas, hole = _canvas(job, source, writer)
+        patches = list(inpainter.patches(canvas, hole, options))
+        made = _rendered(job, source, patches, writer)
     except (MaskEmpty, EmptyMask):
-        outcome, data = "copied", _unchanged(job, source, writer)
+        outcome, made = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)
-    return outcome, job.folder / saving.save_new(job.folder, job.stem, path.suffix, data)
+    result = job.folder / saving.save_new(job.folder, job.stem, path.suffix, made.data)
+    return outcome, result, f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
 
 
-def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
+def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSource, Mask]:
+    """(the photo with what is added at its sides, what is to be filled). Raises what is wrong with either."""
+    info, change = source.info, job.extend
+    read = partial(masks.from_raster, width=info.width, height=info.height, limits=writer.limits)
+    if change is None:
+        assert job.mask is not None
+        return source.pixels, read(job.mask.read_bytes())
+    check_change(change, info.width, info.height, writer.limits)
+    canvas = MovedPixels(source.pixels, change)
+    coverage = np.full(canvas.shape[:2], 255, np.uint8)
+    photo = Box(0, 0, info.width, info.height)
+    place = photo.shifted(change.left, change.top).slices
+    coverage[place] = 0
+    if job.mask is not None:
+        with contextlib.suppress(MaskEmpty):
+            coverage[place][read(job.mask.read_bytes()).hole_in(photo)] = 255
+    return canvas, Mask(Box(0, 0, canvas.shape[1], canvas.shape[0]), coverage)
+
+
+def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> codec.Encoded:
     """The file itself when its format is wanted: the least that can happen to a photo with nothing to remove."""
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
-        return job.image.read_bytes()
+        return codec.Encoded(job.image.read_bytes())
     return _rendered(job, source, (), writer)
 
 
-def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> bytes:
+def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> codec.Encoded:
     layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
-    pixels = LayeredPixels(source.pixels, layers)
+    pixels = LayeredPixels(MovedPixels(source.pixels, job.extend) if job.extend else source.pixels, layers)
+    boxes = tuple(patch.box for patch in patches)
     return codec.encode(
         job.image,
         pixels,
-        source.info,
-        codec.Edited(source.pixels, pixels, tuple(patch.box for patch in patches)),
+        shown_info(source.info, [job.extend] if job.extend else []),
+        None if job.extend else codec.Edited(source.pixels, pixels, boxes),
         format=job.format,
         quality=writer.quality,
         strip_metadata=writer.strip_metadata,
-    ).data
+    )
 
 
 def _pixels_of(patch: Patch) -> codec.Pixels:

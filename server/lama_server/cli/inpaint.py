@@ -20,6 +20,7 @@ from ..errors import BatchInvalid, DiskFull, ImageError, SaveError
 from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
 from ..schemas.base import RENDER_FORMATS
+from ..schemas.canvas import Extend
 from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
@@ -41,9 +42,20 @@ def parser() -> Parser:
     """The options of the command."""
     made = Parser(prog="lama-server inpaint", description="Fill photos without the server.", allow_abbrev=False)
     made.add_argument("image", type=Path, help="a photo, or a folder of them")
-    made.add_argument("mask", type=Path, help="one mask for all, or a folder with one of the same name for each")
+    made.add_argument(
+        "mask",
+        type=Path,
+        nargs="?",
+        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend",
+    )
     made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
     made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
+    made.add_argument(
+        "--extend",
+        type=margins,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
+    )
     made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
@@ -70,7 +82,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     """Fills what was asked for; a photo that fails is reported and the rest goes on. Raises `StartError`."""
-    given = parser().parse_args(arguments)
+    given = parser().parse_intermixed_args(arguments)
     try:
         summary = fill(given)
     except BatchInvalid as error:
@@ -91,6 +103,8 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 
     Raises `StartError`, `BatchInvalid`, `SaveError`, `ModelError`.
     """
+    if given.mask is None and given.extend is None:
+        raise BatchInvalid("There is nothing to fill. Give a mask, or how far to --extend the photo.")
     settings = read_settings(given)
     devices.check_name(settings.device)
     home = settings.resolved_model_dir()
@@ -103,7 +117,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
         feather_px=given.feather,
         params=entry.params_from_text(dict(given.param), partial(open_picture, limits=limits)),
     )
-    jobs = batch.plan(given.image, given.mask, given.output, format=given.format)
+    jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
     inpainter = load_model(
         entry.name, device=settings.device, precision=settings.precision, model_dir=home, local_files_only=True
@@ -112,7 +126,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     bar = Bar(sys.stderr)
 
     def tell(event: batch.Event) -> None:
-        if event.outcome == "failed":
+        if event.message:
             bar.end()
             sys.stderr.write(f"{event.job.image.name}: {event.message}\n")
         bar.show("inpaint", event.index, event.total)
@@ -138,6 +152,17 @@ def open_picture(path: str, limits: codec.ImageLimits) -> codec.Pixels:
     except (OSError, ImageError) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
         raise StartError(ExitCode.USAGE, f"The picture {path} cannot be read: {said}") from None
+
+
+def margins(text: str) -> Extend:
+    """What --extend takes. Raises argparse's error."""
+    try:
+        left, top, right, bottom = (int(part) for part in text.split(","))
+        return Extend(op="extend", left=left, top=top, right=right, bottom=bottom)
+    except ValueError:  # pydantic's error is one too
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form LEFT,TOP,RIGHT,BOTTOM: four numbers of pixels, one of them more than 0"
+        ) from None
 
 
 def parameter(text: str) -> tuple[str, str]:
