@@ -188,17 +188,17 @@ export function createSession(ports) {
 
   /** Brings patches to where they can be drawn. @param {Session} session @returns {Promise<Set<string>>} their names */
   const restorePatches = async (session) => {
-    const shown = new Set(current(session.timeline).edits.map((edit) => edit.chosen));
-    const results = Object.values(session.results).flat();
-    const names = results.flatMap((result) =>
-      patchesOf(result).map(async ({ name, url }) => {
-        const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
-        const ready = bitmaps.addPatch(name, blob);
-        if (shown.has(result.edit)) await ready;
-        return name;
-      }),
+    const all = Object.values(session.results).flat().flatMap(patchesOf);
+    const kept = all.map(async ({ name, url }) => {
+      const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
+      return /** @type {const} */ ([name, blob]);
+    });
+    const blobs = new Map(await Promise.all(kept));
+    const shown = current(session.timeline).edits.flatMap(
+      ({ key, chosen }) => session.results[key]?.filter(({ edit }) => edit === chosen) ?? [],
     );
-    return new Set(await Promise.all(names));
+    await bitmaps.addPatches(shown.flatMap(patchesOf), blobs);
+    return new Set(blobs.keys());
   };
 
   /** Another photo of the list. @param {number} at */
