@@ -69,6 +69,11 @@ def states(app: App, photo: Path) -> Iterator[str]:
         _rest(app)
         yield name
         page.keyboard.press("Escape")
+    page.keyboard.press("Control+Shift+s")
+    page.locator("#save").get_by_label("JPEG", exact=True).check()
+    _rest(app)
+    yield "save"
+    page.keyboard.press("Escape")
     page.keyboard.press("/")
     _rest(app)
     yield "compare"
