@@ -255,5 +255,5 @@ def test_fills_beside_each_other_are_saved_as_one_picture(
     app.wait("state.savedAs !== null")
     (saved,) = (saving_server.data_dir.parent / "out").iterdir()
     with Image.open(saved) as picture, Image.open(large) as original:
-        changed = [picture.getpixel(place) != original.getpixel(place) for place in FAR]
+        changed = [picture.getpixel((int(x), int(y))) != original.getpixel((int(x), int(y))) for x, y in FAR]
     assert changed == [True, True, False, False]
