@@ -32,7 +32,7 @@
  *
  * @typedef {object} JobRun
  * @property {string} model
- * @property {number | undefined} seed
+ * @property {number | null} [seed]
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
@@ -59,7 +59,7 @@
  * @property {"system" | "light" | "dark"} theme
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {string} strategy
+ * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several

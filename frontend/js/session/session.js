@@ -273,6 +273,5 @@ const infoOf = ({ name, width, height, asPreview }, id) => ({
   name,
   width,
   height,
-  format: "",
   browsers_agree: !asPreview,
 });
