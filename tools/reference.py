@@ -1,4 +1,4 @@
-"""Writes what is made from the code: docs/configuration.md, docs/api.md, docs/hardening.md, some tables, the wire's types.
+"""Writes what is made from the code: pages and tables of docs/, and the wire's types for the page.
 
 `make docs` runs it. Speeds in the table of models are what `python -m bench.bench_models` last measured
 (docs/measured.json).

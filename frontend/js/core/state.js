@@ -80,8 +80,8 @@
  * @property {readonly ModelInfo[]} models       net/models.js
  * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
- * @property {OpenImage | null} image            session/session.js
- * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {OpenImage | null} image            session/place.js
+ * @property {"" | "reading" | "failed"} opening session/opening.js
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
