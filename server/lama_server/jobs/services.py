@@ -67,7 +67,7 @@ class Services:
         self.saves = AutoSave(settings, self.documents)
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
-        self.selections = Selections(self.documents, models)
+        self.selections = Selections(self.limits, self.documents, models)
         folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None

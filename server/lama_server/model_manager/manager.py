@@ -242,6 +242,7 @@ class ModelManager:
             ),
             stochastic=entry.stochastic,
             source_control=entry.source_control,
+            gesture=entry.gesture if entry.task == "select" else None,
             strategies=list(STRATEGIES),
             strategy=entry.strategy.kind,
             grow_px=entry.grow_px,

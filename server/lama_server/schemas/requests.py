@@ -121,6 +121,15 @@ class SelectRequest(_OnImage):
     prompts: list[Prompt] = Field(
         min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
     )
+    shadow: bool = Field(False, description="Look for the shadow that the thing casts as well.")
+
+
+class FindRequest(_OnImage):
+    """Find what people usually want gone. Positions are those of the canvas that the parents make."""
+
+    models: list[ModelName] | None = Field(
+        None, min_length=1, max_length=20, description="Left out, all that find and are ready."
+    )
 
 
 class OneShotParams(RequestType):
