@@ -41,6 +41,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "patchmatch",
             "opencv",
             "grabcut",
+            "lasso",
+            "wand",
             "backdrop",
             "lanczos",
         ),

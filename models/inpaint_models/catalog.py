@@ -39,6 +39,8 @@ _OWN = (
     "diffusion:PAINT_BY_EXAMPLE",
     "diffusion:INSTRUCT_PIX2PIX",
     "grabcut:ENTRY",
+    "lasso:ENTRY",
+    "wand:ENTRY",
     "backdrop:ENTRY",
     "lanczos:ENTRY",
 )
