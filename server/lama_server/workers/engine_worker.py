@@ -301,6 +301,7 @@ def load_runner(choice: EngineChoice) -> Runner:
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
+        placement=choice.placement,
     )
 
 
