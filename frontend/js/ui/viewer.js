@@ -23,8 +23,8 @@ export function createViewer(store, element, bitmaps, ports) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let colours = readColours();
   let glides = 0;
-  /** @type {import("../canvas/glow.js").Glow | null} loaded for the first fill */
-  let glow = null;
+  /** By the number of its job. @type {Map<number, import("../canvas/glow.js").Glow>} */
+  const glows = new Map();
 
   const stage = createStage(
     element,
@@ -32,8 +32,15 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
+        const early = state.jobs.flatMap((job) => job.early);
         const patches =
-          compare.mode === "hold" ? [] : [...documentOf(state).edits.flatMap(shownPatches), ...bitmaps.estimates()];
+          compare.mode === "hold"
+            ? []
+            : [
+                ...documentOf(state).edits.flatMap(shownPatches),
+                ...bitmaps.estimates(),
+                ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
+              ];
         return drawImageLayer(context, frame, {
           image: image ?? { width: 1, height: 1 },
           pyramid: image ? bitmaps.pyramid() : null,
@@ -49,7 +56,7 @@ export function createViewer(store, element, bitmaps, ports) {
         if (state.compare.mode === "hold") return false;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
-        const glowing = new Set(glow?.ready() ? state.job?.shapes : []);
+        const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
         const decoding = drawInkLayer(
           context,
           frame,
@@ -116,22 +123,22 @@ export function createViewer(store, element, bitmaps, ports) {
     false,
   );
   store.watch(
-    (state) => state.job?.shapes,
-    () => stage.invalidate("ink"),
-    false,
-  );
-  store.watch(
     (state) => state.prefs.ink,
     (style) => stage.setInkStyle(style),
   );
   store.watch(
-    (state) => (state.job?.fresh ? state.job.number : 0),
-    () => void showGlow().catch(() => {}), // without it the strokes stay as they are
+    (state) => state.jobs,
+    () => {
+      stage.invalidate("image", "ink");
+      void showGlows().catch(() => {}); // without it the strokes stay as they are
+    },
     false,
   );
   store.watch(
     (state) => state.view,
-    (view) => glow?.place(view),
+    (view) => {
+      for (const glow of glows.values()) glow.place(view);
+    },
     false,
   );
   store.watch((state) => state.crosshair, showCrosshair, false);
@@ -146,16 +153,27 @@ export function createViewer(store, element, bitmaps, ports) {
     },
   );
 
-  async function showGlow() {
-    const { job } = store.get();
-    if (!job?.fresh) return glow?.hide();
+  /** Every fill under way has its own; what is done of it does not shimmer any more. */
+  async function showGlows() {
     const { createGlow } = await import("../canvas/glow.js");
-    glow ??= createGlow(element, () => stage.invalidate("ink"));
-    const { view, viewport, image, job: now } = store.get();
-    if (!image || now?.number !== job.number || !now.fresh) return;
-    const edge = EDGE_PX / view.scale; // for the line around it
-    const box = intersection(grown(job.box, edge), visibleBox(view, image, viewport));
-    if (box) await glow.show(job.shapes, box, view, stage.dpr());
+    const { view, viewport, image, jobs } = store.get();
+    const fresh = jobs.filter((job) => job.fresh);
+    for (const [number, glow] of glows) {
+      if (fresh.some((job) => job.number === number)) continue;
+      glow.hide();
+      glows.delete(number);
+    }
+    if (!image) return;
+    for (const job of fresh) {
+      const glow = glows.get(job.number) ?? createGlow(element, () => stage.invalidate("ink"));
+      if (!glows.has(job.number)) {
+        glows.set(job.number, glow);
+        const edge = EDGE_PX / view.scale; // for the line around it
+        const box = intersection(grown(job.box, edge), visibleBox(view, image, viewport));
+        if (box) await glow.show(job.shapes, box, view, stage.dpr());
+      }
+      await glow.cut(job.early.map(({ box }) => box));
+    }
   }
 
   function showCrosshair() {

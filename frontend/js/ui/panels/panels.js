@@ -10,11 +10,12 @@ const IDLE_MS = 300;
 
 /**
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("./choosing.js").Ports & {
+ * @typedef {Omit<import("./choosing.js").Ports, "jobs"> & {
  *   bitmaps: import("../../canvas/bitmaps.js").Bitmaps,
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
  *   openPhoto: (at: number) => void,
+ *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
  * }} Ports  openPhoto: another one of the list
  */
 
@@ -32,7 +33,10 @@ export function createPanels(ports) {
       .then((list) => list.download(name))
       .catch((error) => messages.complain(error, () => download(name)));
 
-  const choosing = once(async () => (await import("./choosing.js")).createChoosing(ports));
+  const choosing = once(async () => {
+    const [{ createChoosing }, jobs] = await Promise.all([import("./choosing.js"), ports.loadJobs()]);
+    return createChoosing({ ...ports, jobs });
+  });
 
   const saving = once(async () =>
     (await import("../saving/saving.js")).createSaving(store, api, messages, ports.imageId),
@@ -40,6 +44,8 @@ export function createPanels(ports) {
 
   const panels = {
     models,
+    jobs: ports.loadJobs,
+    progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
     options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
     photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
@@ -68,6 +74,7 @@ export function createPanels(ports) {
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
+  whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.compare.mode !== "off", panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
@@ -94,7 +101,7 @@ export function createPanels(ports) {
 }
 
 /** @template T @param {() => Promise<T>} load @returns {() => Promise<T>} loads once, and again after it failed */
-function once(load) {
+export function once(load) {
   /** @type {Promise<T> | null} */
   let loading = null;
   return () => {
