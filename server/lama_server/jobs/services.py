@@ -196,6 +196,7 @@ class Services:
             device=", ".join(self.executor.devices),
             output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
             open_image=self.open_image,
+            input_dir=self.settings.input.name if self.settings.input and self.media.is_on else None,
             limits=LimitsReply(
                 max_megapixels=self.settings.max_megapixels,
                 max_side_px=self.documents.codec_limits.max_side,

@@ -155,6 +155,12 @@ class IopaintParams(OneShotParams):
     crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None
 
 
+class PhotoRequest(RequestType):
+    """Take a photo of the input folder in."""
+
+    name: str = Field(min_length=1, max_length=255)
+
+
 class SessionRequest(RequestType):
     """Swap the server's token for a cookie."""
 
