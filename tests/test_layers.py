@@ -44,7 +44,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "lanczos",
         ),
         ("nn",),
-        ("weights", "imaging", "devices", "options", "evaluation"),
+        ("weights", "imaging", "devices", "options", "evaluation", "finish"),
         ("registry",),
         ("parameters", "protocols"),
         ("types",),

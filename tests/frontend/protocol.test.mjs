@@ -11,6 +11,7 @@ const wanted = {
   growPx: null,
   featherPx: 0,
   strategy: "default",
+  finish: true,
   quickLook: true,
   save: true,
   runs: [{ model: "opencv" }],
@@ -19,12 +20,13 @@ const wanted = {
 test("what is left to the model's defaults is not sent", () => {
   assert.deepEqual(editRequest(wanted), { image: "i", parents: [], mask: { shapes: [] }, runs: [{ model: "opencv" }] });
   assert.deepEqual(
-    editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop", quickLook: false, save: false }),
+    editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop", finish: false, quickLook: false, save: false }),
     {
       image: "i",
       parents: [],
       mask: { shapes: [], grow_px: 0, feather_px: 3 },
       strategy: "crop",
+      finish: false,
       quick_look: false,
       save: false,
       runs: [{ model: "opencv" }],
@@ -59,6 +61,7 @@ const model = (name, more) => ({
   description: "",
   licence: { name: "", url: "", commercial_use: true },
   stochastic: false,
+  synthesises: false,
   strategies: [],
   strategy: "crop",
   grow_px: 0,

@@ -20,6 +20,7 @@
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
  * @property {boolean} stochastic   another seed gives another result
+ * @property {boolean} synthesises  `finish` changes what it fills
  * @property {readonly string[]} strategies
  * @property {string} strategy      the default
  * @property {number} grow_px       the default growth of painted masks
@@ -68,6 +69,7 @@
  * @property {readonly string[]} parents
  * @property {{shapes: readonly Shape[], grow_px?: number, feather_px?: number}} mask
  * @property {string} [strategy]
+ * @property {boolean} [finish]
  * @property {boolean} [quick_look]
  * @property {boolean} [save]
  * @property {readonly Run[]} runs
@@ -95,7 +97,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: string, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: string, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -108,6 +110,7 @@ export function editRequest(wanted) {
       ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
     },
     ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
+    ...(wanted.finish ? {} : { finish: false }),
     ...(wanted.quickLook ? {} : { quick_look: false }),
     ...(wanted.save ? {} : { save: false }),
     runs: wanted.runs,

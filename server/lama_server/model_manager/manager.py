@@ -241,6 +241,7 @@ class ModelManager:
                 name=entry.licence.name, url=entry.licence.url, commercial_use=entry.licence.commercial_use
             ),
             stochastic=entry.stochastic,
+            synthesises=entry.synthesises,
             source_control=entry.source_control,
             strategies=list(STRATEGIES),
             strategy=entry.strategy.kind,

@@ -52,6 +52,7 @@ class ModelReply(ReplyType):
     aliases: list[str]
     licence: LicenceReply
     stochastic: bool
+    synthesises: bool = Field(description="Whether `finish` changes what it fills.")
     source_control: bool = Field(description="Whether it can be told where to copy from.")
     strategies: list[StrategyKind]
     strategy: StrategyKind
