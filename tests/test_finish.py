@@ -20,6 +20,9 @@ from inpaint_models.evaluation.views import view
 from inpaint_models.finish import bands
 from inpaint_models.registry import Strategy
 from inpaint_models.types import AnyImage, Box, FloatImage, HoleMask, ParamValue, Progress
+from lama_server.cli.inpaint import parser
+from lama_server.jobs.runner import _options
+from lama_server.schemas.requests import EditRequest, OneShotParams
 
 PLAIN = FillOptions(finish=False)
 Photo = NDArray[np.uint8]
@@ -322,3 +325,12 @@ def test_an_edge_of_the_picture_that_the_fill_continues_elsewhere_is_no_step() -
 def test_every_network_that_makes_pixels_of_photos_is_finished() -> None:
     made = {entry.name for entry in list_models() if entry.synthesises}
     assert made == {"lama", "anime-lama", "mat", "ldm", "migan", "fcf", "zits"}
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_requests_and_the_command_line_say_whether_to_finish(finish: bool) -> None:
+    edit = EditRequest.model_validate({"image": "a" * 32, "finish": finish, "runs": [{"model": "lama"}]})
+    for request in (edit, OneShotParams(finish=finish)):
+        assert _options(request, 0, 0, 0, {}).finish is finish
+    words = ["a.png", "b.png", "-o", "c.png", *([] if finish else ["--no-finish"])]
+    assert parser().parse_args(words).no_finish is not finish

@@ -23,15 +23,17 @@ RING_PX = 32
 
 _CELL_PX = 8
 _MOST_CELLS = 4096
-_MOST_SOURCES = 512
+_MOST_SOURCES = 256
 _LEAST_RING_PX = 256
 MARGIN_PX = 64
-_OFF, _FULL = 0.3, 0.6
+_OFF, _FULL = 0.4, 0.8
 """Noise in levels of 255: up to the first, which rounding makes, none is added; from the second on, all of it."""
 _STEEPEST = (2.5, 1.6, 1.6, 1.3, 1.2)
 """A measure has at most so many times the noise of the next finer one; more is structure."""
 _EDGE = 2.5
 """So many times the median is no noise but structure, and tells nothing of its colours."""
+_SHORT = 0.4
+"""Share of the ring's noise: where less is missing, not all of it is added, for a part of it is chance."""
 _STEPS = 60
 _TINY = 1e-4
 
@@ -101,7 +103,9 @@ def _missing(wanted: Cells, sources: Cells, rounding: float) -> NDArray[np.float
         if not wanted.fit(coarser):
             own[:, coarser] = own[:, finer] * there[:, coarser] / np.maximum(there[:, finer], _TINY)
     there, own = np.nan_to_num(there), np.nan_to_num(own)
-    powers = _solved(there * white + _TINY, (own + rounding) * white + _TINY)
+    short = 1 - np.sqrt(np.minimum(own / np.maximum(there, _TINY), 1))
+    lacking = np.maximum(there - own, 0) * np.minimum(short / _SHORT, 1)
+    powers = _solved((own + lacking) * white + _TINY, (own + rounding) * white + _TINY)
     return powers * np.clip((np.sqrt(there[:, :1]) - _OFF) / (_FULL - _OFF), 0, 1) ** 2
 
 
