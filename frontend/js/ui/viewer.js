@@ -53,17 +53,18 @@ export function createViewer(store, element, bitmaps, ports) {
       },
       ink(context, frame) {
         const state = store.get();
-        if (state.compare.mode === "hold") return;
+        if (state.compare.mode === "hold") return false;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
         const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
-        drawInkLayer(
+        const decoding = drawInkLayer(
           context,
           frame,
           documentOf(state).draft.filter((shape) => !glowing.has(shape)),
         );
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
+        return decoding;
       },
       stroke(context, frame) {
         const fresh = input.takeFresh();
