@@ -73,6 +73,7 @@ const model = (name, more) => ({
   licence: { name: "", url: "", commercial_use: true },
   stochastic: false,
   synthesises: false,
+  gesture: null,
   strategies: [],
   strategy: "crop",
   grow_px: 0,
