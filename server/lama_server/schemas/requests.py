@@ -128,6 +128,15 @@ class SelectRequest(_OnImage):
     prompts: list[Prompt] = Field(
         min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
     )
+    shadow: bool = Field(False, description="Look for the shadow that the thing casts as well.")
+
+
+class FindRequest(_OnImage):
+    """Find what people usually want gone. Positions are those of the canvas that the parents make."""
+
+    models: list[ModelName] | None = Field(
+        None, min_length=1, max_length=20, description="Left out, all that find and are ready."
+    )
 
 
 class OneShotParams(RequestType):
@@ -152,6 +161,12 @@ class IopaintParams(OneShotParams):
     margin_px: Annotated[int | None, _ranged("margin_px", "hd_strategy_crop_margin")] = None
     max_side: Annotated[int | None, _ranged("max_side", "hd_strategy_resize_limit")] = None
     crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None
+
+
+class PhotoRequest(RequestType):
+    """Take a photo of the input folder in."""
+
+    name: str = Field(min_length=1, max_length=255)
 
 
 class SessionRequest(RequestType):
