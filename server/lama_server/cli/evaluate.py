@@ -66,8 +66,8 @@ def parser() -> Parser:
         action="append",
         type=engine,
         metavar="NAME[,PARAM=VALUE...]",
-        help="engine with its parameters and options of every fill, as in opencv,method=telea or lama,finish=false; may "
-        f"be repeated, others are compared with the first. Default: patchmatch. There are: {model_names('fill')}.",
+        help="engine with its parameters and options of every fill, as in opencv,method=telea or lama,finish=false; "
+        f"may be repeated, others are compared with the first. Default: patchmatch. There are: {model_names('fill')}.",
     )
     _add_masks(made)
     made.add_argument("--seed", type=seed, default=0, help="of the masks and of the engines")
