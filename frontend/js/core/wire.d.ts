@@ -46,6 +46,8 @@ export interface ConfigReply {
   readonly output_dir: string | null;
   /** Id of the photo given by --input. */
   readonly open_image: string | null;
+  /** Name of the folder given by --input; see /api/v1/photos. */
+  readonly input_dir: string | null;
   readonly limits: LimitsReply;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -102,6 +104,8 @@ export interface EditRequest {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
+  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
+  readonly finish?: boolean;
   /** While the first run takes long, send what a quick model makes of the same mask as a preview, if the server has it in memory. */
   readonly quick_look?: boolean;
   /** Write the results into the output folder, if the server has one; false: when asked to. */
@@ -130,6 +134,23 @@ export interface FieldProblem {
   readonly pointer: string;
   readonly code: string;
   readonly message: string;
+}
+
+/** What was found, the surest of each model first. `left_out` counts those beyond the limit on shapes. */
+export interface FindReply {
+  readonly models: ReadonlyArray<string>;
+  readonly ms: number;
+  readonly left_out: number;
+  readonly findings: ReadonlyArray<FindingReply>;
+}
+
+/** A suggestion; `shapes` can be the mask of an edit as they are. */
+export interface FindingReply {
+  readonly category: string;
+  /** From 0 to 1: how sure the model is. */
+  readonly score: number;
+  readonly model: string;
+  readonly shapes: ReadonlyArray<Bitmap>;
 }
 
 export interface HealthReply {
@@ -190,15 +211,19 @@ export interface MaskShapes {
 export interface ModelReply {
   readonly name: string;
   readonly title: string;
-  /** Models to fill take masks; the others are for POST /api/v1/select and for edits. */
-  readonly task: "fill" | "select" | "matte" | "enlarge";
+  /** Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find. */
+  readonly task: "fill" | "select" | "find" | "matte" | "enlarge";
   readonly tagline: string;
   readonly description: string;
   readonly aliases: ReadonlyArray<string>;
   readonly licence: LicenceReply;
   readonly stochastic: boolean;
+  /** Whether `finish` changes what it fills. */
+  readonly synthesises: boolean;
   /** Whether it can be told where to copy from. */
   readonly source_control: boolean;
+  /** How a model that selects is pointed at: by marks over or around a thing, by points that trace its outline, by places that are a sample of its colour. Null for other tasks. */
+  readonly gesture: "mark" | "trace" | "sample" | null;
   readonly strategies: ReadonlyArray<"auto" | "crop" | "resize" | "original">;
   readonly strategy: "auto" | "crop" | "resize" | "original";
   readonly grow_px: number;
@@ -236,6 +261,8 @@ export interface OneShotParams {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
+  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
+  readonly finish?: boolean;
   readonly params?: Readonly<Record<string, boolean | number | string>>;
 }
 
@@ -275,6 +302,30 @@ export interface PatchReply {
   readonly y: number;
   readonly w: number;
   readonly h: number;
+}
+
+/** A file of the input folder that is called like a picture; it may be broken all the same. */
+export interface PhotoReply {
+  readonly name: string;
+  readonly size_bytes: number;
+  /** Seconds since 1970. */
+  readonly changed_s: number;
+  /** Changes when the file does. */
+  readonly version: string;
+  /** Name of the newest file in the output folder that was made of it. */
+  readonly result: string | null;
+  readonly result_version: string | null;
+}
+
+/** Take a photo of the input folder in. */
+export interface PhotoRequest {
+  readonly name: string;
+}
+
+/** The folder that --input names, at most 5,000 of its photos. */
+export interface PhotosReply {
+  readonly folder: string;
+  readonly photos: ReadonlyArray<PhotoReply>;
 }
 
 /** A place, in quarters of a pixel as in `p` of a stroke. For selections alone: it covers nothing. */
@@ -417,6 +468,8 @@ export interface SelectReply {
   readonly ms: number;
   readonly load_ms: number;
   readonly shapes: ReadonlyArray<Bitmap>;
+  /** What it casts, without the thing; empty unless asked for and seen. */
+  readonly shadow: ReadonlyArray<Bitmap>;
 }
 
 /** Select a thing. Positions are those of the canvas that the parents make. */
@@ -429,6 +482,8 @@ export interface SelectRequest {
   readonly params?: Readonly<Record<string, boolean | number | string>>;
   /** "add" marks the thing, "sub" what is not part of it. */
   readonly prompts: ReadonlyArray<Stroke | Rectangle | Point>;
+  /** Look for the shadow that the thing casts as well. */
+  readonly shadow?: boolean;
 }
 
 /** Swap the server's token for a cookie. */
