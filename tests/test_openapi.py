@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from tools import wire_types
 from tools.reference import DOCS, pages
 
 from fake_engines import photo
@@ -30,6 +31,11 @@ def document(server: RunningServer) -> dict[str, Any]:
 def test_the_reference_pages_are_current(name: str) -> None:
     """Run `make docs` when this fails."""
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]
+
+
+def test_the_wires_types_for_the_page_are_current() -> None:
+    """Run `make docs` when this fails."""
+    assert wire_types.TARGET.read_text(encoding="utf-8") == wire_types.types()
 
 
 def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:

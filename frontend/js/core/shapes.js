@@ -6,11 +6,12 @@
  *
  * @typedef {import("./view.js").ImagePoint} ImagePoint
  * @typedef {import("./view.js").Box} Box
- * @typedef {"add" | "sub"} Op
- * @typedef {{readonly op: Op, readonly kind: "stroke", readonly d: number, readonly p: readonly number[]}} Stroke
- * @typedef {{readonly op: Op, readonly kind: "rect", readonly x: number, readonly y: number, readonly w: number, readonly h: number}} Rect
- * @typedef {{readonly op: Op, readonly kind: "poly", readonly p: readonly number[]}} Poly
- * @typedef {Stroke | Rect | Poly} Shape
+ * @typedef {Required<import("./wire.js").Stroke>} Stroke
+ * @typedef {Required<import("./wire.js").Rectangle>} Rect
+ * @typedef {Required<import("./wire.js").Polygon>} Poly
+ * @typedef {Required<import("./wire.js").Bitmap>} Bitmap  a mask that came as a picture
+ * @typedef {Stroke["op"]} Op
+ * @typedef {Stroke | Rect | Poly | Bitmap} Shape
  */
 
 import { union } from "./view.js";
@@ -129,7 +130,7 @@ const knownBounds = new WeakMap();
 export function bounds(shape) {
   const known = knownBounds.get(shape);
   if (known) return known;
-  const box = shape.kind === "rect" ? { x: shape.x, y: shape.y, width: shape.w, height: shape.h } : pointBounds(shape);
+  const box = "w" in shape ? { x: shape.x, y: shape.y, width: shape.w, height: shape.h } : pointBounds(shape);
   knownBounds.set(shape, box);
   return box;
 }

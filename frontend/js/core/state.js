@@ -28,11 +28,11 @@
  * @property {string} strategy
  * @property {Readonly<Record<string, ParamValue>>} params
  * @property {readonly PatchRef[]} patches  their boxes do not overlap
- * @property {boolean} [unsaved]  it is to be written to the server's output folder when it is what is shown
+ * @property {"due" | "done"} [saving]  to the server's output folder: it was chosen, and is saved soon; or it was saved
  *
  * @typedef {object} JobRun
  * @property {string} model
- * @property {number | undefined} seed
+ * @property {number | null} [seed]
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
@@ -59,7 +59,7 @@
  * @property {"system" | "light" | "dark"} theme
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {string} strategy
+ * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
@@ -80,8 +80,8 @@
  * @property {readonly ModelInfo[]} models       net/models.js
  * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
- * @property {OpenImage | null} image            session/session.js
- * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {OpenImage | null} image            session/place.js
+ * @property {"" | "reading" | "failed"} opening session/opening.js
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history

@@ -22,10 +22,10 @@ import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
 import { createReceiver } from "./receiver.js";
 
-/** @param {import("./jobs.js").Ports} ports */
-export function createRunner(ports) {
+/** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose as of the receiver */
+export function createRunner(ports, choose) {
   const { store, api, bitmaps } = ports;
-  const receiver = createReceiver(ports);
+  const receiver = createReceiver(ports, choose);
 
   /** @param {number} number @param {(job: Job) => Partial<Job>} change */
   const update = (number, change) =>
@@ -104,13 +104,17 @@ export function createRunner(ports) {
         return showPreview(number, line, signal);
       case "patch":
         return showPatch(number, line, signal, progress);
-      case "result":
-        if (!(await receiver.fetchPatches(line, signal, progress.blobs))) return;
+      case "saved":
+        return;
+      case "result": {
+        const result = /** @type {import("../core/protocol.js").FillLine} */ (line);
+        if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
         bitmaps.clearEstimates(number);
         update(number, ({ regions }) => ({ fresh: false, early: [], regionsDone: regions }));
         updateRun(number, line.run, () => ({ status: "done", fraction: 1 }));
-        receiver.receive(line, wanted);
+        receiver.receive(result, wanted);
         break;
+      }
       case "error":
         progress.failures.push(new ApiError(line.problem));
         if (line.run === null) progress.ended = wanted.runs.length;

@@ -141,7 +141,7 @@ function optionFields(store, model, setPrefs) {
       t("Area the model sees"),
       strategies,
       strategies.includes(prefs.strategy) ? prefs.strategy : "default",
-      (strategy) => setPrefs({ strategy }),
+      (strategy) => setPrefs({ strategy: /** @type {import("../../core/protocol.js").Strategy} */ (strategy) }),
       names,
     ),
     numberField(
