@@ -46,8 +46,6 @@ export interface ConfigReply {
   readonly output_dir: string | null;
   /** Id of the photo given by --input. */
   readonly open_image: string | null;
-  /** Name of the folder given by --input; see /api/v1/photos. */
-  readonly input_dir: string | null;
   readonly limits: LimitsReply;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -104,8 +102,6 @@ export interface EditRequest {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
-  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
-  readonly finish?: boolean;
   /** While the first run takes long, send what a quick model makes of the same mask as a preview, if the server has it in memory. */
   readonly quick_look?: boolean;
   /** Write the results into the output folder, if the server has one; false: when asked to. */
@@ -218,8 +214,6 @@ export interface ModelReply {
   readonly aliases: ReadonlyArray<string>;
   readonly licence: LicenceReply;
   readonly stochastic: boolean;
-  /** Whether `finish` changes what it fills. */
-  readonly synthesises: boolean;
   /** Whether it can be told where to copy from. */
   readonly source_control: boolean;
   /** How a model that selects is pointed at: by marks over or around a thing, by points that trace its outline, by places that are a sample of its colour. Null for other tasks. */
@@ -261,8 +255,6 @@ export interface OneShotParams {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
-  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
-  readonly finish?: boolean;
   readonly params?: Readonly<Record<string, boolean | number | string>>;
 }
 
@@ -302,30 +294,6 @@ export interface PatchReply {
   readonly y: number;
   readonly w: number;
   readonly h: number;
-}
-
-/** A file of the input folder that is called like a picture; it may be broken all the same. */
-export interface PhotoReply {
-  readonly name: string;
-  readonly size_bytes: number;
-  /** Seconds since 1970. */
-  readonly changed_s: number;
-  /** Changes when the file does. */
-  readonly version: string;
-  /** Name of the newest file in the output folder that was made of it. */
-  readonly result: string | null;
-  readonly result_version: string | null;
-}
-
-/** Take a photo of the input folder in. */
-export interface PhotoRequest {
-  readonly name: string;
-}
-
-/** The folder that --input names, at most 5,000 of its photos. */
-export interface PhotosReply {
-  readonly folder: string;
-  readonly photos: ReadonlyArray<PhotoReply>;
 }
 
 /** A place, in quarters of a pixel as in `p` of a stroke. For selections alone: it covers nothing. */
