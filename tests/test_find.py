@@ -22,7 +22,8 @@ def ground(height: int = 480, width: int = 640) -> np.ndarray:
     """A sky: smooth, with noise."""
     rows = np.linspace(0, 1, height)[:, None, None]
     sky = np.array([120, 150, 200]) + rows * np.array([80, 60, 30]) + np.zeros((1, width, 1))
-    return np.clip(sky + np.random.default_rng(8).normal(0, 2, sky.shape), 0, 255).astype(np.uint8)
+    noisy: np.ndarray = np.clip(sky + np.random.default_rng(8).normal(0, 2, sky.shape), 0, 255)
+    return noisy.astype(np.uint8)
 
 
 def find(name: str, image: np.ndarray) -> list[Finding]:

@@ -50,7 +50,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "lanczos",
         ),
         ("nn",),
-        ("weights", "imaging", "devices", "options", "evaluation"),
+        ("weights", "imaging", "devices", "options", "evaluation", "finish"),
         ("repositories",),
         ("registry",),
         ("parameters", "protocols"),

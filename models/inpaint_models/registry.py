@@ -240,6 +240,8 @@ class ModelEntry:
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another result
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
+    synthesises   whether it makes pixels of its own, which lack the photo's grain and may miss its colour; a fill is
+                  finished then, see finish/
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
     gesture       of a model that selects
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
@@ -271,6 +273,7 @@ class ModelEntry:
     stochastic: bool = False
     aliases: tuple[str, ...] = ()
     pads_itself: str = ""
+    synthesises: bool = False
     needs_known: bool = False
     gesture: Gesture = "mark"
     source_control: bool = False

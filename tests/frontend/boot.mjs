@@ -8,6 +8,7 @@ export const config = {
   device: "cpu",
   output_dir: null,
   open_image: null,
+  input_dir: null,
   limits: { max_megapixels: 128, max_side_px: 32768, upload_bytes: 2 ** 28, runs: 16, shapes: 2000 },
   settings: {},
 };

@@ -34,7 +34,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: Strategy, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -47,6 +47,7 @@ export function editRequest(wanted) {
       ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
     },
     ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
+    ...(wanted.finish ? {} : { finish: false }),
     ...(wanted.quickLook ? {} : { quick_look: false }),
     ...(wanted.save ? {} : { save: false }),
     runs: wanted.runs,

@@ -62,6 +62,7 @@
  * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
+ * @property {boolean} finish          grain and colour of the surroundings
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
@@ -116,6 +117,7 @@ export const DEFAULT_PREFS = Object.freeze({
   strategy: "default",
   growPx: null,
   featherPx: 0,
+  finish: true,
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,

@@ -46,6 +46,8 @@ export interface ConfigReply {
   readonly output_dir: string | null;
   /** Id of the photo given by --input. */
   readonly open_image: string | null;
+  /** Name of the folder given by --input; see /api/v1/photos. */
+  readonly input_dir: string | null;
   readonly limits: LimitsReply;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -102,6 +104,8 @@ export interface EditRequest {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
+  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
+  readonly finish?: boolean;
   /** While the first run takes long, send what a quick model makes of the same mask as a preview, if the server has it in memory. */
   readonly quick_look?: boolean;
   /** Write the results into the output folder, if the server has one; false: when asked to. */
@@ -138,6 +142,15 @@ export interface FindReply {
   readonly ms: number;
   readonly left_out: number;
   readonly findings: ReadonlyArray<FindingReply>;
+}
+
+/** Find what people usually want gone. Positions are those of the canvas that the parents make. */
+export interface FindRequest {
+  readonly image: string;
+  /** Edits that lie under this one, in drawing order. */
+  readonly parents?: ReadonlyArray<string>;
+  /** Left out, all that find and are ready. */
+  readonly models?: ReadonlyArray<string> | null;
 }
 
 /** A suggestion; `shapes` can be the mask of an edit as they are. */
@@ -214,6 +227,8 @@ export interface ModelReply {
   readonly aliases: ReadonlyArray<string>;
   readonly licence: LicenceReply;
   readonly stochastic: boolean;
+  /** Whether `finish` changes what it fills. */
+  readonly synthesises: boolean;
   /** Whether it can be told where to copy from. */
   readonly source_control: boolean;
   /** How a model that selects is pointed at: by marks over or around a thing, by points that trace its outline, by places that are a sample of its colour. Null for other tasks. */
@@ -255,6 +270,8 @@ export interface OneShotParams {
   readonly max_side?: number | null;
   /** Images no longer than this go in whole, for crop. */
   readonly crop_above?: number | null;
+  /** Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge. */
+  readonly finish?: boolean;
   readonly params?: Readonly<Record<string, boolean | number | string>>;
 }
 
@@ -294,6 +311,30 @@ export interface PatchReply {
   readonly y: number;
   readonly w: number;
   readonly h: number;
+}
+
+/** A file of the input folder that is called like a picture; it may be broken all the same. */
+export interface PhotoReply {
+  readonly name: string;
+  readonly size_bytes: number;
+  /** Seconds since 1970. */
+  readonly changed_s: number;
+  /** Changes when the file does. */
+  readonly version: string;
+  /** Name of the newest file in the output folder that was made of it. */
+  readonly result: string | null;
+  readonly result_version: string | null;
+}
+
+/** Take a photo of the input folder in. */
+export interface PhotoRequest {
+  readonly name: string;
+}
+
+/** The folder that --input names, at most 5,000 of its photos. */
+export interface PhotosReply {
+  readonly folder: string;
+  readonly photos: ReadonlyArray<PhotoReply>;
 }
 
 /** A place, in quarters of a pixel as in `p` of a stroke. For selections alone: it covers nothing. */

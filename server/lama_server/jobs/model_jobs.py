@@ -74,7 +74,7 @@ class ModelJobs:
         where  the field of the request that holds both, for errors
         """
         try:
-            choice = self._manager.choice(model, *tasks)
+            choice = self._manager.offered(model, *tasks)
         except ModelWrongTask as error:
             raise error.fresh(pointer=f"{where}/model") from None
         kinds = {parameter.name: parameter for parameter in choice.entry.parameters if parameter.kind == "picture"}
@@ -120,7 +120,8 @@ class ModelJobs:
     async def run(self, job: Job[AnswerT], listener: Listener | None = None) -> AnswerT:
         """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
         entry, limits = job.model.entry, self._limits
-        deadline_s = limits.network_deadline_s if entry.weights else limits.fill_deadline_s
+        usual_s = limits.network_deadline_s if entry.weights else limits.fill_deadline_s
+        deadline_s = entry.deadline_s or usual_s
         handle = self._executor.submit(job, deadline_s=deadline_s, listener=listener)
         try:
             return await handle.result()

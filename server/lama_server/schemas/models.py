@@ -54,6 +54,7 @@ class ModelReply(ReplyType):
     aliases: list[str]
     licence: LicenceReply
     stochastic: bool
+    synthesises: bool = Field(description="Whether `finish` changes what it fills.")
     source_control: bool = Field(description="Whether it can be told where to copy from.")
     gesture: Gesture | None = Field(
         description="How a model that selects is pointed at: by marks over or around a thing, by points that trace its "

@@ -32,6 +32,24 @@ class ImageReply(ReplyType):
     size_bytes: int
 
 
+class PhotoReply(ReplyType):
+    """A file of the input folder that is called like a picture; it may be broken all the same."""
+
+    name: str
+    size_bytes: int
+    changed_s: float = Field(description="Seconds since 1970.")
+    version: str = Field(description="Changes when the file does.")
+    result: str | None = Field(description="Name of the newest file in the output folder that was made of it.")
+    result_version: str | None
+
+
+class PhotosReply(ReplyType):
+    """The folder that --input names, at most 5,000 of its photos."""
+
+    folder: str
+    photos: list[PhotoReply]
+
+
 class PatchReply(ReplyType):
     """Where pixels of an edit are, and where they belong in the image."""
 
@@ -143,6 +161,7 @@ class ConfigReply(ReplyType):
     device: str
     output_dir: str | None = Field(description="Name of the auto-save folder, null when auto-save is off.")
     open_image: str | None = Field(description="Id of the photo given by --input.")
+    input_dir: str | None = Field(description="Name of the folder given by --input; see /api/v1/photos.")
     limits: LimitsReply
     settings: dict[str, Any]
 

@@ -163,7 +163,7 @@ class EngineHandler:
         quick, cost_s = replace(choice, entry=job.quick), self._warm_up_s.get(job.quick.name)
         if cost_s is None:
             return None
-        options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px)
+        options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px, finish=job.options.finish)
 
         def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
             context.check()
@@ -301,6 +301,7 @@ def load_runner(choice: EngineChoice) -> Runner:
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
+        placement=choice.placement,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Generic, Literal, TypeVar
 
 from inpaint_models.options import FillOptions
 from inpaint_models.protocols import Prompts
-from inpaint_models.registry import ModelEntry
+from inpaint_models.registry import ModelEntry, Placement
 from inpaint_models.types import Box, ParamValue, PixelSource
 
 from ..codec import ImageInfo, Metadata, Pixels
@@ -270,6 +270,7 @@ class EngineChoice:
     precision: str
     weights: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path | None = None
+    placement: Placement = field(default_factory=Placement)
 
 
 @dataclass(frozen=True, slots=True)
