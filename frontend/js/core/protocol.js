@@ -7,6 +7,8 @@
  * @property {string} name
  * @property {"int" | "float" | "bool" | "choice" | "text" | "picture"} kind
  * @property {ParamValue} default  none for a picture
+ * @property {number} [max_length]   of a text, in characters
+ * @property {string} [placeholder]  of a text
  * @property {number | null} [minimum]
  * @property {number | null} [maximum]
  * @property {readonly string[]} [choices]
