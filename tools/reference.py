@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: docs/configuration.md, docs/api.md, docs/hardening.md, and some tables.
+"""Writes what is made from the code: pages and tables of docs/, and the wire's types for the page.
 
 `make docs` runs it. Speeds in the table of models are what `python -m bench.bench_models` last measured
 (docs/measured.json).
@@ -29,7 +29,7 @@ from lama_server.exits import ExitCode
 from lama_server.http.middleware.token import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.documentation import reference
 from lama_server.settings import Limits, Setting, Settings, table
-from tools import hardening, house
+from tools import hardening, house, wire_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLE = 'model = "lama"\nport = 9000\noutput-dir = "~/Pictures/cleaned"\nallow-host = ["photos.lan"]\n'
@@ -187,7 +187,7 @@ def _cell(text: str) -> str:
 def main() -> int:
     for name, content in pages().items():
         (DOCS / name).write_text(content, encoding="utf-8")
-    return 0
+    return wire_types.main()
 
 
 if __name__ == "__main__":

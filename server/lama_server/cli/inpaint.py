@@ -63,6 +63,7 @@ def parser() -> Parser:
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
     made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")
+    made.add_argument("--no-finish", action="store_true", help="leave a network's fill without grain and colour match")
     made.add_argument(
         "--param",
         action="append",
@@ -118,6 +119,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
         strategy=given.strategy,
         grow_px=given.grow,
         feather_px=given.feather,
+        finish=not given.no_finish,
         params=entry.params_from_text(dict(given.param), partial(open_picture, limits=limits)),
     )
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)

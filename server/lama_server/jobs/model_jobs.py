@@ -64,6 +64,10 @@ class ModelJobs:
         """As `ModelManager.quick`."""
         return self._manager.quick
 
+    def ready(self, task: Task) -> list[str]:
+        """As `ModelManager.ready_names`."""
+        return self._manager.ready_names(task)
+
     def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
 

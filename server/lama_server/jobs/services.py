@@ -78,7 +78,7 @@ class Services:
         self.saves = AutoSave(settings, self.documents)
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
-        self.selections = Selections(self.documents, models)
+        self.selections = Selections(self.limits, self.documents, models)
         folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None
@@ -196,6 +196,7 @@ class Services:
             device=", ".join(self.executor.devices),
             output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
             open_image=self.open_image,
+            input_dir=self.settings.input.name if self.settings.input and self.media.is_on else None,
             limits=LimitsReply(
                 max_megapixels=self.settings.max_megapixels,
                 max_side_px=self.documents.codec_limits.max_side,

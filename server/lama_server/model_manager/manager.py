@@ -253,7 +253,9 @@ class ModelManager:
                 name=entry.licence.name, url=entry.licence.url, commercial_use=entry.licence.commercial_use
             ),
             stochastic=entry.stochastic,
+            synthesises=entry.synthesises,
             source_control=entry.source_control,
+            gesture=entry.gesture if entry.task == "select" else None,
             strategies=list(STRATEGIES),
             strategy=entry.strategy.kind,
             grow_px=entry.grow_px,

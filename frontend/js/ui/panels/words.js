@@ -77,7 +77,7 @@ export function createWords(ports) {
         taking(take(example, file, file.name));
       });
     }
-    form.append(make("button", { class: "button go" }, make("span", { text: t("Create") })));
+    form.append(make("button", { class: "button go", text: t("Create") }));
     row.replaceChildren(form);
   };
 

@@ -28,7 +28,9 @@ GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN"), ("InteractiveSeg", "Remove
 @router.get("/server-config")
 async def server_config(found: Found) -> dict[str, Any]:
     """What IOPaint's page and plug-ins ask for at start."""
-    matte, enlarge, select = (found.manager.ready_names(task) for task in ("matte", "enlarge", "select"))
+    # A click says little to a model that follows an outline.
+    matte, enlarge, able = (found.manager.ready_names(task) for task in ("matte", "enlarge", "select"))
+    select = [name for name in able if found.manager.entry(name).gesture != "trace"]
     return {
         "plugins": [plugin_info(name) for name, task in PLUGINS.items() if found.manager.ready_names(task)],
         "modelInfos": [model_info(found.manager.entry(name)) for name in found.manager.ready_names("fill")],
