@@ -102,6 +102,8 @@ const panels = createPanels({
   step: filling.step,
   strokesFreed: filling.armDraft,
   undo: () => run("undo"),
+  run,
+  uploads,
 });
 createHeader(store);
 createToolbar(store, run, actions, looking.showSize);

@@ -14,7 +14,7 @@
 
 import { addShape, clearDraft } from "../core/document.js";
 import { canRedo, canUndo, record, redo, undo } from "../core/history.js";
-import { documentOf, workingModel } from "../core/state.js";
+import { documentOf, fillsOnRelease, workingModel } from "../core/state.js";
 import { find } from "../ui/dom.js";
 import { t } from "../ui/i18n.js";
 import { once } from "../ui/panels/panels.js";
@@ -52,7 +52,7 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
   };
 
   /** What is painted is filled by itself, where the person wants that. */
-  const armDraft = () => arm(store.get().prefs.auto && documentOf(store.get()).draft.length > 0);
+  const armDraft = () => arm(fillsOnRelease(store.get()) && documentOf(store.get()).draft.length > 0);
 
   /**
    * A step of the person's: the document changes, and undo takes it back.
