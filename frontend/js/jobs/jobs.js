@@ -46,6 +46,9 @@ import { createSaver } from "./saver.js";
 /** Under way at once: a server with one worker has the next one at hand, one with several fills them together. */
 const MOST_AT_ONCE = 2;
 
+/** Why a fill ends: what it was made for is not what is shown any more. It begins anew. */
+const CHANGED = "changed";
+
 /** @typedef {ReturnType<typeof createJobs>} Jobs */
 
 /** @param {Ports} ports */
@@ -81,6 +84,7 @@ export function createJobs(ports) {
       .finally(() => {
         running.delete(number);
         runner.forget(number);
+        if (controller.signal.reason === CHANGED) enqueue(wanted.shapes);
         next();
         if (running.size === 0) store.update({ regionsDone: 0 });
       });
@@ -130,8 +134,10 @@ export function createJobs(ports) {
 
   // A fill of strokes that were undone, cleared or erased meanwhile is of no use any more.
   store.watch(documentOf, (doc) => {
-    for (const job of store.get().jobs)
+    for (const job of store.get().jobs) {
       if (job.fresh && !stillWanted(job, doc)) running.get(job.number)?.controller.abort();
+      else if (job.fresh && !isCurrent(job, doc)) running.get(job.number)?.controller.abort(CHANGED);
+    }
     if (store.get().queued.length === 0) return;
     const rest = new Set(doc.draft);
     store.update(({ queued }) => ({ queued: queued.filter((shape) => rest.has(shape)) }));
@@ -195,15 +201,19 @@ function unfilled(state) {
 /** By how much the mask of a fill is grown. @param {State} state */
 const growthOf = (state) => state.prefs.growPx ?? workingModel(state)?.grow_px ?? 0;
 
-/** @param {Job} job @param {import("../core/document.js").Doc} doc */
-function stillWanted({ shapes, parents, box }, doc) {
+/** Whether all that it fills is painted, and nothing of it was erased. @param {Job} job @param {import("../core/document.js").Doc} doc */
+function stillWanted({ shapes, box }, doc) {
   const rest = new Set(doc.draft);
   if (!shapes.every((shape) => rest.has(shape))) return false;
+  const later = doc.draft.slice(doc.draft.indexOf(shapes[shapes.length - 1]) + 1);
+  return !later.some((shape) => shape.op === "sub" && overlaps(bounds(shape), box));
+}
+
+/** Whether it sees the photo as it is shown. @param {Job} job @param {import("../core/document.js").Doc} doc */
+function isCurrent({ parents, box }, doc) {
   const shown = new Set(shownEdits(doc));
   if (!parents.every((parent) => shown.has(parent))) return false;
   const known = new Set(parents);
   const added = doc.edits.filter((edit) => !known.has(edit.chosen)).map((edit) => unionBounds(edit.shapes));
-  if (added.some((other) => other && near(other, box))) return false;
-  const later = doc.draft.slice(doc.draft.indexOf(shapes[shapes.length - 1]) + 1);
-  return !later.some((shape) => shape.op === "sub" && overlaps(bounds(shape), box));
+  return !added.some((other) => other && near(other, box));
 }
