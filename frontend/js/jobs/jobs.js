@@ -84,7 +84,7 @@ export function createJobs(ports) {
       .finally(() => {
         running.delete(number);
         runner.forget(number);
-        if (controller.signal.reason === CHANGED) enqueue(wanted.shapes);
+        if (controller.signal.reason === CHANGED) again(wanted);
         next();
         if (running.size === 0) store.update({ regionsDone: 0 });
       });
@@ -92,15 +92,21 @@ export function createJobs(ports) {
 
   /** @param {Wanted} wanted */
   const again = (wanted) => {
-    if (wanted.fresh) enqueue(wanted.shapes);
-    else extra.push(wanted);
+    if (wanted.fresh) return ask(wanted.shapes);
+    extra.push(wanted);
     next();
   };
 
-  /** @param {readonly Shape[]} shapes */
-  const enqueue = (shapes) => {
+  /** Fills these strokes: at once and together where nothing is under way. @param {readonly Shape[]} shapes */
+  const ask = (shapes) => {
     const asked = new Set([...store.get().queued, ...shapes]);
-    store.update((state) => ({ queued: unfilled(state).filter((shape) => asked.has(shape)) }));
+    const left = unfilled(store.get()).filter((shape) => asked.has(shape));
+    if (running.size > 0) {
+      store.update({ queued: left });
+      return next();
+    }
+    const wanted = fillOf(left);
+    if (wanted) begin(wanted);
   };
 
   /** The first group of those that wait which no running fill sees. @returns {Wanted | null} */
@@ -146,17 +152,7 @@ export function createJobs(ports) {
 
   return {
     /** Fill what is painted: all of it at once, or what is not under way as soon as that can be. */
-    fill() {
-      const draft = unfilled(store.get());
-      if (running.size === 0) {
-        store.update({ queued: [] });
-        const wanted = fillOf(draft);
-        if (wanted) begin(wanted);
-      } else {
-        enqueue(draft);
-        next();
-      }
-    },
+    fill: () => ask(documentOf(store.get()).draft),
     /**
      * Further results for an edit of the document.
      * @param {string} key @param {readonly Run[]} runs @param {boolean} show
