@@ -27,7 +27,9 @@ _SMALLER_HALF = 0.324652
 """Mean of the smaller half of |x| for a normal x of standard deviation 1."""
 
 _COLOUR_SPREAD = 10.0
+"""In levels of 255: cells that differ so much have little to say about each other's noise, ..."""
 _PLACE_SPREAD_CELLS = 8.0
+"""... and so have cells so far apart."""
 
 
 @dataclass(frozen=True, slots=True)

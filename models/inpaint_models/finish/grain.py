@@ -2,7 +2,7 @@
 
 How much noise a cell of the fill should have is told by cells of its colour in the ring around the hole: noise depends
 on the level, and a sky has another than the wall below it. What the fill has already is taken off, and the difference
-is added as Gaussian noise of the ring's spectrum and correlation of colours. It is drawn by place and seed, so that
+is added as noise of the ring's spectrum and correlation of colours. It is drawn by place and seed, so that
 two patches of one hole continue each other.
 """
 
