@@ -1,11 +1,12 @@
 /** The composition root: makes everything from the boot data and joins it together. No decisions are taken here. */
 
 import { createBitmaps } from "./canvas/bitmaps.js";
+import { canvasOf, marginsOf } from "./core/canvas.js";
 import { addShape, clearDraft, commitEdit } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
 import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
-import { fit, scaleTo, zoomAt } from "./core/view.js";
+import { fit, pan, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
 import { createHealth } from "./net/health.js";
 import { createJobs } from "./net/jobs.js";
@@ -16,11 +17,10 @@ import { createSession } from "./session/session.js";
 import { find, setText } from "./ui/dom.js";
 import { createWaysIn } from "./ui/files.js";
 import { createHeader } from "./ui/header.js";
-import { t, translatePage } from "./ui/i18n.js";
+import { speak, t } from "./ui/i18n.js";
 import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
 import { createPanels } from "./ui/panels/panels.js";
-import { createProgress } from "./ui/progress.js";
 import { createToolbar } from "./ui/toolbar.js";
 import { createViewer } from "./ui/viewer.js";
 
@@ -29,15 +29,18 @@ const FILL_AFTER_MS = 250;
 const FIT_ENLARGES = 2;
 /** Around the photo, in screen pixels. */
 const AIR = Object.freeze({ top: 4, right: 12, bottom: 4, left: 12 });
+/** Around its frame, so that the edges can be dragged outwards. */
+const MUCH_AIR = Object.freeze({ top: 72, right: 72, bottom: 72, left: 72 });
 
 /** @typedef {import("./core/state.js").State} State */
 
-translatePage(document.body);
+const prefs = loadPrefs();
+await speak(prefs.language);
 // The link with the server's token was opened in a browser that is signed in: keep the token out of sight.
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname + location.search);
 const boot = /** @type {import("./core/protocol.js").Boot} */ (JSON.parse(find("boot").textContent ?? ""));
 /** @type {import("./core/store.js").Store<State>} */
-const store = createStore(initialState(boot, loadPrefs()));
+const store = createStore(initialState(boot, prefs));
 const messages = createMessages();
 const health = createHealth(store);
 const api = createApi(health.lost);
@@ -143,7 +146,14 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
 });
 
 /** The view in which all of the photo is seen. @param {State} state */
-const fittedView = ({ image, viewport }) => image && fit(image, viewport, AIR, FIT_ENLARGES / viewer.stage.dpr());
+function fittedView(state) {
+  if (!state.image) return null;
+  const { width, height } = canvasOf(state);
+  const { left, top, right, bottom } = state.margins;
+  const all = { width: width + left + right, height: height + top + bottom };
+  const view = fit(all, state.viewport, state.tool === "extend" ? MUCH_AIR : AIR, FIT_ENLARGES / viewer.stage.dpr());
+  return pan(view, left * view.scale, top * view.scale);
+}
 
 function fitPhoto() {
   const view = fittedView(store.get());
@@ -222,6 +232,7 @@ const actions = {
   "tool-eraser": choosing("eraser"),
   "tool-rect": choosing("rect"),
   "tool-lasso": choosing("lasso"),
+  "tool-extend": choosing("extend"),
   "tool-hand": choosing("hand"),
   "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
   "brush-smaller": () => sizeBrush(-1),
@@ -268,15 +279,32 @@ const panels = createPanels({
   jobs,
   step,
   strokesFreed: armDraft,
+  refit,
   undo: () => run("undo"),
 });
 createHeader(store);
 createToolbar(store, run, actions, showSize);
-createProgress(store, messages);
 
 store.watch((state) => state.prefs, savePrefs, false);
 // The photo goes on to fill the room that there is, unless the person has chosen a view.
 store.watch((state) => state.viewport, refit, false);
+store.watch((state) => state.tool === "extend", refit, false);
+let shownKey = "";
+store.watch(
+  (state) => marginsOf(documentOf(state).edits),
+  (now, before = now) => {
+    if (store.get().image?.key === shownKey) viewer.shift(before.left - now.left, before.top - now.top);
+    refit();
+  },
+  false,
+);
+
+store.watch(
+  (state) => state.image?.key ?? "",
+  (key) => {
+    shownKey = key;
+  },
+);
 store.watch(
   (state) => state.opening,
   (opening) => {

@@ -84,6 +84,7 @@ export const COMMANDS = Object.freeze([
     hold: true,
     when: (state) => hasImage(state) && !state.crosshair,
   },
+  { id: "tool-extend", label: "Extend", group: "View", keys: ["c"], when: hasImage },
   { id: "tool-hand", label: "Move", group: "View", keys: ["h"] },
   { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
   { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },

@@ -6,12 +6,17 @@
  * state.js): they only ever grow, so going back in time never loses one.
  *
  * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {{readonly left: number, readonly top: number, readonly right: number, readonly bottom: number}} Margins
  * @typedef {object} Edit
  * @property {string} key       ours, names the list of results
  * @property {readonly Shape[]} shapes
  * @property {string} chosen    the server's id of the result that is shown
+ * @property {Margins} [extend] what it added at the sides of the canvas; then it has neither shapes nor results
  * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
  */
+
+/** @type {Margins} */
+export const NO_MARGINS = Object.freeze({ left: 0, top: 0, right: 0, bottom: 0 });
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.freeze([]) });

@@ -53,6 +53,7 @@
  *
  * @typedef {object} Prefs
  * @property {"system" | "light" | "dark"} theme
+ * @property {string} language         "system", or one of the page's
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
  * @property {string} strategy
@@ -69,7 +70,7 @@
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "extend" | "hand"} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -89,6 +90,7 @@
  * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
  * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
  * @property {View} view                         ui/input.js
+ * @property {import("./document.js").Margins} margins  ui/panels/extend.js: what is to be added to the canvas
  * @property {boolean} fitted                    ui: the photo fills the room, and goes on to when the room changes
  * @property {import("./view.js").Size} viewport canvas/stage.js
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
@@ -98,13 +100,14 @@
  * @property {Prefs} prefs                       session/prefs.js
  */
 
-import { EMPTY } from "./document.js";
+import { EMPTY, NO_MARGINS } from "./document.js";
 import { begin, current } from "./history.js";
 import { IDENTITY } from "./view.js";
 
 /** @type {Prefs} */
 export const DEFAULT_PREFS = Object.freeze({
   theme: "system",
+  language: "system",
   auto: true,
   model: null,
   strategy: "default",
@@ -144,6 +147,7 @@ export const initialState = ({ config, models }, prefs) => ({
   armed: false,
   compare: { mode: "off", at: 0.5 },
   view: IDENTITY,
+  margins: NO_MARGINS,
   fitted: true,
   viewport: { width: 1, height: 1 },
   crosshair: null,
@@ -230,7 +234,7 @@ export function chosenParams(state, model) {
 
 /** The fill whose results are talked of: the selected one, or the last. @param {State} state */
 export function editInHand(state) {
-  const { edits } = documentOf(state);
+  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }
 

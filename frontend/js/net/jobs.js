@@ -39,6 +39,7 @@
  * @property {(error: unknown, retry: (() => void) | null) => void} complain
  */
 
+import { beside } from "../core/canvas.js";
 import { parentsOf, shownEdits } from "../core/document.js";
 import { endOfStage, estimate, marked, remember } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
@@ -158,7 +159,7 @@ export function createJobs(ports) {
     const body = editRequest({
       ...wanted,
       image,
-      growPx: prefs.growPx,
+      growPx: beside(store.get(), wanted.shapes) ? 0 : prefs.growPx, // what lies beside the photo is exact
       featherPx: prefs.featherPx,
       strategy: prefs.strategy,
       quickLook: prefs.quickLook,

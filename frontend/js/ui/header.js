@@ -1,5 +1,6 @@
 /** The bar at the top: the photo's name, the model that works, the switch of filling by itself; and the theme. */
 
+import { canvasOf } from "../core/canvas.js";
 import { formatBytes } from "../core/protocol.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { find, findInput, icon, setText } from "./dom.js";
@@ -29,7 +30,7 @@ export function createHeader(store) {
     setText(find("model-title"), title);
     find("model").setAttribute("aria-label", t("Model and options: {model}", { model: title }));
   });
-  store.follow([(state) => state.image, (state) => state.gallery], () => showPhoto(store.get()));
+  store.follow([(state) => state.image, (state) => state.gallery, documentOf], () => showPhoto(store.get()));
   store.follow([(state) => state.image, (state) => state.selected], () => {
     const { image, selected } = store.get();
     document.body.dataset.room = image ? (selected ? "results" : "photo") : "empty";
@@ -43,17 +44,18 @@ export function createHeader(store) {
 }
 
 /** @param {State} state */
-function showPhoto({ image, gallery: { items, at } }) {
+function showPhoto(state) {
+  const { image, gallery } = state;
+  const { items, at } = gallery;
   find("file").hidden = image === null;
   find("empty").hidden = image !== null;
   document.title = image ? `${image.name} · lama-server` : "lama-server";
   if (!image) return;
   setText(find("file-name"), items.length > 1 ? `${image.name} (${at + 1}/${items.length})` : image.name);
+  const { width, height } = canvasOf(state);
   setText(
     find("file-size"),
-    [`${image.width.toLocaleString()} × ${image.height.toLocaleString()}`, formatBytes(image.bytes)]
-      .filter(Boolean)
-      .join(", "),
+    [`${width.toLocaleString()} × ${height.toLocaleString()}`, formatBytes(image.bytes)].filter(Boolean).join(", "),
   );
 }
 

@@ -17,6 +17,7 @@
  * @property {(words: string) => void} say
  */
 
+import { canvasOf } from "../core/canvas.js";
 import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
 import { bounds, decodePoints } from "../core/shapes.js";
 import { brushDiameter, documentOf } from "../core/state.js";
@@ -47,8 +48,8 @@ export function createInput(ports) {
 
   /** @param {import("../core/view.js").View} view */
   const setView = (view) => {
-    const { image, viewport } = store.get();
-    if (image) store.update({ view: keepInSight(view, image, viewport), fitted: false });
+    const state = store.get();
+    if (state.image) store.update({ view: keepInSight(view, canvasOf(state), state.viewport), fitted: false });
   };
 
   /** @param {{clientX: number, clientY: number}} event @returns {ScreenPoint} */
@@ -67,12 +68,12 @@ export function createInput(ports) {
   /** @param {ImagePoint} start @param {boolean} erase @param {boolean} joined */
   const beginSketch = (start, erase, joined) => {
     const state = store.get();
-    const { image, tool } = state;
-    if (!image) return;
+    const { tool } = state;
+    if (!state.image) return;
     op = (tool === "eraser") !== erase ? "sub" : "add";
     const from = joined && (tool === "brush" || tool === "eraser") ? lastPoint(state) : null;
     segments = [];
-    sketch = startSketch(tool, start, { op, diameter: brushDiameter(state), image }, from);
+    sketch = startSketch(tool, start, { op, diameter: brushDiameter(state), image: canvasOf(state) }, from);
     store.update({ painting: true });
     ports.stroking(true);
     draw();
@@ -90,9 +91,8 @@ export function createInput(ports) {
     overlay.outline([], op);
     store.update({ painting: false });
     ports.stroking(false);
-    const { image } = store.get();
-    if (shape && image && overlaps(bounds(shape), { x: 0, y: 0, width: image.width, height: image.height }))
-      ports.painted(shape);
+    const { width, height } = canvasOf(store.get());
+    if (shape && overlaps(bounds(shape), { x: 0, y: 0, width, height })) ports.painted(shape);
     else ports.invalidate("ink");
   };
 
@@ -132,7 +132,7 @@ export function createInput(ports) {
       time: event.timeStamp,
       button: event.buttons & 32 ? 5 : event.button,
       shift: event.shiftKey,
-      space: spaceHeld || store.get().tool === "hand",
+      space: spaceHeld || ["hand", "extend"].includes(store.get().tool),
     });
   };
 
@@ -174,13 +174,15 @@ export function createInput(ports) {
 
   /** @param {number} dx @param {number} dy steps @param {boolean} fast */
   const moveCrosshair = (dx, dy, fast) => {
-    const { view, viewport, image, crosshair, penDown } = store.get();
-    if (!image) return;
+    const state = store.get();
+    const { view, viewport, crosshair, penDown } = state;
+    if (!state.image) return;
+    const { width, height } = canvasOf(state);
     const from = crosshair ?? toImage(view, { x: viewport.width / 2, y: viewport.height / 2 });
     const step = (STEP_PX * (fast ? FAST_STEPS : 1)) / view.scale;
     const to = {
-      x: Math.min(image.width, Math.max(0, from.x + dx * step)),
-      y: Math.min(image.height, Math.max(0, from.y + dy * step)),
+      x: Math.min(width, Math.max(0, from.x + dx * step)),
+      y: Math.min(height, Math.max(0, from.y + dy * step)),
     };
     store.update({ crosshair: to });
     if (penDown) {

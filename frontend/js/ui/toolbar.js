@@ -138,6 +138,7 @@ function showOptions({ tool }) {
   find("shapes").hidden = !paints(tool);
   find("size").hidden = tool !== "brush" && tool !== "eraser";
   find("move-words").hidden = tool !== "hand";
+  find("pill").dataset.tool = tool;
 }
 
 /** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store @param {() => void} sized */

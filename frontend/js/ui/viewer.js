@@ -4,8 +4,9 @@ import { drawImageLayer } from "../canvas/image-layer.js";
 import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
-import { documentOf, patchesOf, shownResult } from "../core/state.js";
-import { between, grown, intersection, toScreen, visibleBox } from "../core/view.js";
+import { canvasOf, patchesOn } from "../core/canvas.js";
+import { documentOf } from "../core/state.js";
+import { between, grown, intersection, pan, toScreen, visibleBox } from "../core/view.js";
 import { createInput } from "./input.js";
 
 const GLIDE_MS = 160;
@@ -32,12 +33,10 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const patches =
-          compare.mode === "hold" ? [] : [...documentOf(state).edits.flatMap(shownPatches), ...bitmaps.estimates()];
         return drawImageLayer(context, frame, {
-          image: image ?? { width: 1, height: 1 },
+          canvas: canvasOf(state),
           pyramid: image ? bitmaps.pyramid() : null,
-          patches,
+          patches: compare.mode === "hold" ? [] : [...shownPatches(state), ...bitmaps.estimates()],
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
           checks: colours.checks,
@@ -79,10 +78,10 @@ export function createViewer(store, element, bitmaps, ports) {
 
   /** Nothing is painted beside the photo. Saves the context. @param {CanvasRenderingContext2D} context set to image pixels */
   const clipToPhoto = (context) => {
-    const { image } = store.get();
+    const { width, height } = canvasOf(store.get());
     context.save();
     context.beginPath();
-    context.rect(0, 0, image?.width ?? 0, image?.height ?? 0);
+    context.rect(0, 0, width, height);
     context.clip();
   };
 
@@ -90,11 +89,9 @@ export function createViewer(store, element, bitmaps, ports) {
   const ink = (context, frame) =>
     store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
 
-  /** @param {import("../core/document.js").Edit} edit */
-  const shownPatches = (edit) => {
-    const result = shownResult(store.get(), edit);
-    return result ? patchesOf(result).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })) : [];
-  };
+  /** @param {import("../core/state.js").State} state */
+  const shownPatches = (state) =>
+    patchesOn(state, documentOf(state).edits).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) }));
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });
 
@@ -141,7 +138,7 @@ export function createViewer(store, element, bitmaps, ports) {
     (tool) => {
       element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser");
       element.classList.toggle("shape-tool", tool === "rect" || tool === "lasso");
-      element.classList.toggle("hand-tool", tool === "hand");
+      element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
     },
   );
 
@@ -150,10 +147,11 @@ export function createViewer(store, element, bitmaps, ports) {
     if (!job?.fresh) return glow?.hide();
     const { createGlow } = await import("../canvas/glow.js");
     glow ??= createGlow(element, () => stage.invalidate("ink"));
-    const { view, viewport, image, job: now } = store.get();
-    if (!image || now?.number !== job.number || !now.fresh) return;
+    const state = store.get();
+    const { view, viewport, job: now } = state;
+    if (!state.image || now?.number !== job.number || !now.fresh) return;
     const edge = EDGE_PX / view.scale; // for the line around it
-    const box = intersection(grown(job.box, edge), visibleBox(view, image, viewport));
+    const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
     if (box) await glow.show(job.shapes, box, view, stage.dpr());
   }
 
@@ -183,7 +181,10 @@ export function createViewer(store, element, bitmaps, ports) {
     move(began);
   };
 
-  return { stage, input, overlay, recolour, glide };
+  /** The canvas begins elsewhere: the photo stays where it is seen. @param {number} dx @param {number} dy image pixels */
+  const shift = (dx, dy) => store.update(({ view }) => ({ view: pan(view, dx * view.scale, dy * view.scale) }));
+
+  return { stage, input, overlay, recolour, glide, shift };
 }
 
 /** Colours that canvases need, as the style sheet has them now. */

@@ -15,7 +15,8 @@ const IDLE_MS = 300;
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
  *   openPhoto: (at: number) => void,
- * }} Ports  openPhoto: another one of the list
+ *   refit: () => void,
+ * }} Ports  openPhoto: another one of the list; refit: what is to be seen has another size
  */
 
 /** @param {Ports} ports */
@@ -41,6 +42,8 @@ export function createPanels(ports) {
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
+    progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
+    extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
     help: once(async () => (await import("./help.js")).createHelp()),
@@ -56,6 +59,8 @@ export function createPanels(ports) {
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
+  whenTrue((state) => state.job !== null || documentOf(state).edits.length > 0, panels.progress);
+  whenTrue((state) => state.tool === "extend", panels.extend);
   whenTrue((state) => state.compare.mode !== "off", panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));

@@ -8,8 +8,9 @@
 
 import { drawImageLayer } from "../../canvas/image-layer.js";
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
+import { canvasOf, patchesOn } from "../../core/canvas.js";
 import { unionBounds } from "../../core/shapes.js";
-import { documentOf, findModel, patchesOf, shownResult, usable, workingModel } from "../../core/state.js";
+import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
 import { around, fit } from "../../core/view.js";
 import { find, findButton, icon, make, roving, setText } from "../dom.js";
 import { t } from "../i18n.js";
@@ -37,8 +38,7 @@ export function createResults(store, bitmaps, acts) {
 
   const showSteps = () => {
     const state = store.get();
-    const { edits } = documentOf(state);
-    find("fills").replaceChildren(originalStep(state), ...edits.map((edit, i) => stepButton(state, edit, i)));
+    find("fills").replaceChildren(originalStep(state), ...fills(state).map((edit, i) => stepButton(state, edit, i)));
     settleSteps();
   };
 
@@ -47,7 +47,7 @@ export function createResults(store, bitmaps, acts) {
     const button = make(
       "button",
       { type: "button", class: "fill", "aria-label": t("Show the original (hold)") },
-      make("span", { class: "thumb" }, picture(state, null, [], STEP)),
+      make("span", { class: "thumb" }, picture(state, [], STEP)),
       make("span", { text: t("Original"), "aria-hidden": "true" }),
     );
     const hold = (/** @type {"hold" | "off"} */ mode) => () =>
@@ -64,7 +64,7 @@ export function createResults(store, bitmaps, acts) {
   /** @param {State} state @param {Edit} edit @param {number} i */
   const stepButton = (state, edit, i) => {
     const several = state.results[edit.key]?.length ?? 0;
-    const thumb = make("span", { class: "thumb" }, picture(state, edit, shownUpTo(state, edit), STEP));
+    const thumb = make("span", { class: "thumb" }, picture(state, upTo(state, edit), STEP));
     if (several > 1) thumb.append(make("span", { class: "count", text: String(several), "aria-hidden": "true" }));
     const button = make(
       "button",
@@ -87,7 +87,7 @@ export function createResults(store, bitmaps, acts) {
     const drawer = find("drawer");
     drawer.hidden = !edit;
     if (!edit) return;
-    const at = documentOf(state).edits.indexOf(edit);
+    const at = fills(state).indexOf(edit);
     setText(find("drawer-title"), t("Step {n}", { n: at + 1 }));
     const list = find("results");
     const focused = /** @type {HTMLElement | null} */ (
@@ -108,7 +108,6 @@ export function createResults(store, bitmaps, acts) {
     const chosen = edit.chosen === result.edit;
     const name = make("span", { class: "name" }, t("Result {n}", { n: i + 1 }));
     if (chosen) name.append(icon("done"));
-    const before = shownBefore(state, edit);
     return make(
       "button",
       {
@@ -125,7 +124,7 @@ export function createResults(store, bitmaps, acts) {
           if (from?.classList.contains("result")) acts.choose(edit.key, result.edit); // an arrow key, as radio buttons do
         },
       },
-      make("span", { class: "thumb" }, picture(state, edit, [...before, result], TILE)),
+      make("span", { class: "thumb" }, picture(state, upTo(state, edit), TILE, result)),
       name,
     );
   };
@@ -176,38 +175,28 @@ export function createResults(store, bitmaps, acts) {
     if (other) models.value = other.name;
   };
 
-  /** @param {State} state @param {Edit} edit the results under it */
-  const shownBefore = (state, edit) => {
-    const { edits } = documentOf(state);
-    return edits.slice(0, edits.indexOf(edit)).flatMap((each) => shownResult(state, each) ?? []);
-  };
-
-  /** @param {State} state @param {Edit} edit */
-  const shownUpTo = (state, edit) => [
-    ...shownBefore(state, edit),
-    ...[shownResult(state, edit)].flatMap((each) => each ?? []),
-  ];
-
   /**
-   * The place of an edit with what is around it, as some results show it, and its hole outlined; all of the photo for none.
-   * @param {State} state @param {Edit | null} edit @param {readonly Result[]} results @param {import("../../core/view.js").Size} size
+   * The place of the last edit with what is around it, and its hole outlined; all of the photo without an edit.
+   * @param {State} state @param {readonly Edit[]} edits @param {import("../../core/view.js").Size} size
+   * @param {Result} [result] of the last one, instead of that which is shown
    */
-  const picture = (state, edit, results, size) => {
+  const picture = (state, edits, size, result) => {
+    const edit = edits.at(-1);
     const dpr = Math.min(MOST_DPR, devicePixelRatio);
-    const canvas = make("canvas", { width: size.width * dpr, height: size.height * dpr });
-    const patches = results.flatMap(patchesOf);
+    const element = make("canvas", { width: size.width * dpr, height: size.height * dpr });
+    const patches = patchesOn(state, edits, (each) => (each === edit && result) || shownResult(state, each));
     Promise.all(patches.map(({ name }) => bitmaps.ready(name))).then(() => {
-      const context = canvas.getContext("2d");
-      const { image } = state;
-      if (!context || !image || image.key !== store.get().image?.key) return;
-      const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, width: image.width, height: image.height };
-      const view = edit ? around(box, image, size) : fit(image, size, NO_INSETS, MOST_ENLARGED);
+      const context = element.getContext("2d");
+      if (!context || !state.image || state.image.key !== store.get().image?.key) return;
+      const canvas = canvasOf(state, edits);
+      const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, ...canvas };
+      const view = edit ? around(box, canvas, size) : fit(canvas, size, NO_INSETS, MOST_ENLARGED);
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
         { view, viewport: size, dpr, now: performance.now() },
         {
-          image,
+          canvas,
           pyramid: bitmaps.pyramid(),
           patches: patches.map(({ box: place, name }) => ({ box: place, pixels: bitmaps.patch(name) })),
           split: null,
@@ -218,7 +207,7 @@ export function createResults(store, bitmaps, acts) {
       );
       if (edit) drawOutline(context, edit.shapes, view, dpr);
     });
-    return canvas;
+    return element;
   };
 
   findButton("again").addEventListener("click", () => {
@@ -238,6 +227,13 @@ export function createResults(store, bitmaps, acts) {
   });
 }
 
+/** What was filled, in order. @param {State} state */
+const fills = (state) => documentOf(state).edits.filter(({ extend }) => !extend);
+/** What was done until then. @param {State} state @param {Edit} edit */
+const upTo = (state, { key }) => {
+  const { edits } = documentOf(state);
+  return edits.slice(0, edits.findIndex((each) => each.key === key) + 1);
+};
 /** @param {State} state */
 const resultsOf = (state) => state.results;
 /** @param {State} state */

@@ -1,0 +1,4 @@
+/** German. */
+
+/** @type {Readonly<Record<string, string>>} */
+export const WORDS = {};
