@@ -21,6 +21,7 @@ from lama_server.workers.messages import (
     LoadedModelsReport,
     LoadModel,
     ModelChoice,
+    PatchReport,
     PreviewReport,
     ProgressReport,
     RunJob,
@@ -94,7 +95,7 @@ class InlineExecutor(Executor):
             if isinstance(message, LoadedModelsReport):
                 self._loaded[handler] = message.loaded
                 self.on_change()
-            elif isinstance(message, ProgressReport | PreviewReport):
+            elif isinstance(message, ProgressReport | PreviewReport | PatchReport):
                 if listener is not None and not answer.done():
                     listener(message)
             else:

@@ -120,7 +120,9 @@ def test_a_folder_keeps_names_formats_and_metadata(folders: tuple[Path, Path, Pa
 def test_a_jpeg_keeps_the_blocks_that_were_not_filled(folders: tuple[Path, Path, Path], inpainter: Inpainter) -> None:
     pictures, masks, out = folders
     picture(pictures / "a.jpg")
-    assert run_batch(pictures, mask(masks / "m.png"), out, inpainter, FillOptions()).filled == 1
+    events: list[Event] = []
+    run_batch(pictures, mask(masks / "m.png"), out, inpainter, FillOptions(), on_event=events.append)
+    assert [(event.outcome, event.message) for event in events] == [("filled", "")]
     old, new = (jpeg_reader.read((folder / "a.jpg").read_bytes()).shown_blocks() for folder in (pictures, out))
     same = [(was == now).all(axis=2) for was, now in zip(old, new, strict=True)]
     assert 0.2 < same[0].mean() < 1

@@ -268,7 +268,9 @@ def test_both_spellings_of_the_quality_count(
     results = []
     for name, quality in (("own", []), ("space", ["--quality", "20"]), ("equals", ["--quality=20"])):
         out = tmp_path / f"{name}.jpg"
-        assert outcome([*pair, "-o", str(out), *quality], capsys)[0] == ExitCode.OK
+        code, _, said = outcome([*pair, "-o", str(out), *quality], capsys)
+        assert code == ExitCode.OK
+        assert ("photo.jpg: The whole JPEG was encoded anew: a quality was chosen." in said) is bool(quality)
         results.append(out.read_bytes())
     own, space, equals = results
     assert space == equals

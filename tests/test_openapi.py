@@ -46,6 +46,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("get", "/api/v1/images/{image}/original"),
         ("get", "/api/v1/images/{image}/preview"),
         ("get", "/api/v1/images/{image}/render"),
+        ("post", "/api/v1/images/{image}/save"),
         ("post", "/api/v1/edits"),
         ("post", "/api/v1/select"),
         ("get", "/api/v1/edits/{edit}"),

@@ -157,6 +157,9 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     for request in (edit_request(image), edit_request("0" * 64), {}, edit_request(image, {"model": "remote"}),
                     edit_request(image, mask={"shapes": [{**RECT, "w": 0}]})):  # fmt: skip
         replies.append(("POST", "/api/v1/edits", server.post_json("/api/v1/edits", request)))
+    for name, asked_for in ((image, {"edits": [edit]}), ("0" * 64, {"edits": []}), (image, {})):
+        reply = server.post_json(f"/api/v1/images/{name}/save", asked_for)
+        replies.append(("POST", "/api/v1/images/{image}/save", reply))
     dot = {"kind": "stroke", "d": 20, "p": [60, 60]}
     for request in ({"image": image, "prompts": [dot]}, {"image": "0" * 64, "prompts": [dot]}, {}):
         replies.append(("POST", "/api/v1/select", server.post_json("/api/v1/select", request)))

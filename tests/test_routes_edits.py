@@ -6,13 +6,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import RECT, Reply, RunningServer, decode, edit_request, encode, misbehaving
+from serving import RECT, Reply, RunningServer, decode, edit_request, encode, misbehaving, within
 
 BOX = (slice(16, 36), slice(20, 44))
 
@@ -125,6 +126,31 @@ def test_an_edit_has_a_patch_for_each_part_of_its_mask(server: RunningServer) ->
     assert server.ask("GET", edit).json["patches"] == result["patches"]
     assert result["patch"] == {"url": f"{edit}/patch.png", "x": 10, "y": 20, "w": 580, "h": 440}
     assert np.array_equal(decode(server.ask("GET", f"{edit}/patch.png").body), expected[20:460, 10:590])
+
+
+def test_patches_are_told_as_they_are_done_and_can_be_fetched_while_others_are_filled(server: RunningServer) -> None:
+    image = str(server.upload(photo(640, 480)).json["id"])
+    slow = misbehaving("silent", 2.0, seed=9)
+    stream = server.stream({"image": image, "runs": [slow], "mask": {"shapes": FAR_APART}})
+    first = next(line for line in stream if line["type"] == "patch")
+    assert (decode(server.ask("GET", first["url"]).body) == (9, 0, 0)).all()
+    lines = list(stream)
+    told, result = [first, *(line for line in lines if line["type"] == "patch")], lines[-1]
+    assert {line["of"] for line in told} == {3}
+    assert len(told) == 2, "the last comes with the result"
+    for line in told:
+        assert line["edit"] == result["edit"]
+        assert {name: line[name] for name in ["url", "x", "y", "w", "h"]} == result["patches"][line["index"]]
+
+
+def test_a_patch_of_an_edit_that_was_given_up_is_gone(server: RunningServer) -> None:
+    image = str(server.upload(photo(640, 480)).json["id"])
+    slow = misbehaving("silent", 3.0, seed=9)
+    stream = server.stream({"image": image, "runs": [slow], "mask": {"shapes": FAR_APART}})
+    told = next(line for line in stream if line["type"] == "patch")
+    assert server.ask("DELETE", f"/api/v1/edits/{told['job']}").status == 204
+    assert list(stream)[-1]["problem"]["code"] == "job.cancelled"
+    assert server.ask("GET", told["url"]).code == "edit.not_found"
 
 
 def test_an_edit_in_several_patches_lies_over_its_parents(server: RunningServer) -> None:
@@ -342,3 +368,28 @@ def test_a_render_is_offered_under_the_photos_name(server: RunningServer) -> Non
     assert reply.headers["content-disposition"] == "attachment; filename*=UTF-8''a%22b%0D%0Ac.jpg"
     assert reply.headers["content-security-policy"] == "sandbox; default-src 'none'"
     assert reply.headers["content-type"] == "image/jpeg"
+
+
+def test_of_several_results_only_the_one_that_is_asked_for_is_saved(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    server = start_server(output_dir=str(out))
+    image = str(server.upload(photo(), "beach.png").json["id"])
+    lines = server.edit(image, {"model": "painter", "seed": 3}, {"model": "painter", "seed": 8}, save=False).lines
+    first, second = results(lines)
+    assert [line["type"] for line in lines].count("saved") == 0
+    saved = server.post_json(f"/api/v1/images/{image}/save", {"edits": [second["edit"]]})
+    assert (saved.status, saved.json["reencoded"]) == (200, None)
+    assert [path.name for path in out.iterdir()] == [saved.json["name"]]
+    assert (decode((out / saved.json["name"]).read_bytes())[BOX] == (8, 0, 0)).all()
+    assert server.post_json(f"/api/v1/images/{image}/save", {"edits": ["0" * 32]}).code == "edit.not_found"
+    server.edit(image, {"model": "painter"}, parents=[first["edit"]])
+    assert within(10, lambda: len(list(out.iterdir())) == 2), "scripts need not ask"
+
+
+def test_a_server_without_an_output_folder_says_so_when_it_is_to_save(server: RunningServer, image: str) -> None:
+    edit = results(server.edit(image).lines)[0]["edit"]
+    refused = server.post_json(f"/api/v1/images/{image}/save", {"edits": [edit]})
+    assert (refused.status, refused.code) == (409, "save.off")

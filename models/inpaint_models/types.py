@@ -132,11 +132,13 @@ class Patch:
     box       where it lies in the image
     pixels    (box.height, box.width, C) at the image's own depth and channel count
     strategy  how the network saw the image: "crop", "resize" or "original"
+    of        how many patches the edit will have
     """
 
     box: Box
     pixels: AnyImage
     strategy: str
+    of: int = 1
 
 
 class PixelSource(Protocol):

@@ -35,11 +35,18 @@ from .schemas.events import EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
 from .schemas.replies import SelectReply
-from .schemas.requests import CanvasRequest, EditRequest, OneShotParams, SelectRequest, SessionRequest
+from .schemas.requests import CanvasRequest, EditRequest, OneShotParams, SaveRequest, SelectRequest, SessionRequest
 from .settings import Limits, Settings
 from .workers.executor import Executor, FindFiles
 
-READ_TYPES: tuple[type[BaseModel], ...] = (EditRequest, CanvasRequest, SelectRequest, OneShotParams, SessionRequest)
+READ_TYPES: tuple[type[BaseModel], ...] = (
+    EditRequest,
+    CanvasRequest,
+    SelectRequest,
+    SaveRequest,
+    OneShotParams,
+    SessionRequest,
+)
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,

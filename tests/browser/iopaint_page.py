@@ -8,14 +8,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, Response, Route, TimeoutError
+from playwright.sync_api import Page, Response, Route
 
 from browser.driver import ROOT, Point
 
 FILES = ROOT / "build" / "iopaint" / "iopaint" / "web_app"
 """Where `tools/ensure.sh iopaint` puts them."""
+
+_FILL_MS = 120_000
+"""A machine that compiles the inner loops first takes a minute of it."""
+
+_BARS_PX = 200
+"""What the page keeps free above and below a picture together."""
 
 
 class IopaintPage:
@@ -41,14 +48,20 @@ class IopaintPage:
             self.wait_for_size(*image.size)
 
     def wait_for_size(self, width: int, height: int) -> None:
-        """Until a picture of that size is shown."""
+        """Until a picture of that size is shown, fitted to the window and in its middle."""
         self.page.get_by_text(f"{width}x{height}", exact=True).wait_for()
         canvas = self.page.locator(f"canvas[width='{width}'][height='{height}']").first
-        canvas.wait_for()
-        places = [canvas.bounding_box()]
-        while len(places) < 3 or places[-1] != places[-3]:  # it is fitted to the window a moment later
-            self.page.wait_for_timeout(100)
-            places.append(canvas.bounding_box())
+        window = self.page.viewport_size
+        assert window is not None
+        scale = min(1, window["width"] / width, (window["height"] - _BARS_PX) / height)
+        fitted = (window["width"] / 2, window["height"] / 2, width * scale)
+
+        def is_fitted() -> bool:
+            box = canvas.bounding_box()
+            found = box and (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, box["width"])
+            return found == pytest.approx(fitted, abs=1)
+
+        self._wait(is_fitted, "a picture in the middle of the window")
 
     def digest(self) -> str:
         """Of the pixels that are drawn."""
@@ -64,14 +77,14 @@ class IopaintPage:
         """Until exactly that is drawn; (H, W, 3)."""
         alpha = np.full((*expected.shape[:2], 1), 255, np.uint8)
         wanted = hashlib.sha256(np.concatenate([expected, alpha], axis=2).tobytes()).hexdigest()
-        self._wait(lambda: self.digest() == wanted)
+        self._wait(lambda: self.digest() == wanted, "the expected picture")
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
         for _ in range(1200):
             if condition():
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError("the page does not show the expected picture")
+        raise AssertionError(f"the page does not show {what}")
 
     def transparent_share(self) -> float:
         """Part of the picture that is seen through."""
@@ -85,15 +98,10 @@ class IopaintPage:
     def paint(self, points: Sequence[Point]) -> Response:
         """Drags the brush along the points; the answer to the fill that follows, once it is shown."""
         before = self.digest()
-        for patience_s in (10, 20, 60):  # a stroke is nothing to the page while it still fits a photo to the window
-            try:
-                with self.page.expect_response("**/api/v1/inpaint", timeout=1000 * patience_s) as filled:
-                    self._drag(points)
-                break
-            except TimeoutError:
-                if patience_s == 60:
-                    raise
-        self._wait(lambda: self.digest() != before)
+        self._wait_until_uncovered(points[0])
+        with self.page.expect_response("**/api/v1/inpaint", timeout=_FILL_MS) as filled:
+            self._drag(points)
+        self._wait(lambda: self.digest() != before, "a fill")
         return filled.value
 
     def click(self, point: Point) -> None:
@@ -111,6 +119,11 @@ class IopaintPage:
         self.page.locator("button[aria-haspopup=menu]").first.click()
         for name in names:
             self.page.get_by_role("menuitem", name=name).click()
+
+    def _wait_until_uncovered(self, point: Point) -> None:
+        """A dialog goes on swallowing strokes while it fades away."""
+        under = "([x, y]) => document.elementFromPoint(x, y)?.tagName"
+        self._wait(lambda: self.page.evaluate(under, self._on_screen(point)) == "CANVAS", "the picture uncovered")
 
     def _drag(self, points: Sequence[Point]) -> None:
         mouse = self.page.mouse

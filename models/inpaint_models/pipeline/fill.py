@@ -59,7 +59,8 @@ class Fill:
     def _patch(self, crop: CropPixels, restored: FloatImage, box: Box, feather_px: int) -> Patch:
         part = within(box, crop.crop.box)
         shown = opacity(self.mask, box, feather_px, *self.source.shape[:2])
-        return Patch(box, composite(crop.pixels[part], restored[part], shown), self.plan.strategy)
+        pixels = composite(crop.pixels[part], restored[part], shown)
+        return Patch(box, pixels, self.plan.strategy, self.plan.patches)
 
 
 @dataclass(frozen=True, slots=True)

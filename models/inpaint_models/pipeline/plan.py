@@ -68,6 +68,11 @@ class FillPlan:
     strategy: Literal["crop", "resize", "original"]
     crops: tuple[Crop, ...]
 
+    @property
+    def patches(self) -> int:
+        """How many there will be."""
+        return sum(len(crop.patches) for crop in self.crops)
+
     def batches(self, most_px: float) -> Iterator[Sequence[Crop]]:
         """The crops in turn: as many of one wave and one size at once as hold no more than `most_px` pixels."""
         for (_, size), group in groupby(self.crops, lambda crop: (crop.wave, crop.padded_size)):

@@ -70,8 +70,9 @@ class Job:
 class Event:
     """What became of a photo.
 
-    outcome  filled; copied: its mask is empty; skipped: its result was there already; failed: see `message`
+    outcome  filled; copied: its mask is empty; skipped: its result was there already; failed
     result   the file that was written or was there
+    message  why it failed, or what is to be known of the result
     index    counts from 1
     """
 
@@ -171,7 +172,7 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
         began = time.monotonic()
         result, message = None, ""
         try:
-            outcome, result = _process(job, inpainter, options, writer)
+            outcome, result, message = _process(job, inpainter, options, writer)
         except (SaveError, Cancelled):
             raise
         except (ApiError, ModelError) as error:
@@ -181,11 +182,11 @@ def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer:
         yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message)
 
 
-def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path]:
-    """Does one photo. Raises whatever is wrong with it."""
+def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path, str]:
+    """Does one photo: outcome, result and message of its event. Raises whatever is wrong with it."""
     path = job.result(codec.probe(job.image, writer.limits))
     if path.exists():
-        return "skipped", path
+        return "skipped", path, ""
     if job.mask is None and job.extend is None:
         raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
     source = codec.decode(job.image, writer.limits)
@@ -193,11 +194,12 @@ def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Write
     try:
         canvas, hole = _canvas(job, source, writer)
         patches = list(inpainter.patches(canvas, hole, options))
-        data = _rendered(job, source, patches, writer)
+        made = _rendered(job, source, patches, writer)
     except (MaskEmpty, EmptyMask):
-        outcome, data = "copied", _unchanged(job, source, writer)
+        outcome, made = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)
-    return outcome, job.folder / saving.save_new(job.folder, job.stem, path.suffix, data)
+    result = job.folder / saving.save_new(job.folder, job.stem, path.suffix, made.data)
+    return outcome, result, f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
 
 
 def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSource, Mask]:
@@ -219,15 +221,15 @@ def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSourc
     return canvas, Mask(Box(0, 0, canvas.shape[1], canvas.shape[0]), coverage)
 
 
-def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> bytes:
+def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> codec.Encoded:
     """The file itself when its format is wanted: the least that can happen to a photo with nothing to remove."""
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
-        return job.image.read_bytes()
+        return codec.Encoded(job.image.read_bytes())
     return _rendered(job, source, (), writer)
 
 
-def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> bytes:
+def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> codec.Encoded:
     layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
     pixels = LayeredPixels(MovedPixels(source.pixels, job.extend) if job.extend else source.pixels, layers)
     boxes = tuple(patch.box for patch in patches)
@@ -239,7 +241,7 @@ def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer:
         format=job.format,
         quality=writer.quality,
         strip_metadata=writer.strip_metadata,
-    ).data
+    )
 
 
 def _pixels_of(patch: Patch) -> codec.Pixels:

@@ -126,7 +126,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     bar = Bar(sys.stderr)
 
     def tell(event: batch.Event) -> None:
-        if event.outcome == "failed":
+        if event.message:
             bar.end()
             sys.stderr.write(f"{event.job.image.name}: {event.message}\n")
         bar.show("inpaint", event.index, event.total)

@@ -13,7 +13,7 @@ ApiError                        code, status, title, retryable; an instance is o
         ImageError              image.*: a file that cannot be used
         MaskError               mask.*
         StoreError              ImageNotFound, EditNotFound, EditOnOtherCanvas, StoreFull, RootUnavailable
-        SaveError               DiskFull, SaveFailed, RootUnavailable
+        SaveError               DiskFull, SaveFailed, SaveOff, RootUnavailable
         ModelUnknown ...        model.*
             ModelFilesError     the model's files do not load
         JobNotFound ...         job.*, queue.*, engine.*, worker.*, server.*

@@ -109,6 +109,10 @@ class SaveFailed(SaveError, code="save.failed", status=500, retryable=True):
     """The result was not saved"""
 
 
+class SaveOff(SaveError, code="save.off", status=409):
+    """The server has no output folder"""
+
+
 class StoreFull(StoreError, code="server.temp_full", status=507, retryable=True):
     """The server's disk is full"""
 

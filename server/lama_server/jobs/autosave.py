@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import ApiError, ImageNotFound, InternalError, SaveError, api_error_of
+from ..errors import ApiError, ImageNotFound, InternalError, SaveError, SaveOff, api_error_of
 from ..imaging.pictures import Picture
+from ..schemas.replies import SavedReply
 from ..settings import Settings
 from ..store import saving
 from ..store.documents import Documents
@@ -29,6 +31,11 @@ class Saved:
     name: str | None = None
     problem: ApiError | None = None
     reencoded: str = ""
+
+    @property
+    def reply(self) -> SavedReply | None:
+        """The file as the wire has it."""
+        return SavedReply(name=self.name, reencoded=self.reencoded or None) if self.name else None
 
 
 class AutoSave:
@@ -74,6 +81,18 @@ class AutoSave:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    async def save_edits(self, image: StoredImage, edits: Sequence[str]) -> SavedReply:
+        """Saves the photo with edits over it, because somebody asked for it. Raises what keeps it from being saved."""
+        if self._folder is None:
+            raise SaveOff("No output folder was given. Start the server with --output-dir, or download the result.")
+        await self.room()
+        saved = await asyncio.shield(self.begin(image, await self._documents.picture(image, edits)))
+        if saved.problem is not None:
+            raise saved.problem
+        reply = saved.reply
+        assert reply is not None
+        return reply
 
     async def room(self) -> None:
         """Waits until few enough results are being saved for the next one."""

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -32,30 +31,30 @@ from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..imaging.pixel_files import write_pixels
 from ..schemas.base import WireValue
-from ..schemas.events import EditEvent, ErrorEvent, PreviewEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
+from ..schemas.events import EditEvent, ErrorEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
-from ..schemas.replies import CanvasReply, EditReply, PatchReply, SavedReply, wire_box
+from ..schemas.replies import CanvasReply, EditReply, PatchReply, wire_box
 from ..schemas.requests import CanvasRequest, EditRequest, MaskShapes, OneShotParams, SourceShapes
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
-from ..store.image_store import StoredEdit, StoredImage
+from ..store.image_store import StoredEdit, StoredImage, new_edit_id
 from ..workers.executor import Listener
 from ..workers.messages import (
     DrawnMask,
     DrawnSource,
     FillHole,
     JobEvent,
+    PatchReport,
     PreviewReport,
     ProgressReport,
     RemakeCanvas,
 )
 from .autosave import AutoSave, Saved
+from .early import EarlyPictures, patch_url
 from .model_jobs import ModelJobs, ModelUse
 from .queue import JobQueue, Ticket, shutting_down
 
 Events = asyncio.Queue[EditEvent | None]
-
-PREVIEWS_KEPT = 32
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +89,6 @@ class CanvasPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    image: bytes
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
 class OneShot:
     """A finished one-shot request; `box` holds all that was changed."""
 
@@ -118,7 +111,7 @@ class JobRunner:
     ) -> None:
         self._limits, self._documents, self._saves = limits, documents, saves
         self._models, self.queue = models, queue
-        self._previews: OrderedDict[str, Preview] = OrderedDict()
+        self.early = EarlyPictures()
 
     # edits
 
@@ -219,7 +212,7 @@ class JobRunner:
         try:
             result, shown = await run()
             events.put_nowait(result)
-            if self._saves.is_on:
+            if self._saves.is_on and plan.request.save:
                 saves.append(self._begin_save(plan, result, shown, events))
                 await self._saves.room()
         except Exception as error:  # noqa: BLE001  told in the run's place
@@ -240,16 +233,19 @@ class JobRunner:
 
     async def _fill(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """(what to tell, the photo with the edit over it)."""
-        run, mask, began = plan.runs[index], plan.request.mask, time.monotonic()
+        run, mask, began, edit_id = plan.runs[index], plan.request.mask, time.monotonic(), new_edit_id()
         assert mask is not None
-        async with self._models.pictures(run.use) as pictures:
-            quick = self._models.quick if plan.request.quick_look and index == 0 else None
-            source = _drawn_source(mask)
-            hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, source, preview=True, quick=quick)
-            filled = await self._models.run(hole, self._listener(ticket, index, events))
-        ms = _ms_since(began)
-        made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
-        edit = await self._documents.add_edit(plan.image, plan.request, filled, made)
+        try:
+            async with self._models.pictures(run.use) as pictures:
+                quick = self._models.quick if plan.request.quick_look and index == 0 else None
+                source = _drawn_source(mask)
+                hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, source, preview=True, quick=quick)
+                filled = await self._models.run(hole, self._listener(ticket, index, events, edit_id))
+            ms = _ms_since(began)
+            made = MadeBy(run.use.entry.name, run.use.asked, ms, run.options.seed, filled.strategy)
+            edit = await self._documents.add_edit(plan.image, plan.request, filled, made, edit_id)
+        finally:
+            self.early.drop_patches(edit_id)
         return self._result(ticket, plan, index, edit, min(ms, round(filled.load_ms)))
 
     async def _remake(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
@@ -291,12 +287,17 @@ class JobRunner:
         )
         return result, shown
 
-    def _listener(self, ticket: Ticket, index: int, events: Events) -> Listener:
+    def _listener(self, ticket: Ticket, index: int, events: Events, edit_id: str = "") -> Listener:
+        """`edit_id` is the one that the edit will have, where its patches are told as they are done."""
+
         def listen(event: JobEvent) -> None:
-            if isinstance(event, PreviewReport):
-                events.put_nowait(self._keep_preview(ticket, index, event))
-            else:
-                events.put_nowait(_progress(ticket, index, event))
+            match event:
+                case PreviewReport():
+                    events.put_nowait(self.early.add_preview(ticket.id, index, event))
+                case PatchReport():
+                    events.put_nowait(self.early.add_patch(ticket.id, index, edit_id, event))
+                case ProgressReport():
+                    events.put_nowait(_progress(ticket, index, event))
 
         return listen
 
@@ -351,22 +352,6 @@ class JobRunner:
 
     # common
 
-    def preview(self, name: str) -> Preview | None:
-        return self._previews.get(name)
-
-    def _keep_preview(self, ticket: Ticket, run: int, report: PreviewReport) -> PreviewEvent:
-        name = f"{ticket.id}-{run}-{secrets.token_hex(4)}"
-        self._previews[name] = Preview(report.image, report.media_type)
-        while len(self._previews) > PREVIEWS_KEPT:
-            self._previews.popitem(last=False)
-        return PreviewEvent(
-            type="preview",
-            job=ticket.id,
-            run=run,
-            url=f"/api/v1/previews/{name}",
-            **wire_box(report.box),
-        )
-
 
 def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:
     """An edit as it was asked for and made; `shown` is the photo with it over its parents."""
@@ -393,10 +378,7 @@ def canvas_reply(shown: codec.ImageInfo) -> CanvasReply:
 
 
 def patch_replies(edit: StoredEdit) -> list[PatchReply]:
-    return [
-        PatchReply(url=f"/api/v1/edits/{edit.id}/patches/{index}.png", **wire_box(box))
-        for index, box in enumerate(edit.record.boxes)
-    ]
+    return [PatchReply(url=patch_url(edit.id, index), **wire_box(box)) for index, box in enumerate(edit.record.boxes)]
 
 
 def _hole(
@@ -479,7 +461,7 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
         job=result.job,
         run=result.run,
         edit=result.edit,
-        saved=SavedReply(name=saved.name, reencoded=saved.reencoded or None) if saved.name else None,
+        saved=saved.reply,
         save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 

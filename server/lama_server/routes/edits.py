@@ -69,7 +69,12 @@ async def cancel(found: Found, job: str) -> Response:
     },
 )
 async def patch(found: Found, edit: str, index: str) -> Response:
-    """Pixels that an edit changed: one of its patches, counted from 0. Never changes."""
+    """Pixels that an edit changed: one of its patches, counted from 0. Never changes.
+
+    While the edit is being made, those that its stream has told of.
+    """
+    if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
+        return Response(early, media_type="image/png", headers={"cache-control": FOR_EVER})
     patches = found.documents.patches(found.documents.edit(edit))
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
@@ -108,7 +113,7 @@ async def joined_patch(found: Found, edit: str) -> Response:
 )
 async def preview(found: Found, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""
-    shown = found.runner.preview(name)
+    shown = found.runner.early.preview(name)
     if shown is None:
         raise RouteNotFound("This preview is gone.")
     return Response(shown.image, media_type=shown.media_type)

@@ -17,12 +17,24 @@ from ..codec.info import ALL_FORMATS
 from ..http.streams import WholeFile
 from ..jobs.services import Services
 from ..schemas.base import RenderFormat
-from ..schemas.replies import ImageReply
+from ..schemas.replies import ImageReply, SavedReply
+from ..schemas.requests import SaveRequest
 from ..settings import Limits
 from ..store.image_store import StoredImage
 from ..store.space import Scratch
 from ..workers.messages import Rendered
-from .common import IMAGE, JOB, Found, Quality, declared_bytes, problems
+from .common import (
+    BODY,
+    FIELDS,
+    IMAGE,
+    JOB,
+    Found,
+    Quality,
+    declared_bytes,
+    json_body,
+    json_request,
+    problems,
+)
 
 router = APIRouter(prefix="/api/v1/images", tags=["images"])
 
@@ -146,6 +158,28 @@ async def render(
     file, rendered = await found.documents.render(record, edit_ids(edits), wanted, quality)
     headers = {"content-disposition": attachment(record.name, rendered.suffix), **jpeg_header(rendered)}
     return _once(file, rendered.media_type, headers)
+
+
+@router.post(
+    "/{image}/save",
+    openapi_extra=json_request(SaveRequest),
+    responses=problems(
+        *SHOWN,
+        *(kind for kind in errors.SaveError.__subclasses__() if kind is not errors.RootUnavailable),
+        *JOB,
+        *BODY,
+        *FIELDS,
+    ),
+)
+async def save(request: Request, found: Found, image: str) -> SavedReply:
+    """Write the photo with edits over it into the output folder, under a new name.
+
+    For edits that were made with `save` false, such as several results of which one was chosen.
+    """
+    body = await json_body(request, SaveRequest, found.limits)
+    record = found.documents.image(image)
+    found.documents.check_room()
+    return await found.saves.save_edits(record, body.edits)
 
 
 def jpeg_header(rendered: Rendered) -> dict[str, str]:

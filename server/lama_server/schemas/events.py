@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import CanvasReply, Patches, SavedReply
+from .replies import CanvasReply, Patches, PatchReply, SavedReply
 
 
 class QueuedEvent(ReplyType):
@@ -37,6 +37,20 @@ class PreviewEvent(ReplyType):
     y: int
     w: int
     h: int
+
+
+class PatchEvent(PatchReply):
+    """A finished patch of a run that goes on: one of `patches` of its result, to be shown before that.
+
+    `edit` is the id that the result will have. The URL is that of the result's patch, and goes if there is none.
+    """
+
+    type: Literal["patch"]
+    job: str
+    run: int
+    edit: str
+    index: int = Field(description="Of all patches of the result, counted from 0.")
+    of: int = Field(description="How many patches the result will have.")
 
 
 class ResultEvent(Patches):
@@ -78,6 +92,7 @@ class ErrorEvent(ReplyType):
 
 
 EditEvent = Annotated[
-    QueuedEvent | ProgressEvent | PreviewEvent | ResultEvent | SavedEvent | ErrorEvent, Field(discriminator="type")
+    QueuedEvent | ProgressEvent | PreviewEvent | PatchEvent | ResultEvent | SavedEvent | ErrorEvent,
+    Field(discriminator="type"),
 ]
 EVENT_TYPES: tuple[type[ReplyType], ...] = get_args(get_args(EditEvent)[0])

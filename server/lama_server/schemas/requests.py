@@ -75,6 +75,11 @@ class _OnImage(RequestType):
     )
 
 
+Save = Annotated[
+    bool, Field(description="Write the results into the output folder, if the server has one; false: when asked to.")
+]
+
+
 class EditRequest(_OnImage):
     """Run models on a photo. Positions are those of the canvas that the parents make.
 
@@ -91,6 +96,7 @@ class EditRequest(_OnImage):
         description="While the first run takes long, send what a quick model makes of the same mask as a preview, if "
         "the server has it in memory.",
     )
+    save: Save = True
     runs: list[Run] = Field(min_length=1, max_length=_LIMITS.runs)
 
 
@@ -98,6 +104,13 @@ class CanvasRequest(_OnImage):
     """Change the canvas that the parents make: its size, and where on it they lie. Nothing is filled."""
 
     canvas: CanvasChange
+    save: Save = True
+
+
+class SaveRequest(RequestType):
+    """Write a picture into the output folder."""
+
+    edits: list[Identifier] = Field(max_length=_LIMITS.parents, description="Edits to show, in drawing order.")
 
 
 class SelectRequest(_OnImage):

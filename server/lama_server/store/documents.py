@@ -184,12 +184,15 @@ class Documents:
         record = edit.record
         return shown_info(self.image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id)))
 
-    async def add_edit(self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy) -> StoredEdit:
-        """Stores a finished fill. Raises `StoreFull`."""
+    async def add_edit(
+        self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy, edit_id: str
+    ) -> StoredEdit:
+        """Stores a finished fill under an id from `new_edit_id`. Raises `StoreFull`."""
         assert request.mask is not None
         asked = {"mask": request.mask.model_dump(mode="json"), "strategy": request.strategy, **_described(made)}
         record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
-        return await asyncio.to_thread(self._store.add_edit, record, [patch.png for patch in filled.patches])
+        files = [patch.png for patch in filled.patches]
+        return await asyncio.to_thread(self._store.add_edit, record, files, edit_id=edit_id)
 
     async def add_remade(
         self, image: StoredImage, request: EditRequest, pixels: Path, remade: Remade, made: MadeBy

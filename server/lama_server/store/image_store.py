@@ -106,6 +106,10 @@ class StoredEdit:
     record: EditRecord
 
 
+def new_edit_id() -> str:
+    return secrets.token_hex(16)
+
+
 class ImageStore:
     """The store. One instance per folder and process; every method may be called from any thread.
 
@@ -208,17 +212,20 @@ class ImageStore:
 
     # edits
 
-    def add_edit(self, record: EditRecord, patches: Sequence[bytes] = (), raster: Path | None = None) -> StoredEdit:
+    def add_edit(
+        self, record: EditRecord, patches: Sequence[bytes] = (), raster: Path | None = None, edit_id: str = ""
+    ) -> StoredEdit:
         """Stores a finished edit; afterwards nothing about it changes.
 
         patches  files from `codec.encode_patch`, one for each box
         raster   .npy file on the store's disk, which is moved into it; whoever made it has set room aside for it
+        edit_id  from `new_edit_id`, where it had to be known before
 
         Raises `ImageNotFound`, `EditNotFound` (for a parent), `StoreFull`, `RootUnavailable`.
         """
         with self.hold(record.image):
             self._check_parents(record)
-            edit_id = secrets.token_hex(16)
+            edit_id = edit_id or new_edit_id()
             content = {
                 "image": record.image,
                 "parents": list(record.parents),

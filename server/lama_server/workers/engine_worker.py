@@ -40,6 +40,7 @@ from .messages import (
     LoadedModels,
     LoadedModelsReport,
     LoadModel,
+    PatchReport,
     PreviewReport,
     ProgressReport,
     Remade,
@@ -135,7 +136,8 @@ class EngineHandler:
         options = replace(job.options, params=with_pictures(job.options.params, job.pictures))
 
         def fill() -> tuple[str, tuple[FilledPatch, ...]]:
-            return encoded(model.patches(job.image, mask, options, progress, control=control), metadata)
+            patches = model.patches(job.image, mask, options, progress, control=control)
+            return encoded(patches, metadata, context if job.preview else None)
 
         strategy, patches = self._with_room(choice, context, fill)
         return Filled(
@@ -247,11 +249,23 @@ def marked(part: DrawnMask | None, read: Callable[[DrawnMask], Mask]) -> Mask | 
         return None
 
 
-def encoded(patches: Iterable[Patch], metadata: codec.Metadata) -> tuple[str, tuple[FilledPatch, ...]]:
-    """(their strategy, the patches as files), each encoded while the next one is filled."""
+def encoded(
+    patches: Iterable[Patch], metadata: codec.Metadata, context: JobContext | None
+) -> tuple[str, tuple[FilledPatch, ...]]:
+    """(their strategy, the patches as files), each encoded while the next one is filled.
+
+    context  is told of each but the last, which comes with the answer
+    """
+
+    def encode(index: int, patch: Patch) -> FilledPatch:
+        made = FilledPatch(codec.encode_patch(patch.pixels, metadata), patch.box)
+        if context is not None and index < patch.of - 1:
+            context.send(PatchReport(context.number, index, patch.of, made))
+        return made
+
     with ThreadPoolExecutor(available_processors()) as encoder:
-        made = [(patch, encoder.submit(codec.encode_patch, patch.pixels, metadata)) for patch in patches]
-        return made[0][0].strategy, tuple(FilledPatch(png.result(), patch.box) for patch, png in made)
+        made = [(patch.strategy, encoder.submit(encode, index, patch)) for index, patch in enumerate(patches)]
+        return made[0][0], tuple(file.result() for _, file in made)
 
 
 def load_runner(choice: EngineChoice) -> Runner:

@@ -1,7 +1,7 @@
 """What crosses the pipe between the web process and a worker. Small records only: stored pixels stay in files.
 
-A worker gets `Submit`s and answers each with any number of `ProgressReport`s and `PreviewReport`s and then exactly one
-`Done` or `Failed` that carries the number of its `Submit`. A worker starts with one `Started`.
+A worker gets `Submit`s and answers each with any number of `JobEvent`s and then exactly one `Done` or `Failed` that
+carries the number of its `Submit`. A worker starts with one `Started`.
 
 A new kind of request is a class here, in the union of its worker (`CodecRequest` or `AnyJob`), and a case in that
 worker's `handle`: mypy names what is missing.
@@ -198,7 +198,7 @@ class FillHole(Job["Filled"]):
     mask      the mask as drawn, or (H, W) uint8 0|255
     source    where to copy from
     metadata  reads what the patches are to carry of the photo's file, where the job runs
-    preview   whether estimates are wanted while the job runs
+    preview   whether estimates and finished patches are wanted while the job runs
     pictures  the model's parameters of kind picture; `options` has the others
     quick     a model whose answer is shown while this one works, where it is loaded and this one takes long
     """
@@ -376,6 +376,16 @@ class PreviewReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchReport:
+    """A finished patch of a fill that goes on: the patch `index` of `of`, as it will be in `Filled`."""
+
+    number: int
+    index: int
+    of: int
+    patch: FilledPatch
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedModelsReport:
     """The worker loaded or dropped a model."""
 
@@ -400,6 +410,6 @@ class Failed:
     trace: str = ""
 
 
-JobEvent = ProgressReport | PreviewReport
+JobEvent = ProgressReport | PreviewReport | PatchReport
 WorkerEvent = JobEvent | LoadedModelsReport
 FromWorker = Started | WorkerEvent | Done | Failed

@@ -82,7 +82,7 @@ def main(
     threading.Thread(target=_read, args=(connection, requests), daemon=True, name="pipe").start()
     module, name = factory.split(":")
     handler: Handler[Any] = getattr(importlib.import_module(module), name)(*arguments)
-    send = partial(_send, connection)
+    send = partial(_send, connection, threading.Lock())
     send(Started(os.getpid(), handler.device))
     while True:
         serve_one(handler, requests.get(), send, cancelled)
@@ -118,9 +118,11 @@ def _read(connection: Connection, requests: queue.SimpleQueue[Submit[Any]]) -> N
             os._exit(0)
 
 
-def _send(connection: Connection, message: FromWorker) -> None:
+def _send(connection: Connection, lock: threading.Lock, message: FromWorker) -> None:
+    """One message at a time, whichever thread has it."""
     try:
-        connection.send(message)
+        with lock:
+            connection.send(message)
     except OSError:
         os._exit(0)
 
