@@ -18,6 +18,10 @@ from .types import ParamValue
 Task = Literal["fill", "select", "matte", "enlarge"]
 """What a model does: fills a hole, selects a thing, tells subject from background, makes an image larger."""
 
+Kind = Literal["", "quick", "natural", "creative", "words"]
+"""Under what people look for a model that fills: wires and scratches; almost everything; what has to be invented;
+what they say in words. Empty: it is not for everyday photos."""
+
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
 
@@ -201,6 +205,7 @@ class ModelEntry:
     """A row of the catalogue.
 
     loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
+    kind          under what people look for it
     task          which of the protocols of protocols.py the engine has
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry with weights has one
@@ -225,6 +230,7 @@ class ModelEntry:
     description: str
     licence: Licence
     loader: str
+    kind: Kind = ""
     task: Task = "fill"
     layouts: str = ""
     telltales: tuple[str, ...] = ()

@@ -161,6 +161,23 @@ class App:
             mouse.move(*self.on_screen(point), steps=steps)
         mouse.up(button=button)
 
+    def open_models(self) -> None:
+        """The list of all models, for models that are of no kind too."""
+        self.page.click("#model")
+        self.page.wait_for_selector("#kinds .kind, #models .choice")
+        if self.page.locator("#models").is_hidden():
+            self.page.click("#all-models")
+
+    def open_tuning(self) -> None:
+        """The options of the chosen model."""
+        self.page.click("#model")
+        self.page.click("#tune")
+        self.page.wait_for_selector("#options-form input")
+
+    def close_panels(self) -> None:
+        while self.page.locator(":popover-open").count():
+            self.page.keyboard.press("Escape")
+
     def fill_on_release(self, wanted: bool) -> None:
         switch = self.page.locator("#auto")
         if switch.is_visible():

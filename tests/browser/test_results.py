@@ -31,10 +31,9 @@ def results(app: App) -> int:
 
 
 def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(app: App) -> None:
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Results per fill").fill("4")
-    app.page.keyboard.press("Escape")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint(STROKE)
     counts: list[int] = []
     while not counts or counts[-1] < 4:
@@ -113,11 +112,12 @@ def test_another_result_of_an_earlier_fill_gives_back_the_strokes_that_lie_over_
 
 
 def test_the_parameters_of_a_model_are_asked_for_and_sent(app: App) -> None:
-    app.page.click("#model")
+    app.open_models()
     app.page.locator("#models input[value=opencv]").check()
+    app.page.click("#tune")
     app.page.get_by_label("Radius").fill("7")
     app.page.keyboard.press("Tab")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint(STROKE)
     app.wait_for_edits(1)
     [result] = app.read("Object.values(state.results)[0]")

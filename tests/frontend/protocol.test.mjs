@@ -50,6 +50,7 @@ const model = (name, more) => ({
   name,
   title: name,
   task: /** @type {const} */ ("fill"),
+  kind: /** @type {"" | "quick" | "natural" | "creative" | "words"} */ (""),
   tagline: "",
   description: "",
   licence: { name: "", url: "", commercial_use: true },

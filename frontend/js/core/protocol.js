@@ -16,6 +16,7 @@
  * @property {string} name
  * @property {string} title
  * @property {"fill" | "select" | "matte" | "enlarge"} task  the page works with those that fill
+ * @property {"" | "quick" | "natural" | "creative" | "words"} kind  under what people look for it
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence

@@ -68,6 +68,7 @@
  * @property {boolean} singleKeys
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
  * @property {import("./eta.js").Timings} timings
  *
  * @typedef {"brush" | "eraser" | "rect" | "lasso" | "extend" | "hand"} ToolName
@@ -122,6 +123,7 @@ export const DEFAULT_PREFS = Object.freeze({
   singleKeys: true,
   hinted: false,
   params: {},
+  seeds: {},
   timings: {},
 });
 

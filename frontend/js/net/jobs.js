@@ -98,7 +98,10 @@ export function createJobs(ports) {
       return null;
     }
     const wanted = model.stochastic ? Math.max(1, state.prefs.resultsPerFill) : 1;
-    const runs = Array.from({ length: wanted }, () => plainRun(state, model.name));
+    const seed = state.prefs.seeds[model.name];
+    const runs = Array.from({ length: wanted }, (_, i) =>
+      plainRun(state, model.name, seed === undefined ? seed : seed + i),
+    );
     return { key: newKey(), shapes: doc.draft, parents: shownEdits(doc), runs, fresh: true, show: true };
   };
 

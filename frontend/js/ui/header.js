@@ -26,9 +26,13 @@ export function createHeader(store) {
     },
   );
   store.watch(workingModel, (model) => {
-    const title = model?.title ?? t("No model");
-    setText(find("model-title"), title);
-    find("model").setAttribute("aria-label", t("Model and options: {model}", { model: title }));
+    const { kind = "", title = t("No model") } = model ?? {};
+    const name = kind ? t(kind[0].toUpperCase() + kind.slice(1)) : title;
+    setText(find("model-title"), name);
+    find("model")
+      .querySelector("use")
+      ?.setAttribute("href", `#i-${kind || "model"}`);
+    find("model").setAttribute("aria-label", t("How to fill: {model}", { model: name }));
   });
   store.follow([(state) => state.image, (state) => state.gallery, documentOf], () => showPhoto(store.get()));
   store.follow([(state) => state.image, (state) => state.selected], () => {

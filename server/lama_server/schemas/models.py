@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, computed_field
 
 from inpaint_models.parameters import ParameterKind
-from inpaint_models.registry import StrategyKind, Task
+from inpaint_models.registry import Kind, StrategyKind, Task
 
 from .base import ReplyType, WireValue
 from .problems import ProblemReply
@@ -47,6 +47,10 @@ class ModelReply(ReplyType):
     name: str
     title: str
     task: Task = Field(description="Models to fill take masks; the others are for POST /api/v1/select and for edits.")
+    kind: Kind = Field(
+        description="Under what people look for it: wires and scratches; almost everything; what has to be invented; "
+        "what they say in words. Empty: it is not for everyday photos."
+    )
     tagline: str
     description: str
     aliases: list[str]

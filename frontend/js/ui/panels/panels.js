@@ -37,7 +37,7 @@ export function createPanels(ports) {
 
   const panels = {
     models,
-    options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
+    options: once(async () => (await import("../models/panel.js")).createModelsPanel(store, { download, refresh })),
     photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
