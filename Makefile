@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots shots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ screenshots: $(VENV)/.dev  ## the README's pictures of the page
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	$(BIN)/python -m tools.screenshots
+
+shots: $(VENV)/.dev  ## build/shots: the page in every state and look
+	@tools/ensure.sh chromium
+	$(BIN)/python -m tools.shots
 
 pictures: $(VENV)/.dev  ## the documentation's pictures and tables of what the engines do
 	$(BIN)/python -m bench.contact_sheet

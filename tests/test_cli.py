@@ -166,6 +166,8 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool)
         address, _, printed = line.split()[-1].partition("#token=")
         assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
         assert bool(printed) is made
+        limit = process.stdout.readline()
+        assert "up to 128 megapixels and in up to 6.7 GiB of memory" in limit, "P5: it is printed at start"
         bearer = {"Authorization": f"Bearer {printed or token}"}
         with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
             assert token.encode() not in answer.read() or made

@@ -19,6 +19,7 @@ from PIL import Image
 
 from lama_server import codec
 from lama_server.codec import heif
+from lama_server.codec.info import PEAK_BYTES_PER_PIXEL
 from lama_server.errors import ImageError
 from test_codec import SRGB, XMP, deep_tiff, noise, saved, smooth
 from test_codec_damage import code_of, mutated
@@ -375,3 +376,50 @@ SEEDS = [
 @given(data=st.data())
 def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(data: st.DataObject) -> None:
     code_of(mutated(data.draw(st.sampled_from(SEEDS)), data), codec.ImageLimits(max_pixels=4_000_000))
+
+
+# ---------------------------------------------------------------------------------------- memory
+
+PEAKS = """
+import sys
+from pathlib import Path
+import numpy as np
+from lama_server import codec
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+def read_and_write(name):
+    decoded = codec.decode(Path(name), codec.ImageLimits())
+    info = decoded.info
+    np.save("pixels.npy", decoded.pixels)
+    del decoded
+    codec.render(Path(name), np.load("pixels.npy", mmap_mode="r"), info)
+    return info.width * info.height
+
+read_and_write("small")
+before = peak()
+pixels = read_and_write("large")
+print((peak() - before) / pixels)
+"""
+
+
+def lossless_webp(pixels: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", lossless=True, method=0)
+    return out.getvalue()
+
+
+def floating_point_tiff(pixels: Any) -> bytes:
+    return deep_tiff((pixels / 255).astype(np.float32), photometric="rgb", extrasamples=["unassalpha"])
+
+
+@pytest.mark.parametrize("write", [lossless_webp, floating_point_tiff], ids=["WebP", "TIFF"])
+def test_the_hungriest_files_take_no_more_memory_than_is_printed_at_start(write: Any, tmp_path: Path) -> None:
+    """P5."""
+    for name, size in (("small", 64), ("large", 1600)):
+        (tmp_path / name).write_bytes(write(noise(size, size, 4)))
+    command = [sys.executable, "-c", PEAKS]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert 16 < float(made.stdout) < PEAK_BYTES_PER_PIXEL

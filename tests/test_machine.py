@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from inpaint_models import machine
+from inpaint_models.machine import control_groups, windows_jobs
 
 MIB = 2**20
 
@@ -21,8 +26,8 @@ class Groups:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = folder / "cgroup"
         self._own = folder / "own"
-        monkeypatch.setattr(machine, "_CGROUPS", self.root)
-        monkeypatch.setattr(machine, "_OWN_CGROUPS", self._own)
+        monkeypatch.setattr(control_groups, "_CGROUPS", self.root)
+        monkeypatch.setattr(control_groups, "_OWN_CGROUPS", self._own)
         memory = psutil.virtual_memory()._replace(available=1000 * MIB)
         monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
 
@@ -133,13 +138,62 @@ def test_a_container_has_its_share_of_the_processors(groups: Groups, monkeypatch
     assert machine.available_processors() == 1
 
 
+class Job:
+    """A Windows job that this process is in, answered for in the layouts of winnt.h for 64 bit."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._known: dict[int, bytes] = {}
+        kernel = SimpleNamespace(QueryInformationJobObject=self._query)
+        monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+        monkeypatch.setattr(windows_jobs, "sys", SimpleNamespace(platform="win32"))
+
+    def limit(self, flags: int, process_bytes: int, job_bytes: int, processes: list[int]) -> None:
+        basic = struct.pack("<qqI4xQQI4xQII", 0, 0, flags, 0, 0, 0, 0, 0, 0)
+        self._known[9] = basic + bytes(48) + struct.pack("<4Q", process_bytes, job_bytes, 7, 7)
+        self._known[3] = struct.pack(f"<II{len(processes)}Q", len(processes), len(processes), *processes)
+
+    def cap_processors(self, flags: int, rate: int) -> None:
+        self._known[15] = struct.pack("<II", flags, rate)
+
+    def _query(self, job: None, kind: int, buffer: Any, size_bytes: int, _: None) -> int:
+        known = self._known.get(kind, b"")
+        buffer[: len(known)] = known
+        return int(bool(known))
+
+
+@pytest.fixture
+def job(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """On a machine with 1000 MiB free, where each process has committed 100 MiB."""
+    memory = SimpleNamespace(vms=100 * MIB)
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda _: memory)
+    return Job(monkeypatch)
+
+
+@pytest.mark.parametrize(("flags", "left_mib"), [(0, 1000), (0x100, 200), (0x200, 400), (0x300, 200)])
+def test_a_windows_job_holds_each_of_its_processes_and_all_together(job: Job, flags: int, left_mib: int) -> None:
+    """18: a process that ended meanwhile counts nothing."""
+    assert machine.available_bytes() == 1000 * MIB, "in no job"
+    job.limit(flags, 300 * MIB, 600 * MIB, [os.getpid(), os.getppid(), 2**22 + 1])
+    assert machine.available_bytes() == left_mib * MIB
+
+
+@pytest.mark.parametrize(("flags", "processors"), [(0, 64), (1, 64), (5, 2)])
+def test_a_windows_job_has_its_share_of_the_processors(
+    job: Job, monkeypatch: pytest.MonkeyPatch, flags: int, processors: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    job.cap_processors(flags, 234)
+    assert machine.available_processors() == processors
+
+
 def test_a_limit_of_address_space_counts(groups: Groups) -> None:
     """X7: ulimit -v, in a process of its own, which is then bound by it."""
     code = (
         "import resource, psutil; from inpaint_models import machine; used = psutil.Process().memory_info().vms\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + (90 << 20), -1)); print(machine.available_bytes() >> 20)"
     )
-    environment = {"PYTHONPATH": str(Path(machine.__file__).parents[1])}
+    environment = {"PYTHONPATH": str(Path(machine.__file__).parents[2])}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert 60 <= int(run.stdout) <= 90
 

@@ -66,7 +66,7 @@ def take_desktop(app: App, photo: Path) -> None:
     app.page.keyboard.press("v")
     app.page.keyboard.press("0")
     app.page.keyboard.press("m")
-    app.wait("state.job === null && Object.values(state.results)[0].length === 5")
+    app.wait("state.jobs.length === 0 && Object.values(state.results)[0].length === 5")
     keep(app.page, "results")
 
 

@@ -9,18 +9,17 @@ import { createStore } from "./core/store.js";
 import { fit, pan, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
 import { createHealth } from "./net/health.js";
-import { createJobs } from "./net/jobs.js";
 import { createUploads } from "./net/uploads.js";
 import { createPersistence } from "./session/persist.js";
 import { loadPrefs, savePrefs } from "./session/prefs.js";
 import { createSession } from "./session/session.js";
-import { find, setText } from "./ui/dom.js";
+import { find, setText, somethingOpen } from "./ui/dom.js";
 import { createWaysIn } from "./ui/files.js";
 import { createHeader } from "./ui/header.js";
 import { speak, t } from "./ui/i18n.js";
 import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
-import { createPanels } from "./ui/panels/panels.js";
+import { createPanels, once } from "./ui/panels/panels.js";
 import { createToolbar } from "./ui/toolbar.js";
 import { createViewer } from "./ui/viewer.js";
 
@@ -63,29 +62,37 @@ const session = createSession({
     viewer.stage.measure();
     fitPhoto();
     armDraft();
-    if (document.activeElement === document.body || find("empty").contains(document.activeElement))
-      find("stage").focus();
+    if (!somethingOpen()) find("stage").focus();
     find("hint").hidden = store.get().prefs.hinted;
   },
 });
-const jobs = createJobs({
-  store,
-  api,
-  health,
-  filled: (edit) =>
-    store.update(({ timeline }) => ({ timeline: recordFill(timeline, edit, (doc) => commitEdit(doc, edit)) })),
-  choose: (key, edit) => panels.choosing((acts) => acts.choose(key, edit)),
-  imageId: () => session.imageId(),
-  imageLost: () => session.imageLost(),
-  keepPatch: (name, png) => session.keepPatch(name, png),
-  previewUrl: (blob, name) => bitmaps.url(blob, name),
-  showEstimate: bitmaps.addEstimate,
-  clearEstimates: bitmaps.clearEstimates,
-  settled: messages.settled,
-  tell: messages.tell,
-  say: messages.say,
-  complain: messages.complain,
+/** @type {import("./jobs/jobs.js").Jobs | null} not needed before the first stroke is made */
+let jobs = null;
+const loadJobs = once(async () => {
+  const { createJobs } = await import("./jobs/jobs.js");
+  jobs = createJobs({
+    store,
+    api,
+    health,
+    bitmaps,
+    filled: (edit) =>
+      store.update(({ timeline }) => ({ timeline: recordFill(timeline, edit, (doc) => commitEdit(doc, edit)) })),
+    choose: (key, edit) => panels.choosing((acts) => acts.choose(key, edit)),
+    imageId: () => session.imageId(),
+    imageLost: () => session.imageLost(),
+    keepPatch: (name, png) => session.keepPatch(name, png),
+    settled: messages.settled,
+    tell: messages.tell,
+    say: messages.say,
+    complain: messages.complain,
+  });
+  return jobs;
 });
+const fill = () =>
+  void loadJobs().then(
+    (loaded) => loaded.fill(),
+    (error) => messages.complain(error, fill),
+  );
 
 /**
  * A step of the person's: the document changes, and undo takes it back.
@@ -108,7 +115,7 @@ function arm(armed) {
   if (!armed) return;
   releaseTimer = setTimeout(() => {
     store.update({ armed: false });
-    jobs.fill();
+    fill();
   }, FILL_AFTER_MS);
 }
 
@@ -128,9 +135,11 @@ function painted(shape) {
 function leaving() {
   viewer.input.cancel();
   arm(false);
-  const { job, image } = store.get();
-  if (job?.fresh && image) messages.tell(t("{name} is filled when you come back to it", { name: image.name }));
-  jobs.cancel();
+  const { jobs: running, image } = store.get();
+  if (running.some((job) => job.fresh) && image)
+    messages.tell(t("{name} is filled when you come back to it", { name: image.name }));
+  jobs?.cancel();
+  jobs?.leave();
 }
 
 const viewer = createViewer(store, find("stage"), bitmaps, {
@@ -188,7 +197,7 @@ function sizeBrush(steps) {
 /** @param {(timeline: State["timeline"]) => State["timeline"]} move */
 function travel(move) {
   arm(false);
-  jobs.hold();
+  jobs?.hold();
   store.update(({ timeline }) => ({ timeline: move(timeline) }));
   armDraft();
 }
@@ -197,8 +206,8 @@ function travel(move) {
 function cancel() {
   if (viewer.input.cancel()) return;
   const state = store.get();
-  if (state.job) {
-    jobs.cancel();
+  if (state.jobs.length > 0) {
+    jobs?.cancel();
     messages.tell(
       t("Cancelled"),
       t("What you painted is kept."),
@@ -243,10 +252,11 @@ const actions = {
   },
   run: () => {
     arm(false);
-    jobs.fill();
+    fill();
     find("stage").focus({ preventScroll: true });
   },
   cancel,
+  "cancel-last": () => jobs?.cancelLast(),
   more: () => panels.choosing((acts) => acts.more()),
   "edit-mask": () => panels.choosing((acts) => acts.editMask()),
   "result-previous": () => panels.choosing((acts) => acts.next(-1)),
@@ -276,7 +286,7 @@ const panels = createPanels({
   messages,
   imageId: () => session.imageId(),
   openPhoto: (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)),
-  jobs,
+  loadJobs,
   step,
   strokesFreed: armDraft,
   refit,

@@ -215,7 +215,7 @@ class Settings:
     max_megapixels: Annotated[
         int,
         Option(
-            "Largest photo that is accepted. Decoding takes 10 to 25 bytes of memory per pixel, by the file's format.",
+            "Largest photo that is accepted. Reading and writing take 6 to 50 bytes of memory a pixel, by the format.",
             "MP",
             "Files",
             bounds=(1, 1000),

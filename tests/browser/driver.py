@@ -130,7 +130,7 @@ class App:
             if time.monotonic() > deadline:
                 toasts = self.page.locator("#notes").inner_text()
                 raise AssertionError(
-                    f"It never came true: {expression}\nToasts: {toasts!r}\nJob: {self.read('state.job')}"
+                    f"It never came true: {expression}\nToasts: {toasts!r}\nJob: {self.read('state.jobs')}"
                 )
             self.page.wait_for_timeout(25)
 
@@ -139,7 +139,7 @@ class App:
         self.wait(f"state.image?.name === {photo.name!r}")
 
     def wait_for_edits(self, count: int) -> None:
-        self.wait(f"doc.edits.length === {count} && state.job === null")
+        self.wait(f"doc.edits.length === {count} && state.jobs.length === 0 && state.queued.length === 0")
 
     def on_stage(self, point: Point) -> Point:
         view = self.read("state.view")

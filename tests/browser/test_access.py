@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FileChooser
+from playwright.sync_api import FileChooser, Route
 
-from browser.driver import ROOT, App, OpenApp, Server
+from browser.driver import App, OpenApp, Server
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 LISTEN = """() => {
   globalThis.said = [];
   const region = document.getElementById("said");
   new MutationObserver(() => said.push(region.textContent)).observe(region, { childList: true });
 }"""
 """Writes down what is read out to people who do not see the page."""
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
-
-
-def violations(app: App) -> list[str]:
-    """What axe-core finds; run through the debugger, because the page's policy lets no foreign script in."""
-    app.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = app.page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
-    return [
-        f"{rule['id']}: {rule['help']}: {[node['html'][:160] for node in rule['nodes']]}"
-        for rule in found["violations"]
-    ]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_empty_page_and_with_a_result(open_app: OpenApp, photos: Path, scheme: str) -> None:
-    app = open_app(color_scheme=scheme)
-    assert violations(app) == []
-    app.open(photos / "astronaut.png")
-    app.paint([(60.0, 60.0), (90.0, 60.0)])
-    app.wait_for_edits(1)
-    app.page.keyboard.press("v")
-    app.page.locator("#drawer").wait_for()
-    assert violations(app) == []
-    app.page.locator("#model").click()
-    app.page.locator("#options").wait_for()
-    assert violations(app) == []
-    app.page.keyboard.press("Escape")
-    app.page.keyboard.press("?")
-    app.page.locator("#help").wait_for()
-    assert violations(app) == []
 
 
 def tab_to(app: App, selector: str) -> None:
@@ -138,6 +110,115 @@ def test_everything_works_on_plain_http_in_the_home_network(
     assert app.download(tmp_path / "result.png").stat().st_size > 0
     app.page.reload()
     app.wait("state.image !== null && doc.edits.length === 1")
+
+
+FOCUSED = "document.activeElement.id"
+
+
+def test_the_photo_has_the_focus_once_it_is_open_and_is_two_keys_away_from_the_top(app: App, photos: Path) -> None:
+    app.open(photos / "astronaut.png")
+    assert app.page.evaluate(FOCUSED) == "stage"
+    app.page.click("#menu-button")
+    with app.page.expect_file_chooser() as chooser:
+        app.page.locator("#menu [data-command=open]").click()
+    chooser.value.set_files(photos / "coffee.jpg")
+    app.wait("state.image.name === 'coffee.jpg'")
+    assert app.page.evaluate(FOCUSED) == "stage"
+    first = app.page.locator("a[href], button, input, [tabindex]").first
+    assert first.inner_text() == "Skip to the photo"
+    first.press("Enter")
+    assert app.page.evaluate(FOCUSED) == "stage"
+
+
+@pytest.mark.parametrize("window", [(720, 450), (640, 512), (960, 540), (390, 664), (320, 256)])
+def test_a_zoomed_page_leaves_at_least_half_of_the_height_to_the_photo(
+    open_app: OpenApp, photos: Path, window: tuple[int, int]
+) -> None:
+    app = open_app(viewport={"width": window[0], "height": window[1]})
+    app.open(photos / "astronaut.png")
+    assert app.page.evaluate("document.getElementById('stage').clientHeight") >= window[1] / 2
+
+
+def test_at_400_per_cent_a_photo_is_painted_undone_and_saved_with_what_is_in_sight(
+    open_app: OpenApp, photos: Path
+) -> None:
+    app = open_app(viewport={"width": 320, "height": 256})
+    app.open(photos / "astronaut.png")
+    app.page.locator("#brush-size").fill("20")
+    app.paint([(60.0, 60.0), (190.0, 60.0)])
+    app.wait_for_edits(1)
+    app.page.locator(".bar [data-command=undo]").click()
+    app.wait("doc.edits.length === 0")
+    app.page.locator(".bar [data-command=redo]").click()
+    app.wait("doc.edits.length === 1")
+    with app.page.expect_download():
+        app.page.locator(".bar [data-command=download]").click()
+
+
+CONTRAST = """(selector) => {
+  const luminance = (colour) => {
+    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map((each) => each / 255);
+    const [r, g, b] = parts.map((each) => (each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const style = getComputedStyle(document.querySelector(selector));
+  const [a, b] = [luminance(style.color), luminance(style.backgroundColor)];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forced_colours_keep_the_words_of_the_strong_buttons_and_the_ground_of_the_page(
+    open_app: OpenApp, photos: Path, scheme: str
+) -> None:
+    app = open_app(forced_colors="active", color_scheme=scheme)
+    app.open(photos / "astronaut.png")
+    app.settle()
+    for selector in (".save", ".save span", ".save svg"):
+        shown = app.page.locator(selector)
+        assert shown.is_visible()
+    assert app.page.evaluate(CONTRAST, ".save") >= 4.5
+    ground = app.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).slice(0, 3)")
+    assert app.read("lama.stage.probe(2, 2).slice(0, 3)") == ground
+
+
+@pytest.mark.parametrize("width", [1440, 1000, 390])
+def test_a_long_name_stays_in_its_place(open_app: OpenApp, photos: Path, width: int) -> None:
+    app = open_app(viewport={"width": width, "height": 800})
+    long = photos / f"{'a very long name without an end '.strip() * 6}{'x' * 60}.png"
+    shutil.copy(photos / "astronaut.png", long)
+    app.open(long)
+    app.paint([(60.0, 60.0), (90.0, 60.0)])
+    app.wait_for_edits(1)
+    boxes = app.page.evaluate(
+        """() => [...document.querySelectorAll(".bar > *")].map(each => each.getBoundingClientRect())
+          .map(({ left, right }) => [left, right])"""
+    )
+    assert all(left >= 0 and right <= width for left, right in boxes)
+    assert all(one[1] <= other[0] + 1 for one, other in pairwise(boxes)), "no part of the bar lies on another"
+    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def refusal(problem: dict[str, Any]) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=507, content_type="application/problem+json", json=problem)
+
+
+def test_there_is_one_note_and_it_stays_until_it_is_dealt_with(app: App, photos: Path, tolerated: list[str]) -> None:
+    tolerated.append("507")
+    app.open(photos / "astronaut.png")
+    for title in ("It failed", "There is no room"):
+        problem = {"code": "test.failed", "title": title, "retryable": True}
+        app.page.route("**/api/v1/edits", refusal(problem))
+        app.paint([(60.0, 60.0), (90.0, 60.0)])
+        app.page.locator(".note", has_text=title).wait_for()
+        assert app.page.locator(".note").count() == 1
+    app.page.unroute("**/api/v1/edits")
+    app.page.clock.install()
+    app.page.clock.fast_forward(600_000)
+    app.page.locator(".note").get_by_role("button", name="Try again").click()
+    app.page.clock.resume()
+    app.wait_for_edits(1)
+    assert app.page.locator(".note").count() == 0
 
 
 def test_forced_colours_and_reduced_motion_change_nothing_that_matters(open_app: OpenApp, photos: Path) -> None:

@@ -106,7 +106,7 @@ def test_strokes_collect_until_fill_is_pressed_in_manual_mode(app: App, photos: 
     app.paint([(60.0, 60.0), (90.0, 60.0)])
     app.paint([(60.0, 110.0), (90.0, 110.0)])
     app.page.wait_for_timeout(500)
-    assert app.read("state.job === null && doc.draft.length === 2")
+    assert app.read("state.jobs.length === 0 && doc.draft.length === 2")
     assert "2 strokes" in app.page.locator("#talk").inner_text()
     app.page.locator("#run").click()
     app.wait_for_edits(1)
@@ -196,7 +196,7 @@ def test_painting_goes_on_while_a_fill_runs_and_becomes_the_next_fill(app: App, 
 
     app.page.route("**/api/v1/edits", late)
     app.paint([(60.0, 60.0), (90.0, 60.0)])
-    app.wait("state.job !== null")
+    app.wait("state.jobs.length > 0")
     app.paint([(60.0, 160.0), (90.0, 160.0)])
     app.wait_for_edits(2)
     assert app.read("doc.edits.map(edit => edit.shapes.length)") == [1, 1]
@@ -226,9 +226,9 @@ def test_cancel_keeps_what_was_painted(app: App, photos: Path) -> None:
     app.open(photos / "astronaut.png")
     app.page.route("**/api/v1/edits", lambda route: None)  # never resulted
     app.paint([(60.0, 60.0), (90.0, 60.0)])
-    app.wait("state.job !== null")
+    app.wait("state.jobs.length > 0")
     app.page.keyboard.press("Escape")
-    app.wait("state.job === null")
+    app.wait("state.jobs.length === 0")
     assert app.read("doc.draft.length") == 1
     assert app.read("doc.edits.length") == 0
 

@@ -93,7 +93,7 @@ def test_compare_ends_with_its_key_whatever_was_pressed_meanwhile(open_photo: Ap
 def test_a_stroke_beside_the_photo_is_none_and_leaves_no_ink(open_photo: App) -> None:
     open_photo.paint([(-100.0, 100.0), (-60.0, 130.0)])
     open_photo.settle()
-    assert open_photo.read("[doc.draft.length, state.job]") == [0, None]
+    assert open_photo.read("[doc.draft.length, state.jobs.length]") == [0, 0]
     open_photo.fill_on_release(False)
     open_photo.paint([(-60.0, 200.0), (60.0, 200.0)])
     open_photo.settle()

@@ -61,8 +61,8 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
     app.paint(STROKE)
     stages: set[str] = set()
     for _ in range(int(PATIENCE_S * 50)):
-        stages |= set(app.read("state.job?.runs.map(run => run.stage) ?? []"))
-        if app.read("doc.edits.length === 1 && state.job === null"):
+        stages |= set(app.read("state.jobs.flatMap(job => job.runs.map(run => run.stage))"))
+        if app.read("doc.edits.length === 1 && state.jobs.length === 0"):
             break
         app.page.wait_for_timeout(20)
     result = app.read("Object.values(state.results)[0][0]")

@@ -47,7 +47,7 @@ def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App) -
     assert app.colour_at(INSIDE) == [0, 0, 255]
     assert app.ink_at(INSIDE) == 0, "no ink hides it"
     assert app.colour_at(OUTSIDE) == outside
-    assert app.read("doc.edits.length === 0 && state.job !== null"), "it is no step of the timeline"
+    assert app.read("doc.edits.length === 0 && state.jobs.length > 0"), "it is no step of the timeline"
 
     app.wait_for_edits(1)
     app.settle()
@@ -61,7 +61,7 @@ def test_a_look_goes_with_its_job_and_can_be_switched_off(app: App) -> None:
     app.paint(STROKE)
     app.wait("lama.bitmaps.estimates().length === 1")
     app.page.keyboard.press("Escape")
-    app.wait("state.job === null")
+    app.wait("state.jobs.length === 0")
     app.settle()
     assert app.read("lama.bitmaps.estimates().length") == 0
     assert app.colour_at(INSIDE) == before

@@ -71,7 +71,7 @@ def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
     chosen = app.read("doc.edits[0].chosen")
     app.page.locator("#fills button[aria-current]").click()
     app.page.locator("#more").click()
-    app.wait("Object.values(state.results)[0].length === 5 && state.job === null")
+    app.wait("Object.values(state.results)[0].length === 5 && state.jobs.length === 0")
     assert app.read("doc.edits[0].chosen") == chosen
 
 
@@ -81,7 +81,7 @@ def test_old_strokes_are_filled_again_by_another_model(app: App) -> None:
     app.page.locator("#fills button[aria-current]").click()
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
-    app.wait("Object.values(state.results)[0].length === 2 && state.job === null")
+    app.wait("Object.values(state.results)[0].length === 2 && state.jobs.length === 0")
     assert app.read("Object.values(state.results)[0].map(result => result.model)") == ["patchmatch", "opencv"]
     assert app.read("doc.edits[0].chosen === Object.values(state.results)[0][1].edit")
     app.page.keyboard.press("Control+z")
@@ -101,7 +101,7 @@ def test_another_result_of_an_earlier_fill_gives_back_the_strokes_that_lie_over_
     app.page.locator("#fills button[aria-current]").first.click()
     app.page.select_option("#again-model", "opencv")
     app.page.click("#again")
-    app.wait("state.results[doc.edits[0].key].length === 2 && state.job === null")
+    app.wait("state.results[doc.edits[0].key].length === 2 && state.jobs.length === 0")
     assert app.read("doc.edits.length") == 2, "a result for an earlier fill changes nothing until it is chosen"
     app.page.locator(".result").nth(1).click()
     app.settle()

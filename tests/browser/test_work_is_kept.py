@@ -208,7 +208,7 @@ def test_one_undo_after_a_fill_gives_the_photo_as_it_was(app: App, photos: Path)
     app.settle()
     assert app.read("[doc.edits.length, doc.draft.length]") == [0, 0]
     app.page.wait_for_timeout(500)
-    assert app.read("state.job === null && doc.draft.length === 0"), "nothing fills it again"
+    assert app.read("state.jobs.length === 0 && doc.draft.length === 0"), "nothing fills it again"
 
 
 def test_a_transparent_photo_is_seen_on_a_checkerboard_and_patches_do_not_pile_up(app: App, tmp_path: Path) -> None:

@@ -49,6 +49,30 @@ test("what was painted while a fill ran stays a step after it", () => {
   assert.deepEqual(current(undo(timeline)), EMPTY);
 });
 
+test("fills that run beside each other are steps in the order in which their strokes were painted", () => {
+  const [first, second] = [
+    { key: "k", shapes: [a], chosen: "e1" },
+    { key: "l", shapes: [b], chosen: "e2" },
+  ];
+  for (const order of [
+    [first, second],
+    [second, first],
+  ]) {
+    let timeline = order.reduce(filled, painted(a, b));
+    assert.deepEqual(shownEdits(current(timeline)).sort(), ["e1", "e2"]);
+    timeline = undo(timeline);
+    assert.deepEqual(current(timeline), { draft: [], edits: [first] });
+    assert.deepEqual(current(undo(timeline)), EMPTY);
+  }
+});
+
+test("a stroke that was undone while a fill ran can be redone after it", () => {
+  let timeline = filled(undo(painted(a, b)), { key: "k", shapes: [a], chosen: "e1" });
+  assert.deepEqual(current(timeline).draft, []);
+  timeline = redo(timeline);
+  assert.deepEqual([current(timeline).draft, shownEdits(current(timeline))], [[b], ["e1"]]);
+});
+
 test("a fill of strokes that no step lies before is a step of its own", () => {
   const timeline = filled(begin(addShape(EMPTY, a)), { key: "k", shapes: [a], chosen: "e1" });
   assert.deepEqual(current(undo(timeline)).draft, [a]);

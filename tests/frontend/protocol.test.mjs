@@ -12,19 +12,24 @@ const wanted = {
   featherPx: 0,
   strategy: "default",
   quickLook: true,
+  save: true,
   runs: [{ model: "opencv" }],
 };
 
 test("what is left to the model's defaults is not sent", () => {
   assert.deepEqual(editRequest(wanted), { image: "i", parents: [], mask: { shapes: [] }, runs: [{ model: "opencv" }] });
-  assert.deepEqual(editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop", quickLook: false }), {
-    image: "i",
-    parents: [],
-    mask: { shapes: [], grow_px: 0, feather_px: 3 },
-    strategy: "crop",
-    quick_look: false,
-    runs: [{ model: "opencv" }],
-  });
+  assert.deepEqual(
+    editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop", quickLook: false, save: false }),
+    {
+      image: "i",
+      parents: [],
+      mask: { shapes: [], grow_px: 0, feather_px: 3 },
+      strategy: "crop",
+      quick_look: false,
+      save: false,
+      runs: [{ model: "opencv" }],
+    },
+  );
 });
 
 test("lines of a kind this page does not know are passed over", () => {

@@ -22,7 +22,8 @@ const MAY_IMPORT = {
   canvas: ["core", "tools"],
   net: ["core"],
   session: ["core", "net", "canvas"],
-  ui: ["core", "tools", "canvas", "net", "session"],
+  jobs: ["core", "canvas", "net"],
+  ui: ["core", "tools", "canvas", "net", "session", "jobs"],
 };
 
 test("modules import downwards only", () => {

@@ -8,7 +8,7 @@
  * @typedef {import("./decode.worker.js").Task} Task
  * @typedef {import("../core/view.js").Box} Box
  * @typedef {{encoded: Blob, bitmap: ImageBitmap | null, decoding: Promise<void> | null, since: number}} Patch
- * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number}}} Estimate  what a running fill has so far
+ * @typedef {{job: number, box: Box, pixels: {bitmap: ImageBitmap, since: number}}} Estimate  what a running fill has so far
  */
 
 const PATCH_BUDGET_BYTES = 256 * 2 ** 20;
@@ -25,7 +25,8 @@ export function createBitmaps(changed) {
   const patches = new Map();
   /** @type {readonly Estimate[]} */
   let estimates = [];
-  let estimated = 0;
+  /** Jobs whose estimates are wanted no more. @type {Set<number>} */
+  const estimated = new Set();
   /** @type {Map<string, string>} */
   const urls = new Map();
 
@@ -54,28 +55,32 @@ export function createBitmaps(changed) {
     changed();
   };
 
-  const clearEstimates = () => {
-    estimated += 1;
-    for (const { pixels } of estimates) pixels.bitmap.close();
-    estimates = [];
+  /** @param {(estimate: Estimate) => boolean} gone */
+  const removeEstimates = (gone) => {
+    const removed = estimates.filter(gone);
+    if (removed.length === 0) return;
+    for (const { pixels } of removed) pixels.bitmap.close();
+    estimates = estimates.filter((each) => !removed.includes(each));
     changed();
   };
 
   return {
     pyramid: () => pyramid,
     estimates: () => estimates,
-    clearEstimates,
 
-    /** Over those before it, of which it replaces what it covers. @param {Blob} blob @param {Box} box */
-    async addEstimate(blob, box) {
-      const asked = estimated;
+    /** Over those before it, of which it replaces what it covers. @param {number} job @param {Blob} blob @param {Box} box */
+    async addEstimate(job, blob, box) {
       const bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob }));
-      if (asked !== estimated) return bitmap.close(); // its fill has ended meanwhile
-      const covered = estimates.filter((each) => covers(box, each.box));
-      for (const { pixels } of covered) pixels.bitmap.close();
-      const left = estimates.filter((each) => !covered.includes(each));
-      estimates = [...left, { box, pixels: { bitmap, since: performance.now() } }];
+      if (estimated.has(job)) return bitmap.close(); // its fill has ended meanwhile
+      removeEstimates((each) => covers(box, each.box));
+      estimates = [...estimates, { job, box, pixels: { bitmap, since: performance.now() } }];
       changed();
+    },
+
+    /** A job needs none any more. @param {number} job */
+    clearEstimates(job) {
+      estimated.add(job);
+      removeEstimates((each) => each.job === job);
     },
 
     /** A photo's pixels, not shown yet; rejects when the browser cannot read the format. @param {Blob} blob @returns {Promise<Pyramid>} */
@@ -100,6 +105,15 @@ export function createBitmaps(changed) {
       patches.set(name, patch);
       patch.decoding = decode(patch);
       return patch.decoding;
+    },
+
+    /** Patches of an edit that there will not be. @param {readonly string[]} names */
+    dropPatches(names) {
+      for (const name of names) {
+        patches.get(name)?.bitmap?.close();
+        patches.delete(name);
+      }
+      if (names.length > 0) changed();
     },
 
     /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} name */
@@ -158,7 +172,7 @@ export function createBitmaps(changed) {
         bitmap?.close();
         patches.delete(name);
       }
-      clearEstimates();
+      removeEstimates(() => true);
       for (const name of [...urls.keys()]) this.release(name);
       changed();
     },

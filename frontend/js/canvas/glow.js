@@ -14,10 +14,11 @@ const LEAVE_MS = 180;
 
 /** @typedef {ReturnType<typeof createGlow>} Glow */
 
-/** @param {HTMLElement} stage @param {() => void} changed called when the painted shape is shown by it, or is not any more */
+/** For one fill. @param {HTMLElement} stage @param {() => void} changed called when the painted shape is shown by it, or is not any more */
 export function createGlow(stage, changed) {
-  /** @type {{element: HTMLElement, box: Box, url: string, ready: boolean} | null} */
+  /** @type {{element: HTMLElement, body: HTMLElement, line: HTMLCanvasElement, mask: OffscreenCanvas, box: Box, scale: number, url: string, ready: boolean} | null} */
   let shown = null;
+  let parts = 0;
 
   /** @param {View} view */
   const place = (view) => {
@@ -40,15 +41,37 @@ export function createGlow(stage, changed) {
     changed();
   };
 
+  const setMask = async () => {
+    const mine = shown;
+    if (!mine) return;
+    const url = URL.createObjectURL(await mine.mask.convertToBlob());
+    if (shown !== mine) return URL.revokeObjectURL(url);
+    mine.body.style.maskImage = `url(${url})`;
+    if (mine.url) URL.revokeObjectURL(mine.url);
+    mine.url = url;
+  };
+
   return {
     place,
     hide,
     /** Whether the shapes of the running fill are drawn here, and not as ink. */
     ready: () => shown?.ready ?? false,
 
+    /** What is finished shimmers no more. @param {readonly Box[]} boxes all that are */
+    async cut(boxes) {
+      if (!shown || boxes.length === parts) return;
+      const { mask, line, box, scale } = shown;
+      for (const canvas of [mask, line]) {
+        const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+        context.setTransform(scale, 0, 0, scale, -box.x * scale, -box.y * scale);
+        for (const each of boxes.slice(parts)) context.clearRect(each.x, each.y, each.width, each.height);
+      }
+      parts = boxes.length;
+      await setMask();
+    },
+
     /** @param {readonly Shape[]} shapes @param {Box} box in sight, in image pixels @param {View} view @param {number} dpr */
     async show(shapes, box, view, dpr) {
-      hide();
       const scale = view.scale * dpr;
       const [width, height] = [Math.ceil(box.width * scale), Math.ceil(box.height * scale)];
       if (width < 1 || height < 1) return;
@@ -57,13 +80,12 @@ export function createGlow(stage, changed) {
       const element = part("glow");
       const body = part("glow-body");
       body.append(part("glow-ink"), part("glow-light"));
-      element.append(body, outline(mask, shapes, box, scale, dpr));
-      const mine = { element, box, url: "", ready: false };
-      shown = mine;
-      const url = URL.createObjectURL(await mask.convertToBlob());
-      if (shown !== mine) return URL.revokeObjectURL(url);
-      body.style.maskImage = `url(${url})`;
-      shown = { ...mine, url, ready: true };
+      const line = outline(mask, shapes, box, scale, dpr);
+      element.append(body, line);
+      shown = { element, body, line, mask, box, scale, url: "", ready: false };
+      await setMask();
+      if (!shown) return;
+      shown.ready = true;
       place(view);
       stage.append(element);
       changed();

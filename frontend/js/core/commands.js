@@ -47,6 +47,13 @@ export const COMMANDS = Object.freeze([
     when: (state) => hasDraft(state) && !state.crosshair,
   },
   { id: "cancel", label: "Cancel", group: "Remove", keys: ["Escape"] },
+  {
+    id: "cancel-last",
+    label: "Cancel the last fill",
+    group: "Remove",
+    keys: ["Shift+Escape"],
+    when: (state) => state.jobs.length > 0,
+  },
   { id: "more", label: "More results", group: "Remove", keys: ["m"], when: drawerOpen },
   { id: "result-previous", label: "Previous result", group: "Remove", keys: [","], when: hasEdits },
   { id: "result-next", label: "Next result", group: "Remove", keys: ["."], when: hasEdits },

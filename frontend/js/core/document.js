@@ -21,6 +21,9 @@ export const NO_MARGINS = Object.freeze({ left: 0, top: 0, right: 0, bottom: 0 }
 /** @type {Doc} */
 export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.freeze([]) });
 
+/** Unique in this browser; not a secret, and made without what plain http lacks. */
+export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
+
 /** Erasing has an effect only on something painted before it. @param {readonly Shape[]} shapes */
 function withoutLeadingErasures(shapes) {
   const first = shapes.findIndex((shape) => shape.op === "add");

@@ -10,9 +10,8 @@
 /** Points of shapes count quarters of a pixel. */
 const QUARTER = 4;
 
-/** @param {Shape} shape @param {number} dx @param {number} dy whole pixels @returns {Shape} */
+/** The same shape elsewhere: always another one, so that a fill of the first is not taken for its own. @param {Shape} shape @param {number} dx @param {number} dy whole pixels @returns {Shape} */
 export function shifted(shape, dx, dy) {
-  if (dx === 0 && dy === 0) return shape;
   if (!("p" in shape)) return { ...shape, x: shape.x + dx, y: shape.y + dy };
   const [x, y, ...rest] = shape.p;
   return { ...shape, p: [x + QUARTER * dx, y + QUARTER * dy, ...rest] };

@@ -70,6 +70,7 @@
  * @property {{shapes: readonly Shape[], grow_px?: number, feather_px?: number}} mask
  * @property {string} [strategy]
  * @property {boolean} [quick_look]
+ * @property {boolean} [save]
  * @property {readonly Run[]} runs
  *
  * @typedef {{type: "queued", job: string, position: number}} QueuedLine
@@ -77,13 +78,12 @@
  * @typedef {{type: "preview", job: string, run: number, url: string, x: number, y: number, w: number, h: number}} PreviewLine
  * @typedef {{type: "result", job: string, run: number, edit: string, model: string, seed: number, ms: number, load_ms: number,
  *   strategy: string, patches: readonly PatchRef[]}} ResultLine
- * @typedef {{type: "saved", job: string, run: number, edit: string, saved: {name: string, reencoded: string | null} | null,
- *   save_error: Problem | null}} SavedLine  follows its result when the server has an output folder
+ * @typedef {PatchRef & {type: "patch", job: string, run: number, edit: string, index: number, of: number}} PatchLine
  * @typedef {{type: "error", job: string, run: number | null, problem: Problem}} ErrorLine
- * @typedef {QueuedLine | ProgressLine | PreviewLine | ResultLine | SavedLine | ErrorLine} Line
+ * @typedef {QueuedLine | ProgressLine | PreviewLine | PatchLine | ResultLine | ErrorLine} Line
  */
 
-const LINE_TYPES = new Set(["queued", "progress", "preview", "result", "saved", "error"]);
+const LINE_TYPES = new Set(["queued", "progress", "preview", "patch", "result", "error"]);
 
 /**
  * @param {string} text one line of an edit's stream
@@ -96,7 +96,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: string, quickLook: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: string, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -110,6 +110,7 @@ export function editRequest(wanted) {
     },
     ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
     ...(wanted.quickLook ? {} : { quick_look: false }),
+    ...(wanted.save ? {} : { save: false }),
     runs: wanted.runs,
   };
 }

@@ -78,8 +78,8 @@ export function simplify(points, tolerance) {
   return points.filter((_, i) => keep[i] === 1);
 }
 
-/** @param {ImagePoint} p @param {ImagePoint} a @param {ImagePoint} b */
-function distanceToSegment(p, a, b) {
+/** How far a point is from a segment. @param {ImagePoint} p @param {ImagePoint} a @param {ImagePoint} b */
+export function distanceToSegment(p, a, b) {
   const dx = b.x - a.x;
   const dy = b.y - a.y;
   const length2 = dx * dx + dy * dy;

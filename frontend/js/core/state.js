@@ -28,6 +28,7 @@
  * @property {string} strategy
  * @property {Readonly<Record<string, ParamValue>>} params
  * @property {readonly PatchRef[]} patches  their boxes do not overlap
+ * @property {boolean} [unsaved]  it is to be written to the server's output folder when it is what is shown
  *
  * @typedef {object} JobRun
  * @property {string} model
@@ -46,6 +47,9 @@
  * @property {readonly string[]} parents
  * @property {boolean} fresh     its shapes are still in the draft
  * @property {Box} box
+ * @property {number} regions     parts that are filled one after another, as far as is known
+ * @property {number} regionsDone
+ * @property {readonly {name: string, box: Box}[]} early  patches that are shown before the result is there
  * @property {number} startedAt  performance.now()
  * @property {number | null} position  in the server's queue
  * @property {number | null} usual  milliseconds that one such run took lately
@@ -83,8 +87,10 @@
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
- * @property {Readonly<Record<string, readonly Result[]>>} results  net/jobs.js: results by edit key
- * @property {Job | null} job                    net/jobs.js
+ * @property {Readonly<Record<string, readonly Result[]>>} results  jobs/: results by edit key
+ * @property {readonly Job[]} jobs               jobs/: under way, in the order in which they began
+ * @property {readonly import("./shapes.js").Shape[]} queued  jobs/: painted, and filled as soon as that can be
+ * @property {number} regionsDone                jobs/: by jobs that have ended, since there was nothing to do
  * @property {string | null} selected            ui: the edit whose results are shown
  * @property {ToolName} tool                     ui
  * @property {boolean} painting                  ui/input.js: a stroke is being made
@@ -97,7 +103,7 @@
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
  * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
  * @property {import("../session/here.js").PhotoList} gallery  session/session.js
- * @property {string | null} savedAs             net/jobs.js: the last name written to the output folder
+ * @property {string | null} savedAs             jobs/: the last name written to the output folder
  * @property {Prefs} prefs                       session/prefs.js
  */
 
@@ -142,7 +148,9 @@ export const initialState = ({ config, models }, prefs) => ({
   uploaded: null,
   timeline: begin(EMPTY),
   results: {},
-  job: null,
+  jobs: [],
+  queued: [],
+  regionsDone: 0,
   selected: null,
   tool: "brush",
   painting: false,
@@ -214,13 +222,13 @@ export function resizedBrush(prefs, steps) {
 export const shownResult = (state, edit) =>
   state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
 
-/**
- * A result's patches, each under a name of its own; that of the first is the edit's, as when there was only one.
- * @param {Result} result
- */
+/** A patch's own name; that of the first is the edit's, as when there was only one. @param {string} edit @param {number} index */
+export const patchName = (edit, index) => (index === 0 ? edit : `${edit}-${index}`);
+
+/** @param {Pick<Result, "edit" | "patches">} result */
 export const patchesOf = ({ edit, patches }) =>
   patches.map(({ url, x, y, w, h }, i) => ({
-    name: i === 0 ? edit : `${edit}-${i}`,
+    name: patchName(edit, i),
     url,
     box: { x, y, width: w, height: h },
   }));

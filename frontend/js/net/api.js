@@ -8,7 +8,7 @@ export const API = "/api/v1";
 
 /** @param {() => void} unreachable called when the server does not answer at all */
 export function createApi(unreachable) {
-  // The server runs what one tab sends in order, and what several tabs send at once where it can.
+  // The server runs what comes under one name in order, and what comes under several at once where it can.
   const clientId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
 
   /**
@@ -41,13 +41,18 @@ export function createApi(unreachable) {
     json: async (path, options) => (await call(path, options)).json(),
     /** @param {string} path @param {RequestInit} [options] */
     blob: async (path, options) => (await call(path, options)).blob(),
-    /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] */
-    post: (path, body, signal) =>
+    /**
+     * @param {string} path @param {unknown} body @param {AbortSignal} [signal]
+     * @param {number} [lane] what goes out on one lane is done in order, what goes out on two beside each other
+     * @param {boolean} [keepalive] it arrives also when the page is left
+     */
+    post: (path, body, signal, lane = 0, keepalive = false) =>
       call(path, {
         method: "POST",
-        headers: { "content-type": "application/json", "x-client-id": clientId },
+        headers: { "content-type": "application/json", "x-client-id": lane ? `${clientId}-${lane}` : clientId },
         body: JSON.stringify(body),
         signal,
+        keepalive,
       }),
   };
 }

@@ -6,8 +6,8 @@
  * @typedef {Pick<import("./session.js").Ports, "store" | "api" | "uploads" | "bitmaps" | "persistence">} Ports
  */
 
+import { newKey } from "../core/document.js";
 import { API } from "../net/api.js";
-import { newKey } from "../net/jobs.js";
 import { openElsewhere, recallPhotos, recallSession, rememberSession } from "./here.js";
 
 /** @typedef {ReturnType<typeof createRestoring>} Restoring */

@@ -22,11 +22,10 @@
  * @property {() => void} arrived  another photo can be seen, or the same one at another size
  */
 
-import { EMPTY } from "../core/document.js";
+import { EMPTY, newKey } from "../core/document.js";
 import { begin, current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
-import { newKey } from "../net/jobs.js";
 import { openElsewhere, rememberPhotos, rememberSession } from "./here.js";
 import { createKeeper } from "./keeper.js";
 import { createReader } from "./reader.js";
@@ -88,8 +87,8 @@ export function createSession(ports) {
   const leave = (patches) => {
     bitmaps.clear(patches);
     if (!store.get().image) return;
-    keeper.flush();
     ports.leaving();
+    keeper.flush();
     store.update({
       image: null,
       timeline: begin(EMPTY),

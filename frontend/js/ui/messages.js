@@ -23,7 +23,7 @@ export function createMessages() {
      * @param {string} title @param {string} [line] @param {{label: string, act: () => void}} [act]
      */
     tell(title, line = "", act) {
-      const words = `${title} ${line}`.trim();
+      const words = line ? `${title}${/[.!?…]$/.test(title) ? "" : "."} ${line}` : title;
       setText(said, words);
       setText(find("told-text"), words);
       find("told").hidden = false;

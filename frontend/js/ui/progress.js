@@ -2,6 +2,7 @@
 
 import { duration, expectedTotal } from "../core/eta.js";
 import { documentOf, editInHand } from "../core/state.js";
+import { groups } from "../jobs/groups.js";
 import { find, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -14,15 +15,18 @@ const TICK_MS = 100;
  * @param {import("./messages.js").Messages} messages
  */
 export function createProgress(store, messages) {
+  const one = find("working").querySelector('[data-command="cancel-last"]');
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let ticking;
   const show = () => {
-    const { job } = store.get();
-    setText(find("working-text"), describeJob(store.get()));
-    find("dial").style.setProperty("--left", String(100 - 100 * (job ? shareDone(job) : 0)));
+    const state = store.get();
+    const { done, all } = regions(state);
+    setText(find("working-text"), describeJobs(state, Math.min(Math.floor(done) + 1, all), all));
+    find("dial").style.setProperty("--left", String(100 - (100 * done) / Math.max(1, all)));
+    one?.toggleAttribute("hidden", state.jobs.length + state.queued.length < 2);
   };
   store.watch(
-    (state) => state.job !== null,
+    (state) => state.jobs.length > 0,
     (busy) => {
       find("working").hidden = !busy;
       clearInterval(ticking);
@@ -41,8 +45,8 @@ export function createProgress(store, messages) {
   store.follow([documentOf, (state) => state.results, (state) => state.selected], () => showResult(store.get()));
 }
 
-/** @param {State} state */
-function describeJob({ job, uploaded, reachable }) {
+/** @param {State} state @param {number} at which region is being filled @param {number} all */
+function describeJobs({ jobs: [job], uploaded, reachable }, at, all) {
   if (!job) return "";
   if (!reachable) return t("Waiting for the server…");
   if (uploaded !== null) return t("Sending the photo… {n} %", { n: Math.round(uploaded * 100) });
@@ -50,7 +54,8 @@ function describeJob({ job, uploaded, reachable }) {
   const now = performance.now();
   const running = job.runs.findIndex((run) => run.status === "running");
   const stage = running >= 0 ? job.runs[running].stage : "";
-  const which = job.runs.length > 1 && running >= 0 ? ` ${running + 1}/${job.runs.length}` : "";
+  const results = job.runs.length > 1 && running >= 0;
+  const which = results ? ` ${running + 1}/${job.runs.length}` : all > 1 ? ` ${t("{n} of {all}", { n: at, all })}` : "";
   const words = STAGES[stage] ?? (stage ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : STAGES.filling);
   const total = expectedTotal(job, now);
   const spent = duration(now - job.startedAt);
@@ -60,6 +65,12 @@ function describeJob({ job, uploaded, reachable }) {
 
 /** @type {Readonly<Record<string, string>>} */
 const STAGES = { fill: "Removing…", filling: "Removing…", loading: "Loading the model…" };
+
+/** Regions that are filled, and how many there are, since there was nothing to do. @param {State} state */
+function regions({ jobs, queued, regionsDone }) {
+  const done = jobs.reduce((sum, job) => sum + job.regions * shareDone(job), regionsDone);
+  return { done, all: jobs.reduce((sum, job) => sum + job.regions, regionsDone) + groups(queued, 0).length };
+}
 
 /** @param {import("../core/state.js").Job} job @returns {number} 0 to 1 */
 function shareDone({ runs }) {

@@ -37,7 +37,7 @@ export function createToolbar(store, run, actions, sized) {
     showRun(state);
     showOptions(state);
   };
-  store.follow([timelineOf, imageOf, jobOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf], refresh);
+  store.follow([timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf], refresh);
 
   store.watch(timelineOf, (timeline) => {
     describe("undo", undoLabel(timeline));
@@ -52,7 +52,7 @@ const timelineOf = (state) => state.timeline;
 /** @param {State} state */
 const imageOf = (state) => state.image;
 /** @param {State} state */
-const jobOf = (state) => state.job;
+const jobsOf = (state) => state.jobs;
 /** @param {State} state */
 const toolOf = (state) => state.tool;
 /** @param {State} state */
@@ -127,7 +127,7 @@ function describe(id, label) {
 /** @param {State} state */
 function showRun(state) {
   const { draft } = documentOf(state);
-  const waits = draft.length > 0 && state.job === null && !state.armed;
+  const waits = draft.length > 0 && state.jobs.length === 0 && !state.armed;
   find("run").hidden = !waits;
   find("waiting").hidden = !waits;
   setText(find("run-text"), count(draft.length, "1 stroke to remove", "{n} strokes to remove"));

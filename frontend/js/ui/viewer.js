@@ -24,8 +24,8 @@ export function createViewer(store, element, bitmaps, ports) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let colours = readColours();
   let glides = 0;
-  /** @type {import("../canvas/glow.js").Glow | null} loaded for the first fill */
-  let glow = null;
+  /** By the number of its job. @type {Map<number, import("../canvas/glow.js").Glow>} */
+  const glows = new Map();
 
   const stage = createStage(
     element,
@@ -33,10 +33,19 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
+        const early = state.jobs.flatMap((job) => job.early);
+        const patches =
+          compare.mode === "hold"
+            ? []
+            : [
+                ...shownPatches(state),
+                ...bitmaps.estimates(),
+                ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
+              ];
         return drawImageLayer(context, frame, {
           canvas: canvasOf(state),
           pyramid: image ? bitmaps.pyramid() : null,
-          patches: compare.mode === "hold" ? [] : [...shownPatches(state), ...bitmaps.estimates()],
+          patches,
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
           checks: colours.checks,
@@ -48,7 +57,7 @@ export function createViewer(store, element, bitmaps, ports) {
         if (state.compare.mode === "hold") return;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
-        const glowing = new Set(glow?.ready() ? state.job?.shapes : []);
+        const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
         drawInkLayer(
           context,
           frame,
@@ -112,22 +121,22 @@ export function createViewer(store, element, bitmaps, ports) {
     false,
   );
   store.watch(
-    (state) => state.job?.shapes,
-    () => stage.invalidate("ink"),
-    false,
-  );
-  store.watch(
     (state) => state.prefs.ink,
     (style) => stage.setInkStyle(style),
   );
   store.watch(
-    (state) => (state.job?.fresh ? state.job.number : 0),
-    () => void showGlow().catch(() => {}), // without it the strokes stay as they are
+    (state) => state.jobs,
+    () => {
+      stage.invalidate("image", "ink");
+      void showGlows().catch(() => {}); // without it the strokes stay as they are
+    },
     false,
   );
   store.watch(
     (state) => state.view,
-    (view) => glow?.place(view),
+    (view) => {
+      for (const glow of glows.values()) glow.place(view);
+    },
     false,
   );
   store.watch((state) => state.crosshair, showCrosshair, false);
@@ -142,17 +151,28 @@ export function createViewer(store, element, bitmaps, ports) {
     },
   );
 
-  async function showGlow() {
-    const { job } = store.get();
-    if (!job?.fresh) return glow?.hide();
+  /** Every fill under way has its own; what is done of it does not shimmer any more. */
+  async function showGlows() {
     const { createGlow } = await import("../canvas/glow.js");
-    glow ??= createGlow(element, () => stage.invalidate("ink"));
     const state = store.get();
-    const { view, viewport, job: now } = state;
-    if (!state.image || now?.number !== job.number || !now.fresh) return;
-    const edge = EDGE_PX / view.scale; // for the line around it
-    const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
-    if (box) await glow.show(job.shapes, box, view, stage.dpr());
+    const { view, viewport, image, jobs } = state;
+    const fresh = jobs.filter((job) => job.fresh);
+    for (const [number, glow] of glows) {
+      if (fresh.some((job) => job.number === number)) continue;
+      glow.hide();
+      glows.delete(number);
+    }
+    if (!image) return;
+    for (const job of fresh) {
+      const glow = glows.get(job.number) ?? createGlow(element, () => stage.invalidate("ink"));
+      if (!glows.has(job.number)) {
+        glows.set(job.number, glow);
+        const edge = EDGE_PX / view.scale; // for the line around it
+        const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
+        if (box) await glow.show(job.shapes, box, view, stage.dpr());
+      }
+      await glow.cut(job.early.map(({ box }) => box));
+    }
   }
 
   function showCrosshair() {
@@ -191,6 +211,7 @@ export function createViewer(store, element, bitmaps, ports) {
 function readColours() {
   const probe = document.createElement("span");
   probe.hidden = true;
+  probe.style.forcedColorAdjust = "none"; // canvases keep what we mean
   document.body.append(probe);
   const read = (/** @type {string} */ name) => {
     probe.style.color = `var(${name})`;

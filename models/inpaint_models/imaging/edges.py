@@ -12,13 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Box
+from ..types import HOLE_THRESHOLD, Box
 
 _TILE_PX = 96
+_CELL_PX = 8
+"""Cells in which it is looked whether an edge is near; a tile holds whole ones."""
 _LEAST_CONTRAST = 10.0
 """Colours nearer than this, in levels of 255, cannot be told apart: the edge stays where it was."""
 _STEP_BAND_PX = 2
 """How far an edge may be off after the image has doubled in size."""
+_MOST_REFINED_PX = 8_000_000
+"""The edge of larger images is within a pixel of that found at half their size, and takes long to find."""
 
 Image8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -41,8 +45,10 @@ def enlarged(inside: Flags, levels: Sequence[Image8]) -> Flags:
     """(H, W): a mask of the last level at the size of the first, its edge found again at each level in between."""
     for level in reversed(levels[:-1]):
         size = level.shape[1], level.shape[0]
-        larger = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5
-        inside = edge_alpha(level, larger, _STEP_BAND_PX) >= 0.5
+        inside = cv2.resize(inside.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= HOLE_THRESHOLD
+        if inside.size <= _MOST_REFINED_PX:
+            for box, alpha in list(_refined_tiles(level, inside, _STEP_BAND_PX, _LEAST_CONTRAST)):
+                inside[box.slices] = alpha >= 0.5
     return inside
 
 
@@ -61,23 +67,34 @@ def edge_alpha(
     Its cost follows the length of the edge, not the image.
     """
     alpha = inside.astype(np.float32)
+    for box, local in _refined_tiles(image, inside, band_px, least_contrast):
+        alpha[box.slices] = local
+    return alpha
+
+
+def _refined_tiles(
+    image: Image8, inside: Flags, band_px: int, least_contrast: float
+) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    """The alpha of each tile that holds a part of the edge."""
     height, width = inside.shape
     for box in _tiles_on_edge(inside, band_px):
         seen = box.grown(4 * band_px).clipped(height, width)
         local = _alpha_of_tile(image[seen.slices], inside[seen.slices], band_px, least_contrast)
-        alpha[box.slices] = local[box.shifted(-seen.x0, -seen.y0).slices]
-    return alpha
+        yield box, local[box.shifted(-seen.x0, -seen.y0).slices]
 
 
 def _tiles_on_edge(inside: Flags, band_px: int) -> Iterator[Box]:
-    """Tiles that an edge passes, or comes as near as `band_px`."""
+    """Tiles that an edge passes, or comes as near as `band_px`; a few besides."""
     height, width = inside.shape
-    for y in range(0, height, _TILE_PX):
-        for x in range(0, width, _TILE_PX):
-            box = Box(x, y, x + _TILE_PX, y + _TILE_PX).clipped(height, width)
-            around = inside[box.grown(band_px).clipped(height, width).slices]
-            if around.any() and not around.all():
-                yield box
+    rows, columns = -(-height // _CELL_PX), -(-width // _CELL_PX)
+    padded = np.pad(inside, ((0, rows * _CELL_PX - height), (0, columns * _CELL_PX - width)), "edge")
+    cells = cv2.resize(padded.view(np.uint8) * 255, (columns, rows), interpolation=cv2.INTER_AREA)
+    reach = 2 * (1 + -(-band_px // _CELL_PX)) + 1
+    on_edge = cv2.morphologyEx(cells, cv2.MORPH_GRADIENT, np.ones((reach, reach), np.uint8)) > 0
+    in_tile = _TILE_PX // _CELL_PX
+    for y, x in sorted({(int(y) // in_tile, int(x) // in_tile) for y, x in zip(*np.nonzero(on_edge), strict=True)}):
+        box = Box(x * _TILE_PX, y * _TILE_PX, (x + 1) * _TILE_PX, (y + 1) * _TILE_PX)
+        yield box.clipped(height, width)
 
 
 def _alpha_of_tile(image: Image8, inside: Flags, band_px: int, least_contrast: float) -> NDArray[np.float32]:

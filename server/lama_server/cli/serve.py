@@ -21,6 +21,7 @@ from ..settings import Limits, Settings
 from . import sources
 from .main import COMMANDS, PROGRAM
 from .options import Parser, add_settings, read_settings
+from .terminal import size_text
 
 
 def parser() -> Parser:
@@ -170,12 +171,23 @@ def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> No
     shown = address if print_token else address.partition("#")[0]
 
     def announce() -> None:
-        sys.stdout.write(f"lama-server {__version__} is at {shown}\n")
+        sys.stdout.write(f"lama-server {__version__} is at {shown}\n{memory_limit(settings)}\n")
         sys.stdout.flush()
         if settings.inbrowser and _has_display():
             webbrowser.open(address)
 
     serve(app, bound, limits=limits, on_ready=announce)
+
+
+def memory_limit(settings: Settings) -> str:
+    """What photos may take, in words."""
+    from ..codec.info import PEAK_BYTES_PER_PIXEL
+
+    pixels = settings.max_megapixels * 1_000_000
+    return (
+        f"One photo is read or written at a time, of up to {settings.max_megapixels} megapixels and in up to "
+        f"{size_text(PEAK_BYTES_PER_PIXEL * pixels)} of memory (--max-megapixels)."
+    )
 
 
 def page_address(settings: Settings) -> str:

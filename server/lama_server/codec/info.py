@@ -20,6 +20,10 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA, as a viewer shows it: after the EXIF rotation."""
 
 
+PEAK_BYTES_PER_PIXEL = 56
+"""Memory that reading or writing a photo takes at the most: TIFF of floating point with alpha, uncompressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
     """What an image file may be. Checked on headers, before a pixel is decoded.

@@ -35,8 +35,8 @@ from .messages import (
 )
 from .worker import JobContext
 
-_COPIES = 4
-"""Of a photo's pixels that reading and writing files takes. Measured by format: 3.5 (JPEG) to 6 (WebP)."""
+_COPIES: dict[codec.SourceFormat, int] = {"webp": 10, "tiff": 6, "avif": 6}
+"""Of a photo's pixels, that reading and writing a file takes at the most, where it is more than 4."""
 
 
 class CodecHandler:
@@ -155,7 +155,7 @@ class CodecHandler:
 def _check_memory(what: str, info: ImageInfo) -> None:
     """Raises `OutOfMemory` where the system would rather end this process, or others, than give it what it needs."""
     advice = "Close other programs, or use a smaller photo."
-    devices.check_memory(what, _COPIES * info.pixel_bytes, info.height, info.width, "cpu", advice)
+    devices.check_memory(what, _COPIES.get(info.format, 4) * info.pixel_bytes, info.height, info.width, "cpu", advice)
 
 
 def _prepare_jpeg() -> None:

@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {object} Ports
  * @property {import("../../core/store.js").Store<State>} store
- * @property {import("../../net/jobs.js").Jobs} jobs
+ * @property {Pick<import("../../jobs/jobs.js").Jobs, "more">} jobs
  * @property {import("../messages.js").Messages} messages
  * @property {(label: string, change: (doc: import("../../core/document.js").Doc) => import("../../core/document.js").Doc, of?: string) => void} step
  * @property {() => void} strokesFreed  strokes are back that were filled
@@ -13,7 +13,7 @@
 
 import { chooseResult, meeting, neighbour, reopenMask } from "../../core/choices.js";
 import { documentOf, editInHand, findModel, shownResult } from "../../core/state.js";
-import { plainRun } from "../../net/jobs.js";
+import { plainRun } from "../../jobs/runs.js";
 import { count, t } from "../i18n.js";
 
 const MORE_RESULTS = 4;

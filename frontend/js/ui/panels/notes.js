@@ -1,10 +1,8 @@
-/** What went wrong, why, and the way on: a note that stays until it is dismissed, or until a fill succeeds. */
+/** What went wrong, why, and the way on: one note, which stays until it is dealt with, replaced, or a fill succeeds. */
 
 import { explain } from "../../core/explain.js";
 import { find, icon, make, setText } from "../dom.js";
 import { t } from "../i18n.js";
-
-const MOST_NOTES = 2;
 
 /** @param {unknown} error @param {(() => void) | null} retry */
 export function showError(error, retry) {
@@ -12,16 +10,14 @@ export function showError(error, retry) {
   if (code === "job.cancelled") return;
   if (code === "page.error") console.error(error);
   const list = find("notes");
-  for (const old of list.querySelectorAll(`[data-code="${CSS.escape(code)}"]`)) old.remove();
   const lines = [cause, t(hint), report ? t("Report id: {id}", { id: report }) : ""].filter(Boolean);
-  const note = make("div", { class: "note", "data-code": code }, make("b", { text: t(title) }));
+  const note = make("div", { class: "note" }, make("b", { text: t(title) }));
   note.append(...lines.map((text, i) => make("p", { class: i === 0 ? "" : "muted", text })));
   if (retry && (retryable || code === "engine.failed")) note.append(make("div", { class: "acts" }, again(note, retry)));
   const dismiss = () => note.remove();
   const close = { type: "button", class: "button square close", "aria-label": t("Dismiss"), onclick: dismiss };
   note.append(make("button", close, icon("close")));
-  list.append(note);
-  while (list.children.length > MOST_NOTES) list.firstElementChild?.remove();
+  list.replaceChildren(note);
   setText(find("alerted"), [t(title), cause, t(hint)].filter(Boolean).join(" "));
 }
 

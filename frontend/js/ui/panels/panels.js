@@ -10,11 +10,12 @@ const IDLE_MS = 300;
 
 /**
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("./choosing.js").Ports & {
+ * @typedef {Omit<import("./choosing.js").Ports, "jobs"> & {
  *   bitmaps: import("../../canvas/bitmaps.js").Bitmaps,
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
  *   openPhoto: (at: number) => void,
+ *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
  *   refit: () => void,
  * }} Ports  openPhoto: another one of the list; refit: what is to be seen has another size
  */
@@ -33,16 +34,20 @@ export function createPanels(ports) {
       .then((list) => list.download(name))
       .catch((error) => messages.complain(error, () => download(name)));
 
-  const choosing = once(async () => (await import("./choosing.js")).createChoosing(ports));
+  const choosing = once(async () => {
+    const [{ createChoosing }, jobs] = await Promise.all([import("./choosing.js"), ports.loadJobs()]);
+    return createChoosing({ ...ports, jobs });
+  });
 
   const panels = {
     models,
+    jobs: ports.loadJobs,
+    progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
     options: once(async () => (await import("../models/panel.js")).createModelsPanel(store, { download, refresh })),
     photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
-    progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
     extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
@@ -59,7 +64,7 @@ export function createPanels(ports) {
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
-  whenTrue((state) => state.job !== null || documentOf(state).edits.length > 0, panels.progress);
+  whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.tool === "extend", panels.extend);
   whenTrue((state) => state.compare.mode !== "off", panels.compare);
   const waits = (/** @type {State} */ state) =>
@@ -87,7 +92,7 @@ export function createPanels(ports) {
 }
 
 /** @template T @param {() => Promise<T>} load @returns {() => Promise<T>} loads once, and again after it failed */
-function once(load) {
+export function once(load) {
   /** @type {Promise<T> | null} */
   let loading = null;
   return () => {

@@ -146,9 +146,10 @@ export function createResults(store, bitmaps, acts) {
   };
 
   /** @param {State} state @param {string} key */
-  const waitingTiles = ({ job, models: known }, key) => {
-    if (job?.key !== key) return [];
-    return job.runs
+  const waitingTiles = ({ jobs, models: known }, key) =>
+    jobs
+      .filter((job) => job.key === key)
+      .flatMap((job) => job.runs)
       .filter((run) => run.status === "waiting" || run.status === "running")
       .map((run) => {
         const shown = run.preview
@@ -162,7 +163,6 @@ export function createResults(store, bitmaps, acts) {
           make("span", { class: "name muted", text: title }),
         );
       });
-  };
 
   /** @param {State} state @param {Result | null} shown */
   const showModels = (state, shown) => {
@@ -220,7 +220,7 @@ export function createResults(store, bitmaps, acts) {
   });
 
   store.follow([documentOf, resultsOf, selectedOf, (state) => state.image], showSteps);
-  store.follow([documentOf, resultsOf, selectedOf, (state) => state.job, (state) => state.models], showDrawer);
+  store.follow([documentOf, resultsOf, selectedOf, (state) => state.jobs, (state) => state.models], showDrawer);
   store.watch(documentOf, (doc) => {
     const { selected } = store.get();
     if (selected && !doc.edits.some((edit) => edit.key === selected)) store.update({ selected: null });

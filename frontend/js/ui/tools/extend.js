@@ -7,7 +7,7 @@
  * @typedef {object} Ports
  * @property {import("../../core/store.js").Store<State>} store
  * @property {import("../../net/api.js").Api} api
- * @property {import("../../net/jobs.js").Jobs} jobs
+ * @property {() => Promise<import("../../jobs/jobs.js").Jobs>} loadJobs
  * @property {import("../messages.js").Messages} messages
  * @property {() => Promise<string>} imageId
  * @property {() => void} refit  the frame has another size
@@ -15,13 +15,12 @@
  */
 
 import { canvasOf } from "../../core/canvas.js";
-import { NO_MARGINS, shownEdits } from "../../core/document.js";
+import { NO_MARGINS, newKey, shownEdits } from "../../core/document.js";
 import { dragged, extended, marginsFor, marginsTo } from "../../core/extending.js";
 import { ApiError, readLine } from "../../core/protocol.js";
 import { documentOf } from "../../core/state.js";
 import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
-import { newKey } from "../../net/jobs.js";
 import { readLines } from "../../net/ndjson.js";
 import { find, icon, make, roving, setText } from "../dom.js";
 import { t } from "../i18n.js";
@@ -107,7 +106,7 @@ export function createExtend(ports) {
       ports.step("extend", (doc) =>
         extended(doc, before, { key: newKey(), shapes: [], chosen: edit, extend: margins }),
       );
-      ports.jobs.fill();
+      (await ports.loadJobs()).fill();
       find("stage").focus({ preventScroll: true });
     } catch (error) {
       ports.messages.complain(error, () => void apply());
@@ -137,6 +136,7 @@ async function changeCanvas({ store, api, imageId }, margins) {
     image: await imageId(),
     parents: shownEdits(documentOf(store.get())),
     canvas: { op: "extend", ...margins },
+    save: false, // what is new is not filled yet
   };
   const response = await api.post(`${API}/edits`, body);
   for await (const text of readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {

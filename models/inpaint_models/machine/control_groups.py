@@ -1,9 +1,7 @@
-"""What this process may use of the machine it runs on: memory and processors, inside a container too."""
+"""The limits that Linux sets for groups of processes, such as those of a container."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,38 +15,7 @@ _MEMORY_FILES = {
 """Of each version: the files of a group's limit and use, and the name in its memory.stat for what is mere cache."""
 
 
-def available_bytes() -> int:
-    """Memory that this process may still take without pushing others out, or itself over a limit that it was given."""
-    import psutil  # not needed by those who only count processors
-
-    return max(0, min([psutil.virtual_memory().available, *_left_of_address_space(), *_left_in_groups()]))
-
-
-def available_processors() -> int:
-    """Processors that this process may use: fewer than the machine has where it is tied to some, or told to use fewer.
-
-    OMP_NUM_THREADS says so to everything that computes in threads; torch and OpenBLAS read it themselves. A container's
-    share of the processors' time counts in whole processors.
-    """
-    found = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return min([found, *_processors_in_groups(), *([int(told)] if told.isdecimal() and int(told) > 0 else [])])
-
-
-def _left_of_address_space() -> Iterator[int]:
-    """What `ulimit -v` leaves, where there is such a limit; macOS and Windows do not hold processes to one."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    import psutil
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY:
-        yield limit - int(psutil.Process().memory_info().vms)
-
-
-def _left_in_groups() -> Iterator[int]:
+def left_bytes() -> Iterator[int]:
     """What each control group around this process has left of its memory limit; nothing where there is no limit."""
     for version, folder in _groups("memory"):
         limit_file, use_file, cache_line = _MEMORY_FILES[version]
@@ -58,7 +25,7 @@ def _left_in_groups() -> Iterator[int]:
             yield int(limit[0]) - int(used[0]) + cached
 
 
-def _processors_in_groups() -> Iterator[int]:
+def processors() -> Iterator[int]:
     """How many processors' time each control group around this process may take; nothing where that is not limited."""
     for version, folder in _groups("cpu"):
         names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
