@@ -2,7 +2,7 @@
 
 import { createBitmaps } from "./canvas/bitmaps.js";
 import { canvasOf, marginsOf } from "./core/canvas.js";
-import { addShape, clearDraft, commitEdit } from "./core/document.js";
+import { addShape, clearDraft, commitEdit, invertDraft } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
 import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
@@ -151,6 +151,7 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
     store.update(({ prefs }) => (prefs.hinted ? {} : { prefs: { ...prefs, hinted: true } }));
   },
   run: (id) => run(id),
+  sized: showSize,
   say: messages.say,
 });
 
@@ -241,11 +242,16 @@ const actions = {
   "tool-eraser": choosing("eraser"),
   "tool-rect": choosing("rect"),
   "tool-lasso": choosing("lasso"),
+  "tool-polygon": choosing("polygon"),
   "tool-extend": choosing("extend"),
   "tool-hand": choosing("hand"),
   "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
   "brush-smaller": () => sizeBrush(-1),
   "brush-larger": () => sizeBrush(1),
+  invert: () => {
+    arm(false);
+    step("invert", (doc) => invertDraft(doc, canvasOf(store.get())));
+  },
   clear: () => {
     arm(false);
     step("clear", clearDraft);

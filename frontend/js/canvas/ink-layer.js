@@ -60,15 +60,16 @@ export function setInk(context, ink) {
   context.fillStyle = ink;
 }
 
-/** @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes */
-export function drawInkLayer(context, frame, shapes) {
+/** @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes @param {number} [grow] of all that is painted */
+export function drawInkLayer(context, frame, shapes, grow = 0) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
     y: -frame.view.y / frame.view.scale,
     width: frame.viewport.width / frame.view.scale,
     height: frame.viewport.height / frame.view.scale,
   };
-  for (const shape of shapes) if (overlaps(bounds(shape), seen)) drawShape(context, shape);
+  for (const shape of shapes)
+    if (overlaps(bounds(shape), seen)) drawShape(context, shape, shape.op === "add" ? grow : -grow);
   context.globalCompositeOperation = "source-over";
 }
 

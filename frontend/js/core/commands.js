@@ -34,10 +34,12 @@ export const COMMANDS = Object.freeze([
   { id: "tool-brush", label: "Free hand", group: "Paint", keys: ["b"] },
   { id: "tool-lasso", label: "Lasso", group: "Paint", keys: ["l"] },
   { id: "tool-rect", label: "Box", group: "Paint", keys: ["r"] },
+  { id: "tool-polygon", label: "Corners", group: "Paint", keys: ["k"] },
   { id: "tool-eraser", label: "Erase", group: "Paint", keys: ["e"] },
   { id: "tool-swap", label: "Swap brush and eraser", group: "Paint", keys: ["x"] },
   { id: "brush-smaller", label: "Smaller brush", group: "Paint", keys: ["["], repeat: true },
   { id: "brush-larger", label: "Larger brush", group: "Paint", keys: ["]"], repeat: true },
+  { id: "invert", label: "Invert what is painted", group: "Paint", keys: ["i"], when: hasDraft },
   { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: hasDraft },
   {
     id: "run",

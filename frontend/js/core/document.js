@@ -37,6 +37,20 @@ export const addShape = (doc, shape) => ({ ...doc, draft: withoutLeadingErasures
 export const clearDraft = (doc) => ({ ...doc, draft: [] });
 
 /**
+ * What is not painted, painted, and the other way round.
+ * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
+ */
+export function invertDraft(doc, { width, height }) {
+  /** @type {Shape} */
+  const whole = Object.freeze({ op: "add", kind: "rect", x: 0, y: 0, w: width, h: height });
+  /** @type {readonly Shape[]} */
+  const turned = doc.draft.map((shape) => ({ ...shape, op: shape.op === "add" ? "sub" : "add" }));
+  const [first] = doc.draft;
+  const isWhole = first?.op === "add" && first.kind === "rect" && first.w === width && first.h === height;
+  return { ...doc, draft: withoutLeadingErasures(isWhole ? turned.slice(1) : [whole, ...turned]) };
+}
+
+/**
  * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.
  * @param {Doc} doc @param {Edit} edit
  * @returns {Doc}

@@ -75,7 +75,7 @@
  * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "extend" | "hand"} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "extend" | "hand"} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -101,6 +101,7 @@
  * @property {boolean} fitted                    ui: the photo fills the room, and goes on to when the room changes
  * @property {import("./view.js").Size} viewport canvas/stage.js
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
+ * @property {{growPx: number, featherPx: number} | null} edge  ui/models/tuning.js: shown in the picture for a moment
  * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
  * @property {import("../session/here.js").PhotoList} gallery  session/session.js
  * @property {string | null} savedAs             jobs/: the last name written to the output folder
@@ -161,6 +162,7 @@ export const initialState = ({ config, models }, prefs) => ({
   fitted: true,
   viewport: { width: 1, height: 1 },
   crosshair: null,
+  edge: null,
   penDown: false,
   gallery: { at: -1, items: [] },
   savedAs: null,
@@ -218,6 +220,13 @@ export function resizedBrush(prefs, steps) {
   return { ...prefs, brush: Math.min(largest, Math.max(smallest, prefs.brush * 1.1 ** steps)) };
 }
 
+/** The brush so many screen pixels larger. @param {State} state @param {number} px @returns {Prefs} */
+export function grownBrush({ prefs, view }, px) {
+  const [smallest, largest] = brushRange(prefs);
+  const brush = prefs.brush + (prefs.brushLocked ? px / view.scale : px);
+  return { ...prefs, brush: Math.min(largest, Math.max(smallest, brush)) };
+}
+
 /** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Result | null} */
 export const shownResult = (state, edit) =>
   state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
@@ -249,4 +258,4 @@ export function editInHand(state) {
 }
 
 /** Tools that paint, whichever their shape. @param {ToolName} tool */
-export const paints = (tool) => tool === "brush" || tool === "lasso" || tool === "rect";
+export const paints = (tool) => ["brush", "lasso", "rect", "polygon"].includes(tool);

@@ -14,18 +14,21 @@
  * @property {(shape: import("../core/shapes.js").Shape) => void} painted
  * @property {(started: boolean) => void} stroking
  * @property {(id: string) => void} run a command by its id
+ * @property {() => void} sized  the brush has another size
  * @property {(words: string) => void} say
  */
 
 import { canvasOf } from "../core/canvas.js";
 import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
 import { bounds, decodePoints } from "../core/shapes.js";
-import { brushDiameter, documentOf } from "../core/state.js";
+import { brushDiameter, documentOf, grownBrush } from "../core/state.js";
 import { keepInSight, overlaps, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
 import { startSketch } from "../tools/tools.js";
 
 const STEP_PX = 6;
 const FAST_STEPS = 10;
+/** A press so near the start of an outline, in screen pixels, closes it. */
+const CLOSE_PX = 12;
 
 /** @typedef {ReturnType<typeof createInput>} Input */
 
@@ -96,16 +99,35 @@ export function createInput(ports) {
     else ports.invalidate("ink");
   };
 
+  /** A press begins a stroke, or adds a corner to an outline. @param {ImagePoint} at @param {boolean} erase @param {boolean} shift */
+  const begin = (at, erase, shift) => {
+    if (!sketch?.corner) beginSketch(at, erase, shift);
+    else if (sketch.corner(at, CLOSE_PX / store.get().view.scale, shift)) endSketch(true);
+    else draw();
+  };
+
+  /** @param {readonly ScreenPoint[]} points @param {boolean} shift */
+  const follow = (points, shift) => {
+    const { view } = store.get();
+    sketch?.move(
+      points.map((point) => toImage(view, point)),
+      shift,
+    );
+    draw();
+  };
+
   /** @param {Intent} intent */
   const apply = (intent) => {
     const { view } = store.get();
-    if (intent.do === "begin") beginSketch(toImage(view, intent.at), intent.erase, intent.shift);
-    else if (intent.do === "extend") {
-      sketch?.move(intent.points.map((point) => toImage(view, point)));
-      draw();
-    } else if (intent.do === "end") endSketch(true);
-    else if (intent.do === "abort") endSketch(false);
-    else if (intent.do === "pan") setView(pan(view, intent.dx, intent.dy));
+    if (intent.do === "begin") begin(toImage(view, intent.at), intent.erase, intent.shift);
+    else if (intent.do === "extend") follow(intent.points, intent.shift);
+    else if (intent.do === "end" || intent.do === "abort") {
+      if (!sketch?.corner) endSketch(intent.do === "end");
+    } else if (intent.do === "size") {
+      pointer = intent.at;
+      store.update((state) => ({ prefs: grownBrush(state, 2 * intent.by) }));
+      ports.sized();
+    } else if (intent.do === "pan") setView(pan(view, intent.dx, intent.dy));
     else if (intent.do === "pinch") setView(pinch(view, intent.from, intent.to));
     else ports.run(intent.do);
   };
@@ -124,6 +146,7 @@ export function createInput(ports) {
     const pen = /** @type {const} */ (["pen", "touch"]).find((kind) => kind === event.pointerType) ?? "mouse";
     const merged = type === "move" ? (event.getCoalescedEvents?.() ?? []) : [];
     pointer = pen === "touch" ? null : at(event);
+    if (type === "move" && sketch?.corner && gesture.mode === "idle") follow([at(event)], event.shiftKey);
     feed({
       type,
       id: event.pointerId,
@@ -132,6 +155,7 @@ export function createInput(ports) {
       time: event.timeStamp,
       button: event.buttons & 32 ? 5 : event.button,
       shift: event.shiftKey,
+      alt: event.altKey,
       space: spaceHeld || ["hand", "extend"].includes(store.get().tool),
     });
   };
@@ -202,8 +226,21 @@ export function createInput(ports) {
     if (dx || dy) setView(pan(view, dx, dy));
   };
 
+  /** Keys of an outline in the making. @param {KeyboardEvent} event @returns {boolean} whether it was one */
+  const cornerKey = (event) => {
+    const back = event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey));
+    if (event.key === "Enter") endSketch(true);
+    else if (back && sketch?.back?.()) draw();
+    else if (back) endSketch(false);
+    else return false;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  };
+
   element.addEventListener("keydown", (event) => {
     const { crosshair, penDown } = store.get();
+    if (sketch?.corner && cornerKey(event)) return;
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (arrow && !event.ctrlKey && !event.metaKey && !event.altKey) moveCrosshair(arrow[0], arrow[1], event.shiftKey);
     else if (crosshair && (event.key === "Enter" || event.key === " ") && !event.repeat) {
@@ -224,7 +261,13 @@ export function createInput(ports) {
       ports.invalidate("ink");
     },
   );
-  store.watch((state) => state.tool, showRing);
+  store.watch(
+    (state) => state.tool,
+    () => {
+      if (sketch?.corner) endSketch(false);
+      showRing();
+    },
+  );
   store.watch((state) => state.prefs.brush, showRing);
   store.watch((state) => state.prefs.brushLocked, showRing);
 

@@ -5,8 +5,9 @@ import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
 import { canvasOf, patchesOn } from "../core/canvas.js";
-import { documentOf } from "../core/state.js";
-import { between, grown, intersection, pan, toScreen, visibleBox } from "../core/view.js";
+import { stroke } from "../core/shapes.js";
+import { brushDiameter, documentOf } from "../core/state.js";
+import { between, grown, intersection, pan, toImage, toScreen, visibleBox } from "../core/view.js";
 import { createInput } from "./input.js";
 
 const GLIDE_MS = 160;
@@ -17,7 +18,7 @@ export const CHECKS = ["#ffffff", "#d9d9d9"];
 /**
  * @param {import("../core/store.js").Store<import("../core/state.js").State>} store
  * @param {HTMLElement} element @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
- * @param {Pick<import("./input.js").Ports, "painted" | "run" | "say" | "stroking">} ports
+ * @param {Pick<import("./input.js").Ports, "painted" | "run" | "say" | "sized" | "stroking">} ports
  */
 export function createViewer(store, element, bitmaps, ports) {
   const overlay = createOverlay(element);
@@ -57,12 +58,12 @@ export function createViewer(store, element, bitmaps, ports) {
         if (state.compare.mode === "hold") return;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
+        const { edge } = state;
+        if (edge) context.filter = `blur(${(edge.featherPx * frame.view.scale * frame.dpr) / 2}px)`;
         const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
-        drawInkLayer(
-          context,
-          frame,
-          documentOf(state).draft.filter((shape) => !glowing.has(shape)),
-        );
+        const { draft } = documentOf(state);
+        const shown = edge && draft.length === 0 ? [dab(state)] : draft.filter((shape) => !glowing.has(shape));
+        drawInkLayer(context, frame, shown, edge?.growPx);
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
       },
@@ -94,6 +95,12 @@ export function createViewer(store, element, bitmaps, ports) {
     context.clip();
   };
 
+  /** What stands for strokes where there are none, to show their edge. @param {import("../core/state.js").State} state */
+  const dab = (state) => {
+    const { view, viewport } = state;
+    return stroke([toImage(view, { x: viewport.width / 2, y: viewport.height / 2 })], brushDiameter(state), "add");
+  };
+
   /** @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
   const ink = (context, frame) =>
     store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
@@ -118,6 +125,11 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.compare,
     () => stage.invalidate("image", "ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.edge,
+    () => stage.invalidate("ink"),
     false,
   );
   store.watch(
@@ -146,7 +158,7 @@ export function createViewer(store, element, bitmaps, ports) {
     (state) => state.tool,
     (tool) => {
       element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser");
-      element.classList.toggle("shape-tool", tool === "rect" || tool === "lasso");
+      element.classList.toggle("shape-tool", ["rect", "lasso", "polygon"].includes(tool));
       element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
     },
   );

@@ -14,6 +14,8 @@ import { nameOf } from "./kinds.js";
  */
 
 const LARGEST_SEED = 2 ** 32 - 1;
+const MOST_EDGE_PX = 256;
+const EDGE_SHOWN_MS = 1500;
 
 /** @param {Store} store */
 export function createTuning(store) {
@@ -28,6 +30,17 @@ export function createTuning(store) {
     setText(findButton("tune").querySelector("span") ?? find("tune"), title);
     setText(find("tuning-title"), title);
     find("options-form").replaceChildren(...fieldsOf(store, model, setPrefs));
+  });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let hiding;
+  find("options-form").addEventListener("input", ({ target }) => {
+    const { name, value } = /** @type {HTMLInputElement} */ (target);
+    if (name !== "growPx" && name !== "featherPx") return;
+    const { growPx, featherPx } = store.get().prefs;
+    const growth = growPx ?? wantedModel(store.get())?.grow_px ?? 0;
+    store.update({ edge: { growPx: growth, featherPx, [name]: Math.min(MOST_EDGE_PX, Number(value)) } });
+    clearTimeout(hiding);
+    hiding = setTimeout(() => store.update({ edge: null }), EDGE_SHOWN_MS);
   });
   find("options-form").addEventListener("submit", (event) => event.preventDefault());
 }
@@ -61,11 +74,20 @@ function fieldsOf(store, model, setPrefs) {
     ),
     numberField(
       t("Grow the strokes (px)"),
-      { value: prefs.growPx ?? "", min: 0, max: 256, step: 1, placeholder: String(model.grow_px) },
+      {
+        name: "growPx",
+        value: prefs.growPx ?? "",
+        min: 0,
+        max: MOST_EDGE_PX,
+        step: 1,
+        placeholder: String(model.grow_px),
+      },
       (text) => setPrefs({ growPx: text === "" ? null : Number(text) }),
     ),
-    numberField(t("Soft edge (px)"), { value: prefs.featherPx, min: 0, max: 256, step: 1 }, (text) =>
-      setPrefs({ featherPx: Number(text) }),
+    numberField(
+      t("Soft edge (px)"),
+      { name: "featherPx", value: prefs.featherPx, min: 0, max: MOST_EDGE_PX, step: 1 },
+      (text) => setPrefs({ featherPx: Number(text) }),
     ),
   );
   if (model.stochastic) {
