@@ -41,7 +41,8 @@ def test_an_entry_names_a_loader_that_exists(entry: ModelEntry) -> None:
 
 @every_entry
 def test_defaults_are_within_their_own_limits(entry: ModelEntry) -> None:
-    assert entry.check_params({}) == {parameter.name: parameter.default for parameter in entry.parameters}
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters if parameter.kind != "picture"}
+    assert entry.check_params({}) == defaults
 
 
 @every_entry

@@ -280,6 +280,7 @@ const actions = {
   "zoom-out": () => zoom((view, middle) => zoomAt(view, middle, 0.8)),
   open: chooseFiles,
   download: () => panels.download(),
+  "save-as": () => find("save").showPopover(),
   copy: () => panels.copy(),
   help: () => panels.help(),
 };

@@ -42,11 +42,11 @@ def states(app: App, photo: Path) -> Iterator[str]:
     answer: list[Callable[[Route], None]] = [lambda route: held.append(route)]
     page.route("**/api/v1/edits", lambda route: answer[-1](route))
     page.mouse.up()
-    app.wait("state.job !== null")
+    app.wait("state.jobs.length > 0")
     _rest(app)
     yield "filling"
     page.keyboard.press("Escape")
-    app.wait("state.job === null")
+    app.wait("state.jobs.length === 0")
     answer.append(_refuse)
     page.locator("#run").click()
     page.locator(".note").wait_for()
@@ -69,6 +69,11 @@ def states(app: App, photo: Path) -> Iterator[str]:
         _rest(app)
         yield name
         page.keyboard.press("Escape")
+    page.keyboard.press("Control+Shift+s")
+    page.locator("#save").get_by_label("JPEG", exact=True).check()
+    _rest(app)
+    yield "save"
+    page.keyboard.press("Escape")
     page.keyboard.press("/")
     _rest(app)
     yield "compare"

@@ -13,7 +13,12 @@ import { overlaps } from "../core/view.js";
 /** @type {WeakMap<Shape, Path2D>} */
 const paths = new WeakMap();
 
-/** @param {Shape} shape @returns {Path2D} in image pixels */
+/** @typedef {Exclude<Shape, {kind: "bitmap"}>} Outlined */
+
+/** @type {typeof import("./mask-layer.js").drawMask | null} loaded with the first mask that came as a picture */
+let drawMask = null;
+
+/** @param {Outlined} shape @returns {Path2D} in image pixels */
 function pathOf(shape) {
   const known = paths.get(shape);
   if (known) return known;
@@ -37,19 +42,28 @@ function trace(path, points) {
   for (const point of points.slice(1)) path.lineTo(point.x, point.y);
 }
 
-/** @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape @param {number} [grow] by so much on every side */
+/**
+ * @param {CanvasRenderingContext2D} context set to image pixels @param {Shape} shape
+ * @param {number} [grow] by so much on every side, but for pictures
+ * @returns {boolean} false: it is still being decoded
+ */
 export function drawShape(context, shape, grow = 0) {
+  if (shape.kind === "bitmap") {
+    if (!drawMask) import("./mask-layer.js").then((layer) => (drawMask = layer.drawMask));
+    return drawMask?.(context, shape) ?? false;
+  }
   context.globalCompositeOperation = shape.op === "add" ? "source-over" : "destination-out";
   if (shape.kind === "stroke") {
     context.lineWidth = Math.max(0, shape.d + 2 * grow);
     context.stroke(pathOf(shape));
-    return;
+    return true;
   }
   context.fill(pathOf(shape));
   if (grow > 0) {
     context.lineWidth = 2 * grow;
     context.stroke(pathOf(shape));
   }
+  return true;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {string | CanvasPattern} ink */
@@ -60,7 +74,11 @@ export function setInk(context, ink) {
   context.fillStyle = ink;
 }
 
-/** @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes @param {number} [grow] of all that is painted */
+/**
+ * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param { readonly Shape[]} shapes
+ * @param {number} [grow] of all that is painted
+ * @returns {boolean} something is still being decoded
+ */
 export function drawInkLayer(context, frame, shapes, grow = 0) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
@@ -68,9 +86,13 @@ export function drawInkLayer(context, frame, shapes, grow = 0) {
     width: frame.viewport.width / frame.view.scale,
     height: frame.viewport.height / frame.view.scale,
   };
-  for (const shape of shapes)
-    if (overlaps(bounds(shape), seen)) drawShape(context, shape, shape.op === "add" ? grow : -grow);
+  let decoding = false;
+  for (const shape of shapes) {
+    if (!overlaps(bounds(shape), seen)) continue;
+    if (!drawShape(context, shape, shape.op === "add" ? grow : -grow)) decoding = true;
+  }
   context.globalCompositeOperation = "source-over";
+  return decoding;
 }
 
 /** @param {CanvasRenderingContext2D} context set to image pixels @param {Extract<Preview, {kind: "segment"}>} segment */

@@ -10,7 +10,7 @@
  * @typedef {"image" | "ink" | "stroke"} Part  stroke: only what is new of the stroke being painted
  * @typedef {object} Layers
  * @property {(context: CanvasRenderingContext2D, frame: Frame) => boolean} image  true: call again in the next frame
- * @property {(context: CanvasRenderingContext2D, frame: Frame) => void} ink
+ * @property {(context: CanvasRenderingContext2D, frame: Frame) => boolean} ink  true: likewise
  * @property {(context: CanvasRenderingContext2D, frame: Frame) => void} stroke
  */
 
@@ -42,7 +42,7 @@ export function createStage(element, layers, view, resized) {
     if (parts.has("image") && layers.image(prepared(image, frame), frame)) invalidate("image");
     if (parts.has("ink")) {
       wipe(ink);
-      layers.ink(prepared(ink, frame), frame);
+      if (layers.ink(prepared(ink, frame), frame)) invalidate("ink");
     }
     if (parts.has("ink") || parts.has("stroke")) layers.stroke(prepared(ink, frame), frame);
   };

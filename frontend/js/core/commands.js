@@ -101,6 +101,7 @@ export const COMMANDS = Object.freeze([
   { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], repeat: true, when: hasImage },
   { id: "open", label: "Open a photo", group: "File", keys: ["Mod+o", "o"] },
   { id: "download", label: "Save the result", group: "File", keys: ["Mod+s"], when: hasImage },
+  { id: "save-as", label: "Save a copy", group: "File", keys: ["Mod+Shift+s"], when: hasImage },
   { id: "copy", label: "Copy the result", group: "File", keys: ["Mod+c"], when: hasImage },
   { id: "help", label: "Keys and gestures", group: "File", keys: ["?"] },
 ]);

@@ -16,12 +16,14 @@ const HINTS = {
   "model.weights_corrupted": "Download the model again from the model menu.",
   "model.download_failed": "Check the connection, then try again from the model menu.",
   "mask.empty": "Paint over what should go.",
+  "page.mask_empty": "Paint over what should go, or choose a picture that is white there.",
+  "page.mask_size": "Use a mask with the photo's own size, or a smaller copy of it.",
   "mask.covers_image": "Leave some of the photo unpainted: the fill needs something to continue.",
   "image.too_many_pixels": "Start the server with a higher --max-megapixels.",
   "edit.not_found": "The server's store was emptied. Undo to the strokes and fill them again.",
   "image.unsupported_format": "Use JPEG, PNG, WebP, TIFF or BMP.",
-  "save.disk_full": "Free some space. Your result is still here: use Download.",
-  "save.failed": "Your result is still here: use Download.",
+  "save.disk_full": "Free some space. Your result is still here: use Save.",
+  "save.failed": "Your result is still here: use Save.",
   "auth.required": "Reload the page and enter the server's token.",
 };
 

@@ -10,7 +10,9 @@
  * @typedef {{readonly op: Op, readonly kind: "stroke", readonly d: number, readonly p: readonly number[]}} Stroke
  * @typedef {{readonly op: Op, readonly kind: "rect", readonly x: number, readonly y: number, readonly w: number, readonly h: number}} Rect
  * @typedef {{readonly op: Op, readonly kind: "poly", readonly p: readonly number[]}} Poly
- * @typedef {Stroke | Rect | Poly} Shape
+ * @typedef {{readonly op: Op, readonly kind: "bitmap", readonly x: number, readonly y: number, readonly w: number, readonly h: number,
+ *   readonly png: string}} Bitmap  a mask that came as a picture: base64, what is light is painted
+ * @typedef {Stroke | Rect | Poly | Bitmap} Shape
  */
 
 import { union } from "./view.js";
@@ -129,7 +131,7 @@ const knownBounds = new WeakMap();
 export function bounds(shape) {
   const known = knownBounds.get(shape);
   if (known) return known;
-  const box = shape.kind === "rect" ? { x: shape.x, y: shape.y, width: shape.w, height: shape.h } : pointBounds(shape);
+  const box = "w" in shape ? { x: shape.x, y: shape.y, width: shape.w, height: shape.h } : pointBounds(shape);
   knownBounds.set(shape, box);
   return box;
 }

@@ -55,7 +55,7 @@ export function createViewer(store, element, bitmaps, ports) {
       },
       ink(context, frame) {
         const state = store.get();
-        if (state.compare.mode === "hold") return;
+        if (state.compare.mode === "hold") return false;
         clipToPhoto(context);
         setInk(context, ink(context, frame));
         const { edge } = state;
@@ -63,9 +63,10 @@ export function createViewer(store, element, bitmaps, ports) {
         const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
         const { draft } = documentOf(state);
         const shown = edge && draft.length === 0 ? [dab(state)] : draft.filter((shape) => !glowing.has(shape));
-        drawInkLayer(context, frame, shown, edge?.growPx);
+        const decoding = drawInkLayer(context, frame, shown, edge?.growPx);
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
+        return decoding;
       },
       stroke(context, frame) {
         const fresh = input.takeFresh();

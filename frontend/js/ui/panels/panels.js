@@ -39,6 +39,10 @@ export function createPanels(ports) {
     return createChoosing({ ...ports, jobs });
   });
 
+  const saving = once(async () =>
+    (await import("../saving/saving.js")).createSaving(store, api, messages, ports.imageId),
+  );
+
   const panels = {
     models,
     jobs: ports.loadJobs,
@@ -54,11 +58,19 @@ export function createPanels(ports) {
     help: once(async () => (await import("./help.js")).createHelp()),
     notes: once(() => import("./notes.js")),
     glow: once(() => import("../../canvas/glow.js")),
-    out: once(async () => (await import("../ways-out.js")).createWaysOut(store, api, messages, ports.imageId)),
+    saving,
+    savingPanel: once(async () => {
+      const [{ createSavingPanel }, { createMaskFile }, saves] = await Promise.all([
+        import("../saving/panel.js"),
+        import("../saving/mask-file.js"),
+        saving(),
+      ]);
+      createSavingPanel(store, saves, createMaskFile(ports));
+    }),
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
 
-  const opened = { options: panels.options, gallery: panels.photos, menu: panels.settings };
+  const opened = { options: panels.options, gallery: panels.photos, menu: panels.settings, save: panels.savingPanel };
   for (const [id, panel] of Object.entries(opened))
     find(id).addEventListener("beforetoggle", () => load(panel), { once: true });
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
@@ -86,8 +98,8 @@ export function createPanels(ports) {
     /** Nothing is on its way any more, for tests. */
     loaded: () => loaded,
     help: () => void panels.help().then((show) => show(), failed),
-    download: () => void panels.out().then(({ download: save }) => save(), failed),
-    copy: () => void panels.out().then(({ copy }) => copy(), failed),
+    download: () => void saving().then(({ save }) => save(), failed),
+    copy: () => void saving().then(({ copy }) => copy(), failed),
   };
 }
 

@@ -1,0 +1,102 @@
+/** The mask as a file: what is painted goes out as a PNG, white where it is painted, and comes in from one. */
+
+import { drawShape, setInk } from "../../canvas/ink-layer.js";
+import { paintedOf } from "../../canvas/mask-layer.js";
+import { addShape } from "../../core/document.js";
+import { ApiError } from "../../core/protocol.js";
+import { documentOf } from "../../core/state.js";
+import { make } from "../dom.js";
+import { t } from "../i18n.js";
+import { offer, stemOf } from "./saving.js";
+
+/** How far the shapes of a mask and of a photo may differ: a mask may be a smaller copy, with rounded sides. */
+const SAME_SHAPE = 0.01;
+
+/** @typedef {ReturnType<typeof createMaskFile>} MaskFile */
+
+/** @param {Omit<import("../panels/choosing.js").Ports, "jobs">} ports */
+export function createMaskFile({ store, messages, step, strokesFreed }) {
+  /** What is painted now, or else what all steps removed. */
+  const shapes = () => {
+    const { draft, edits } = documentOf(store.get());
+    return draft.length > 0 ? draft : edits.flatMap((edit) => edit.shapes);
+  };
+
+  const save = async () => {
+    const { image } = store.get();
+    if (!image) return;
+    if (shapes().length === 0) throw problem("page.mask_empty", t("Nothing is painted"));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = /** @type {CanvasRenderingContext2D} */ (/** @type {unknown} */ (canvas.getContext("2d")));
+    setInk(context, "white");
+    for (const shape of shapes()) while (!drawShape(context, shape)) await new Promise(requestAnimationFrame);
+    context.globalCompositeOperation = "destination-over";
+    context.fillStyle = "black";
+    context.fillRect(0, 0, image.width, image.height);
+    offer(await canvas.convertToBlob({ type: "image/png" }), `${stemOf(store.get())}-mask.png`);
+    messages.tell(t("The mask is saved."));
+  };
+
+  /** @param {File} file */
+  const take = async (file) => {
+    const { image } = store.get();
+    if (!image) return;
+    const picture = await createImageBitmap(file).catch(() => {
+      throw problem("page.undecodable", t("{name} is not a picture", { name: file.name }));
+    });
+    const { width, height } = picture;
+    if (Math.abs((width * image.height) / (height * image.width) - 1) > SAME_SHAPE) {
+      const sizes = { w: width, h: height, x: image.width, y: image.height };
+      throw problem(
+        "page.mask_size",
+        t("The mask does not fit the photo"),
+        t("The mask has {w} × {h} pixels, the photo {x} × {y}.", sizes),
+      );
+    }
+    const { canvas, box } = paintedOf(picture, image.width, image.height);
+    picture.close();
+    if (!box) throw problem("page.mask_empty", t("Nothing is painted in {name}", { name: file.name }));
+    const png = await base64(await cut(canvas, box).convertToBlob({ type: "image/png" }));
+    if (store.get().image?.key !== image.key) return;
+    const shape = { op: "add", kind: "bitmap", x: box.x, y: box.y, w: box.width, h: box.height, png };
+    step("mask", (doc) => addShape(doc, /** @type {import("../../core/shapes.js").Shape} */ (Object.freeze(shape))));
+    strokesFreed();
+  };
+
+  const guarded = (/** @type {() => Promise<void>} */ act) =>
+    void act().catch((error) => messages.complain(error, null));
+  const input = make("input", {
+    type: "file",
+    accept: "image/png,image/jpeg,image/webp,image/bmp",
+    onchange: () => {
+      const [file] = input.files ?? [];
+      input.value = "";
+      if (file) guarded(() => take(file));
+    },
+  });
+  return {
+    save: () => guarded(save),
+    load: () => input.click(),
+    take: (/** @type {File} */ file) => guarded(() => take(file)),
+  };
+}
+
+/** @param {string} code @param {string} title @param {string} [detail] */
+const problem = (code, title, detail = "") => new ApiError({ code, title, detail });
+
+/** @param {OffscreenCanvas} canvas @param {import("../../core/view.js").Box} box */
+function cut(canvas, { x, y, width, height }) {
+  const part = new OffscreenCanvas(width, height);
+  part.getContext("2d")?.drawImage(canvas, -x, -y);
+  return part;
+}
+
+/** @param {Blob} blob @returns {Promise<string>} */
+function base64(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(",")[1]);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
