@@ -2,9 +2,18 @@
 
 import { createBitmaps } from "./canvas/bitmaps.js";
 import { canvasOf, marginsOf } from "./core/canvas.js";
-import { addShape, clearDraft, commitEdit, invertDraft } from "./core/document.js";
+import { addShape, addSource, clearDraft, clearSource, commitEdit, invertDraft } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
-import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
+import {
+  brushDiameter,
+  documentOf,
+  initialState,
+  marks,
+  paints,
+  resizedBrush,
+  takesSource,
+  workingModel,
+} from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { fit, pan, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
@@ -127,6 +136,8 @@ function armDraft() {
 
 /** @param {import("./core/shapes.js").Shape} shape */
 function painted(shape) {
+  const side = marks(store.get().tool);
+  if (side) return step("source", (doc) => addSource(doc, side, shape));
   step("stroke", (doc) => addShape(doc, shape));
   armDraft();
 }
@@ -226,6 +237,7 @@ store.watch(
     if (paints(tool)) shape = tool;
   },
 );
+store.watch(takesSource, (takes) => !takes && marks(store.get().tool) && store.update({ tool: "brush" }));
 /** @param {State["tool"]} tool */
 const choosing = (tool) => () => store.update({ tool });
 /** @param {State["compare"]["mode"]} mode */
@@ -243,6 +255,8 @@ const actions = {
   "tool-rect": choosing("rect"),
   "tool-lasso": choosing("lasso"),
   "tool-polygon": choosing("polygon"),
+  "tool-source": choosing("source"),
+  "tool-avoid": choosing("avoid"),
   "tool-extend": choosing("extend"),
   "tool-hand": choosing("hand"),
   "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
@@ -254,7 +268,7 @@ const actions = {
   },
   clear: () => {
     arm(false);
-    step("clear", clearDraft);
+    step("clear", marks(store.get().tool) ? clearSource : clearDraft);
   },
   run: () => {
     arm(false);

@@ -59,6 +59,7 @@ const model = (name, more) => ({
   tagline: "",
   description: "",
   licence: { name: "", url: "", commercial_use: true },
+  source_control: false,
   stochastic: false,
   strategies: [],
   strategy: "crop",

@@ -24,6 +24,7 @@ export function chooseResult(doc, key, chosen, meet) {
   if (at < 0 || doc.edits[at].chosen === chosen) return doc;
   const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen, chosen], meet);
   return {
+    ...doc,
     draft: freed.length > 0 ? [...freed, ...doc.draft] : doc.draft,
     edits: [...doc.edits.slice(0, at), { ...doc.edits[at], chosen }, ...kept],
   };
@@ -39,6 +40,7 @@ export function reopenMask(doc, key, meet) {
   if (at < 0) return doc;
   const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen], meet, doc.edits[at].shapes);
   return {
+    ...doc,
     draft: [...freed, ...doc.draft],
     edits: [...doc.edits.slice(0, at), ...kept],
   };

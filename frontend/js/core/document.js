@@ -12,7 +12,8 @@
  * @property {readonly Shape[]} shapes
  * @property {string} chosen    the server's id of the result that is shown
  * @property {Margins} [extend] what it added at the sides of the canvas; then it has neither shapes nor results
- * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
+ * @typedef {{readonly include: readonly Shape[], readonly exclude: readonly Shape[]}} Source  where fills copy from here only, and never
+ * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[], readonly source?: Source}} Doc
  */
 
 /** @type {Margins} */
@@ -36,6 +37,21 @@ export const addShape = (doc, shape) => ({ ...doc, draft: withoutLeadingErasures
 /** @param {Doc} doc @returns {Doc} */
 export const clearDraft = (doc) => ({ ...doc, draft: [] });
 
+/** @type {Source} */
+const ANYWHERE = Object.freeze({ include: Object.freeze([]), exclude: Object.freeze([]) });
+
+/** Where fills may copy from. @param {Doc} doc */
+export const sourceOf = (doc) => doc.source ?? ANYWHERE;
+
+/** @param {Doc} doc @param {keyof Source} side @param {Shape} shape @returns {Doc} */
+export const addSource = (doc, side, shape) => ({
+  ...doc,
+  source: { ...sourceOf(doc), [side]: withoutLeadingErasures([...sourceOf(doc)[side], shape]) },
+});
+
+/** @param {Doc} doc @returns {Doc} */
+export const clearSource = (doc) => ({ ...doc, source: ANYWHERE });
+
 /**
  * What is not painted, painted, and the other way round.
  * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
@@ -58,6 +74,7 @@ export function invertDraft(doc, { width, height }) {
 export function commitEdit(doc, edit) {
   const filled = new Set(edit.shapes);
   return {
+    ...doc,
     draft: withoutLeadingErasures(doc.draft.filter((shape) => !filled.has(shape))),
     edits: [...doc.edits, edit],
   };

@@ -7,6 +7,8 @@
  * @typedef {import("./view.js").Size} Size
  */
 
+import { sourceOf } from "./document.js";
+
 /** Points of shapes count quarters of a pixel. */
 const QUARTER = 4;
 
@@ -40,13 +42,16 @@ export function border({ width, height }, { left, top, right, bottom }) {
  * @param {Doc} doc @param {Size} before  the canvas until now @param {import("./document.js").Edit & {extend: Margins}} edit
  * @returns {Doc}
  */
-export const extended = (doc, before, edit) => ({
-  draft: [
-    ...doc.draft.map((shape) => shifted(shape, edit.extend.left, edit.extend.top)),
-    ...border(before, edit.extend),
-  ],
-  edits: [...doc.edits, edit],
-});
+export function extended(doc, before, edit) {
+  const moved = (/** @type {readonly Shape[]} */ shapes) =>
+    shapes.map((shape) => shifted(shape, edit.extend.left, edit.extend.top));
+  const { include, exclude } = sourceOf(doc);
+  return {
+    draft: [...moved(doc.draft), ...border(before, edit.extend)],
+    edits: [...doc.edits, edit],
+    source: { include: moved(include), exclude: moved(exclude) },
+  };
+}
 
 /**
  * The least that has to be added on both sides for a ratio of width to height.

@@ -58,7 +58,7 @@ export function recordFill(timeline, edit, commit) {
 function alike(a, b) {
   const same = (/** @type {readonly unknown[]} */ some, /** @type {readonly unknown[]} */ others) =>
     some.length === others.length && some.every((each, i) => each === others[i]);
-  return same(a.draft, b.draft) && same(a.edits, b.edits);
+  return same(a.draft, b.draft) && same(a.edits, b.edits) && a.source === b.source;
 }
 
 /** @param {Timeline} timeline */

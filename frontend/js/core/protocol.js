@@ -20,6 +20,7 @@
  * @property {string} tagline
  * @property {string} description
  * @property {{name: string, url: string, commercial_use: boolean}} licence
+ * @property {boolean} source_control  it can be told where to copy from
  * @property {boolean} stochastic   another seed gives another result
  * @property {readonly string[]} strategies
  * @property {string} strategy      the default
@@ -67,7 +68,7 @@
  * @typedef {object} EditRequest
  * @property {string} image
  * @property {readonly string[]} parents
- * @property {{shapes: readonly Shape[], grow_px?: number, feather_px?: number}} mask
+ * @property {{shapes: readonly Shape[], source?: import("./document.js").Source, grow_px?: number, feather_px?: number}} mask
  * @property {string} [strategy]
  * @property {boolean} [quick_look]
  * @property {boolean} [save]
@@ -96,7 +97,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: string, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: string, quickLook: boolean, save: boolean, runs: readonly Run[], source?: import("./document.js").Source}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -105,6 +106,7 @@ export function editRequest(wanted) {
     parents: wanted.parents,
     mask: {
       shapes: wanted.shapes,
+      ...(wanted.source ? { source: wanted.source } : {}),
       ...(wanted.growPx === null ? {} : { grow_px: wanted.growPx }),
       ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
     },

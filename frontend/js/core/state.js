@@ -75,7 +75,7 @@
  * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "extend" | "hand"} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand"} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -108,7 +108,7 @@
  * @property {Prefs} prefs                       session/prefs.js
  */
 
-import { EMPTY, NO_MARGINS } from "./document.js";
+import { EMPTY, NO_MARGINS, sourceOf } from "./document.js";
 import { begin, current } from "./history.js";
 import { IDENTITY } from "./view.js";
 
@@ -256,6 +256,18 @@ export function editInHand(state) {
   const edits = documentOf(state).edits.filter((edit) => !edit.extend);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }
+
+/** Tools with a round brush. @param {ToolName} tool */
+export const brushes = (tool) => ["brush", "eraser", "source", "avoid"].includes(tool);
+
+/** What the tool marks: places to copy from, or not to; null for other tools. @param {ToolName} tool @returns {"include" | "exclude" | null} */
+export const marks = (tool) => (tool === "source" ? "include" : tool === "avoid" ? "exclude" : null);
+
+/** Whether places to copy from, or not to, are marked. @param {State} state */
+export const sourceIsMarked = (state) => Object.values(sourceOf(documentOf(state))).some((shapes) => shapes.length > 0);
+
+/** Whether what fills can be told where to copy from. @param {State} state */
+export const takesSource = (state) => workingModel(state)?.source_control ?? false;
 
 /** Tools that paint, whichever their shape. @param {ToolName} tool */
 export const paints = (tool) => ["brush", "lasso", "rect", "polygon"].includes(tool);

@@ -13,11 +13,11 @@
  */
 
 import { beside } from "../core/canvas.js";
-import { parentsOf } from "../core/document.js";
+import { parentsOf, sourceOf } from "../core/document.js";
 import { endOfStage, estimate, marked } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { unionBounds } from "../core/shapes.js";
-import { documentOf, patchName } from "../core/state.js";
+import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
 import { API } from "../net/api.js";
 import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
@@ -74,7 +74,9 @@ export function createRunner(ports, choose) {
     const state = store.get();
     const { prefs, config } = state;
     const growPx = beside(state, wanted.shapes) ? 0 : prefs.growPx; // the photo meets its new border exactly
-    const body = editRequest({ ...prefs, growPx, ...wanted, image, save: !config.output_dir });
+    const copies = wanted.runs.every(({ model }) => findModel(state, model)?.source_control);
+    const source = copies && sourceIsMarked(state) ? sourceOf(documentOf(state)) : undefined;
+    const body = editRequest({ ...prefs, growPx, source, ...wanted, image, save: !config.output_dir });
     const response = await api.post(`${API}/edits`, body, signal, lane);
     /** @type {Progress} */
     const progress = { ended: 0, failures: [], blobs: new Map() };

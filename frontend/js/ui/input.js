@@ -21,7 +21,7 @@
 import { canvasOf } from "../core/canvas.js";
 import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
 import { bounds, decodePoints } from "../core/shapes.js";
-import { brushDiameter, documentOf, grownBrush } from "../core/state.js";
+import { brushDiameter, brushes, documentOf, grownBrush } from "../core/state.js";
 import { keepInSight, overlaps, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
 import { startSketch } from "../tools/tools.js";
 
@@ -63,8 +63,7 @@ export function createInput(ports) {
 
   const showRing = () => {
     const state = store.get();
-    const brushes = state.tool === "brush" || state.tool === "eraser";
-    const shown = state.image && brushes && !spaceHeld && gesture.mode !== "pan" ? pointer : null;
+    const shown = state.image && brushes(state.tool) && !spaceHeld && gesture.mode !== "pan" ? pointer : null;
     overlay.ring(shown, brushDiameter(state) * state.view.scale);
   };
 

@@ -5,8 +5,9 @@ import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
 import { canvasOf, patchesOn } from "../core/canvas.js";
+import { sourceOf } from "../core/document.js";
 import { stroke } from "../core/shapes.js";
-import { brushDiameter, documentOf } from "../core/state.js";
+import { brushDiameter, brushes, documentOf, marks, takesSource } from "../core/state.js";
 import { between, grown, intersection, pan, toImage, toScreen, visibleBox } from "../core/view.js";
 import { createInput } from "./input.js";
 
@@ -57,6 +58,7 @@ export function createViewer(store, element, bitmaps, ports) {
         const state = store.get();
         if (state.compare.mode === "hold") return false;
         clipToPhoto(context);
+        drawSource(context, frame);
         setInk(context, ink(context, frame));
         const { edge } = state;
         if (edge) context.filter = `blur(${(edge.featherPx * frame.view.scale * frame.dpr) / 2}px)`;
@@ -64,6 +66,7 @@ export function createViewer(store, element, bitmaps, ports) {
         const { draft } = documentOf(state);
         const shown = edge && draft.length === 0 ? [dab(state)] : draft.filter((shape) => !glowing.has(shape));
         const decoding = drawInkLayer(context, frame, shown, edge?.growPx);
+        setInk(context, toolInk(context, frame));
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
         return decoding;
@@ -77,7 +80,7 @@ export function createViewer(store, element, bitmaps, ports) {
           );
         } else if (fresh) {
           clipToPhoto(context);
-          setInk(context, ink(context, frame));
+          setInk(context, toolInk(context, frame));
           drawSegment(context, fresh);
           context.restore();
         }
@@ -106,6 +109,22 @@ export function createViewer(store, element, bitmaps, ports) {
   const ink = (context, frame) =>
     store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
 
+  /** What the tool paints with. @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
+  const toolInk = (context, frame) => {
+    const side = marks(store.get().tool);
+    return side ? colours[side] : ink(context, frame);
+  };
+
+  /** Where fills may copy from, and where not. @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
+  const drawSource = (context, frame) => {
+    const state = store.get();
+    if (!takesSource(state)) return;
+    for (const [side, shapes] of Object.entries(sourceOf(documentOf(state)))) {
+      setInk(context, colours[/** @type {"include" | "exclude"} */ (side)]);
+      drawInkLayer(context, frame, shapes);
+    }
+  };
+
   /** @param {import("../core/state.js").State} state */
   const shownPatches = (state) =>
     patchesOn(state, documentOf(state).edits).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) }));
@@ -128,6 +147,7 @@ export function createViewer(store, element, bitmaps, ports) {
     () => stage.invalidate("image", "ink"),
     false,
   );
+  store.watch(takesSource, () => stage.invalidate("ink"), false);
   store.watch(
     (state) => state.edge,
     () => stage.invalidate("ink"),
@@ -158,7 +178,7 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.tool,
     (tool) => {
-      element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser");
+      element.classList.toggle("painting-tool", brushes(tool));
       element.classList.toggle("shape-tool", ["rect", "lasso", "polygon"].includes(tool));
       element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
     },
@@ -230,7 +250,13 @@ function readColours() {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
-  const colours = { stage: read("--surface"), ink: read("--ink"), checks: CHECKS };
+  const colours = {
+    stage: read("--surface"),
+    ink: read("--ink"),
+    include: read("--copied"),
+    exclude: read("--avoided"),
+    checks: CHECKS,
+  };
   probe.remove();
   return colours;
 }
