@@ -65,6 +65,32 @@ def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(a
     assert tiles.count() == 4, "no result is lost by undo"
 
 
+def test_a_result_is_seen_on_the_photo_while_the_pointer_is_over_it(app: App) -> None:
+    app.paint(STROKE)
+    app.wait_for_edits(1)
+    app.page.locator("#fills button[aria-current]").click()
+    app.page.select_option("#again-model", "opencv")
+    app.page.click("#again")
+    app.wait("Object.values(state.results)[0].length === 2 && state.jobs.length === 0")
+    tiles, steps = app.page.locator(".result"), app.read("state.timeline.steps.length")
+    app.page.mouse.move(10, 400)
+    app.settle()
+    pixel = (424.5, 85.5)
+    shown = app.colour_at(pixel)
+    tiles.nth(0).hover()
+    app.wait("state.peek !== null")
+    app.settle()
+    seen = app.colour_at(pixel)
+    app.page.mouse.move(10, 400)
+    app.wait("state.peek === null")
+    app.settle()
+    assert app.colour_at(pixel) == shown
+    assert app.read("state.timeline.steps.length") == steps, "looking changes nothing"
+    tiles.nth(0).click()
+    app.settle()
+    assert app.colour_at(pixel) == seen
+
+
 def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
     app.paint(STROKE)
     app.wait_for_edits(1)

@@ -91,6 +91,7 @@
  * @property {readonly Job[]} jobs               jobs/: under way, in the order in which they began
  * @property {readonly import("./shapes.js").Shape[]} queued  jobs/: painted, and filled as soon as that can be
  * @property {number} regionsDone                jobs/: by jobs that have ended, since there was nothing to do
+ * @property {import("./document.js").Doc | null} peek  ui/panels/results.js: what choosing the result under the pointer would give
  * @property {string | null} selected            ui: the edit whose results are shown
  * @property {ToolName} tool                     ui
  * @property {boolean} painting                  ui/input.js: a stroke is being made
@@ -152,6 +153,7 @@ export const initialState = ({ config, models }, prefs) => ({
   jobs: [],
   queued: [],
   regionsDone: 0,
+  peek: null,
   selected: null,
   tool: "brush",
   painting: false,

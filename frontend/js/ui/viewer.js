@@ -127,7 +127,10 @@ export function createViewer(store, element, bitmaps, ports) {
 
   /** @param {import("../core/state.js").State} state */
   const shownPatches = (state) =>
-    patchesOn(state, documentOf(state).edits).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) }));
+    patchesOn(state, (state.peek ?? documentOf(state)).edits).map(({ box, name }) => ({
+      box,
+      pixels: bitmaps.patch(name),
+    }));
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });
 
@@ -145,6 +148,11 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.compare,
     () => stage.invalidate("image", "ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.peek,
+    () => stage.invalidate("image"),
     false,
   );
   store.watch(takesSource, () => stage.invalidate("ink"), false);

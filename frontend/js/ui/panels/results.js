@@ -9,6 +9,7 @@
 import { drawImageLayer } from "../../canvas/image-layer.js";
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
 import { canvasOf, patchesOn } from "../../core/canvas.js";
+import { chooseResult, meeting } from "../../core/choices.js";
 import { unionBounds } from "../../core/shapes.js";
 import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
 import { around, fit } from "../../core/view.js";
@@ -119,6 +120,9 @@ export function createResults(store, bitmaps, acts) {
         "data-edit": result.edit,
         "aria-label": t("Result {n}, by {model}", { n: i + 1, model: modelTitle(state, result.model) }),
         onclick: () => acts.choose(edit.key, result.edit),
+        onpointerenter: (/** @type {PointerEvent} */ event) =>
+          event.pointerType === "mouse" && peek(edit.key, result.edit),
+        onpointerleave: () => peek(edit.key, null),
         onfocus: (/** @type {FocusEvent} */ event) => {
           const from = /** @type {HTMLElement | null} */ (event.relatedTarget);
           if (from?.classList.contains("result")) acts.choose(edit.key, result.edit); // an arrow key, as radio buttons do
@@ -128,6 +132,12 @@ export function createResults(store, bitmaps, acts) {
       name,
     );
   };
+
+  /** Shows a result on the photo as long as the pointer is over its tile. @param {string} key @param {string | null} chosen */
+  const peek = (key, chosen) =>
+    store.update((state) => ({
+      peek: chosen === null ? null : chooseResult(documentOf(state), key, chosen, meeting(state)),
+    }));
 
   /** What was used for the result that is shown. @param {State} state @param {Result | null} result */
   const showFacts = (state, result) => {
@@ -223,6 +233,7 @@ export function createResults(store, bitmaps, acts) {
   store.follow([documentOf, resultsOf, selectedOf, (state) => state.jobs, (state) => state.models], showDrawer);
   store.watch(documentOf, (doc) => {
     const { selected } = store.get();
+    store.update({ peek: null });
     if (selected && !doc.edits.some((edit) => edit.key === selected)) store.update({ selected: null });
   });
 }
