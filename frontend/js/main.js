@@ -25,7 +25,7 @@ import { createSession } from "./session/session.js";
 import { find, setText, somethingOpen } from "./ui/dom.js";
 import { createWaysIn } from "./ui/files.js";
 import { createHeader } from "./ui/header.js";
-import { speak, t } from "./ui/i18n.js";
+import { speak, t, w } from "./ui/i18n.js";
 import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
 import { createPanels, once } from "./ui/panels/panels.js";
@@ -137,8 +137,8 @@ function armDraft() {
 /** @param {import("./core/shapes.js").Shape} shape */
 function painted(shape) {
   const side = marks(store.get().tool);
-  if (side) return step("source", (doc) => addSource(doc, side, shape));
-  step("stroke", (doc) => addShape(doc, shape));
+  if (side) return step(w("source"), (doc) => addSource(doc, side, shape));
+  step(w("stroke"), (doc) => addShape(doc, shape));
   armDraft();
 }
 
@@ -264,11 +264,11 @@ const actions = {
   "brush-larger": () => sizeBrush(1),
   invert: () => {
     arm(false);
-    step("invert", (doc) => invertDraft(doc, canvasOf(store.get())));
+    step(w("invert"), (doc) => invertDraft(doc, canvasOf(store.get())));
   },
   clear: () => {
     arm(false);
-    step("clear", marks(store.get().tool) ? clearSource : clearDraft);
+    step(w("clear"), marks(store.get().tool) ? clearSource : clearDraft);
   },
   run: () => {
     arm(false);

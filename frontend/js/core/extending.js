@@ -7,6 +7,7 @@
  * @typedef {import("./view.js").Size} Size
  */
 
+import { marginsOf } from "./canvas.js";
 import { sourceOf } from "./document.js";
 
 /** Points of shapes count quarters of a pixel. */
@@ -52,6 +53,13 @@ export function extended(doc, before, edit) {
     source: { include: moved(include), exclude: moved(exclude) },
   };
 }
+
+/** What was painted for fills, where it lies on the canvas that they make. @param {readonly import("./document.js").Edit[]} edits */
+export const shapesOn = (edits) =>
+  edits.flatMap((edit, i) => {
+    const { left, top } = marginsOf(edits.slice(i + 1));
+    return edit.shapes.map((shape) => shifted(shape, left, top));
+  });
 
 /**
  * The least that has to be added on both sides for a ratio of width to height.

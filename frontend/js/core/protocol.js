@@ -84,6 +84,8 @@
  * @typedef {QueuedLine | ProgressLine | PreviewLine | PatchLine | ResultLine | ErrorLine} Line
  */
 
+import { number } from "./words.js";
+
 const LINE_TYPES = new Set(["queued", "progress", "preview", "patch", "result", "error"]);
 
 /**
@@ -148,5 +150,5 @@ export function formatBytes(bytes) {
   const units = ["B", "KiB", "MiB", "GiB"];
   const power = Math.min(3, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** power;
-  return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+  return `${value >= 10 || power === 0 ? Math.round(value) : number(value, 1)} ${units[power]}`;
 }

@@ -38,6 +38,7 @@ import { ApiError } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
+import { t } from "../core/words.js";
 import { groups, near } from "./groups.js";
 import { createRunner } from "./runner.js";
 import { freshRuns } from "./runs.js";
@@ -121,7 +122,7 @@ export function createJobs(ports) {
     if (!state.image || !unionBounds(shapes)) return null;
     if (!model) {
       store.update({ queued: [] });
-      ports.complain(new ApiError({ code: "model.not_downloaded", title: "No model is ready" }), null);
+      ports.complain(new ApiError({ code: "model.not_downloaded", title: t("No model is ready") }), null);
       return null;
     }
     const parents = shownEdits(documentOf(state));

@@ -18,6 +18,7 @@ import { endOfStage, estimate, marked } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { unionBounds } from "../core/shapes.js";
 import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
+import { t } from "../core/words.js";
 import { API } from "../net/api.js";
 import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
@@ -46,7 +47,7 @@ export function createRunner(ports, choose) {
   const perform = async (number, lane, wanted, signal) => {
     const job = newJob(store.get(), number, wanted);
     store.update(({ jobs }) => ({ jobs: [...jobs, job] }));
-    ports.say("Removing…");
+    ports.say(t("Removing…"));
     try {
       await stream(number, lane, wanted, signal);
     } catch (error) {

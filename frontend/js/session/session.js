@@ -26,6 +26,7 @@ import { EMPTY, newKey } from "../core/document.js";
 import { begin, current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
+import { t } from "../core/words.js";
 import { openElsewhere, rememberPhotos, rememberSession } from "./here.js";
 import { createKeeper } from "./keeper.js";
 import { createReader } from "./reader.js";
@@ -105,7 +106,7 @@ export function createSession(ports) {
   const open = async (item, blob) => {
     const { key, name } = item;
     const wanted = beginTurn(name);
-    ports.say(`Opening ${name}`);
+    ports.say(t("Opening {name}…", { name }));
     originals.set(key, blob);
     const sent = upload(key, blob, name);
     sent.catch(() => {}); // whoever needs the photo on the server asks again, and is told then
@@ -115,7 +116,7 @@ export function createSession(ports) {
       if (!wanted()) return bitmaps.discard(pyramid);
       const id = read.asPreview ? (await sent).id : null;
       enter({ key, name, bytes: blob.size, id, ...read }, pyramid, null);
-      ports.say(`${name} is open, ${read.width} by ${read.height} pixels.`);
+      ports.say(t("{name} is open, {width} by {height} pixels.", { name, width: read.width, height: read.height }));
       await keeper.keep(key, "original", blob);
       if (!read.asPreview) await settle(key, await sent);
     } catch (error) {
@@ -209,7 +210,8 @@ export function createSession(ports) {
     const [session, blob] = [await persistence.load(item.key), await originalOf(item.key)];
     if (session) await reopen(session, blob);
     else if (blob) await open(item, blob);
-    else throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+    else
+      throw new ApiError({ code: "image.not_found", title: t("The photo is gone"), detail: t("Open the file again.") });
   };
 
   /** Adds to the list; a reload finds them there. @param {readonly {item: Item, file: Blob}[]} photos */
@@ -252,11 +254,15 @@ export function createSession(ports) {
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
       const { image } = store.get();
-      if (!image) throw new ApiError({ code: "image.empty", title: "No photo is open" });
+      if (!image) throw new ApiError({ code: "image.empty", title: t("No photo is open") });
       const blob = originals.get(image.key);
       if (!blob && image.id) return image.id;
       if (!blob)
-        throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+        throw new ApiError({
+          code: "image.not_found",
+          title: t("The photo is gone"),
+          detail: t("Open the file again."),
+        });
       return (await upload(image.key, blob, image.name)).id;
     },
 

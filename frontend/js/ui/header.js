@@ -4,7 +4,7 @@ import { canvasOf } from "../core/canvas.js";
 import { formatBytes } from "../core/protocol.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { find, findInput, icon, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { number, t } from "./i18n.js";
 
 /** @typedef {import("../core/state.js").State} State */
 
@@ -59,7 +59,7 @@ function showPhoto(state) {
   const { width, height } = canvasOf(state);
   setText(
     find("file-size"),
-    [`${width.toLocaleString()} × ${height.toLocaleString()}`, formatBytes(image.bytes)].filter(Boolean).join(", "),
+    [`${number(width)} × ${number(height)}`, formatBytes(image.bytes)].filter(Boolean).join(", "),
   );
 }
 

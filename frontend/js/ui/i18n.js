@@ -1,16 +1,11 @@
-/** Words. English is the key, so that code and markup stay readable; a language is a table from English to its own. */
+/** In which language the page speaks. */
 
-/** @type {(words: string) => string} */
-let translate = (words) => words;
+import { speakIn } from "../core/words.js";
 
-/**
- * @param {string} words in English, with {name} where a value goes @param {Readonly<Record<string, string | number>>} [values]
- */
-export const t = (words, values = {}) =>
-  translate(words).replaceAll(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+export { count, number, t, w } from "../core/words.js";
 
-/** A count with the right form of its noun. @param {number} n @param {string} one @param {string} many both with {n} */
-export const count = (n, one, many) => t(n === 1 ? one : many, { n });
+/** Beside English; "pseudo" shows which words escape translation and which do not fit when they are longer. */
+const LANGUAGES = ["de", "pseudo"];
 
 /**
  * From here on everything is said in the language that was chosen, or else the browser's, where there are words for it.
@@ -18,13 +13,11 @@ export const count = (n, one, many) => t(n === 1 ? one : many, { n });
  */
 export async function speak(chosen) {
   const asked = new URLSearchParams(location.search).get("lang") ?? (chosen === "system" ? navigator.language : chosen);
-  const language = asked.split("-")[0];
-  if (language === "en" || !LANGUAGES.includes(language)) return;
-  const { translator, translatePage } = await import("./words/page.js");
-  translate = await translator(language);
-  document.documentElement.lang = language;
-  translatePage(document.body, translate);
+  const code = asked.split("-")[0];
+  if (!LANGUAGES.includes(code)) return;
+  const { languageOf, translatePage } = await import("./words/page.js");
+  const language = await languageOf(code);
+  speakIn(language);
+  document.documentElement.lang = language.code;
+  translatePage(document.body, language.translate);
 }
-
-/** Beside English; "pseudo" shows which words escape translation and which do not fit when they are longer. */
-const LANGUAGES = ["de", "pseudo"];

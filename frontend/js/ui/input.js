@@ -23,6 +23,7 @@ import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
 import { bounds, decodePoints } from "../core/shapes.js";
 import { brushDiameter, brushes, documentOf, grownBrush } from "../core/state.js";
 import { keepInSight, overlaps, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
+import { t } from "../core/words.js";
 import { startSketch } from "../tools/tools.js";
 
 const STEP_PX = 6;
@@ -246,7 +247,7 @@ export function createInput(ports) {
       if (penDown) endSketch(true);
       else beginSketch(crosshair, false, false);
       store.update({ penDown: !penDown });
-      ports.say(penDown ? "Stroke ended." : "Stroke begun.");
+      ports.say(penDown ? t("Stroke ended.") : t("Stroke begun."));
     } else return;
     event.preventDefault();
     event.stopPropagation();

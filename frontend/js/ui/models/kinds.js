@@ -3,7 +3,7 @@
 import { formatBytes } from "../../core/protocol.js";
 import { downloadPercent, usable, wantedModel } from "../../core/state.js";
 import { find, icon, make } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t, w } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";
 import { keepingFocus, stateOf } from "./list.js";
 
@@ -16,10 +16,10 @@ import { keepingFocus, stateOf } from "./list.js";
 
 /** @type {Readonly<Record<Kind, {name: string, purpose: string}>>} */
 const KINDS = {
-  quick: { name: "Quick", purpose: "Wires, scratches, small things" },
-  natural: { name: "Natural", purpose: "Almost everything" },
-  creative: { name: "Creative", purpose: "Large holes; invents what could be there" },
-  words: { name: "Words", purpose: "Say what should be there" },
+  quick: { name: w("Quick"), purpose: w("Wires, scratches, small things") },
+  natural: { name: w("Natural"), purpose: w("Almost everything") },
+  creative: { name: w("Creative"), purpose: w("Large holes; invents what could be there") },
+  words: { name: w("Words"), purpose: w("Say what should be there") },
 };
 
 /** What people call a model: its kind, or its own name where it has none. @param {ModelInfo} model */
@@ -98,7 +98,7 @@ function card(state, kind, model, choose, download) {
 /** How long it takes here, or what has to be fetched before. @param {State} state @param {ModelInfo} model */
 function factsOf({ prefs }, model) {
   const ms = usualMs(prefs.timings, model.name);
-  const time = ms === null ? t("not tried here yet") : t("{n} s here", { n: (ms / 1000).toFixed(ms < 10_000 ? 1 : 0) });
+  const time = ms === null ? t("not tried here yet") : t("{n} s here", { n: number(ms / 1000, ms < 10_000 ? 1 : 0) });
   if (usable(model)) return [time];
   const size = formatBytes(model.download_bytes);
   const fetched = model.progress && formatBytes(model.progress.done_bytes || 1);

@@ -14,11 +14,11 @@ import { unionBounds } from "../../core/shapes.js";
 import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
 import { around, fit } from "../../core/view.js";
 import { find, findButton, icon, make, roving, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t, w } from "../i18n.js";
 import { CHECKS } from "../viewer.js";
 
 /** What the model saw, by the strategy that the result names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
-const AREAS = { resize: "saw the whole photo, scaled", original: "saw the whole photo" };
+const AREAS = { resize: w("saw the whole photo, scaled"), original: w("saw the whole photo") };
 
 /** Sizes of pictures, in CSS pixels. */
 const TILE = { width: 132, height: 132 };
@@ -144,7 +144,7 @@ export function createResults(store, bitmaps, acts) {
     const rows = result
       ? [
           [t("Model"), modelTitle(state, result.model)],
-          [t("Time"), `${(result.ms / 1000).toFixed(1)} s`],
+          [t("Time"), t("{n} s", { n: number(result.ms / 1000, 1) })],
           ...(findModel(state, result.model)?.stochastic ? [[t("Seed"), String(result.seed)]] : []),
           ...Object.entries(result.params).map(([name, value]) => [name, String(value)]),
           ...(AREAS[result.strategy] ? [[t("Area"), t(AREAS[result.strategy])]] : []),

@@ -23,7 +23,7 @@ import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
 import { readLines } from "../../net/ndjson.js";
 import { find, icon, make, roving, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t, w } from "../i18n.js";
 
 /** @type {readonly [string, number][]} */
 const RATIOS = [
@@ -32,7 +32,7 @@ const RATIOS = [
   ["16:9", 16 / 9],
   ["9:16", 9 / 16],
 ];
-const FREE = "Free";
+const FREE = w("Free");
 const KEY_STEP_PX = 8;
 const FAST_STEPS = 8;
 const LONGEST_PX = 100_000;
@@ -47,7 +47,7 @@ const HANDLES = [
   ["right", "bottom"],
   ["left", "bottom"],
 ];
-const EDGES = { left: "Left edge", top: "Upper edge", right: "Right edge", bottom: "Lower edge" };
+const EDGES = { left: w("Left edge"), top: w("Upper edge"), right: w("Right edge"), bottom: w("Lower edge") };
 
 /** @param {Ports} ports */
 export function createExtend(ports) {
@@ -83,7 +83,7 @@ export function createExtend(ports) {
     find("hint").hidden = true;
     place();
     const size = framed(state);
-    setText(label, `${size.width.toLocaleString()} × ${size.height.toLocaleString()}`);
+    setText(label, `${number(size.width)} × ${number(size.height)}`);
     SIDES.forEach((side, i) => {
       handles[i].setAttribute("aria-valuenow", String(state.margins[side]));
       handles[i].setAttribute("aria-valuetext", t("{n} px", { n: state.margins[side] }));
@@ -103,7 +103,7 @@ export function createExtend(ports) {
       const edit = await changeCanvas(ports, margins);
       const before = canvasOf(store.get());
       store.update({ margins: NO_MARGINS });
-      ports.step("extend", (doc) =>
+      ports.step(w("extend"), (doc) =>
         extended(doc, before, { key: newKey(), shapes: [], chosen: edit, extend: margins }),
       );
       (await ports.loadJobs()).fill();

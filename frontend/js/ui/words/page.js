@@ -1,13 +1,13 @@
 /** Another language than English: its words, and the page's markup in them. */
 
-/** @type {Readonly<Record<string, () => Promise<{WORDS: Readonly<Record<string, string>>}>>>} */
+/** @type {Readonly<Record<string, () => Promise<{WORDS: Readonly<Record<string, string>>, SENTENCES: Readonly<Record<string, string>>}>>>} */
 const TABLES = { de: () => import("./de.js") };
 
-/** @param {string} language @returns {Promise<(words: string) => string>} what has no translation stays English */
-export async function translator(language) {
-  if (language === "pseudo") return pseudo;
-  const { WORDS } = await TABLES[language]();
-  return (words) => WORDS[words] ?? words;
+/** @param {string} code @returns {Promise<import("../../core/words.js").Language>} what has no translation stays English */
+export async function languageOf(code) {
+  if (code === "pseudo") return { code: "en", translate: pseudo, sentences: {} };
+  const { WORDS, SENTENCES } = await TABLES[code]();
+  return { code, translate: (words) => WORDS[words] ?? words, sentences: SENTENCES };
 }
 
 /** @param {string} words */
