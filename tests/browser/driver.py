@@ -117,9 +117,10 @@ class App:
         self.page = page
 
     def read(self, expression: str) -> Any:
-        """The value of a JavaScript expression; `state` is the page's state and `doc` its document."""
+        """The value of a JavaScript expression; `state` is the page's state and `doc` its document. None at first."""
         return self.page.evaluate(
-            "() => { const state = lama.state(); const doc = state.timeline.steps[state.timeline.at].doc;"
+            "() => { if (!window.lama) return null;"
+            " const state = lama.state(); const doc = state.timeline.steps[state.timeline.at].doc;"
             f" return ({expression}); }}"
         )
 

@@ -272,7 +272,6 @@ export const WORDS = {
   "Paint over anything": "Irgendetwas übermalen",
   Source: "Quelle",
   "Cancel the last": "Letzte abbrechen",
-  Invert: "Umkehren",
   Clear: "Löschen",
   "Drag to move, turn the wheel to zoom": "Ziehen verschiebt, das Mausrad zoomt",
   Results: "Ergebnisse",
@@ -380,4 +379,25 @@ export const SENTENCES = {
   "server.shutting_down": "Der Server wird beendet",
   "server.overloaded": "Der Server ist überlastet",
   "server.internal": "Im Server ist etwas schiefgegangen",
+};
+
+/** The parameters of models, by the names that the server gives them. @type {Readonly<Record<string, string>>} */
+export const PARAMETERS = {
+  Example: "Beispielbild",
+  Guidance: "Gewicht der Worte",
+  "Image guidance": "Gewicht des Bildes",
+  Method: "Verfahren",
+  "Negative prompt": "Was nicht vorkommen soll",
+  Passes: "Durchgänge",
+  Prompt: "Worte",
+  Radius: "Radius",
+  Refine: "Verfeinern",
+  "Refine iterations": "Durchgänge beim Verfeinern",
+  "Refine megapixels": "Megapixel beim Verfeinern",
+  "Refine scales": "Stufen beim Verfeinern",
+  Sampler: "Verfahren des Entrauschens",
+  Steps: "Schritte",
+  Strength: "Stärke",
+  Truncation: "Einheitlichkeit",
+  Wireframe: "Drahtgitter",
 };

@@ -1,13 +1,16 @@
 /** Another language than English: its words, and the page's markup in them. */
 
-/** @type {Readonly<Record<string, () => Promise<{WORDS: Readonly<Record<string, string>>, SENTENCES: Readonly<Record<string, string>>}>>>} */
+/**
+ * @typedef {Readonly<Record<string, string>>} Table
+ * @type {Readonly<Record<string, () => Promise<{WORDS: Table, PARAMETERS: Table, SENTENCES: Table}>>>}
+ */
 const TABLES = { de: () => import("./de.js") };
 
 /** @param {string} code @returns {Promise<import("../../core/words.js").Language>} what has no translation stays English */
 export async function languageOf(code) {
   if (code === "pseudo") return { code: "en", translate: pseudo, sentences: {} };
-  const { WORDS, SENTENCES } = await TABLES[code]();
-  return { code, translate: (words) => WORDS[words] ?? words, sentences: SENTENCES };
+  const { WORDS, PARAMETERS, SENTENCES } = await TABLES[code]();
+  return { code, translate: (words) => WORDS[words] ?? PARAMETERS[words] ?? words, sentences: SENTENCES };
 }
 
 /** @param {string} words */
