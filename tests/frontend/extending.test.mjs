@@ -7,6 +7,7 @@ import { border, dragged, extended, marginsFor, marginsTo, shifted } from "../..
 import { begin } from "../../frontend/js/core/history.js";
 import { bounds, rect, stroke } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
+import { config } from "./boot.mjs";
 
 const photo = { width: 300, height: 200 };
 const margins = { left: 10, top: 20, right: 30, bottom: 40 };
@@ -15,13 +16,7 @@ const extension = { key: "x", shapes: [], chosen: "x", extend: margins };
 
 /** @param {import("../../frontend/js/core/document.js").Doc} doc @param {Partial<import("../../frontend/js/core/state.js").State>} [more] */
 const stateOf = (doc, more) => ({
-  ...initialState(
-    {
-      config: { version: "1", boot_id: "b", model: "opencv" },
-      models: { current: "opencv", wanted: "opencv", models: [] },
-    },
-    DEFAULT_PREFS,
-  ),
+  ...initialState({ config, models: { current: "opencv", wanted: "opencv", models: [] } }, DEFAULT_PREFS),
   image: { key: "k", name: "a.jpg", bytes: 1, ...photo, id: null, asPreview: false },
   timeline: begin(doc),
   ...more,

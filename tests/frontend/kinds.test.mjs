@@ -2,18 +2,25 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
 import { modelOf } from "../../frontend/js/ui/models/kinds.js";
+import { config } from "./boot.mjs";
 
-/** @param {string} name @param {"quick" | "natural"} kind @param {Partial<import("../../frontend/js/core/state.js").ModelInfo>} more */
+/**
+ * @typedef {import("../../frontend/js/core/state.js").ModelInfo} ModelInfo
+ * @param {string} name @param {"quick" | "natural"} kind @param {Partial<ModelInfo>} more @returns {ModelInfo}
+ */
 const model = (name, kind, more) => ({
   name,
   kind,
   title: name,
-  task: /** @type {const} */ ("fill"),
+  aliases: [],
+  task: "fill",
   tagline: "",
   description: "",
   licence: { name: "MIT", url: "", commercial_use: true },
   stochastic: false,
   source_control: false,
+  synthesises: false,
+  gesture: null,
   strategies: [],
   strategy: "crop",
   grow_px: 0,
@@ -21,19 +28,15 @@ const model = (name, kind, more) => ({
   download_bytes: 0,
   download_is_estimate: false,
   memory_bytes: 0,
-  state: /** @type {import("../../frontend/js/core/state.js").ModelInfo["state"]} */ ("ready"),
+  state: "ready",
   progress: null,
   reason: "",
   problem: null,
   ...more,
 });
 
-/** @param {ReturnType<typeof model>[]} models @param {string} wanted */
-const state = (models, wanted) =>
-  initialState(
-    { config: { version: "1", boot_id: "b", model: wanted }, models: { current: wanted, wanted, models } },
-    DEFAULT_PREFS,
-  );
+/** @param {ModelInfo[]} models @param {string} wanted */
+const state = (models, wanted) => initialState({ config, models: { current: wanted, wanted, models } }, DEFAULT_PREFS);
 
 const copying = model("copying", "natural", {});
 const trained = model("trained", "natural", { download_bytes: 5 });

@@ -32,7 +32,7 @@
  *
  * @typedef {object} JobRun
  * @property {string} model
- * @property {number | undefined} seed
+ * @property {number | null} [seed]
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
@@ -60,9 +60,10 @@
  * @property {string} language         "system", or one of the page's
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {string} strategy
+ * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
+ * @property {boolean} finish          grain and colour of the surroundings
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
@@ -82,8 +83,8 @@
  * @property {readonly ModelInfo[]} models       net/models.js
  * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
- * @property {OpenImage | null} image            session/session.js
- * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {OpenImage | null} image            session/place.js
+ * @property {"" | "reading" | "failed"} opening session/opening.js
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
@@ -122,6 +123,7 @@ export const DEFAULT_PREFS = Object.freeze({
   strategy: "default",
   growPx: null,
   featherPx: 0,
+  finish: true,
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,

@@ -110,13 +110,17 @@ export function createRunner(ports, choose) {
         return showPreview(number, line, signal);
       case "patch":
         return showPatch(number, line, signal, progress);
-      case "result":
-        if (!(await receiver.fetchPatches(line, signal, progress.blobs))) return;
+      case "saved":
+        return;
+      case "result": {
+        const result = /** @type {import("../core/protocol.js").FillLine} */ (line);
+        if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
         bitmaps.clearEstimates(number);
         update(number, ({ regions }) => ({ fresh: false, early: [], regionsDone: regions }));
         updateRun(number, line.run, () => ({ status: "done", fraction: 1 }));
-        receiver.receive(line, wanted);
+        receiver.receive(result, wanted);
         break;
+      }
       case "error":
         progress.failures.push(new ApiError(line.problem));
         if (line.run === null) progress.ended = wanted.runs.length;

@@ -35,19 +35,21 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const early = state.jobs.flatMap((job) => job.early);
-        const patches =
+        const canvas = canvasOf(state);
+        const layers =
           compare.mode === "hold"
-            ? []
-            : [
-                ...shownPatches(state),
-                ...bitmaps.estimates(),
-                ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
-              ];
+            ? { tiles: null, patches: [] }
+            : bitmaps.layers(patchesOn(state, (state.peek ?? documentOf(state)).edits), canvas.photo);
+        const early = state.jobs.flatMap((job) => job.early);
+        const coming = [
+          ...bitmaps.estimates(),
+          ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
+        ];
         return drawImageLayer(context, frame, {
-          canvas: canvasOf(state),
+          canvas,
           pyramid: image ? bitmaps.pyramid() : null,
-          patches,
+          tiles: layers.tiles,
+          patches: compare.mode === "hold" ? [] : [...layers.patches, ...coming],
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
           checks: colours.checks,
@@ -124,13 +126,6 @@ export function createViewer(store, element, bitmaps, ports) {
       drawInkLayer(context, frame, shapes);
     }
   };
-
-  /** @param {import("../core/state.js").State} state */
-  const shownPatches = (state) =>
-    patchesOn(state, (state.peek ?? documentOf(state)).edits).map(({ box, name }) => ({
-      box,
-      pixels: bitmaps.patch(name),
-    }));
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });
 

@@ -66,6 +66,7 @@ LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )
@@ -100,6 +101,7 @@ ANIME_LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )

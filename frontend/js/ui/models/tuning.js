@@ -3,7 +3,7 @@
 import { wantedModel } from "../../core/state.js";
 import { find, findButton, setText } from "../dom.js";
 import { t } from "../i18n.js";
-import { choiceField, numberField, parameterField, prefsOf } from "../panels/fields.js";
+import { choiceField, numberField, parameterField, prefsOf, switchField } from "../panels/fields.js";
 import { nameOf } from "./kinds.js";
 
 /**
@@ -69,7 +69,7 @@ function fieldsOf(store, model, setPrefs) {
       t("Area the model sees"),
       strategies,
       strategies.includes(prefs.strategy) ? prefs.strategy : "default",
-      (strategy) => setPrefs({ strategy }),
+      (strategy) => setPrefs({ strategy: /** @type {import("../../core/protocol.js").Strategy} */ (strategy) }),
       names,
     ),
     numberField(
@@ -90,6 +90,9 @@ function fieldsOf(store, model, setPrefs) {
       (text) => setPrefs({ featherPx: Number(text) }),
     ),
   );
+  if (model.synthesises) {
+    fields.push(switchField(t("Match grain and colour"), prefs.finish, (finish) => setPrefs({ finish })));
+  }
   if (model.stochastic) {
     fields.push(
       numberField(

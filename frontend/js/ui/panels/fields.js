@@ -39,7 +39,7 @@ export function parameterField(parameter, value, set) {
   return numberField(
     label,
     { value: Number(value), ...bounds },
-    (text) => set(text === "" ? parameter.default : Number(text)),
+    (text) => set(text === "" ? (parameter.default ?? "") : Number(text)),
     help,
   );
 }

@@ -12,7 +12,7 @@ import { canvasOf, patchesOn } from "../../core/canvas.js";
 import { chooseResult, meeting } from "../../core/choices.js";
 import { unionBounds } from "../../core/shapes.js";
 import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
-import { around, fit } from "../../core/view.js";
+import { around, fit, overlaps, visibleBox } from "../../core/view.js";
 import { find, findButton, icon, make, roving, setText } from "../dom.js";
 import { number, t, w } from "../i18n.js";
 import { CHECKS } from "../viewer.js";
@@ -194,13 +194,17 @@ export function createResults(store, bitmaps, acts) {
     const edit = edits.at(-1);
     const dpr = Math.min(MOST_DPR, devicePixelRatio);
     const element = make("canvas", { width: size.width * dpr, height: size.height * dpr });
-    const patches = patchesOn(state, edits, (each) => (each === edit && result) || shownResult(state, each));
+    const { image } = state;
+    if (!image) return element;
+    const canvas = canvasOf(state, edits);
+    const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, ...canvas };
+    const view = edit ? around(box, canvas, size) : fit(canvas, size, NO_INSETS, MOST_ENLARGED);
+    const seen = visibleBox(view, canvas, size);
+    const all = patchesOn(state, edits, (each) => (each === edit && result) || shownResult(state, each));
+    const patches = all.filter((patch) => overlaps(patch.box, seen));
     Promise.all(patches.map(({ name }) => bitmaps.ready(name))).then(() => {
       const context = element.getContext("2d");
-      if (!context || !state.image || state.image.key !== store.get().image?.key) return;
-      const canvas = canvasOf(state, edits);
-      const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, ...canvas };
-      const view = edit ? around(box, canvas, size) : fit(canvas, size, NO_INSETS, MOST_ENLARGED);
+      if (!context || image.key !== store.get().image?.key) return;
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
@@ -208,6 +212,7 @@ export function createResults(store, bitmaps, acts) {
         {
           canvas,
           pyramid: bitmaps.pyramid(),
+          tiles: null,
           patches: patches.map(({ box: place, name }) => ({ box: place, pixels: bitmaps.patch(name) })),
           split: null,
           surround: "transparent",

@@ -16,7 +16,7 @@ const SAME_SHAPE = 0.01;
 
 /** @typedef {ReturnType<typeof createMaskFile>} MaskFile */
 
-/** @param {Omit<import("../panels/choosing.js").Ports, "jobs">} ports */
+/** @param {Pick<import("../panels/choosing.js").Ports, "store" | "messages" | "step" | "strokesFreed">} ports */
 export function createMaskFile({ store, messages, step, strokesFreed }) {
   /** What is painted now, or else what all steps removed. */
   const shapes = () => {
