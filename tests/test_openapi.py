@@ -58,6 +58,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("get", "/api/v1/photos/thumbnail"),
         ("post", "/api/v1/edits"),
         ("post", "/api/v1/select"),
+        ("post", "/api/v1/find"),
         ("get", "/api/v1/edits/{edit}"),
         ("delete", "/api/v1/edits/{job}"),
         ("get", "/api/v1/edits/{edit}/patches/{index}.png"),

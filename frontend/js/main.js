@@ -7,6 +7,7 @@ import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history
 import {
   brushDiameter,
   documentOf,
+  fillsOnRelease,
   initialState,
   marks,
   paints,
@@ -130,8 +131,7 @@ function arm(armed) {
 
 /** What is painted is filled by itself, where the person wants that. */
 function armDraft() {
-  const { prefs } = store.get();
-  arm(prefs.auto && documentOf(store.get()).draft.length > 0);
+  arm(fillsOnRelease(store.get()) && documentOf(store.get()).draft.length > 0);
 }
 
 /** @param {import("./core/shapes.js").Shape} shape */
@@ -312,6 +312,8 @@ const panels = createPanels({
   strokesFreed: armDraft,
   refit,
   undo: () => run("undo"),
+  run,
+  uploads,
 });
 createHeader(store);
 createToolbar(store, run, actions, showSize);

@@ -165,7 +165,7 @@ class App:
     def open_models(self) -> None:
         """The list of all models, for models that are of no kind too."""
         self.page.click("#model")
-        self.page.wait_for_selector("#kinds .kind, #models .choice")
+        self.page.wait_for_selector("#kinds .kind:visible, #models .choice:visible")
         if self.page.locator("#models").is_hidden():
             self.page.click("#all-models")
 

@@ -1,146 +1,136 @@
-"""The page in other languages: every word is translated, longer words fit, and the choice of a language is kept."""
+"""Words and an example picture in the page, with a tiny Stable Diffusion and a tiny Paint by Example."""
 
 from __future__ import annotations
 
-import re
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from browser.driver import App, OpenApp, Server
-from inpaint_models.catalog import list_models
-from lama_server.errors.base import REGISTRY
+import tiny_pipelines as tiny
+from browser.driver import App, OpenApp
+from fake_engines import photo
+from serving import RunningServer
 
-ROOT = Path(__file__).resolve().parents[2]
-
-UNTRANSLATED = """() => {
-  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models, .facts dd, .mark, .help, #result-facts";
-  const plain = (text) => /[a-z]{2}/i.test(text.replaceAll(/lama-server|px|KiB|MiB|English|Deutsch|opencv/gi, ""));
-  const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(own);
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const text = node.textContent.trim();
-    if (plain(text) && !text.includes("⟦") && shown(node.parentElement)) found.push(text);
-  }
-  for (const element of document.querySelectorAll("[aria-label]")) {
-    const text = element.getAttribute("aria-label");
-    if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
-  }
-  return found;
-}"""
-
-BY_HAND = """localStorage.setItem("lama-server.prefs", JSON.stringify({ auto: false }))"""
-
-OVERFLOWING = """() => [...document.querySelectorAll("button, label, h1, h2, p, span, output, summary, legend")]
-  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.closest(".unseen, #file, #stage"))
-  .filter((each) => {
-    const { left, right, width } = each.getBoundingClientRect();
-    const clipped = each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 1;
-    const seen = width > 1 && getComputedStyle(each).clipPath === "none" && each.closest("[style*=clip]") === null;
-    const scrolls = each.closest(".ratios, .rail, .pill .extend");
-    return seen && !scrolls && (clipped || left < -1 || right > innerWidth + 1);
-  })
-  .map((each) => `${each.tagName} ${each.id} ${each.className}: ${each.textContent.trim().slice(0, 60)}`)"""
+LOADING_S = 120
+STROKE = [(60.0, 60.0), (100.0, 60.0)]
+OTHER = [(200.0, 160.0), (240.0, 160.0)]
 
 
-def walk(app: App, photo: Path) -> dict[str, list[str]]:
-    """What is wrong in each state that the page goes through, by the state's name."""
-    wrong: dict[str, list[str]] = {}
+@pytest.fixture(scope="module")
+def models_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    home = tmp_path_factory.mktemp("models")
+    tiny.saved("sd", home / "words")
+    tiny.saved("paint-by-example", home / "example")
+    settings = {"real_engines": True, "model": "words", "model_dir": str(home), "local_files_only": True}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "1")  # the networks are too small for more
+        with RunningServer(tmp_path_factory.mktemp("data"), {**settings, "precision": "float32"}) as running:
+            running.wait_ready(LOADING_S)
+            yield running
 
-    def look(state: str) -> None:
-        app.settle()
-        found = app.page.evaluate(UNTRANSLATED) + app.page.evaluate(OVERFLOWING)
-        if found:
-            wrong[state] = found
 
-    look("empty")
-    app.open(photo)
-    look("first")
-    for command in ("tool-eraser", "tool-extend", "tool-hand", "tool-paint"):
-        app.page.click(f".rail [data-command={command}]")
-        look(command)
-    app.paint([(100.0, 100.0), (160.0, 100.0)])
-    look("painted")
+@pytest.fixture
+def app(open_app: OpenApp, models_server: RunningServer, tmp_path: Path) -> Iterator[App]:
+    Image.fromarray(photo(320, 240)).save(tmp_path / "picture.png")
+    app = open_app(f"http://127.0.0.1:{models_server.port}/")
+    app.open(tmp_path / "picture.png")
+    yield app
+    app.page.context.close()
+
+
+def choose(app: App, model: str) -> None:
+    app.open_models()
+    app.page.locator(f'input[name="model"][value="{model}"]').check()
+    app.close_panels()
+
+
+def few_steps(app: App) -> None:
+    app.open_tuning()
+    app.page.get_by_label("Steps", exact=True).fill("2")
+    app.page.keyboard.press("Tab")
+    app.close_panels()
+
+
+def results(app: App) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = app.read("Object.values(state.results).flat()")
+    return found
+
+
+def test_words_are_said_under_the_photo_and_create_fills(app: App) -> None:
+    few_steps(app)
+    row = app.page.locator("#words")
+    row.wait_for()
+    app.paint(STROKE)
+    app.settle()
+    assert app.read("doc.edits.length === 0 && state.jobs.length === 0 && !state.armed"), "words say when"
+    row.get_by_label("What should be there instead").fill("a red ball")
     app.page.keyboard.press("Enter")
     app.wait_for_edits(1)
-    look("result")
-    app.page.keyboard.press("v")
-    app.page.locator("#drawer").wait_for()
-    look("results")
-    app.page.keyboard.press("v")
-    app.page.click("#model")
-    app.page.wait_for_selector("#kinds .kind")
-    look("models")
-    app.page.click("#tune")
-    app.page.wait_for_selector("#options-form input")
-    look("options")
-    app.close_panels()
-    app.page.click("#menu-button")
-    app.page.wait_for_selector("#settings-form select")
-    look("menu")
-    app.close_panels()
-    app.page.keyboard.press("?")
-    app.page.locator("#help").wait_for()
-    look("help")
-    return wrong
+    (result,) = results(app)
+    assert (result["model"], result["params"]) == ("words", {"steps": 2, "prompt": "a red ball"})
+
+    app.paint(OTHER)
+    row.get_by_label("What should be there instead").fill("snow")
+    row.get_by_role("button", name="Create").click()
+    app.wait_for_edits(2)
+    assert app.read("state.prefs.words") == ["snow", "a red ball"]
+    assert app.page.locator("#words-earlier option").evaluate_all("all => all.map((each) => each.value)") == [
+        "snow",
+        "a red ball",
+    ]
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
-def test_every_word_goes_through_translation_and_longer_ones_fit(
-    size: tuple[int, int], open_app: OpenApp, server: Server, photos: Path
-) -> None:
-    width, height = size
-    app = open_app(
-        f"{server.url}?lang=pseudo",
-        viewport={"width": width, "height": height},
-        reduced_motion="reduce",
-        script=BY_HAND,
-    )
-    assert walk(app, photos / "coffee.jpg") == {}
-
-
-def test_the_language_is_the_browsers_and_another_can_be_chosen(
-    open_app: OpenApp, server: Server, photos: Path
-) -> None:
-    app = open_app(server.url, locale="de-AT")
-    assert app.page.evaluate("document.documentElement.lang") == "de"
-    assert "Drübermalen." in app.page.locator("#empty-title").inner_text()
-    app.open(photos / "astronaut.png")
-    app.paint([(100.0, 100.0), (160.0, 100.0)])
+def test_the_row_is_there_for_models_that_take_words_only(app: App) -> None:
+    app.page.locator("#words").wait_for()
+    choose(app, "opencv")
+    app.page.locator("#words").wait_for(state="hidden")
+    app.paint(STROKE)
     app.wait_for_edits(1)
-    assert re.fullmatch(r"Entfernt in \d+,\d s", app.page.locator("#result-text").inner_text())
-    app.settle()
-    app.page.click("#menu-button")
-    with app.page.expect_navigation():
-        app.page.get_by_label("Sprache").select_option("en")
-    app.wait("state.image !== null && doc.edits.length === 1")
-    app.page.click("#menu-button")
-    app.page.get_by_label("Language").wait_for()
-    assert app.page.evaluate("document.documentElement.lang") == "en"
+    choose(app, "words")
+    app.page.locator("#words").wait_for()
+    assert app.page.locator("#auto").is_disabled()
 
 
-def test_an_error_of_the_server_is_told_in_the_language_of_the_page(
-    open_app: OpenApp, server: Server, tmp_path: Path, tolerated: list[str]
-) -> None:
-    tolerated.append("4(15|22)")
-    app = open_app(server.url, locale="de")
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"this is no picture")
-    app.page.set_input_files("#files", broken)
-    note = app.page.locator("#notes .note")
-    note.wait_for()
-    assert "Dieses Dateiformat wird nicht gelesen" in note.inner_text()
+def test_an_example_is_picked_dropped_or_taken_from_the_photo(app: App) -> None:
+    choose(app, "example")
+    few_steps(app)
+    row = app.page.locator("#words")
+    picture = io.BytesIO()
+    Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(picture, "PNG")
+    row.get_by_label("Example picture").first.set_input_files(
+        {"name": "example.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    )
+    row.get_by_alt_text("Example picture").wait_for()
+    app.paint(STROKE)
+    row.get_by_role("button", name="Create").click()
+    app.wait_for_edits(1)
+    (result,) = results(app)
+    picked = app.read("state.prefs.params.example.example")
+    assert result["params"] == {"steps": 2, "example": picked}
+
+    row.get_by_role("button", name="Without the example").click()
+    app.paint(OTHER)
+    row.get_by_role("button", name="What is painted").click()
+    row.get_by_alt_text("Example picture").wait_for()
+    taken = app.read("state.prefs.params.example.example")
+    assert taken not in ("", picked)
+    assert app.read("doc.draft.length") == 0, "what became the example is no longer to be filled"
 
 
-def test_every_code_of_the_server_has_a_sentence_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("SENTENCES")[2].partition("};")[0]
-    assert set(re.findall(r'^  "([a-z_.]+)":', table, re.MULTILINE)) == set(REGISTRY)
-    assert all(error.title for error in REGISTRY.values())
-
-
-def test_every_parameter_of_a_model_has_a_name_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("PARAMETERS")[2]
-    named = set(re.findall(r'^  "?([A-Z][a-z ]+)"?:', table, re.MULTILINE))
-    parameters = {parameter.name for entry in list_models("fill") for parameter in entry.parameters}
-    assert named == {name.replace("_", " ").capitalize() for name in parameters}
+def test_a_fill_with_words_shows_itself_and_is_cancelled(app: App) -> None:
+    app.open_tuning()
+    app.page.get_by_label("Steps", exact=True).fill("200")
+    app.page.keyboard.press("Tab")
+    app.close_panels()
+    app.paint(STROKE)
+    app.page.locator("#words").get_by_role("button", name="Create").click()
+    app.wait("lama.bitmaps.estimates().length === 1")
+    app.page.locator("#stage").focus()
+    app.page.keyboard.press("Escape")
+    app.wait("state.jobs.length === 0")
+    assert app.read("doc.edits.length") == 0
+    assert app.read("doc.draft.length") == 1

@@ -74,6 +74,7 @@
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
  * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
+ * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
  * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand"} ToolName
@@ -134,6 +135,7 @@ export const DEFAULT_PREFS = Object.freeze({
   hinted: false,
   params: {},
   seeds: {},
+  words: [],
   timings: {},
 });
 
@@ -245,6 +247,21 @@ export const patchesOf = ({ edit, patches }) =>
     url,
     box: { x, y, width: w, height: h },
   }));
+
+/** What a model takes words by. @param {ModelInfo | null} model */
+export const promptOf = (model) => model?.parameters.find(({ kind }) => kind === "text") ?? null;
+
+/** What a model takes an example picture by. @param {ModelInfo | null} model */
+export const exampleOf = (model) => model?.parameters.find(({ kind }) => kind === "picture") ?? null;
+
+/** Whether the model that fills wants to be told what to paint. @param {State} state */
+export const takesWords = (state) => {
+  const model = workingModel(state);
+  return promptOf(model) !== null || exampleOf(model) !== null;
+};
+
+/** Whether what is painted is filled by itself: not where words say when. @param {State} state */
+export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
 /** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
 export function chosenParams(state, model) {

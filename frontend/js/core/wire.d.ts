@@ -144,6 +144,15 @@ export interface FindReply {
   readonly findings: ReadonlyArray<FindingReply>;
 }
 
+/** Find what people usually want gone. Positions are those of the canvas that the parents make. */
+export interface FindRequest {
+  readonly image: string;
+  /** Edits that lie under this one, in drawing order. */
+  readonly parents?: ReadonlyArray<string>;
+  /** Left out, all that find and are ready. */
+  readonly models?: ReadonlyArray<string> | null;
+}
+
 /** A suggestion; `shapes` can be the mask of an edit as they are. */
 export interface FindingReply {
   readonly category: string;

@@ -2,7 +2,7 @@
 
 import { canvasOf } from "../core/canvas.js";
 import { formatBytes } from "../core/protocol.js";
-import { documentOf, workingModel } from "../core/state.js";
+import { documentOf, fillsOnRelease, takesWords, workingModel } from "../core/state.js";
 import { find, findInput, icon, setText } from "./dom.js";
 import { number, t } from "./i18n.js";
 
@@ -12,12 +12,10 @@ import { number, t } from "./i18n.js";
 export function createHeader(store) {
   const auto = findInput("auto");
   auto.addEventListener("change", () => store.update(({ prefs }) => ({ prefs: { ...prefs, auto: auto.checked } })));
-  store.watch(
-    (state) => state.prefs.auto,
-    (on) => {
-      auto.checked = on;
-    },
-  );
+  store.follow([(state) => state.prefs.auto, takesWords], () => {
+    auto.checked = fillsOnRelease(store.get());
+    auto.disabled = takesWords(store.get()); // words say when
+  });
   store.watch(
     (state) => state.prefs.theme,
     (theme) => {

@@ -10,6 +10,7 @@ import {
   marks,
   paints,
   takesSource,
+  takesWords,
   workingModel,
 } from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
@@ -47,7 +48,7 @@ export function createToolbar(store, run, actions, sized) {
     showOptions(state);
   };
   store.follow(
-    [workingModel, timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf],
+    [workingModel, takesWords, timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf],
     refresh,
   );
 
@@ -141,9 +142,12 @@ function describe(id, label) {
 function showRun(state) {
   const { draft } = documentOf(state);
   const waits = draft.length > 0 && state.jobs.length === 0 && !state.armed;
-  find("run").hidden = !waits;
+  find("run").hidden = !waits || takesWords(state);
   find("waiting").hidden = !waits;
-  setText(find("run-text"), count(draft.length, "1 stroke to remove", "{n} strokes to remove"));
+  const words = takesWords(state)
+    ? count(draft.length, "1 stroke to fill", "{n} strokes to fill")
+    : count(draft.length, "1 stroke to remove", "{n} strokes to remove");
+  setText(find("run-text"), words);
 }
 
 /** The options of the tool that is chosen. @param {State} state */

@@ -80,7 +80,7 @@ function card(state, kind, model, choose, download) {
   const picture = make("img", { alt: "", src: new URL(`../../../samples/kind-${kind}.jpg`, import.meta.url).href });
   const made = make(
     "label",
-    { class: `kind ${kind}` },
+    { class: `kind kind-${kind}` },
     input,
     make("span", { class: "thumb" }, picture, make("span", { class: "tick" }, icon("done"))),
     make("span", { class: "name" }, icon(kind), make("b", { text: t(name) })),

@@ -1,6 +1,6 @@
 /** The options of the model that was chosen, in a panel of their own: a form made from what the server tells of it. */
 
-import { wantedModel } from "../../core/state.js";
+import { promptOf, wantedModel } from "../../core/state.js";
 import { find, findButton, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { choiceField, numberField, parameterField, prefsOf, switchField } from "../panels/fields.js";
@@ -49,7 +49,7 @@ export function createTuning(store) {
 function fieldsOf(store, model, setPrefs) {
   const { prefs } = store.get();
   const set = prefs.params[model.name] ?? {};
-  const shown = model.parameters.filter(({ kind }) => kind !== "text" && kind !== "picture");
+  const shown = model.parameters.filter((each) => each !== promptOf(model) && each.kind !== "picture");
   const fields = shown.map((parameter) =>
     parameterField(parameter, set[parameter.name] ?? parameter.default, (value) => {
       const all = store.get().prefs.params;

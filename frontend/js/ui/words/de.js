@@ -272,7 +272,6 @@ export const WORDS = {
   After: "Nachher",
   "Paint over anything": "Irgendetwas übermalen",
   Source: "Quelle",
-  "Cancel the last": "Letzte abbrechen",
   Clear: "Löschen",
   "Drag to move, turn the wheel to zoom": "Ziehen verschiebt, das Mausrad zoomt",
   Results: "Ergebnisse",
@@ -300,6 +299,19 @@ export const WORDS = {
   Zoom: "Zoom",
   "Close the results": "Ergebnisse schließen",
   Photos: "Fotos",
+  "1 stroke to fill": "1 Strich zu füllen",
+  "{n} strokes to fill": "{n} Striche zu füllen",
+  "Paint over what is to be replaced, then create.": "Übermalen, was ersetzt werden soll, dann erzeugen.",
+  "What should be there": "Was dort sein soll",
+  Create: "Erzeugen",
+  "What should be there instead?": "Was soll stattdessen dort sein?",
+  "What should be there instead": "Was stattdessen dort sein soll",
+  "Example picture": "Beispielbild",
+  "Without the example": "Ohne das Beispiel",
+  "Take the painted part of this photo as the example": "Den übermalten Teil dieses Fotos als Beispiel nehmen",
+  "Paint over a part of the photo first; it becomes the example.":
+    "Zuerst einen Teil des Fotos übermalen; er wird das Beispiel.",
+  "Cancel last": "Letzte abbrechen",
 };
 
 /** @type {Readonly<Record<string, string>>} */
