@@ -17,7 +17,7 @@ import { createSession } from "./session/session.js";
 import { find, setText, somethingOpen } from "./ui/dom.js";
 import { createWaysIn } from "./ui/files.js";
 import { createHeader } from "./ui/header.js";
-import { t, translatePage } from "./ui/i18n.js";
+import { speak, t } from "./ui/i18n.js";
 import { createKeys } from "./ui/keys.js";
 import { createMessages } from "./ui/messages.js";
 import { createPanels } from "./ui/panels/panels.js";
@@ -26,12 +26,13 @@ import { createViewer } from "./ui/viewer.js";
 
 /** @typedef {import("./core/state.js").State} State */
 
-translatePage(document.body);
+const prefs = loadPrefs();
+await speak(prefs.language);
 // The link with the server's token was opened in a browser that is signed in: keep the token out of sight.
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname + location.search);
 const boot = /** @type {import("./core/protocol.js").Boot} */ (JSON.parse(find("boot").textContent ?? ""));
 /** @type {import("./core/store.js").Store<State>} */
-const store = createStore(initialState(boot, loadPrefs()));
+const store = createStore(initialState(boot, prefs));
 const messages = createMessages();
 const { complain, say, tell } = messages;
 const failed = (/** @type {unknown} */ error) => complain(error, null);
@@ -85,6 +86,7 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
   painted: filling.painted,
   stroking: (started) => started && filling.stroking(),
   run: (id) => run(id),
+  sized: () => looking.showSize(),
   say,
 });
 const looking = createLooking(store, viewer);
@@ -101,6 +103,7 @@ const panels = createPanels({
   loadJobs: filling.loadJobs,
   step: filling.step,
   strokesFreed: filling.armDraft,
+  refit: looking.refit,
   undo: () => run("undo"),
   run,
   uploads,

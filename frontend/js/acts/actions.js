@@ -11,7 +11,7 @@
  * @property {() => void} open  asks for files
  */
 
-import { documentOf, paints } from "../core/state.js";
+import { documentOf, marks, paints, takesSource } from "../core/state.js";
 import { find } from "../ui/dom.js";
 
 /** @param {Ports} ports @returns {import("../ui/keys.js").Actions} */
@@ -24,6 +24,7 @@ export function createActions({ store, filling, looking, input, panels, open }) 
       if (paints(tool)) shape = tool;
     },
   );
+  store.watch(takesSource, (takes) => !takes && marks(store.get().tool) && store.update({ tool: "brush" }));
   /** @param {State["tool"]} tool */
   const choosing = (tool) => () => store.update({ tool });
   /** @param {State["compare"]["mode"]} mode */
@@ -36,10 +37,15 @@ export function createActions({ store, filling, looking, input, panels, open }) 
     "tool-eraser": choosing("eraser"),
     "tool-rect": choosing("rect"),
     "tool-lasso": choosing("lasso"),
+    "tool-polygon": choosing("polygon"),
+    "tool-source": choosing("source"),
+    "tool-avoid": choosing("avoid"),
+    "tool-extend": choosing("extend"),
     "tool-hand": choosing("hand"),
     "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
     "brush-smaller": () => looking.sizeBrush(-1),
     "brush-larger": () => looking.sizeBrush(1),
+    invert: filling.invert,
     clear: filling.clear,
     run: filling.fillNow,
     /** What Escape takes back, the nearest first. */

@@ -12,11 +12,12 @@
  * @property {() => boolean} dropStroke      the one that is being made; whether there was one
  */
 
-import { addShape, clearDraft } from "../core/document.js";
+import { canvasOf } from "../core/canvas.js";
+import { addShape, addSource, clearDraft, clearSource, invertDraft } from "../core/document.js";
 import { canRedo, canUndo, record, redo, undo } from "../core/history.js";
-import { documentOf, fillsOnRelease, workingModel } from "../core/state.js";
+import { documentOf, fillsOnRelease, marks, workingModel } from "../core/state.js";
 import { find } from "../ui/dom.js";
-import { t } from "../ui/i18n.js";
+import { t, w } from "../ui/i18n.js";
 import { once } from "../ui/panels/panels.js";
 
 const FILL_AFTER_MS = 250;
@@ -85,7 +86,9 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
 
     /** @param {import("../core/shapes.js").Shape} shape */
     painted(shape) {
-      step("stroke", (doc) => addShape(doc, shape));
+      const side = marks(store.get().tool);
+      if (side) return step(w("source"), (doc) => addSource(doc, side, shape));
+      step(w("stroke"), (doc) => addShape(doc, shape));
       armDraft();
     },
 
@@ -96,9 +99,13 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
       store.update(({ prefs }) => (prefs.hinted ? {} : { prefs: { ...prefs, hinted: true } }));
     },
 
+    invert() {
+      arm(false);
+      step(w("invert"), (doc) => invertDraft(doc, canvasOf(store.get())));
+    },
     clear() {
       arm(false);
-      step("clear", clearDraft);
+      step(w("clear"), marks(store.get().tool) ? clearSource : clearDraft);
     },
     undo: () => canUndo(store.get().timeline) && travel(undo),
     redo: () => canRedo(store.get().timeline) && travel(redo),

@@ -38,6 +38,7 @@ import { ApiError } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
+import { t } from "../core/words.js";
 import { groups, near } from "./groups.js";
 import { createRunner } from "./runner.js";
 import { freshRuns } from "./runs.js";
@@ -131,7 +132,7 @@ export function createJobs(ports) {
     if (!state.image || !unionBounds(shapes)) return null;
     if (!model) {
       store.update({ queued: [] });
-      ports.complain(new ApiError({ code: "model.not_downloaded", title: "No model is ready" }), null);
+      ports.complain(new ApiError({ code: "model.not_downloaded", title: t("No model is ready") }), null);
       return null;
     }
     const parents = shownEdits(documentOf(state));
@@ -210,6 +211,8 @@ function isCurrent({ parents, box }, doc) {
   const shown = new Set(shownEdits(doc));
   if (!parents.every((parent) => shown.has(parent))) return false;
   const known = new Set(parents);
-  const added = doc.edits.filter((edit) => !known.has(edit.chosen)).map((edit) => unionBounds(edit.shapes));
+  const later = doc.edits.filter((edit) => !known.has(edit.chosen));
+  if (later.some(({ extend }) => extend)) return false; // it lies on another canvas
+  const added = later.map((edit) => unionBounds(edit.shapes));
   return !added.some((other) => other && near(other, box));
 }
