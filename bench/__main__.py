@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import platform
 from datetime import date
 from pathlib import Path
 
+from inpaint_models.machine import available_processors
 from lama_server import __version__
 
 from .measure import processor_name, table
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(SUITES), action="append", help="a part; may be given again")
     parser.add_argument("--keep", action="store_true", help="write the tables to bench/history/ as well")
     arguments = parser.parse_args()
-    machine = f"{platform.system()} {platform.machine()}, {processor_name()} x {os.cpu_count()}"
+    machine = f"{platform.system()} {platform.machine()}, {processor_name()} x {available_processors()}"
     said = [f"{machine}, Python {platform.python_version()}, lama-server {__version__}\n\n"]
     print(said[0], end="")
     for name in arguments.only or sorted(SUITES):

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from inpaint_models.machine import available_processors
+
 from .measure import ROOT, Row
 
 SIZES = {2: (1224, 1632), 12: (3000, 4000), 24: (4000, 6000), 48: (6000, 8000)}
@@ -84,7 +86,7 @@ def measure(engine: str, megapixels: int, jpeg: bytes, base_ms: float | None) ->
         size=f"{width}x{height}",
         ms=statistics.median(times[1:]),
         runs=RUNS,
-        threads=os.cpu_count() or 1,
+        threads=available_processors(),
         peak_mib=sum(memory),
         ratio=None if base_ms is None else base_ms / statistics.median(times[1:]),
         against="the same at 2 MP",

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from inpaint_models.machine import available_processors
+
 from .bench_edits import SIZES, STROKE_PX, Client, peak_mib, photo, serving
 from .measure import Row, interleaved
 
@@ -58,7 +60,7 @@ def measure(megapixels: int, jpeg: bytes) -> list[Row]:
             size=f"{width}x{height}",
             ms=ms,
             runs=RUNS,
-            threads=os.cpu_count() or 1,
+            threads=available_processors(),
             peak_mib=peaks[name],
             ratio=theirs_ms / ms if theirs_ms is not None and name == "lama-server" else None,
             against="IOPaint 1.6.0",

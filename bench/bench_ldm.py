@@ -6,7 +6,6 @@ The weights are random: time and memory do not depend on them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.engine import LdmEngine
 from inpaint_models.ldm.unet import UNetModel
+from inpaint_models.machine import available_processors
 from inpaint_models.types import ParamValue, no_progress
 
 from .measure import Row, in_fresh_process, interleaved
@@ -31,7 +31,7 @@ RUNS = 3
 
 
 def rows() -> list[Row]:
-    threads = os.cpu_count() or 1
+    threads = available_processors()
     ms = in_fresh_process("bench.bench_ldm:parts", {"side": SIDE, "runs": RUNS}, threads=threads)
     peaks = {
         form: in_fresh_process(f"bench.bench_ldm:{form}", {"side": SIDE}, threads=threads)["peak_mib"]

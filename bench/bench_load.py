@@ -6,12 +6,13 @@ pace of finished requests with that of one client alone.
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+
+from inpaint_models.machine import available_processors
 
 from .bench_edits import SIZES, peak_mib, serving
 from .crowd import Outcome, Photo, crowd, health
@@ -42,7 +43,7 @@ def rows() -> list[Row]:
             size=f"{width}x{height}",
             ms=1000 * statistics.median(outcome.seconds for outcome in finished),
             runs=len(outcomes),
-            threads=os.cpu_count() or 1,
+            threads=available_processors(),
             peak_mib=sum(memory),
             ratio=alone_s * len(finished) / took_s,
             against="one client alone",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from inpaint_models import FillOptions, Inpainter, get_model, list_models, load_model
+from inpaint_models.machine import available_processors
 from inpaint_models.registry import ModelEntry
 
 from .measure import ROOT, Row, in_fresh_process, processor_name
@@ -32,7 +32,7 @@ def bench_name(entry: ModelEntry) -> str:
 
 
 def rows() -> list[Row]:
-    found, threads = [], os.cpu_count() or 1
+    found, threads = [], available_processors()
     for entry in list_models("fill"):
         if bench_name(entry) != entry.name:
             continue

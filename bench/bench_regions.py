@@ -5,7 +5,6 @@ Plans are made anew each time, as for an edit; masks are handed over as the serv
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_models import FillOptions, Inpainter, Mask, devices, get_model, load_model
+from inpaint_models.machine import available_processors
 from inpaint_models.types import Engine, FloatImage, HoleMask, tight_box
 
 from . import networks
@@ -52,7 +52,7 @@ def opencv_rows() -> list[Row]:
             ms=ms[what],
             runs=RUNS,
             size=f"{image.shape[1]}x{image.shape[0]}",
-            threads=os.cpu_count() or 1,
+            threads=available_processors(),
             ratio=one / ms[what],
             against="one dab",
             note=f"{fill(model, image, hole)} patches",

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -284,12 +285,44 @@ def test_many_open_uploads_take_no_more_than_the_cap(start_server: Start) -> Non
     assert within(20, lambda: not list((server.data_dir / "tmp").iterdir()))
 
 
-def test_a_body_of_unknown_length_is_counted_as_it_comes(start_server: Start) -> None:
+FORM_HEAD = b'--frontier\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+FORM_TYPE = "multipart/form-data; boundary=frontier"
+
+
+def test_what_comes_of_a_form_lies_in_the_data_folder(start_server: Start) -> None:
+    """P5: the system's folder for temporary files is often held in memory, and knows no --data-cap."""
+    server = start_server()
+    head = f"POST /api/v1/inpaint HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM_TYPE}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        client.sendall(f"{head}Content-Length: {9 * MIB}\r\n\r\n".encode() + FORM_HEAD + bytes(8 * MIB))
+        assert within(20, lambda: max((size for _, size in open_files(server)), default=0) > 7 * MIB)
+        large = [path for path, size in open_files(server) if size > MIB]
+        assert all(path.startswith(str(server.data_dir)) for path in large), large
+    assert within(20, lambda: not list((server.data_dir / "tmp").iterdir()))
+
+
+def open_files(server: RunningServer) -> list[tuple[str, int]]:
+    """(path, bytes) of the files that the web process has open, also of those without a name."""
+    files = []
+    for link in Path(f"/proc/{server.child.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            files.append((os.readlink(link), link.stat().st_size))
+    return files
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "head"),
+    [("/api/v1/images", "image/png", b""), ("/api/v1/inpaint", FORM_TYPE, FORM_HEAD)],
+    ids=["a file", "a form"],
+)
+def test_a_body_of_unknown_length_is_counted_as_it_comes(
+    start_server: Start, path: str, kind: str, head: bytes
+) -> None:
     server = start_server(data_cap=64)
     connection = server.connection()
-    chunks = (bytes(MIB) for _ in range(80))
+    chunks = chain([head], (bytes(MIB) for _ in range(80)))
     try:
-        connection.request("POST", "/api/v1/images", chunks, encode_chunked=True)
+        connection.request("POST", path, chunks, {"content-type": kind}, encode_chunked=True)
         assert connection.getresponse().status == 507
     except (BrokenPipeError, ConnectionResetError):
         pass  # refused while the rest was still on its way

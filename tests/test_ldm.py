@@ -19,11 +19,12 @@ from inpaint_models.errors import Cancelled, EngineFailed, WeightsCorrupted
 from inpaint_models.ldm import CHECKPOINT_FILE, DECODE_FILE, DIFFUSION_FILE, ENCODE_FILE, ENTRY, engine, inference
 from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
-from inpaint_models.ldm.engine import LdmEngine, fit_colours, start_noise, whole_cells
+from inpaint_models.ldm.engine import LdmEngine, start_noise, whole_cells
 from inpaint_models.ldm.inference import GatheredConv3x3, to_inference_form
 from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.nn import torch_engine
+from inpaint_models.nn.latents import fit_colours
 from inpaint_models.nn.tiled import TiledConv3x3
 from inpaint_models.nn.winograd import TiledConvolution
 from inpaint_models.registry import LoadContext, files_of

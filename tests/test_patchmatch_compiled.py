@@ -60,44 +60,56 @@ def cached(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.nbc"))
 
 
-def test_compiled_code_is_kept_next_to_the_package(module: Path) -> None:
-    finished(python("import one_kernel; one_kernel.run()", path=module))
-    assert len(cached(module)) == 1
+def run_kernel(module: Path, **environment: str) -> subprocess.Popen[str]:
+    """In an interpreter with a cache folder of its own, beside the module."""
+    own = {"NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": str(module.parent / "cache"), **environment}
+    return python("import logging; logging.basicConfig(); import one_kernel; one_kernel.run()", path=module, **own)
+
+
+def test_compiled_code_is_kept_in_the_applications_cache_folder(module: Path, tmp_path: Path) -> None:
+    finished(run_kernel(module))
+    assert len(cached(tmp_path)) == len(cached(tmp_path / "cache" / "lama-server" / "compiled")) == 1
+
+
+def test_another_place_for_compiled_code_can_be_named(module: Path, tmp_path: Path) -> None:
+    finished(run_kernel(module, NUMBA_CACHE_DIR=str(tmp_path / "named")))
+    assert len(cached(tmp_path)) == len(cached(tmp_path / "named")) == 1
+
+
+def test_kernels_of_others_in_the_process_stay_where_they_are(module: Path) -> None:
+    finished(python("import one_kernel, numba; one_kernel.run(); assert not numba.config.CACHE_DIR", path=module))
+
+
+# A file where a folder is wanted stops root as well, which permissions would not.
+
+
+def test_where_no_cache_folder_can_be_made_it_is_kept_next_to_the_package(module: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    finished(run_kernel(module))
+    assert len(cached(tmp_path)) == len(cached(module)) == 1
 
 
 def test_without_any_folder_to_write_to_the_kernel_still_runs(module: Path, tmp_path: Path) -> None:
-    # A file where a folder is wanted stops root as well, which permissions would not.
+    (tmp_path / "cache").write_text("in the way")
     (module / "__pycache__").write_text("in the way")
-    blocked = tmp_path / "blocked"
-    blocked.write_text("in the way")
-    code = "import logging; logging.basicConfig(); import one_kernel; one_kernel.run()"
-    process = python(code, path=module, HOME=str(blocked), XDG_CACHE_HOME=str(blocked), NUMBA_CACHE_DIR="")
+    process = run_kernel(module, HOME=str(tmp_path / "cache"))
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
     assert "Cannot keep compiled code of add_one on disk" in error
 
 
-def test_where_the_package_is_read_only_the_users_cache_is_used(module: Path, tmp_path: Path) -> None:
-    (module / "__pycache__").write_text("in the way")
-    home = tmp_path / "home"
-    finished(python("import one_kernel; one_kernel.run()", path=module, HOME=str(home), XDG_CACHE_HOME=str(home)))
-    assert len(cached(home)) == 1
-
-
-def test_a_damaged_cache_is_passed_over(module: Path) -> None:
-    code = "import one_kernel; one_kernel.run()"
-    finished(python(code, path=module))
-    for file in module.rglob("*.nb?"):
+def test_a_damaged_cache_is_passed_over(module: Path, tmp_path: Path) -> None:
+    finished(run_kernel(module))
+    for file in tmp_path.rglob("*.nb?"):
         file.write_bytes(file.read_bytes()[:40])
-    finished(python(code, path=module))
+    finished(run_kernel(module))
 
 
-def test_processes_that_fill_the_same_empty_cache_agree(module: Path) -> None:
-    code = "import one_kernel; one_kernel.run()"
-    for process in [python(code, path=module) for _ in range(3)]:
+def test_processes_that_fill_the_same_empty_cache_agree(module: Path, tmp_path: Path) -> None:
+    for process in [run_kernel(module) for _ in range(3)]:
         finished(process)
-    assert len(cached(module)) == 1
-    finished(python(code, path=module))
+    assert len(cached(tmp_path)) == 1
+    finished(run_kernel(module))
 
 
 def test_without_numba_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 
 import pytest
 from bench.measure import in_fresh_process
@@ -41,7 +42,8 @@ def test_an_entry_names_a_loader_that_exists(entry: ModelEntry) -> None:
 
 @every_entry
 def test_defaults_are_within_their_own_limits(entry: ModelEntry) -> None:
-    assert entry.check_params({}) == {parameter.name: parameter.default for parameter in entry.parameters}
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters if parameter.kind != "picture"}
+    assert entry.check_params({}) == defaults
 
 
 @every_entry
@@ -155,5 +157,8 @@ def test_a_missing_package_makes_a_model_unavailable_and_says_what_to_install() 
 @pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat", "fcf", "zits", "manga"])
 def test_a_model_holds_about_the_memory_that_it_says(name: str) -> None:
     """The budget of the server counts with it. `make bench` shows the same for ldm, which takes too long for a test."""
-    measured = in_fresh_process("bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)["held_mib"]
+    ask = partial(in_fresh_process, "bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)
+    if name == "patchmatch":
+        ask()  # the first process on a machine compiles, which holds more than what is compiled
+    measured = ask()["held_mib"]
     assert measured * 2**20 == pytest.approx(get_model(name).memory_bytes, rel=0.25)

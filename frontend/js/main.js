@@ -5,7 +5,7 @@ import { addShape, clearDraft, commitEdit } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
 import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
 import { createStore } from "./core/store.js";
-import { fit, scaleTo, zoomAt } from "./core/view.js";
+import { carried, fit, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
 import { createHealth } from "./net/health.js";
 import { createUploads } from "./net/uploads.js";
@@ -29,6 +29,9 @@ const FIT_ENLARGES = 2;
 const AIR = Object.freeze({ top: 4, right: 12, bottom: 4, left: 12 });
 
 /** @typedef {import("./core/state.js").State} State */
+
+/** What was seen of a photo when the next of the list was asked for: place and zoom go on there. @type {State | null} */
+let zoomed = null;
 
 translatePage(document.body);
 // The link with the server's token was opened in a browser that is signed in: keep the token out of sight.
@@ -57,6 +60,10 @@ const session = createSession({
     document.body.dataset.room = "photo";
     viewer.stage.measure();
     fitPhoto();
+    const { image, viewport } = store.get();
+    if (zoomed?.image && image)
+      store.update({ view: carried(zoomed.view, zoomed.image, image, viewport), fitted: false });
+    zoomed = null;
     armDraft();
     if (!somethingOpen()) find("stage").focus();
     find("hint").hidden = store.get().prefs.hinted;
@@ -261,6 +268,8 @@ const actions = {
   "zoom-in": () => zoom((view, middle) => zoomAt(view, middle, 1.25)),
   "zoom-out": () => zoom((view, middle) => zoomAt(view, middle, 0.8)),
   open: chooseFiles,
+  "photo-previous": () => panels.gallery((photos) => photos.step(-1)),
+  "photo-next": () => panels.gallery((photos) => photos.step(1)),
   download: () => panels.download(),
   "save-as": () => find("save").showPopover(),
   copy: () => panels.copy(),
@@ -274,7 +283,12 @@ const panels = createPanels({
   api,
   messages,
   imageId: () => session.imageId(),
-  openPhoto: (at) => void session.switchTo(at).catch((error) => messages.complain(error, null)),
+  openPhoto(at, keepZoom) {
+    zoomed = keepZoom && !store.get().fitted ? store.get() : null;
+    void session.switchTo(at).catch((error) => messages.complain(error, null));
+  },
+  sessions: () => persistence.list(),
+  fileOf: session.work.originalOf,
   loadJobs,
   step,
   strokesFreed: armDraft,
@@ -295,13 +309,14 @@ store.watch(
 );
 
 async function begin() {
-  const { open_image: given } = boot.config;
+  const { open_image: given, input_dir: folder } = boot.config;
   const [newest] = await persistence.list();
-  if (!given && !newest) return;
+  if (!given && !newest && !folder) return;
   const { createRestoring } = await import("./session/restoring.js");
   const restoring = createRestoring({ store, api, bitmaps, uploads, persistence }, session.work);
   if (given) await restoring.openFromServer(given);
-  else if (!(await restoring.restoreHere())) {
+  else if (!(await restoring.restoreHere()) && folder) find("gallery").showPopover();
+  else if (!folder && !store.get().image) {
     const { offerLast } = await import("./ui/last.js");
     await offerLast(newest, store, restoring, messages);
   }

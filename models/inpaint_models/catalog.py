@@ -11,8 +11,10 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from pkgutil import resolve_name
 
+from .diffusion.found import found_in, named
 from .errors import UnknownModel, WrongTask
 from .registry import Families, Licence, ModelEntry, Task
 
@@ -31,7 +33,14 @@ _OWN = (
     "zits:ENTRY",
     "ldm:ENTRY",
     "manga:ENTRY",
+    "diffusion:SD15",
+    "diffusion:SD2",
+    "diffusion:SDXL",
+    "diffusion:PAINT_BY_EXAMPLE",
+    "diffusion:INSTRUCT_PIX2PIX",
     "grabcut:ENTRY",
+    "lasso:ENTRY",
+    "wand:ENTRY",
     "backdrop:ENTRY",
     "lanczos:ENTRY",
 )
@@ -47,21 +56,36 @@ _OTHER_FAMILIES: Families = {
 """Networks that are no model of ours, and whose files people mistake for one."""
 
 
-def list_models(task: Task | None = None) -> tuple[ModelEntry, ...]:
-    """Every model, or those of one task, in the order in which they are shown."""
+def list_models(task: Task | None = None, model_dir: Path | None = None) -> tuple[ModelEntry, ...]:
+    """Every model, or those of one task, in the order in which they are shown.
+
+    model_dir  diffusion models that somebody put there are in the list too
+    """
     taken = frozenset(name for entry in ENTRIES for name in _names(entry))
     entries = (*ENTRIES, *entries_of_others(taken))
+    if model_dir is not None:
+        entries += found_in(model_dir, frozenset(name for entry in entries for name in _names(entry)))
     return entries if task is None else tuple(entry for entry in entries if entry.task == task)
 
 
-def get_model(name: str, task: Task | None = None) -> ModelEntry:
-    """The entry of that name or alias. Raises `UnknownModel`, and `WrongTask` unless it is there for the task."""
-    entries = list_models()
-    for entry in entries:
-        if name == entry.name or name in entry.aliases:
-            if task not in (None, entry.task):
-                raise WrongTask(f"{entry.title} is there to {entry.task}, not to {task}.")
-            return entry
+def get_model(
+    name: str, task: Task | None = None, model_dir: Path | None = None, *, local_files_only: bool = True
+) -> ModelEntry:
+    """The entry of that name or alias; of a diffusion model also by its folder, file or repository ("owner/name").
+
+    model_dir         where such models lie, and where what describes a repository is kept; None: not looked for
+    local_files_only  do not ask the Hub what is in a repository
+
+    Raises `UnknownModel`, `WrongTask` unless it is there for the task, and `WeightsError` for what is no pipeline.
+    """
+    entries = list_models(model_dir=model_dir)
+    entry = next((entry for entry in entries if name in _names(entry)), None)
+    if entry is None and model_dir is not None:
+        entry = named(name, model_dir, local_files_only=local_files_only)
+    if entry is not None:
+        if task not in (None, entry.task):
+            raise WrongTask(f"{entry.title} is there to {entry.task}, not to {task}.")
+        return entry
     raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in entries)}.")
 
 

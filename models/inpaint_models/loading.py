@@ -11,7 +11,7 @@ import numpy as np
 from . import devices
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
-from .registry import Families, LoadContext, ModelEntry, Task
+from .registry import Families, LoadContext, ModelEntry, Placement, Task
 from .tasks.enlarge import Enlarger
 from .tasks.matte import Matter
 from .tasks.select import Selector
@@ -41,6 +41,7 @@ class LoadOptions(TypedDict, total=False):
     model_dir         where weights are looked for and kept; None = the user's cache
     local_files_only  raise `WeightsMissing` rather than open a socket
     progress          told of every piece of a download; may raise to stop it
+    cpu_offload, text_encoder_on_cpu  as `Placement` has them
     """
 
     device: str
@@ -48,6 +49,8 @@ class LoadOptions(TypedDict, total=False):
     model_dir: Path | None
     local_files_only: bool
     progress: weights.ProgressListener
+    cpu_offload: bool
+    text_encoder_on_cpu: bool
 
 
 @overload
@@ -59,7 +62,9 @@ def load_model(name: str, *, task: Literal["matte"], **options: Unpack[LoadOptio
 @overload
 def load_model(name: str, *, task: Literal["enlarge"], **options: Unpack[LoadOptions]) -> Enlarger: ...
 def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]) -> Runner:
-    """A model by name or alias, ready to be called. Weights that are missing are fetched first.
+    """A model by name or alias, or a diffusion model's folder, file or repository, ready to be called.
+
+    Weights that are missing are fetched first.
 
     Whose weights they are and under which licence: `get_model(name).licence`.
 
@@ -70,19 +75,28 @@ def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]
     from . import weights  # workers are given their files, and do without the list of models and downloads
     from .catalog import get_model
 
-    entry = get_model(name, task)
+    offline = options.get("local_files_only", False)
+    model_dir = options.get("model_dir") or weights.default_model_dir()
+    entry = get_model(name, task, model_dir, local_files_only=offline)
     files = weights.download(
         entry,
-        options.get("model_dir"),
+        model_dir,
         progress=options.get("progress", weights.silent),
-        local_files_only=options.get("local_files_only", False),
+        local_files_only=offline,
     )
     device, precision = options.get("device", "auto"), options.get("precision", "auto")
-    return build(entry, files.paths, device=device, precision=precision, model_dir=files.model_dir)
+    placement = Placement(options.get("cpu_offload", False), options.get("text_encoder_on_cpu", False))
+    return build(entry, files.paths, device=device, precision=precision, model_dir=files.model_dir, placement=placement)
 
 
 def build(
-    entry: ModelEntry, files: Mapping[str, Path], *, device: str, precision: str, model_dir: Path | None
+    entry: ModelEntry,
+    files: Mapping[str, Path],
+    *,
+    device: str,
+    precision: str,
+    model_dir: Path | None,
+    placement: Placement | None = None,
 ) -> Runner:
     """The loaded model from its verified files. Raises `WeightsError`, `Unavailable`, `OutOfMemory`."""
     context = LoadContext(
@@ -92,6 +106,7 @@ def build(
         weights=files,
         model_dir=model_dir,
         families=_families() if entry.weights else {},
+        placement=placement or Placement(),
     )
     with devices.out_of_memory_errors(entry.title):
         return _RUNNERS[entry.task](entry, entry.load(context), context.device)

@@ -45,6 +45,7 @@ class WeightsFile:
     sources      https URLs
     size_bytes   checked; None where none was published
     approx_size_bytes  told where the size is unknown: four bytes for each value of the network
+    place        where a file lies that its owner named, outside of the model folder
     """
 
     name: str
@@ -53,6 +54,7 @@ class WeightsFile:
     sha256: str | None = None
     md5: str | None = None
     approx_size_bytes: int = 0
+    place: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else self.name
@@ -79,40 +81,50 @@ class WeightsFolder:
     """Files that belong together in a folder, as a Hugging Face repository holds them at one revision.
 
     name        of the folder, below the model folder
-    repository  "owner/name"
+    repository  "owner/name"; empty for a folder of somebody's own
     revision    of a commit, in full: the same files for ever
-    files       what is fetched; the repository may hold more
+    files       what is fetched; the repository may hold more. None named: those of a diffusers pipeline, see
+                repositories.py
+    approx      bytes of files that are not named
+    place       where a folder lies that its owner named, outside of the model folder
     """
 
     name: str
     repository: str
     revision: str
-    files: tuple[FolderFile, ...]
+    files: tuple[FolderFile, ...] = ()
+    approx: int = 0
+    place: Path | None = None
 
     @property
     def members(self) -> tuple[WeightsFile, ...]:
         """Its files, named below the model folder."""
         base = f"https://huggingface.co/{self.repository}/resolve/{self.revision}"
         return tuple(
-            WeightsFile(f"{self.name}/{file.path}", (f"{base}/{file.path}",), file.size_bytes, file.sha256)
+            WeightsFile(
+                f"{self.name}/{file.path}",
+                (f"{base}/{file.path}",) if self.repository else (),
+                file.size_bytes,
+                file.sha256,
+            )
             for file in self.files
         )
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Where a person finds it."""
-        return (f"https://huggingface.co/{self.repository}/tree/{self.revision}",)
+        return (f"https://huggingface.co/{self.repository}/tree/{self.revision}",) if self.repository else ()
 
     @property
     def size_bytes(self) -> int | None:
         """None where the size of one of its files is not known."""
         sizes = [file.size_bytes for file in self.files if file.size_bytes is not None]
-        return sum(sizes) if len(sizes) == len(self.files) else None
+        return sum(sizes) if self.files and len(sizes) == len(self.files) else None
 
     @property
     def approx_size_bytes(self) -> int:
         """Of those files whose size is known."""
-        return sum(file.size_bytes or 0 for file in self.files)
+        return self.approx or sum(file.size_bytes or 0 for file in self.files)
 
     def __str__(self) -> str:
         known = f" ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else ""
@@ -177,6 +189,18 @@ class Strategy:
     context: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How models that are larger than a GPU's memory are spread. Models of which nothing is spread ignore it.
+
+    cpu_offload          parts wait in the machine's memory and go to the GPU when it is their turn
+    text_encoder_on_cpu  words are read on the processor
+    """
+
+    cpu_offload: bool = False
+    text_encoder_on_cpu: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadContext:
     """What a loader gets.
@@ -194,6 +218,7 @@ class LoadContext:
     weights: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path | None = None
     families: Families = field(default_factory=dict)
+    placement: Placement = Placement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +228,11 @@ class ModelEntry:
     loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
     task          which of the protocols of protocols.py the engine has
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
-                  the best first. Every entry with weights has one
+                  the best first. Every entry has one whose weights are files that `convert` takes
     telltales     parts of tensor names by which files of this network are known, whatever their size or version
     weights       every file and folder that is needed; `alternatives` are other complete sets that serve as well
     requires      importable packages without which the model is unavailable
+    extra         of lama-server, which installs them
     broken        why the package that ships the model could not be used, in a sentence
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another result
@@ -215,6 +241,7 @@ class ModelEntry:
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
     reach_px      how far it continues a picture beyond its edge at once; what lies further out is filled after that
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
+    deadline_s    how long a fill may take; 0: as long as of any network
     memory_bytes  what the loaded model occupies, roughly; the worker's budget counts with it
     bytes_per_px  what the work occupies at its peak for each pixel that the network sees; 0 = not worth counting
     """
@@ -231,6 +258,7 @@ class ModelEntry:
     weights: tuple[Artifact, ...] = ()
     alternatives: tuple[tuple[Artifact, ...], ...] = ()
     requires: tuple[str, ...] = ()
+    extra: str = ""
     broken: str = ""
     size: SizeRequirement = SizeRequirement()
     parameters: tuple[Parameter, ...] = ()
@@ -243,6 +271,7 @@ class ModelEntry:
     source_control: bool = False
     reach_px: int = 512
     grow_px: int = 0
+    deadline_s: float = 0
     memory_bytes: int = 0
     bytes_per_px: int = 0
 
@@ -295,8 +324,8 @@ class ModelEntry:
         if self.broken:
             return self.broken
         missing = self.missing_packages()
-        install = f"{self.title} needs {', '.join(missing)}. Install it: pip install {' '.join(missing)}"
-        return install if missing else ""
+        wanted = f"'lama-server[{self.extra}]'" if self.extra else " ".join(missing)
+        return f"{self.title} needs {', '.join(missing)}. Install it: pip install {wanted}" if missing else ""
 
     def load(self, context: LoadContext) -> Any:
         """Imports the network's code and builds the engine, one of the task's protocol."""

@@ -39,6 +39,7 @@
  * @property {string} [device]
  * @property {string | null} [output_dir]  name of the auto-save folder
  * @property {string | null} [open_image]  id of the photo given by --input
+ * @property {string | null} [input_dir]  name of the folder given by --input
  * @property {{runs: number, shapes: number}} [limits]
  * @property {Readonly<Record<string, unknown>>} [settings]  those that may be shown
  * @typedef {{current: string, wanted: string, models: readonly ModelInfo[]}} ModelList  wanted: what --model asked for

@@ -28,7 +28,7 @@
  * @property {string} strategy
  * @property {Readonly<Record<string, ParamValue>>} params
  * @property {readonly PatchRef[]} patches  their boxes do not overlap
- * @property {boolean} [unsaved]  it is to be written to the server's output folder when it is what is shown
+ * @property {"due" | "done"} [saving]  to the server's output folder: it was chosen, and is saved soon; or it was saved
  *
  * @typedef {object} JobRun
  * @property {string} model

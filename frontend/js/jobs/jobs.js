@@ -51,8 +51,8 @@ const MOST_AT_ONCE = 2;
 /** @param {Ports} ports */
 export function createJobs(ports) {
   const { store } = ports;
-  const runner = createRunner(ports);
   const saver = createSaver(ports);
+  const runner = createRunner(ports, saver.choose);
   /** @type {Wanted[]} */
   const extra = [];
   /** @type {Map<number, {lane: number, controller: AbortController}>} by the job's number */
@@ -181,6 +181,8 @@ export function createJobs(ports) {
     hold: () => store.update({ queued: [] }),
     /** The photo is left: what is to be saved is saved now. */
     leave: saver.flush,
+    /** Another result is shown because the person wants it. */
+    chosen: saver.choose,
   };
 }
 

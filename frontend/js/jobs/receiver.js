@@ -12,8 +12,8 @@ import { remember } from "../core/eta.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
 import { paintedArea } from "./groups.js";
 
-/** @param {import("./jobs.js").Ports} ports */
-export function createReceiver(ports) {
+/** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose called with a result that is shown from now on */
+export function createReceiver(ports, choose) {
   const { store } = ports;
 
   /** @param {Wanted} wanted @param {Result} result */
@@ -38,6 +38,7 @@ export function createReceiver(ports) {
     if (wanted.fresh && !committed) {
       if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
       ports.filled({ key: wanted.key, shapes: wanted.shapes, chosen: edit });
+      choose(edit);
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
       wanted.show = false;
@@ -61,9 +62,8 @@ export function createReceiver(ports) {
 
     /** @param {ResultLine} line @param {Wanted} wanted */
     receive({ model, seed, ms, load_ms, strategy, patches, edit, run }, wanted) {
-      const unsaved = !!store.get().config.output_dir;
       /** @type {Result} */
-      const result = { edit, model, seed, ms, strategy, patches, params: wanted.runs[run].params ?? {}, unsaved };
+      const result = { edit, model, seed, ms, strategy, patches, params: wanted.runs[run].params ?? {} };
       addResult(wanted, result);
       learn(wanted, result, ms - load_ms);
       show(wanted, edit);

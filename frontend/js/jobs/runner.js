@@ -22,10 +22,10 @@ import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
 import { createReceiver } from "./receiver.js";
 
-/** @param {import("./jobs.js").Ports} ports */
-export function createRunner(ports) {
+/** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose as of the receiver */
+export function createRunner(ports, choose) {
   const { store, api, bitmaps } = ports;
-  const receiver = createReceiver(ports);
+  const receiver = createReceiver(ports, choose);
 
   /** @param {number} number @param {(job: Job) => Partial<Job>} change */
   const update = (number, change) =>

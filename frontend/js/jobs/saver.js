@@ -3,6 +3,7 @@
  * results only the chosen one: as soon as the person goes on, closes the results or leaves.
  *
  * @typedef {import("../core/state.js").State} State
+ * @typedef {import("../core/state.js").Result} Result
  */
 
 import { shownEdits } from "../core/document.js";
@@ -17,18 +18,25 @@ export function createSaver({ store, api, health, complain, say, tell }) {
     if (state.jobs.length === 0 && state.queued.length === 0 && !isChoosing(state)) flush();
   };
 
-  /** What is shown is saved, unless it was. */
+  /** @param {(result: Result) => Result["saving"]} saving */
+  const mark = (saving) =>
+    store.update(({ results }) => {
+      const lists = Object.entries(results).map(([key, list]) => [
+        key,
+        list.map((result) => (saving(result) === result.saving ? result : { ...result, saving: saving(result) })),
+      ]);
+      return { results: Object.fromEntries(lists) };
+    });
+
+  /** What is shown is saved, if something of it is due. */
   const flush = () => {
-    const { image, config } = store.get();
+    const { image, config, results } = store.get();
     const shown = new Set(shownEdits(documentOf(store.get())));
-    const lists = Object.entries(store.get().results);
-    const due = lists.flatMap(([, list]) => list).some(({ edit, unsaved }) => unsaved && shown.has(edit));
+    const due = Object.values(results)
+      .flat()
+      .some(({ edit, saving }) => saving === "due" && shown.has(edit));
     if (!due || !image?.id || !config.output_dir) return;
-    const saved = lists.map(([key, list]) => [
-      key,
-      list.map((result) => (shown.has(result.edit) ? { ...result, unsaved: false } : result)),
-    ]);
-    store.update({ results: Object.fromEntries(saved) });
+    mark(({ edit, saving }) => (shown.has(edit) ? "done" : saving === "due" ? undefined : saving));
     void save(`${API}/images/${image.id}/save`, [...shown]);
   };
 
@@ -52,12 +60,19 @@ export function createSaver({ store, api, health, complain, say, tell }) {
   store.follow([(state) => state.jobs, (state) => state.queued, documentOf, (state) => state.selected], saveIfDue);
   addEventListener("visibilitychange", () => document.hidden && flush());
 
-  return { flush };
+  return {
+    flush,
+    /** A result was chosen, by the person or as the first one. @param {string} chosen the server's id of it */
+    choose(chosen) {
+      if (store.get().config.output_dir) mark(({ edit, saving }) => (edit === chosen ? (saving ?? "due") : saving));
+    },
+  };
 }
 
 /** Whether the results of a fill are being looked through. @param {State} state */
 function isChoosing(state) {
   const doc = documentOf(state);
   const edit = doc.edits.find(({ key }) => key === state.selected);
-  return !!edit && !!shownResult(state, edit)?.unsaved && state.results[edit.key].length > 1 && doc.draft.length === 0;
+  if (!edit || doc.draft.length > 0) return false;
+  return shownResult(state, edit)?.saving === "due" && state.results[edit.key].length > 1;
 }

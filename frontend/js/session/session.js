@@ -26,9 +26,13 @@ import { EMPTY, newKey } from "../core/document.js";
 import { begin, current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
+import { API } from "../net/api.js";
 import { openElsewhere, rememberPhotos, rememberSession } from "./here.js";
 import { createKeeper } from "./keeper.js";
 import { createReader } from "./reader.js";
+
+/** Photos of a list that were not opened yet are kept up to this size. */
+const KEPT_AHEAD_BYTES = 512 * 2 ** 20;
 
 /** @typedef {ReturnType<typeof createSession>} SessionKeeper */
 
@@ -52,7 +56,19 @@ export function createSession(ports) {
   };
 
   /** @param {string} key @returns {Promise<Blob | undefined>} */
-  const originalOf = async (key) => originals.get(key) ?? (await persistence.loadBlob(key, "original"));
+  const originalOf = async (key) =>
+    originals.get(key) ?? (await persistence.loadBlob(key, "original")) ?? takeIn(itemOf(key));
+
+  /** @param {string} key */
+  const itemOf = (key) => store.get().gallery.items.find((item) => item.key === key);
+
+  /** A photo of the server's folder. @param {Item | undefined} item @returns {Promise<Blob | undefined>} undefined: it is none */
+  const takeIn = async (item) => {
+    if (!item?.version) return undefined;
+    const info = /** @type {ImageInfo} */ (await (await api.post(`${API}/photos`, { name: item.name })).json());
+    uploads.remember(item.key, info);
+    return api.blob(`${API}/images/${info.id}/original`);
+  };
 
   /** @param {string} key @param {Blob} blob @param {string} name */
   const upload = async (key, blob, name) => {
@@ -116,7 +132,7 @@ export function createSession(ports) {
       const id = read.asPreview ? (await sent).id : null;
       enter({ key, name, bytes: blob.size, id, ...read }, pyramid, null);
       ports.say(`${name} is open, ${read.width} by ${read.height} pixels.`);
-      await keeper.keep(key, "original", blob);
+      if (!item.version) await keeper.keep(key, "original", blob);
       if (!read.asPreview) await settle(key, await sent);
     } catch (error) {
       await refuse(error, item, wanted, before);
@@ -140,7 +156,7 @@ export function createSession(ports) {
   };
 
   /**
-   * A photo that cannot be opened leaves the list; the one that was open before it stays, or comes back.
+   * A photo that cannot be opened leaves the list, or is marked if it is the folder's; the one that was open before it stays, or comes back.
    * @param {unknown} error @param {Item} item @param {() => boolean} wanted @param {string | undefined} before
    */
   const refuse = async (error, item, wanted, before) => {
@@ -161,7 +177,9 @@ export function createSession(ports) {
   const forget = (key) => {
     originals.delete(key);
     store.update(({ gallery, image }) => {
-      const items = gallery.items.filter((item) => item.key !== key);
+      const items = gallery.items.flatMap((item) =>
+        item.key !== key ? item : item.version ? { ...item, broken: true } : [],
+      );
       return { gallery: { items, at: items.findIndex((item) => item.key === image?.key) } };
     });
   };
@@ -206,10 +224,18 @@ export function createSession(ports) {
     const item = store.get().gallery.items[at];
     if (!item || item.key === store.get().image?.key) return;
     keeper.flush();
-    const [session, blob] = [await persistence.load(item.key), await originalOf(item.key)];
-    if (session) await reopen(session, blob);
-    else if (blob) await open(item, blob);
-    else throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+    const wanted = beginTurn(item.name);
+    try {
+      const [session, blob] = [await persistence.load(item.key), await originalOf(item.key)];
+      if (!wanted()) return;
+      if (session) await reopen(session, blob);
+      else if (blob) await open(item, blob);
+      else throw new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+    } catch (error) {
+      if (item.version) return refuse(error, item, wanted, undefined);
+      if (wanted()) store.update({ opening: "" });
+      throw error;
+    }
   };
 
   /** Adds to the list; a reload finds them there. @param {readonly {item: Item, file: Blob}[]} photos */
@@ -218,8 +244,13 @@ export function createSession(ports) {
       gallery: { ...gallery, items: [...gallery.items, ...photos.map((p) => p.item)] },
     }));
     for (const { item, file } of photos) originals.set(item.key, file);
+    let room = KEPT_AHEAD_BYTES; // of a large folder the rest is kept once it is opened
+    const ahead = photos.slice(1).filter(({ file }) => {
+      room -= file.size;
+      return room >= 0;
+    });
     void (async () => {
-      for (const { item, file } of photos.slice(1)) await keeper.keep(item.key, "original", file);
+      for (const { item, file } of ahead) await keeper.keep(item.key, "original", file);
     })();
   };
 
@@ -237,7 +268,7 @@ export function createSession(ports) {
     },
 
     /** What is needed to bring work back. */
-    work: { open, reopen, list },
+    work: { open, reopen, list, originalOf },
 
     /** @param {string} name @param {Blob} png of a patch of the open photo */
     async keepPatch(name, png) {

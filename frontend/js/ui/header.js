@@ -45,6 +45,7 @@ export function createHeader(store) {
 /** @param {State} state */
 function showPhoto({ image, gallery: { items, at } }) {
   find("file").hidden = image === null;
+  find("photo-steps").hidden = items.length < 2;
   find("empty").hidden = image !== null;
   document.title = image ? `${image.name} · lama-server` : "lama-server";
   if (!image) return;

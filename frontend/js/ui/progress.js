@@ -35,6 +35,7 @@ export function createProgress(store, messages) {
       ticking = setInterval(show, TICK_MS);
     },
   );
+  store.follow([(state) => state.jobs, (state) => state.queued], show);
   store.watch(
     (state) => state.reachable,
     (reachable) => {

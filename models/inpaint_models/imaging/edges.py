@@ -21,7 +21,7 @@ _LEAST_CONTRAST = 10.0
 """Colours nearer than this, in levels of 255, cannot be told apart: the edge stays where it was."""
 _STEP_BAND_PX = 2
 """How far an edge may be off after the image has doubled in size."""
-_MOST_REFINED_PX = 8_000_000
+MOST_REFINED_PX = 8_000_000
 """The edge of larger images is within a pixel of that found at half their size, and takes long to find."""
 
 Image8 = NDArray[np.uint8]
@@ -34,11 +34,17 @@ def halvings(image: Image8, view_px: int) -> list[Image8]:
     while levels[-1].size > 3 * 4 * view_px:
         height, width = levels[-1].shape[0] // 2, levels[-1].shape[1] // 2
         levels.append(_shrunk(levels[-1][: 2 * height, : 2 * width], height, width))
-    height, width = levels[-1].shape[:2]
-    if height * width > view_px:
-        scale = (view_px / (height * width)) ** 0.5
-        levels.append(_shrunk(levels[-1], max(1, int(height * scale)), max(1, int(width * scale))))
-    return levels
+    view = shrunk_to(levels[-1], view_px)
+    return levels if view is levels[-1] else [*levels, view]
+
+
+def shrunk_to(image: Image8, view_px: int) -> Image8:
+    """The image with at most that many pixels."""
+    height, width = image.shape[:2]
+    if height * width <= view_px:
+        return image
+    scale = (view_px / (height * width)) ** 0.5
+    return _shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
 def enlarged(inside: Flags, levels: Sequence[Image8]) -> Flags:
@@ -46,7 +52,7 @@ def enlarged(inside: Flags, levels: Sequence[Image8]) -> Flags:
     for level in reversed(levels[:-1]):
         size = level.shape[1], level.shape[0]
         inside = cv2.resize(inside.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= HOLE_THRESHOLD
-        if inside.size <= _MOST_REFINED_PX:
+        if inside.size <= MOST_REFINED_PX:
             for box, alpha in list(_refined_tiles(level, inside, _STEP_BAND_PX, _LEAST_CONTRAST)):
                 inside[box.slices] = alpha >= 0.5
     return inside
@@ -77,13 +83,13 @@ def _refined_tiles(
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     """The alpha of each tile that holds a part of the edge."""
     height, width = inside.shape
-    for box in _tiles_on_edge(inside, band_px):
+    for box in edge_tiles(inside, band_px):
         seen = box.grown(4 * band_px).clipped(height, width)
         local = _alpha_of_tile(image[seen.slices], inside[seen.slices], band_px, least_contrast)
         yield box, local[box.shifted(-seen.x0, -seen.y0).slices]
 
 
-def _tiles_on_edge(inside: Flags, band_px: int) -> Iterator[Box]:
+def edge_tiles(inside: Flags, band_px: int) -> Iterator[Box]:
     """Tiles that an edge passes, or comes as near as `band_px`; a few besides."""
     height, width = inside.shape
     rows, columns = -(-height // _CELL_PX), -(-width // _CELL_PX)

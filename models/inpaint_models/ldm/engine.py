@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .. import devices
+from ..nn.latents import fit_colours, in_colours
 from ..nn.torch_engine import Batch, TorchEngine, from_signed, on_meta, place, to_signed, to_tensors
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask
@@ -23,7 +24,7 @@ from ..weights import reader_for
 from .autoencoder import LATENT_CHANNELS, LATENT_FACTOR, Autoencoder, ResnetBlock
 from .checkpoint import load_weights
 from .inference import to_inference_form
-from .samplers import SAMPLERS, Sample, Schedule
+from .samplers import SAMPLERS, Schedule
 from .unet import ResBlock, UNetModel
 
 
@@ -31,7 +32,7 @@ class Condition(NamedTuple):
     """What the U-Net is told about the image.
 
     joined   (1, 4, h, w) float32: latents of the image with a black hole, and the mask (-1 known, +1 hole)
-    colours  (4, 3): see `fit_colours`
+    colours  (4, 3): see `latents.fit_colours`
     """
 
     joined: Tensor
@@ -78,7 +79,9 @@ class LdmEngine(TorchEngine):
             denoise = partial(self._denoise, condition.joined, dtype)
             for step, sample in enumerate(sampler(denoise, x, schedule), start=2):
                 x = self.finite(sample.x)
-                report("denoising", step, preview=partial(preview, sample, condition.colours))
+                report(
+                    "denoising", step, preview=partial(in_colours, sample.estimate, condition.colours, LATENT_FACTOR)
+                )
 
         report("decoding", len(schedule) + 1)
         decoded = self._autoencoder.decode(x)
@@ -132,34 +135,3 @@ def start_noise(seed: int, height: int, width: int) -> Tensor:
     generator = np.random.RandomState(np.random.MT19937(seed))
     noise = generator.standard_normal((1, LATENT_CHANNELS, height, width))
     return torch.from_numpy(noise.astype(np.float32))
-
-
-def fit_colours(latents: Tensor, colours: Tensor, hole: Tensor) -> Tensor:
-    """The affine map from latents to colours that fits this image's known cells best: (4, 3) float64, on the CPU.
-
-    Latents of an f = 4 autoencoder are close to a small image in other colours, so this map decodes a preview at no
-    cost. Three inputs and a constant per colour; a slight pull to zero keeps it defined without any known cell.
-
-    latents, colours  (1, 3, h, w); colours are the 4x4 means of the image in [0, 1]
-    hole              (1, 1, h, w), 1 = hole
-    """
-    known = (1 - hole).flatten().cpu().double()[:, None]  # (h w, 1)
-    inputs = with_constant(latents) * known  # (h w, 4)
-    wanted = colours[0].flatten(1).T.cpu().double() * known  # (h w, 3)
-    normal = inputs.T @ inputs + 1e-3 * torch.eye(4, dtype=torch.float64)
-    fitted: Tensor = torch.linalg.solve(normal, inputs.T @ wanted)
-    return fitted
-
-
-def with_constant(latents: Tensor) -> Tensor:
-    """(1, 3, h, w) -> (h w, 4) float64 on the CPU, the last column 1."""
-    columns = latents[0].flatten(1).T.cpu().double()
-    return torch.cat([columns, torch.ones(len(columns), 1, dtype=torch.float64)], dim=1)
-
-
-@torch.inference_mode()
-def preview(sample: Sample, colours: Tensor) -> Tensor:
-    """The sampler's present guess of the result, by `fit_colours` instead of the decoder: (1, 3, H, W), blurred."""
-    _, _, height, width = sample.estimate.shape
-    small = (with_constant(sample.estimate) @ colours).T.reshape(1, 3, height, width).float()
-    return F.interpolate(small, scale_factor=LATENT_FACTOR, mode="bilinear")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class TorchEngine(ABC):
     dtype   the network's number format; a fill whose values overflow in it is computed again in float32
     """
 
-    title: ClassVar[str]
+    title: str
 
     def __init__(self, device: str, dtype: torch.dtype) -> None:
         self.device = torch.device(device)

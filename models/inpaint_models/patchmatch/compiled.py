@@ -10,13 +10,16 @@ import importlib
 import logging
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec
 
 from ..errors import Unavailable
+from ..folders import default_cache_dir
 
 _log = logging.getLogger(__name__)
 _kernels: list[Kernel[...]] = []
+_place = threading.Lock()
 
 P = ParamSpec("P")
 
@@ -58,6 +61,22 @@ def inlined(function: Callable[P, Any]) -> Callable[P, Any]:
     return compiled
 
 
+@contextmanager
+def _in_our_cache() -> Iterator[None]:
+    """Compiled functions that are made meanwhile are kept below the application's cache folder.
+
+    Where NUMBA_CACHE_DIR names a folder that holds, and kernels of others in this process stay where they are. numba
+    itself falls back to the package's own folder where ours cannot be written.
+    """
+    with _place:
+        chosen = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = chosen or str(default_cache_dir() / "compiled")
+        try:
+            yield
+        finally:
+            numba.config.CACHE_DIR = chosen
+
+
 class Kernel(Generic[P]):
     """A function of arrays, without the interpreter lock, that returns nothing; results go to its output arguments."""
 
@@ -88,8 +107,8 @@ class Kernel(Generic[P]):
             return None
 
     def _compile(self, *, cache: bool) -> Callable[P, None]:
-        jit = numba.njit(nogil=True, cache=cache, fastmath=self._fastmath)
-        dispatcher = jit(self._function)
+        with _in_our_cache():
+            dispatcher = numba.njit(nogil=True, cache=cache, fastmath=self._fastmath)(self._function)
         dispatcher.compile(self._signature)
         dispatcher.disable_compile()
         machine_code: Callable[P, None] = dispatcher

@@ -15,7 +15,7 @@ from .locate import FileState, ModelFiles, accept, locate
 if TYPE_CHECKING:
     from .conversion import convert
     from .copies import drop_damaged
-    from .downloads import ProgressListener, TransferProgress, download, silent
+    from .downloads import ProgressListener, TransferProgress, describe, download, silent
     from .network import Network
     from .reading import Reader, read_state_dict, reader_for
 
@@ -29,6 +29,7 @@ __all__ = [
     "accept",
     "convert",
     "default_model_dir",
+    "describe",
     "download",
     "drop_damaged",
     "locate",
@@ -43,6 +44,7 @@ _HOME = {
     "Reader": "reading",
     "TransferProgress": "downloads",
     "convert": "conversion",
+    "describe": "downloads",
     "download": "downloads",
     "drop_damaged": "copies",
     "read_state_dict": "reading",

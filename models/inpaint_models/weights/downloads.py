@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from filelock import FileLock, Timeout
 
 from ..errors import DownloadFailed, UnsafeWeights, WeightsCorrupted
-from ..folders import hub_address
-from ..registry import ModelEntry, WeightsFile, files_of
+from ..folders import default_model_dir, hub_address
+from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, files_of
+from ..repositories import DESCRIPTION, listing_file, with_files
 from . import disk
 from .formats import check_content
 from .hash_cache import Digests, HashCache, Row, digests_of
@@ -24,6 +25,7 @@ from .part import Target, check, disk_failure, fetch
 
 _logger = logging.getLogger(__name__)
 
+_HUB_API = "https://huggingface.co/api/"
 _LOCK_POLL_S = 0.5
 _PROGRESS_THAT_COUNTS_BYTES = 1 << 20
 """An attempt that brings this much is not held against its source: large files over bad lines need many."""
@@ -85,15 +87,22 @@ def download(
         found.require_ready()
     errors: list[DownloadFailed | WeightsCorrupted] = []
     for files in fetchable:
-        job = _Job(entry, files_of(files), found.model_dir, progress, cancelled, network or Network())
+        job = _Job(entry, (), found.model_dir, progress, cancelled, network or Network())
         try:
-            job.run()
+            replace(job, files=job.all_files(files)).run()
             return locate(entry, model_dir)
         except (DownloadFailed, WeightsCorrupted) as error:
             errors.append(error)
             if isinstance(error, DownloadFailed) and error.cause in ("disk_full", "disk"):
                 break
     raise errors[0]
+
+
+def describe(entry: ModelEntry, model_dir: Path | None = None, *, network: Network | None = None) -> None:
+    """Fetches of a folder what says which pipeline it is: some kilobytes. Raises as `download`."""
+    job = _Job(entry, (), model_dir or default_model_dir(), silent, _never, network or Network())
+    wanted = [file for file in job.all_files(entry.weights) if file.name.partition("/")[2] in DESCRIPTION]
+    replace(job, files=tuple(wanted)).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,16 @@ class _Job:
     progress: ProgressListener
     cancelled: Callable[[], bool]
     network: Network
+
+    def all_files(self, artifacts: Iterable[Artifact]) -> tuple[WeightsFile, ...]:
+        """All files, also of folders whose listing has to be asked for."""
+        known = []
+        for artifact in artifacts:
+            if isinstance(artifact, WeightsFolder) and not (artifact := with_files(artifact, self.model_dir)).files:
+                replace(self, files=(listing_file(artifact),)).run()
+                artifact = with_files(artifact, self.model_dir)
+            known.append(artifact)
+        return files_of(known)
 
     def run(self) -> None:
         for file in self.files:
@@ -241,13 +260,18 @@ def _address(source: str) -> tuple[str, dict[str, str]]:
     Its own download is not used: what is cut off or cancelled there is deleted, a silent server keeps a cancel waiting
     for its time-out, redirects to plain http are followed, and bytes get their final name before they can be verified.
     """
-    hub = hub_address(source)
-    if hub is None:
+    hub, endpoint = hub_address(source), os.environ.get("HF_ENDPOINT")
+    asks_api = source.startswith(_HUB_API)
+    if hub is None and not asks_api:
         return source, {}
     from huggingface_hub import get_token, hf_hub_url
 
-    repository, revision, file = hub
-    url = hf_hub_url(repository, file, revision=revision, endpoint=os.environ.get("HF_ENDPOINT"))
+    url = source
+    if hub is not None:
+        repository, revision, file = hub
+        url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
+    elif endpoint:
+        url = f"{endpoint}/api/{source.removeprefix(_HUB_API)}"
     token = get_token()
     return url, {"Authorization": f"Bearer {token}"} if token else {}
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissing
 from ..folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
-from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, files_of, listed
+from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, listed
+from ..repositories import INDEX, with_files
 from .formats import SUFFIXES, check_content
 from .hash_cache import HashCache, Listener, Row
 
@@ -91,10 +92,9 @@ class ModelFiles:
 
     def _wrong(self) -> list[Artifact]:
         """The files and folders of which something is missing or damaged."""
-        bad = {state.file.name for state in self.files if state.status not in _USABLE}
+        bad = {state.file.name.partition("/")[0] for state in self.files if state.status not in _USABLE}
         sets = (self.entry.weights, *self.entry.alternatives)
-        every = dict.fromkeys(artifact for artifacts in sets for artifact in artifacts)
-        return [artifact for artifact in every if any(file.name in bad for file in files_of((artifact,)))]
+        return [artifact for artifact in dict.fromkeys(one for ones in sets for one in ones) if artifact.name in bad]
 
     def _advice(self, wrong: Sequence[Artifact], *, offline: bool, folder: Path | None) -> str:
         """How the files get here: by themselves where they can, or by hand."""
@@ -166,10 +166,17 @@ def _located_folder(
     folder: WeightsFolder, home: Path, check: Check, listener: Listener | None
 ) -> tuple[FileState, ...]:
     """The first place where all of the folder's files are: they are never taken from several."""
+    index = WeightsFile(f"{folder.name}/{INDEX}", folder.sources)
+    try:
+        folder = with_files(folder, home)
+    except (UnsafeWeights, WeightsCorrupted) as error:
+        return (FileState(index, "unsafe" if isinstance(error, UnsafeWeights) else "corrupted", note=str(error)),)
+    if not folder.files:
+        return (FileState(index, "missing"),)
     owner_and_name = folder.repository.replace("/", "--")
     snapshots = [cache / f"models--{owner_and_name}" / "snapshots" / folder.revision for cache in hub_cache_dirs()]
     found = []
-    for place in (home / folder.name, *snapshots):
+    for place in (folder.place or home / folder.name, *snapshots):
         paths = [place / file.path for file in folder.files]
         found.append(
             tuple(
@@ -202,8 +209,8 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
 
     A file of a folder has one place only, beside the others.
     """
-    if "/" in file.name:
-        yield _Candidate(home / file.name, published=True)
+    if "/" in file.name or file.place is not None:
+        yield _Candidate(file.place or home / file.name, published=True)
         return
     sets = (entry.weights, *entry.alternatives)
     alone = (file,) in sets

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
@@ -11,28 +14,35 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from .. import errors
+from ..errors.disk import disk_errors
 from ..settings import Limits
+from ..store.documents import COPY_BYTES, Workspace
 
 MAX_FILES = 4
 MAX_FIELDS = 8
 
 
 @asynccontextmanager
-async def multipart(request: Request, limits: Limits, max_fields: int = MAX_FIELDS) -> AsyncIterator[FormData]:
-    """The form's fields; files lie in temporary files that are gone afterwards.
+async def multipart(
+    request: Request, limits: Limits, work: Workspace, max_fields: int = MAX_FIELDS
+) -> AsyncIterator[FormData]:
+    """The form's fields; files lie in memory, or in temporary files in the workspace that are gone afterwards.
 
-    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`, `ParamsMalformed`.
+    Raises `MultipartMalformed`, `TooManyFiles`, `TooManyFields`, `FieldTooLarge`, `ParamsMalformed`, `StoreFull`,
+    `RootUnavailable`.
     """
     _check_charset(request.headers["content-type"])
     parser = _Parser(
+        work.folder,
         request.headers,
-        request.stream(),
+        request.stream() if "content-length" in request.headers else _with_room(request.stream(), work),
         max_files=MAX_FILES,
         max_fields=max_fields,
         max_part_size=limits.text_field_bytes,
     )
     try:
-        form = await parser.parse()
+        with disk_errors():
+            form = await parser.parse()
     except MultiPartException as error:
         raise _form_problem(error.message, max_fields) from None
     try:
@@ -43,10 +53,38 @@ async def multipart(request: Request, limits: Limits, max_fields: int = MAX_FIEL
         await form.close()
 
 
+async def _with_room(chunks: AsyncIterator[bytes], work: Workspace) -> AsyncGenerator[bytes, None]:
+    """Sets room aside for a body of unknown length; for others the workspace was made with it."""
+    room_bytes = 0
+    async for chunk in chunks:
+        if len(chunk) > room_bytes:
+            taken_bytes = max(COPY_BYTES, len(chunk))
+            await work.take(taken_bytes)
+            room_bytes += taken_bytes
+        room_bytes -= len(chunk)
+        yield chunk
+
+
 class _Parser(MultiPartParser):
-    """Knows whether the form came to its end: one that was cut off can look like a smaller one."""
+    """Keeps files where they are told to lie, and knows whether the form came to its end.
+
+    A form that was cut off can look like a smaller one.
+    """
 
     ended = False
+
+    def __init__(self, folder: Path, *arguments: Any, **limits: Any) -> None:
+        super().__init__(*arguments, **limits)
+        self._folder = folder
+
+    def on_headers_finished(self) -> None:
+        """Starlette puts large files into the system's folder for temporary files, where no limit of ours holds."""
+        super().on_headers_finished()
+        if (upload := self._current_part.file) is not None:
+            upload.file.close()
+            file = SpooledTemporaryFile(max_size=self.spool_max_size, dir=str(self._folder))  # noqa: SIM115
+            self._files_to_close_on_error[-1] = file
+            upload.file = cast("BinaryIO", file)
 
     def on_part_end(self) -> None:
         """Starlette reads text that is not of the form's charset as Latin-1, which makes other words of it.

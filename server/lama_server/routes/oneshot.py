@@ -88,7 +88,7 @@ async def inpaint(
             "Send multipart/form-data with the files image and mask.",
             headers=(("accept", "multipart/form-data"),),
         )
-    async with multipart(request, found.limits) as form:
+    async with multipart(request, found.limits, work) as form:
         image, mask = file_field(form, "image"), file_field(form, "mask")
         given = parse_object(text_field(form, "params") or "{}", max_depth=found.limits.json_depth, where="/params")
         sources = {name: file for name in SOURCES if (file := optional_file_field(form, name))}

@@ -330,9 +330,9 @@ class Workspace:
     """A photo and a mask that are forgotten after one request."""
 
     def __init__(self, documents: Documents, scratch: Scratch) -> None:
-        self._documents, self._scratch, self._folder = documents, scratch, scratch.path
-        self._source, self.pixels, self.target = self._folder / "source", self._folder / "pixels.npy", scratch.result
-        self.remade = self._folder / "remade.npy"
+        self._documents, self._scratch, self.folder = documents, scratch, scratch.path
+        self._source, self.pixels, self.target = self.folder / "source", self.folder / "pixels.npy", scratch.result
+        self.remade = self.folder / "remade.npy"
         self._picture: Picture | None = None
         self._masks: dict[MaskName, Path] = {}
 
@@ -362,7 +362,7 @@ class Workspace:
 
     async def put_mask(self, upload: UploadFile | bytes, name: MaskName = "mask") -> None:
         """Decodes a mask. Raises image problems, `MaskSizeWrong`, `StoreFull`, `RootUnavailable`."""
-        encoded, decoded = self._folder / name, self._folder / f"{name}.npy"
+        encoded, decoded = self.folder / name, self.folder / f"{name}.npy"
         await asyncio.to_thread(self._write, upload, encoded)
         info = self.picture.info
         await self.take(info.width * info.height)
@@ -373,7 +373,7 @@ class Workspace:
         """Lays patches over the photo."""
         overlays = []
         for index, patch in enumerate(filled.patches):
-            png = self._folder / f"patch-{index}.png"
+            png = self.folder / f"patch-{index}.png"
             await asyncio.to_thread(self._write, patch.png, png)
             overlays.append(Overlay(png, patch.box))
         self._picture = self.picture.with_layers(overlays)
@@ -390,7 +390,7 @@ class Workspace:
     async def adjust_mask(self, upload: bytes, operation: Operation, radius_px: int) -> None:
         """Writes a mask of any size, changed, to `target` as a PNG in the colour of IOPaint's brush."""
         self._documents.check_room()
-        source = self._folder / "mask"
+        source = self.folder / "mask"
         await asyncio.to_thread(self._write, upload, source)
         await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
         self._count_target()

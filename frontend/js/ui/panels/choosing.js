@@ -4,7 +4,7 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {object} Ports
  * @property {import("../../core/store.js").Store<State>} store
- * @property {Pick<import("../../jobs/jobs.js").Jobs, "more">} jobs
+ * @property {Pick<import("../../jobs/jobs.js").Jobs, "more" | "chosen">} jobs
  * @property {import("../messages.js").Messages} messages
  * @property {(label: string, change: (doc: import("../../core/document.js").Doc) => import("../../core/document.js").Doc, of?: string) => void} step
  * @property {() => void} strokesFreed  strokes are back that were filled
@@ -24,6 +24,7 @@ export function createChoosing({ store, jobs, messages, step, strokesFreed, undo
   const choose = (key, edit) => {
     const before = documentOf(store.get()).edits.length;
     step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key);
+    jobs.chosen(edit);
     const freed = before - documentOf(store.get()).edits.length;
     if (freed === 0) return;
     strokesFreed();

@@ -14,9 +14,11 @@ const IDLE_MS = 300;
  *   bitmaps: import("../../canvas/bitmaps.js").Bitmaps,
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
- *   openPhoto: (at: number) => void,
+ *   openPhoto: (at: number, keepZoom?: boolean) => void,
+ *   sessions: () => Promise<import("../../session/persist.js").Session[]>,
+ *   fileOf: (key: string) => Promise<Blob | undefined>,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
- * }} Ports  openPhoto: another one of the list
+ * }} Ports  openPhoto: another one of the list; fileOf: of one of them
  */
 
 /** @param {Ports} ports */
@@ -42,12 +44,14 @@ export function createPanels(ports) {
     (await import("../saving/saving.js")).createSaving(store, api, messages, ports.imageId),
   );
 
+  const gallery = once(async () => (await import("../gallery/gallery.js")).createGallery(ports));
+
   const panels = {
     models,
     jobs: ports.loadJobs,
     progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
     options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
-    photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
+    gallery,
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
@@ -68,7 +72,7 @@ export function createPanels(ports) {
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
 
-  const opened = { options: panels.options, gallery: panels.photos, menu: panels.settings, save: panels.savingPanel };
+  const opened = { options: panels.options, gallery, menu: panels.settings, save: panels.savingPanel };
   for (const [id, panel] of Object.entries(opened))
     find(id).addEventListener("beforetoggle", () => load(panel), { once: true });
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
@@ -92,6 +96,8 @@ export function createPanels(ports) {
   return {
     /** @param {(acts: ReturnType<typeof import("./choosing.js").createChoosing>) => void} act */
     choosing: (act) => void choosing().then(act).catch(failed),
+    /** @param {(photos: import("../gallery/gallery.js").Gallery) => void} act */
+    gallery: (act) => void gallery().then(act).catch(failed),
     /** Nothing is on its way any more, for tests. */
     loaded: () => loaded,
     help: () => void panels.help().then((show) => show(), failed),

@@ -29,10 +29,10 @@ async def input_image(found: Found) -> Response:
 
 
 @router.post("/gen-info")
-async def gen_info(request: Request, found: Found) -> dict[str, str]:
+async def gen_info(request: Request, found: Found, work: Private) -> dict[str, str]:
     """The words that a diffusion model made a picture of, as web UIs write them into a PNG's `parameters`."""
     check_form(request)
-    async with multipart(request, found.limits) as form:
+    async with multipart(request, found.limits, work) as form:
         data = await file_field(form, "file").read()
     metadata = await asyncio.to_thread(codec.read_metadata, data, found.documents.codec_limits)
     prompt, _, rest = parameters_of(metadata).partition("Negative prompt: ")
@@ -59,7 +59,7 @@ async def save_image(request: Request, found: Found, work: Private) -> dict[str,
     check_form(request)
     if found.settings.output_dir is None:
         raise RootUnavailable("The server was started without --output-dir: there is no folder to save into.")
-    async with multipart(request, found.limits) as form:
+    async with multipart(request, found.limits, work) as form:
         file = file_field(form, "file")
         if not file.filename:
             raise FieldMissing("The file has no name.", pointer="/file")

@@ -37,7 +37,7 @@ WORDS = {"cv2Flag": "cv2_flag", "ldmSampler": "ldm_sampler", "hdStrategy": "hd_s
 async def inpaint(request: Request, found: Found, ticket: Reserved, work: Private) -> Response:
     """Fill as lama-cleaner's clients ask for it."""
     check_form(request)
-    async with multipart(request, found.limits, MAX_FIELDS) as form:
+    async with multipart(request, found.limits, work, MAX_FIELDS) as form:
         image, mask = file_field(form, "image"), file_field(form, "mask")
         run = planned(found.runner, options_of(form), found.manager.current.name)
         await work.put_image(image)
@@ -49,7 +49,7 @@ async def inpaint(request: Request, found: Found, ticket: Reserved, work: Privat
 async def run_plugin(request: Request, found: Found, ticket: Reserved, work: Private) -> Response:
     """A plugin's answer: a grey mask of what was clicked on, or the picture made anew."""
     check_form(request)
-    async with multipart(request, found.limits, MAX_FIELDS) as form:
+    async with multipart(request, found.limits, work, MAX_FIELDS) as form:
         image = file_field(form, "image")
         fields: dict[str, Any] = {"name": text_field(form, "name")}
         if (clicks := text_field(form, "clicks")) is not None:

@@ -1,0 +1,95 @@
+"""The shadow that a thing casts: ground beside it that is darker than around, of the same hue, and touches the thing.
+
+A shadow takes away a share of the light, so that colours there are those of the lit ground times a factor (Horprasert,
+Harwood, Davis, "A Statistical Approach for Real-time Robust Background Subtraction and Shadow Detection", 1999).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Mask, PixelSource, tight_box
+from .edges import shrunk_to
+
+_VIEW_PX = 60_000
+_REACH = 1.6
+"""How far from the thing a shadow is looked for, as a part of its longer side."""
+_DARKEST, _LIGHTEST = 0.15, 0.86
+"""Light that reaches a shadow, as a share of that on the ground around."""
+_MOST_HUE_SHIFT = 0.06
+"""Of red and of green in the sum of the channels; shadows under a blue sky are a little bluer."""
+_ROUNDS = 4
+_LIT_SIGMA = 0.2
+"""How far around a place its lit ground may lie, as a part of the view's longer side."""
+_TOUCH_PX = 3
+_LEAST, _MOST = 0.04, 2.0
+"""Area of a shadow, and of each part of it, as a part of that of the thing."""
+_CLEAR = 2.5
+"""How much darker than the ground a shadow is, as a multiple of how uneven the ground is."""
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+def cast_shadow(image: PixelSource, thing: Mask) -> Mask | None:
+    """The shadow without the thing; None where there is none to be seen.
+
+    image  slices to (h, w, 3) uint8 RGB
+    """
+    height, width = image.shape[:2]
+    reach_px = round(_REACH * max(thing.box.width, thing.box.height))
+    box = thing.box.grown(reach_px).clipped(height, width)
+    view = shrunk_to(np.ascontiguousarray(image[box.slices]), _VIEW_PX)
+    rows, columns = view.shape[:2]
+    covered = thing.hole_in(box)
+    small = cv2.resize(covered.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_AREA) > 0
+    shadow = _touching(_shaded(view, small), small)
+    if shadow is None:
+        return None
+    size = box.width, box.height
+    large = cv2.resize(shadow.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) > 127
+    large &= ~covered
+    inner = tight_box(large)
+    return inner and Mask(inner.shifted(box.x0, box.y0), large[inner.slices] * np.uint8(255))
+
+
+def _shaded(view: NDArray[np.uint8], thing: Flags) -> Flags:
+    """Where the view is darker than its lit ground, and no other colour."""
+    near_thing = cv2.dilate(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    colours = cv2.GaussianBlur(view, (0, 0), 2.0).astype(np.float32) + 1
+    lit = _lit(colours, ~near_thing)
+    light = colours.sum(axis=2) / lit.sum(axis=2)
+    shift = colours / colours.sum(axis=2, keepdims=True) - lit / lit.sum(axis=2, keepdims=True)
+    same_hue = np.abs(shift[..., :2]).max(axis=2) < _MOST_HUE_SHIFT
+    uneven = float(np.median(np.abs(light[~near_thing] - 1))) * 1.48  # a normal distribution's standard deviation
+    shaded = (light > _DARKEST) & (light < min(_LIGHTEST, 1 - _CLEAR * uneven)) & same_hue & ~thing
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    opened: Flags = cv2.morphologyEx(shaded.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
+    return opened
+
+
+def _lit(colours: Floats, ground: Flags) -> Floats:
+    """(H, W, 3): the colour of the ground around each place, where it is not darker than the ground around."""
+    sigma = max(2.0, _LIT_SIGMA * max(ground.shape))
+    brightness = colours.sum(axis=2)
+    weight = ground.astype(np.float32)
+    for _ in range(_ROUNDS):
+        total = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-6
+        lit = cv2.GaussianBlur(colours * weight[..., None], (0, 0), sigma) / total[..., None]
+        weight = (ground & (brightness >= 0.95 * lit.sum(axis=2))).astype(np.float32)
+    return np.asarray(np.maximum(lit, 1.0), np.float32)
+
+
+def _touching(shaded: Flags, thing: Flags) -> Flags | None:
+    """The shaded parts beside the thing that end within the view; None unless they have a shadow's size."""
+    side = 2 * _TOUCH_PX + 1
+    beside = cv2.dilate(thing.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(shaded.astype(np.uint8), connectivity=4)
+    specks = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < _LEAST * thing.sum())
+    goes_on = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    kept = np.isin(parts, np.setdiff1d(parts[beside & shaded], [*goes_on, *specks]))
+    kept |= (cv2.morphologyEx((kept | thing).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side))) > 0) & ~thing
+    share = kept.sum() / max(1, int(thing.sum()))
+    return kept if _LEAST <= share <= _MOST else None
