@@ -125,7 +125,7 @@ def test_a_folder_gives_what_diffusers_gives(models: Path, kind: tiny.Kind) -> N
 def test_a_single_file_gives_what_its_folder_gives(models: Path, kind: tiny.Kind) -> None:
     folder, file = loaded(models / kind, models), loaded(models / f"{kind}.safetensors", models)
     assert file.entry.parameters == folder.entry.parameters
-    assert (file.entry.size.multiple_of, folder.entry.size.minimum) == (4, tiny.SIDE_PX)
+    assert (file.entry.size.multiple_of, folder.entry.size.minimum) == (8, tiny.SIDE_PX)
     params = params_of(folder)
     np.testing.assert_allclose(filled(file, params), filled(folder, params), atol=1e-5)
 

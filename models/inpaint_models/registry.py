@@ -15,8 +15,11 @@ from .parameters import Parameter as Parameter
 from .parameters import PictureReader, quoted
 from .types import ParamValue
 
-Task = Literal["fill", "select", "matte", "enlarge"]
-"""What a model does: fills a hole, selects a thing, tells subject from background, makes an image larger."""
+Task = Literal["fill", "select", "find", "matte", "enlarge"]
+"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges."""
+
+Gesture = Literal["mark", "trace", "sample"]
+"""How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour."""
 
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
@@ -237,7 +240,10 @@ class ModelEntry:
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another result
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
+    synthesises   whether it makes pixels of its own, which lack the photo's grain and may miss its colour; a fill is
+                  finished then, see finish/
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
+    gesture       of a model that selects
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
     reach_px      how far it continues a picture beyond its edge at once; what lies further out is filled after that
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
@@ -267,7 +273,9 @@ class ModelEntry:
     stochastic: bool = False
     aliases: tuple[str, ...] = ()
     pads_itself: str = ""
+    synthesises: bool = False
     needs_known: bool = False
+    gesture: Gesture = "mark"
     source_control: bool = False
     reach_px: int = 512
     grow_px: int = 0

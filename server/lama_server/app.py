@@ -34,10 +34,11 @@ from .routes.iopaint.progress import Announcer
 from .schemas.events import EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
-from .schemas.replies import SelectReply
+from .schemas.replies import FindReply, SelectReply
 from .schemas.requests import (
     CanvasRequest,
     EditRequest,
+    FindRequest,
     OneShotParams,
     PhotoRequest,
     SaveRequest,
@@ -50,6 +51,7 @@ from .workers.executor import Executor, FindFiles
 READ_TYPES: tuple[type[BaseModel], ...] = (
     EditRequest,
     CanvasRequest,
+    FindRequest,
     SelectRequest,
     SaveRequest,
     OneShotParams,
@@ -60,6 +62,7 @@ WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,
     ProblemReply,
+    FindReply,
     SelectReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""

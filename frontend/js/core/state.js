@@ -32,7 +32,7 @@
  *
  * @typedef {object} JobRun
  * @property {string} model
- * @property {number | undefined} seed
+ * @property {number | null} [seed]
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
@@ -59,9 +59,10 @@
  * @property {"system" | "light" | "dark"} theme
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {string} strategy
+ * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
+ * @property {boolean} finish          grain and colour of the surroundings
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
@@ -71,6 +72,7 @@
  * @property {boolean} singleKeys
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
  * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
@@ -80,8 +82,8 @@
  * @property {readonly ModelInfo[]} models       net/models.js
  * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
- * @property {OpenImage | null} image            session/session.js
- * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {OpenImage | null} image            session/place.js
+ * @property {"" | "reading" | "failed"} opening session/opening.js
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
@@ -116,6 +118,7 @@ export const DEFAULT_PREFS = Object.freeze({
   strategy: "default",
   growPx: null,
   featherPx: 0,
+  finish: true,
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,
@@ -125,6 +128,7 @@ export const DEFAULT_PREFS = Object.freeze({
   singleKeys: true,
   hinted: false,
   params: {},
+  words: [],
   timings: {},
 });
 
@@ -226,6 +230,21 @@ export const patchesOf = ({ edit, patches }) =>
     url,
     box: { x, y, width: w, height: h },
   }));
+
+/** What a model takes words by. @param {ModelInfo | null} model */
+export const promptOf = (model) => model?.parameters.find(({ kind }) => kind === "text") ?? null;
+
+/** What a model takes an example picture by. @param {ModelInfo | null} model */
+export const exampleOf = (model) => model?.parameters.find(({ kind }) => kind === "picture") ?? null;
+
+/** Whether the model that fills wants to be told what to paint. @param {State} state */
+export const takesWords = (state) => {
+  const model = workingModel(state);
+  return promptOf(model) !== null || exampleOf(model) !== null;
+};
+
+/** Whether what is painted is filled by itself: not where words say when. @param {State} state */
+export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
 /** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
 export function chosenParams(state, model) {

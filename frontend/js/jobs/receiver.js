@@ -3,7 +3,7 @@
  * the list of results.
  *
  * @typedef {import("../core/state.js").Result} Result
- * @typedef {import("../core/protocol.js").ResultLine} ResultLine
+ * @typedef {import("../core/protocol.js").FillLine} FillLine
  * @typedef {import("./jobs.js").Wanted} Wanted
  */
 
@@ -49,7 +49,7 @@ export function createReceiver(ports, choose) {
   return {
     /**
      * Brings a result's patches to where they can be drawn.
-     * @param {ResultLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
+     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
      * @returns {Promise<boolean>} whether the result is still wanted
      */
     async fetchPatches(line, signal, blobs) {
@@ -60,7 +60,7 @@ export function createReceiver(ports, choose) {
       return !signal.aborted;
     },
 
-    /** @param {ResultLine} line @param {Wanted} wanted */
+    /** @param {FillLine} line @param {Wanted} wanted */
     receive({ model, seed, ms, load_ms, strategy, patches, edit, run }, wanted) {
       /** @type {Result} */
       const result = { edit, model, seed, ms, strategy, patches, params: wanted.runs[run].params ?? {} };

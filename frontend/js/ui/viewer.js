@@ -32,19 +32,21 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const early = state.jobs.flatMap((job) => job.early);
-        const patches =
+        const size = image ?? { width: 1, height: 1 };
+        const layers =
           compare.mode === "hold"
-            ? []
-            : [
-                ...documentOf(state).edits.flatMap(shownPatches),
-                ...bitmaps.estimates(),
-                ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
-              ];
+            ? { tiles: null, patches: [] }
+            : bitmaps.layers(documentOf(state).edits.flatMap(shownPatches), size);
+        const early = state.jobs.flatMap((job) => job.early);
+        const coming = [
+          ...bitmaps.estimates(),
+          ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
+        ];
         return drawImageLayer(context, frame, {
-          image: image ?? { width: 1, height: 1 },
+          image: size,
           pyramid: image ? bitmaps.pyramid() : null,
-          patches,
+          tiles: layers.tiles,
+          patches: compare.mode === "hold" ? [] : [...layers.patches, ...coming],
           split: compare.mode === "slider" ? compare.at * frame.viewport.width : null,
           surround: colours.stage,
           checks: colours.checks,
@@ -101,7 +103,7 @@ export function createViewer(store, element, bitmaps, ports) {
   /** @param {import("../core/document.js").Edit} edit */
   const shownPatches = (edit) => {
     const result = shownResult(store.get(), edit);
-    return result ? patchesOf(result).map(({ box, name }) => ({ box, pixels: bitmaps.patch(name) })) : [];
+    return result ? patchesOf(result) : [];
   };
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });

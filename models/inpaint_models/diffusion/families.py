@@ -162,6 +162,7 @@ def entry_of(
         warm_up=family.warm_up,
         strategy=Strategy(kind="crop", crop_above=side, margin_px=side // 4, max_side=side * 3 // 2, context=0.5),
         stochastic=True,
+        synthesises=True,
         aliases=aliases,
         deadline_s=family.deadline_s,
         memory_bytes=4 * values,

@@ -65,6 +65,7 @@ LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )
@@ -99,6 +100,7 @@ ANIME_LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )

@@ -36,6 +36,7 @@ ENTRY = ModelEntry(
     # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.
     size=SizeRequirement(minimum=256, multiple_of=32),
     strategy=Strategy(kind="crop", crop_above=1080, margin_px=128, max_side=1080),
+    synthesises=True,
     parameters=(
         Parameter(
             "steps",

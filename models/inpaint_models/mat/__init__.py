@@ -31,6 +31,7 @@ ENTRY = ModelEntry(
     alternatives=((_SINGLE,),),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
     strategy=Strategy(kind="crop", crop_above=512, margin_px=128, max_side=1024),
+    synthesises=True,
     stochastic=True,
     memory_bytes=370 * 2**20,
     bytes_per_px=3_600,

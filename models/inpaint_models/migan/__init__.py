@@ -24,6 +24,7 @@ ENTRY = ModelEntry(
     ),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
     strategy=Strategy(kind="crop", crop_above=512, margin_px=128, max_side=512),
+    synthesises=True,
     memory_bytes=84 * 2**20,
     bytes_per_px=700,
 )

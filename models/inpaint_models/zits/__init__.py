@@ -63,6 +63,7 @@ ENTRY = ModelEntry(
     ),
     size=SizeRequirement(minimum=256, multiple_of=32, square=True),
     strategy=Strategy(kind="crop", crop_above=1024, margin_px=128, max_side=1024),
+    synthesises=True,
     parameters=(
         Parameter(
             "wireframe",

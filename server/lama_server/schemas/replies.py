@@ -96,6 +96,25 @@ class SelectReply(ReplyType):
     ms: int
     load_ms: int
     shapes: list[Bitmap]
+    shadow: list[Bitmap] = Field(description="What it casts, without the thing; empty unless asked for and seen.")
+
+
+class FindingReply(ReplyType):
+    """A suggestion; `shapes` can be the mask of an edit as they are."""
+
+    category: str
+    score: float = Field(description="From 0 to 1: how sure the model is.")
+    model: str
+    shapes: list[Bitmap]
+
+
+class FindReply(ReplyType):
+    """What was found, the surest of each model first. `left_out` counts those beyond the limit on shapes."""
+
+    models: list[str]
+    ms: int
+    left_out: int
+    findings: list[FindingReply]
 
 
 class SavedReply(ReplyType):

@@ -1,10 +1,10 @@
 /** The models, and the options of the one that was chosen: a form made from what the server tells of it. */
 
 import { formatBytes, licenceFacts } from "../../core/protocol.js";
-import { downloadable, downloadPercent, wantedModel } from "../../core/state.js";
+import { downloadable, downloadPercent, promptOf, wantedModel } from "../../core/state.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
-import { choiceField, numberField, parameterField, prefsOf } from "./fields.js";
+import { choiceField, numberField, parameterField, prefsOf, switchField } from "./fields.js";
 
 /** How often the list is looked at again while it is open: a model may be loaded or make room for another. */
 const WATCH_MS = 2000;
@@ -121,7 +121,7 @@ function stateOf(model, download) {
 function optionFields(store, model, setPrefs) {
   const { prefs } = store.get();
   const set = prefs.params[model.name] ?? {};
-  const shown = model.parameters.filter(({ kind }) => kind !== "text" && kind !== "picture");
+  const shown = model.parameters.filter((each) => each !== promptOf(model) && each.kind !== "picture");
   const fields = shown.map((parameter) =>
     parameterField(parameter, set[parameter.name] ?? parameter.default, (value) => {
       const all = store.get().prefs.params;
@@ -141,7 +141,7 @@ function optionFields(store, model, setPrefs) {
       t("Area the model sees"),
       strategies,
       strategies.includes(prefs.strategy) ? prefs.strategy : "default",
-      (strategy) => setPrefs({ strategy }),
+      (strategy) => setPrefs({ strategy: /** @type {import("../../core/protocol.js").Strategy} */ (strategy) }),
       names,
     ),
     numberField(
@@ -153,6 +153,9 @@ function optionFields(store, model, setPrefs) {
       setPrefs({ featherPx: Number(text) }),
     ),
   );
+  if (model.synthesises) {
+    fields.push(switchField(t("Match grain and colour"), prefs.finish, (finish) => setPrefs({ finish })));
+  }
   if (model.stochastic) {
     fields.push(
       numberField(t("Results per fill"), { value: prefs.resultsPerFill, min: 1, max: 8, step: 1 }, (text) =>

@@ -10,7 +10,7 @@ import { drawImageLayer } from "../../canvas/image-layer.js";
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
 import { unionBounds } from "../../core/shapes.js";
 import { documentOf, findModel, patchesOf, shownResult, usable, workingModel } from "../../core/state.js";
-import { around, fit } from "../../core/view.js";
+import { around, fit, overlaps, visibleBox } from "../../core/view.js";
 import { find, findButton, icon, make, roving, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { CHECKS } from "../viewer.js";
@@ -195,13 +195,15 @@ export function createResults(store, bitmaps, acts) {
   const picture = (state, edit, results, size) => {
     const dpr = Math.min(MOST_DPR, devicePixelRatio);
     const canvas = make("canvas", { width: size.width * dpr, height: size.height * dpr });
-    const patches = results.flatMap(patchesOf);
+    const { image } = state;
+    const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, width: image?.width ?? 1, height: image?.height ?? 1 };
+    if (!image) return canvas;
+    const view = edit ? around(box, image, size) : fit(image, size, NO_INSETS, MOST_ENLARGED);
+    const seen = visibleBox(view, image, size);
+    const patches = results.flatMap(patchesOf).filter((patch) => overlaps(patch.box, seen));
     Promise.all(patches.map(({ name }) => bitmaps.ready(name))).then(() => {
       const context = canvas.getContext("2d");
-      const { image } = state;
-      if (!context || !image || image.key !== store.get().image?.key) return;
-      const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, width: image.width, height: image.height };
-      const view = edit ? around(box, image, size) : fit(image, size, NO_INSETS, MOST_ENLARGED);
+      if (!context || image.key !== store.get().image?.key) return;
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
@@ -209,6 +211,7 @@ export function createResults(store, bitmaps, acts) {
         {
           image,
           pyramid: bitmaps.pyramid(),
+          tiles: null,
           patches: patches.map(({ box: place, name }) => ({ box: place, pixels: bitmaps.patch(name) })),
           split: null,
           surround: "transparent",
