@@ -82,7 +82,7 @@ export function createPanels(ports) {
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
-  whenTrue((state) => state.compare.mode !== "off", panels.compare);
+  whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
   whenTrue((state) => waits(state) || state.models.some((each) => each.state === "downloading"), models);
