@@ -51,6 +51,11 @@ export function createWaysIn(open, messages) {
     event.preventDefault();
     take(files);
   });
+  // A file that the system opens with the installed page.
+  /** @type {any} */ (window).launchQueue?.setConsumer(
+    async (/** @type {{files: FileSystemFileHandle[]}} */ { files }) =>
+      take(await Promise.all(files.map((handle) => handle.getFile()))),
+  );
   for (const button of document.querySelectorAll("[data-sample]")) {
     button.addEventListener("click", async () => {
       const name = `${/** @type {HTMLElement} */ (button).dataset.sample}.jpg`;
