@@ -118,11 +118,11 @@ def test_a_stroke_that_a_running_fill_could_see_waits_for_it(app: App, held: lis
 def test_one_of_several_fills_is_cancelled_or_all(app: App, held: list[Route]) -> None:
     paint_one_by_one(app, FAR[:3])
     until(app, lambda: len(held) == 2)
-    app.page.get_by_role("button", name="Cancel the last").click()
+    app.page.get_by_role("button", name="Cancel last").click()
     assert app.read("[state.jobs.length, state.queued.length]") == [2, 0]
     app.page.keyboard.press("Shift+Escape")
     app.wait("state.jobs.length === 1")
-    assert app.page.get_by_role("button", name="Cancel the last").is_hidden()
+    assert app.page.get_by_role("button", name="Cancel last").is_hidden()
     app.page.keyboard.press("Escape")
     app.wait("state.jobs.length === 0")
     assert app.read("[doc.edits.length, doc.draft.length]") == [0, 3], "what was painted is kept"

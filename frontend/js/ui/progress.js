@@ -47,7 +47,9 @@ export function createProgress(store, messages) {
 }
 
 /** @param {State} state @param {number} at which region is being filled @param {number} all */
-function describeJobs({ jobs: [job], uploaded, reachable }, at, all) {
+function describeJobs({ jobs, queued, uploaded, reachable }, at, all) {
+  const [job] = jobs;
+  const several = jobs.length + queued.length > 1;
   if (!job) return "";
   if (!reachable) return t("Waiting for the server…");
   if (uploaded !== null) return t("Sending the photo… {n} %", { n: Math.round(uploaded * 100) });
@@ -58,6 +60,7 @@ function describeJobs({ jobs: [job], uploaded, reachable }, at, all) {
   const results = job.runs.length > 1 && running >= 0;
   const which = results ? ` ${running + 1}/${job.runs.length}` : all > 1 ? ` ${t("{n} of {all}", { n: at, all })}` : "";
   const words = STAGES[stage] ?? (stage ? `${stage[0].toUpperCase()}${stage.slice(1)}…` : STAGES.filling);
+  if (several) return `${t(words)}${which}`; // each has a time of its own
   const total = expectedTotal(job, now);
   const spent = duration(now - job.startedAt);
   const time = total === null ? spent : t("{spent} of about {total}", { spent, total: duration(total) });

@@ -63,9 +63,11 @@ class Fill:
                 if self.tuned:
                     restored = in_tune(crop.pixels, restored, crop.to_fill)
                 for box in crop.crop.patches:
+                    patch = self._patch(crop, restored, box, self.feather_px, grained=self.grained)
                     if crop.crop.wave < last_wave:
-                        filled.append(self._patch(crop, restored, box, feather_px=0))
-                    yield self._patch(crop, restored, box, self.feather_px, grained=self.grained)
+                        bare = not (self.feather_px or self.grained)
+                        filled.append(patch if bare else self._patch(crop, restored, box, feather_px=0))
+                    yield patch
             done += len(batch)
 
     def _run(self, crops: list[CropPixels], progress: _BatchProgress) -> list[FloatImage]:
