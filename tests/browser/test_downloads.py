@@ -136,7 +136,7 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     assert np.array_equal(filled[~hole], photo(320, 240)[~hole])
     np.testing.assert_allclose(filled, expected, atol=2, err_msg="what the network itself gives for this hole")
 
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="MI-GAN")
     assert choice.locator("input").is_checked()
     assert "The first choice on a machine without other networks" in choice.inner_text()
@@ -148,7 +148,7 @@ def test_what_cannot_be_fetched_unasked_is_no_complaint(hub: FakeHub, start: Sta
     hub.always["migan.bin"] = Fault(status=404)
     server = start(model="auto")
     app = open_app(address(server))
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="Migan")
     choice.get_by_text("could not be downloaded").wait_for()
     assert choice.get_by_role("button", name="Try again").is_visible()
@@ -175,7 +175,7 @@ def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it
     (tmp_path / "models").mkdir(exist_ok=True)
     (tmp_path / "models" / "distant.bin").write_bytes(HUB_CONTENT)
     app.page.locator("#told", has_text="Distant is ready").wait_for()
-    app.page.click("#model")
+    app.open_models()
     app.page.locator("#models .choice", has_text="Distant").get_by_text("in memory").wait_for()
     assert hub.asked == []
 
@@ -184,7 +184,7 @@ def test_the_licence_is_told_before_a_person_starts_a_download(
     hub: FakeHub, start: StartServer, open_app: OpenApp
 ) -> None:
     app = open_app(address(start(model="opencv")))
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="Guarded")
     assert "CC BY-NC 4.0 · not for commercial use · 313 KiB" in choice.inner_text()
     choice.locator("input").check()
