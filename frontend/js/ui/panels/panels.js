@@ -20,7 +20,8 @@ const IDLE_MS = 300;
  *   run: (id: string) => void,
  *   uploads: import("../../net/uploads.js").Uploads,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
- * }} Ports  openPhoto: another one of the list; fileOf: of one of them
+ *   refit: () => void,
+ * }} Ports  openPhoto: another one of the list; fileOf: of one of them; refit: what is to be seen has another size
  */
 
 /** @param {Ports} ports */
@@ -52,11 +53,12 @@ export function createPanels(ports) {
     models,
     jobs: ports.loadJobs,
     progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
-    options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
+    options: once(async () => (await import("../models/panel.js")).createModelsPanel(store, { download, refresh })),
     gallery,
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
+    extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
     words: once(async () => (await import("./words.js")).createWords(ports)),
@@ -82,6 +84,7 @@ export function createPanels(ports) {
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
+  whenTrue((state) => state.tool === "extend", panels.extend);
   whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
