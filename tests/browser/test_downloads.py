@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import checkpoint_forms as forms
@@ -100,8 +99,7 @@ def test_a_model_that_arrives_while_another_works_takes_over(
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MI-GAN's file in its published form, with the weights of the parity tests; the smaller of its two sizes."""
-    tensors = weights.state_dict(weights.read_manifest("migan"), "generator_256")
-    state = {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    state = forms.tensors_of(weights.state_dict(weights.read_manifest("migan"), "generator_256"))
     return forms.write_torchscript(tmp_path_factory.mktemp("published") / migan.ENTRY.weights[0].name, state)
 
 
