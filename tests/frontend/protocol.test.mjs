@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { explain } from "../../frontend/js/core/explain.js";
 import { ApiError, formatBytes } from "../../frontend/js/core/protocol.js";
 import { editRequest, readLine } from "../../frontend/js/core/requests.js";
-import { DEFAULT_PREFS, downloadPercent, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { DEFAULT_PREFS, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { downloadPercent } from "../../frontend/js/ui/models/licence.js";
 import { config } from "./boot.mjs";
 
 const wanted = {

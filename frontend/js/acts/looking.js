@@ -2,7 +2,7 @@
 
 import { canvasOf, marginsOf } from "../core/canvas.js";
 import { brushDiameter, documentOf, resizedBrush } from "../core/state.js";
-import { fit, pan, scaleTo, zoomAt } from "../core/view.js";
+import { carried, fit, pan, scaleTo, zoomAt } from "../core/view.js";
 import { t } from "../ui/i18n.js";
 
 /** Small photos are shown up to this much larger. */
@@ -23,7 +23,8 @@ export function createLooking(store, viewer) {
     const { width, height } = canvasOf(state);
     const { left, top, right, bottom } = state.margins;
     const all = { width: width + left + right, height: height + top + bottom };
-    const view = fit(all, state.viewport, state.tool === "extend" ? MUCH_AIR : AIR, FIT_ENLARGES / viewer.stage.dpr());
+    const air = state.tool === "extend" ? MUCH_AIR : AIR;
+    const view = fit(all, state.viewport, air, FIT_ENLARGES / viewer.stage.dpr());
     return pan(view, left * view.scale, top * view.scale);
   };
 
@@ -34,13 +35,12 @@ export function createLooking(store, viewer) {
   };
   store.watch((state) => state.viewport, refit, false);
   store.watch((state) => state.tool === "extend", refit, false);
-
-  // What is seen of a photo stays where it is when its canvas grows, unless all of it is in sight.
-  let known = "";
+  let shownKey = "";
+  // Pixels stay where they are on the screen when the canvas grows to the left or upwards.
   store.watch(
     (state) => marginsOf(documentOf(state).edits),
     (now, before = now) => {
-      if (store.get().image?.key === known) viewer.shift(before.left - now.left, before.top - now.top);
+      if (store.get().image?.key === shownKey) viewer.shift(before.left - now.left, before.top - now.top);
       refit();
     },
     false,
@@ -48,7 +48,7 @@ export function createLooking(store, viewer) {
   store.watch(
     (state) => state.image?.key ?? "",
     (key) => {
-      known = key;
+      shownKey = key;
     },
   );
 
@@ -64,13 +64,29 @@ export function createLooking(store, viewer) {
     viewer.overlay.flashSize(label, diameter * store.get().view.scale);
   };
 
+  /** All of the photo is in sight, now and when the room changes. */
+  const fitPhoto = () => {
+    const view = fitted();
+    if (view) store.update({ view, fitted: true });
+  };
+  /** What was seen of a photo when the next of the list was asked for. @type {import("../core/state.js").State | null} */
+  let left = null;
+
   return {
     refit,
     showSize,
-    /** All of the photo is in sight, now and when the room changes. */
-    fit() {
-      const view = fitted();
-      if (view) store.update({ view, fitted: true });
+    fit: fitPhoto,
+    /** The next photo is shown where and as large as this one is, unless this one is seen whole. */
+    carry() {
+      left = store.get().fitted ? null : store.get();
+    },
+    /** A photo has come. */
+    arrive() {
+      fitPhoto();
+      const state = store.get();
+      if (left?.image && state.image)
+        store.update({ view: carried(left.view, canvasOf(left), canvasOf(state), state.viewport), fitted: false });
+      left = null;
     },
     actualPixels: () => zoom((view, middle) => scaleTo(view, middle, 1 / viewer.stage.dpr())),
     /** @param {number} factor */

@@ -14,3 +14,12 @@ export function licenceFacts({ licence, download_bytes, download_is_estimate }, 
     size && download_is_estimate ? t("about {size}", { size }) : size,
   ].filter(Boolean);
 }
+
+/** Whether a press could fetch it; a server without a network says in `problem` what to do instead. @param {import("../../core/state.js").ModelInfo} model */
+export const downloadable = (model) => model.state === "failed" || (model.state === "missing" && !model.problem);
+
+/** @param {import("../../core/state.js").ModelInfo} model @returns {number | null} 0 to 100; null when not known */
+export function downloadPercent(model) {
+  if (!model.progress?.total_bytes) return null;
+  return Math.min(100, Math.floor((100 * model.progress.done_bytes) / model.progress.total_bytes));
+}
