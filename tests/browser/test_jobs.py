@@ -138,6 +138,28 @@ def test_undo_of_a_stroke_ends_its_fill_and_no_other(app: App, held: list[Route]
     assert app.read("doc.draft.length") == 0
 
 
+def test_a_fill_begins_anew_when_another_result_is_chosen_for_a_fill_under_it(app: App, held: list[Route]) -> None:
+    app.paint([FAR[0]])
+    until(app, lambda: len(held) == 1)
+    held[0].continue_()
+    app.wait_for_edits(1)
+    app.page.locator("#fills button[aria-current]").click()
+    app.page.click("#again")
+    until(app, lambda: len(held) == 2)
+    held[1].continue_()
+    app.wait("Object.values(state.results)[0].length === 2 && state.jobs.length === 0")
+    first, second = app.read("Object.values(state.results)[0].map((result) => result.edit)")
+    app.paint([FAR[1]])
+    until(app, lambda: len(held) == 3)
+    shown = app.read("doc.edits[0].chosen")
+    assert asked(held[2])["parents"] == [shown]
+    app.page.locator(".result").nth(0 if shown == second else 1).click()
+    until(app, lambda: len(held) == 4)
+    assert asked(held[3])["parents"] == [first if shown == second else second]
+    held[3].continue_()
+    app.wait_for_edits(2)
+
+
 @pytest.fixture
 def slow_app(open_app: OpenApp, tmp_path: Path, large: Path) -> Iterator[App]:
     """A page whose engine takes a while for each region."""

@@ -4,7 +4,7 @@ import { duration, expectedTotal } from "../core/eta.js";
 import { documentOf, editInHand } from "../core/state.js";
 import { groups } from "../jobs/groups.js";
 import { find, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { number, t, w } from "./i18n.js";
 
 const TICK_MS = 100;
 
@@ -40,7 +40,7 @@ export function createProgress(store, messages) {
     (state) => state.reachable,
     (reachable) => {
       find("unreachable").hidden = reachable;
-      if (!reachable) messages.say("The server does not answer. Your work is kept; trying again…");
+      if (!reachable) messages.say(t("The server does not answer. Your work is kept; trying again…"));
     },
   );
   store.follow([documentOf, (state) => state.results, (state) => state.selected], () => showResult(store.get()));
@@ -68,7 +68,7 @@ function describeJobs({ jobs, queued, uploaded, reachable }, at, all) {
 }
 
 /** @type {Readonly<Record<string, string>>} */
-const STAGES = { fill: "Removing…", filling: "Removing…", loading: "Loading the model…" };
+const STAGES = { fill: w("Removing…"), filling: w("Removing…"), loading: w("Loading the model…") };
 
 /** Regions that are filled, and how many there are, since there was nothing to do. @param {State} state */
 function regions({ jobs, queued, regionsDone }) {
@@ -96,7 +96,7 @@ function showResult(state) {
     const button = find("steps-talk").querySelector(`[data-command="${id}"]`);
     button?.toggleAttribute("hidden", !several);
   }
-  const seconds = (results[at].ms / 1000).toFixed(1);
+  const seconds = number(results[at].ms / 1000, 1);
   setText(
     find("result-text"),
     several ? t("Result {n} of {all}", { n: at + 1, all: results.length }) : t("Removed in {n} s", { n: seconds }),

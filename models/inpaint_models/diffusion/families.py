@@ -156,6 +156,7 @@ def entry_of(
         description=family.description,
         licence=licence,
         loader="inpaint_models.diffusion.engine:load",
+        kind="words",
         weights=artifacts,
         requires=("diffusers", "transformers", "accelerate"),
         extra="diffusion",

@@ -92,8 +92,15 @@ class Fill:
 
     def with_grain(self, pixels: AnyImage, restored: FloatImage, frame: Box, box: Box) -> FloatImage:
         """The fill of a box in a frame, with grain as around the whole hole: what was filled before has none."""
-        part, corner = box.shifted(-frame.x0, -frame.y0), (frame.x0, frame.y0)
-        return with_grain(pixels, restored, self.mask.hole_in(frame), part, corner=corner, seed=self.seed)
+        return with_grain(
+            pixels,
+            restored,
+            self.mask.hole_in(frame),
+            box.shifted(-frame.x0, -frame.y0),
+            corner=(frame.x0, frame.y0),
+            seed=self.seed,
+            tell=lambda step, total: self.progress("finishing", step, total),
+        )
 
 
 @dataclass(frozen=True, slots=True)
