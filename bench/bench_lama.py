@@ -22,8 +22,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inpaint_models import devices
+from inpaint_models.finish.colour import in_tune
+from inpaint_models.finish.grain import with_grain
 from inpaint_models.lama.inference import FoldedGenerator
 from inpaint_models.lama.network import FFCResNetGenerator
+from inpaint_models.types import tight_box
 
 from .measure import ROOT, Row, in_fresh_process, interleaved
 
@@ -38,7 +41,35 @@ def rows() -> list[Row]:
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
         for side_px in SIDES_PX:
             found += measure(state, device, side_px)
-    return found
+    return [*found, *(finishing(state, side_px) for side_px in SIDES_PX)]
+
+
+def finishing(state: dict[str, Tensor], side_px: int) -> Row:
+    """What colour and grain cost after a fill on a processor, beside that fill in the same minutes."""
+    network = FoldedGenerator(state, device=torch.device("cpu"), dtype=torch.float32)
+    x = masked_picture(side_px)
+    hole = x[0, 3].bool().numpy()
+    photo = np.random.default_rng(0).normal(120, 8, (side_px, side_px, 3)).astype(np.uint8)
+    smooth = np.full(photo.shape, 116 / 255, np.float32)
+    box = tight_box(hole)
+    assert box is not None
+
+    def finish() -> None:
+        with_grain(photo, in_tune(photo, smooth, hole), hole, box, corner=(0, 0), seed=0)
+
+    with torch.inference_mode():
+        ms = interleaved({"fill": partial(run, network, x), "finish": finish}, runs=RUNS[side_px])
+    return Row(
+        engine="lama",
+        what="finish",
+        size=f"{side_px}x{side_px}",
+        threads=torch.get_num_threads(),
+        ms=ms["finish"],
+        runs=RUNS[side_px],
+        ratio=ms["fill"] / ms["finish"],
+        against="the fill",
+        note=f"{ms['finish'] / ms['fill']:.1%} of it",
+    )
 
 
 def measure(state: dict[str, Tensor], device: str, side_px: int) -> list[Row]:

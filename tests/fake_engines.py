@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_models import backdrop, grabcut, lanczos, migan, opencv
+from inpaint_models import backdrop, dust, grabcut, lanczos, lasso, migan, opencv, wand, wires
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
@@ -225,6 +225,10 @@ ENTRIES = (
     WORDED,
     COPIER,
     grabcut.ENTRY,
+    lasso.ENTRY,
+    wand.ENTRY,
+    dust.ENTRY,
+    wires.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
 )

@@ -221,7 +221,7 @@ def main() -> None:
     settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     entries = None if real else on_hub(hub, migan_file) if hub else fakes
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
-    weights = LibraryWeights(settings, network) if hub else NoWeights()
+    weights = LibraryWeights(settings, network) if hub or settings.model_dir else NoWeights()
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
     )

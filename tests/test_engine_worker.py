@@ -263,12 +263,12 @@ def test_a_selection_comes_as_a_mask_in_its_box_or_of_the_whole_image(monkeypatc
     handler = EngineHandler(1000 * MIB, "cpu", 128)
     boxed = handler.handle(selecting(selector(), "a"), Listener())
     assert isinstance(boxed, Selected)
-    assert boxed.box == Box(3, 2, 4, 3)
-    assert np.asarray(Image.open(BytesIO(boxed.png))).tolist() == [[255]]
+    assert boxed.mask.box == Box(3, 2, 4, 3)
+    assert np.asarray(Image.open(BytesIO(boxed.mask.png))).tolist() == [[255]]
     whole = handler.handle(selecting(selector(), "a", whole=True), Listener())
     assert isinstance(whole, Selected)
-    assert np.argwhere(np.asarray(Image.open(BytesIO(whole.png)))).tolist() == [[2, 3]]
-    assert whole.box == Box(0, 0, 5, 4)
+    assert np.argwhere(np.asarray(Image.open(BytesIO(whole.mask.png)))).tolist() == [[2, 3]]
+    assert whole.mask.box == Box(0, 0, 5, 4)
 
 
 def encode(size_mib: int) -> Callable[[], Kept]:

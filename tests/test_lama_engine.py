@@ -116,7 +116,7 @@ def test_refinement_gets_the_crop_as_it_is_and_pads_every_size_of_it_itself(
     mask = np.zeros((67, 109), bool)
     mask[10:60, 30:90] = True
 
-    filled = Inpainter(ENTRY, lama)(photo, mask, FillOptions(params={"refine": True}, feather_px=0))
+    filled = Inpainter(ENTRY, lama)(photo, mask, FillOptions(params={"refine": True}, finish=False))
     image = torch.from_numpy(photo).permute(2, 0, 1)[None] / 255
     *_, expected = refine(lama._network, image, torch.from_numpy(mask).float()[None, None], settings=small)
     levels = expected.image[0].permute(1, 2, 0).numpy() * 255

@@ -184,3 +184,62 @@ def test_a_folder_that_is_a_link_itself_is_the_one_it_led_to_at_start(tmp_path: 
         link.symlink_to("second")
         with folder.open("a.png").stream as stream:
             assert stream.read() == GOOD
+
+
+@pytest.fixture(scope="module")
+def gallery(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The same folder with results beside it: of good.png two, of others none."""
+    out = tmp_path_factory.mktemp("out")
+    for age, name in enumerate(["secret.png", "good-0001.png", "good.png"]):
+        (out / name).write_bytes(GOOD)
+        os.utime(out / name, (10_000 - age, 10_000 - age))
+    with RunningServer(tmp_path_factory.mktemp("data"), {"input": str(root), "output_dir": str(out)}) as running:
+        running.wait_ready()
+        yield running
+
+
+def test_the_gallery_lists_what_is_called_like_a_picture_and_the_newest_result_of_each(gallery: RunningServer) -> None:
+    reply = gallery.ask("GET", "/api/v1/photos").json
+    assert reply["folder"] == gallery.ask("GET", "/api/v1/config").json["input_dir"] == "photos"
+    rows = {row["name"]: row for row in reply["photos"]}
+    assert sorted(rows) == sorted(["good.png", "broken.png", "lying.png", *RIGHT])
+    assert {name: row["result"] for name, row in rows.items() if row["result"]} == {"good.png": "good-0001.png"}
+    assert rows["good.png"]["size_bytes"] == len(GOOD)
+
+
+def test_a_photo_called_like_another_ones_result_is_no_result(tmp_path: Path) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a-0001.png").write_bytes(GOOD)
+    (tmp_path / "in" / "a.png").write_bytes(GOOD)
+    with closing(media.Media(tmp_path / "in", tmp_path / "out", codec.ImageLimits())) as both:
+        assert set(both.results(both.photos())) == {"a-0001.png"}
+    with closing(media.Media(tmp_path / "in", tmp_path / "in", codec.ImageLimits())) as same:
+        assert same.results(same.photos()) == {}, "photos and results cannot be told apart there"
+
+
+@pytest.mark.parametrize("name", [name for names in HOSTILE.values() for name in names if name.isprintable()])
+def test_the_gallery_takes_nothing_in_that_is_no_plain_file_of_the_folder(gallery: RunningServer, name: str) -> None:
+    code = gallery.ask("GET", f"/api/v1/photos/thumbnail?name={quote(name, safe='')}").code
+    assert code == "file.not_found"
+    taken = gallery.post_json("/api/v1/photos", {"name": name})
+    assert taken.code in ("file.not_found", "param.too_long", "param.out_of_range")
+
+
+def test_a_photo_of_the_folder_is_taken_in_as_if_it_had_been_sent(gallery: RunningServer) -> None:
+    taken = gallery.post_json("/api/v1/photos", {"name": "good.png"}).json
+    assert taken == gallery.ask("GET", f"/api/v1/images/{taken['id']}").json
+    assert gallery.ask("GET", f"/api/v1/images/{taken['id']}/original").body == GOOD
+    assert gallery.post_json("/api/v1/photos", {"name": "broken.png"}).code.startswith("image.")
+
+
+def test_a_thumbnail_under_its_version_is_good_for_ever(gallery: RunningServer) -> None:
+    row = next(row for row in gallery.ask("GET", "/api/v1/photos").json["photos"] if row["name"] == "good.png")
+    asked = "/api/v1/photos/thumbnail?name=good.png"
+    lasting = gallery.ask("GET", f"{asked}&version={row['version']}")
+    assert decode(lasting.body).shape[:2] == (48, 64)
+    assert "immutable" in lasting.headers["cache-control"]
+    assert "immutable" not in gallery.ask("GET", f"{asked}&version=old").headers["cache-control"]
+    result = f"/api/v1/photos/thumbnail?of=result&name={row['result']}&version={row['result_version']}"
+    assert "immutable" in gallery.ask("GET", result).headers["cache-control"]
+    assert gallery.ask("GET", "/api/v1/photos/thumbnail?name=broken.png").code.startswith("image.")

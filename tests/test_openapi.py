@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from tools import wire_types
 from tools.reference import DOCS, pages
 
 from fake_engines import photo
@@ -32,6 +33,11 @@ def test_the_reference_pages_are_current(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]
 
 
+def test_the_wires_types_for_the_page_are_current() -> None:
+    """Run `make docs` when this fails."""
+    assert wire_types.TARGET.read_text(encoding="utf-8") == wire_types.types()
+
+
 def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
@@ -47,8 +53,12 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("get", "/api/v1/images/{image}/preview"),
         ("get", "/api/v1/images/{image}/render"),
         ("post", "/api/v1/images/{image}/save"),
+        ("get", "/api/v1/photos"),
+        ("post", "/api/v1/photos"),
+        ("get", "/api/v1/photos/thumbnail"),
         ("post", "/api/v1/edits"),
         ("post", "/api/v1/select"),
+        ("post", "/api/v1/find"),
         ("get", "/api/v1/edits/{edit}"),
         ("delete", "/api/v1/edits/{job}"),
         ("get", "/api/v1/edits/{edit}/patches/{index}.png"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 
 import pytest
 from bench.measure import in_fresh_process
@@ -156,5 +157,8 @@ def test_a_missing_package_makes_a_model_unavailable_and_says_what_to_install() 
 @pytest.mark.parametrize("name", ["patchmatch", "migan", "lama", "mat", "fcf", "zits", "manga"])
 def test_a_model_holds_about_the_memory_that_it_says(name: str) -> None:
     """The budget of the server counts with it. `make bench` shows the same for ldm, which takes too long for a test."""
-    measured = in_fresh_process("bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)["held_mib"]
+    ask = partial(in_fresh_process, "bench.bench_models:measure", {"name": name, "runs": 0}, threads=2)
+    if name == "patchmatch":
+        ask()  # the first process on a machine compiles, which holds more than what is compiled
+    measured = ask()["held_mib"]
     assert measured * 2**20 == pytest.approx(get_model(name).memory_bytes, rel=0.25)

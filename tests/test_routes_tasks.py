@@ -141,6 +141,90 @@ def test_a_selection_that_cannot_be_made_is_refused_by_name(
     assert pointers == ([pointer] if pointer else [])
 
 
+def test_the_shadow_is_offered_beside_the_thing(server: RunningServer, mug_id: str) -> None:
+    box = {"kind": "rect", "x": 120, "y": 60, "w": 160, "h": 185}
+    plain, asked = select(server, mug_id, box).json, select(server, mug_id, box, shadow=True).json
+    assert plain["shadow"] == []
+    assert asked["shapes"] == plain["shapes"]
+    thing, shadow = (drawn(shapes[0], 300, 400) for shapes in (asked["shapes"], asked["shadow"]))
+    assert shadow.any()
+    assert not (thing & shadow).any()
+
+
+@pytest.mark.parametrize("gesture", ["trace", "sample"])
+def test_each_way_of_pointing_has_its_model(server: RunningServer, bird_id: str, gesture: str) -> None:
+    models = server.ask("GET", "/api/v1/models").json["models"]
+    (model,) = (model["name"] for model in models if model["gesture"] == gesture)
+    along = [(165, 112), (330, 185), (300, 190), (200, 190), (110, 130), (165, 112)]
+    points = [{"kind": "point", "x": 4 * x, "y": 4 * y} for x, y in (along if gesture == "trace" else along[3:4])]
+    reply = select(server, bird_id, *points, model=model)
+    assert (reply.status, reply.headers["x-model"]) == (200, model)
+    assert all(other["gesture"] is None for other in models if other["task"] != "select")
+
+
+# find
+
+
+@pytest.fixture(scope="module")
+def scan_id(server: RunningServer) -> str:
+    """A plain picture with two specks and a wire."""
+    scan = np.full((300, 400, 3), (120, 140, 170), np.uint8)
+    scan += np.random.default_rng(2).integers(0, 5, scan.shape, np.uint8)
+    scan[98:102, 78:82] = scan[58:61, 298:301] = 250
+    scan[200:203] = 20
+    return upload(server, scan)
+
+
+def test_what_is_found_has_a_category_a_score_and_a_shape(server: RunningServer, scan_id: str) -> None:
+    reply = server.post_json("/api/v1/find", {"image": scan_id})
+    assert reply.status == 200, reply.body
+    assert (reply.json["models"], reply.json["left_out"]) == (["dust", "wires"], 0)
+    found = reply.json["findings"]
+    assert sorted(finding["category"] for finding in found) == ["dust", "dust", "scratch", "wire"], "a wire is both"
+    assert all(0 < finding["score"] <= 1 for finding in found)
+    shapes = [(finding["category"], drawn(finding["shapes"][0], 300, 400)) for finding in found]
+    specks = np.any([shape for category, shape in shapes if category == "dust"], axis=0)
+    assert specks[100, 80]
+    assert specks[59, 299]
+    assert all(shape[201].mean() > 0.95 for category, shape in shapes if category != "dust")
+
+
+def test_all_that_was_found_is_filled_in_one_edit(server: RunningServer, scan_id: str) -> None:
+    found = server.post_json("/api/v1/find", {"image": scan_id, "models": ["dust"]}).json["findings"]
+    assert {finding["model"] for finding in found} == {"dust"}
+    shapes = [shape for finding in found for shape in finding["shapes"]]
+    edit = server.edit(scan_id, {"model": "painter", "seed": 9}, mask={"shapes": shapes, "grow_px": 0}).lines[-1][
+        "edit"
+    ]
+    changed = (decode(shown(server, scan_id, edit)) == (9, 0, 0)).all(axis=2)
+    np.testing.assert_array_equal(changed, sum(drawn(shape, 300, 400) for shape in shapes) > 0)
+
+
+def test_a_search_sees_the_edits_that_it_is_told_of(server: RunningServer, scan_id: str) -> None:
+    mask = {"shapes": [{"kind": "rect", "x": 0, "y": 0, "w": 400, "h": 300}], "grow_px": 0}
+    edit = server.edit(scan_id, {"model": "painter", "seed": 9}, mask=mask).lines[-1]["edit"]
+    reply = server.post_json("/api/v1/find", {"image": scan_id, "parents": [edit]})
+    assert reply.json["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer", "code"),
+    [
+        ({"models": ["grabcut"]}, "/models", "model.wrong_task"),
+        ({"models": []}, "/models", "param.out_of_range"),
+        ({"models": ["nothing"]}, None, "model.unknown"),
+        ({"prompts": []}, "/prompts", "param.unknown"),
+        ({"parents": ["0" * 32]}, None, "edit.not_found"),
+    ],
+)
+def test_a_search_that_cannot_be_made_is_refused_by_name(
+    server: RunningServer, scan_id: str, more: dict[str, Any], pointer: str | None, code: str
+) -> None:
+    reply = server.post_json("/api/v1/find", {"image": scan_id, **more})
+    assert reply.code == code, reply.body
+    assert [error["pointer"] for error in reply.json.get("errors", [])] == ([pointer] if pointer else [])
+
+
 # matte and enlarge
 
 

@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: docs/configuration.md, docs/api.md, docs/hardening.md, and some tables.
+"""Writes what is made from the code: pages and tables of docs/, and the wire's types for the page.
 
 `make docs` runs it. Speeds in the table of models are what `python -m bench.bench_models` last measured
 (docs/measured.json).
@@ -22,13 +22,14 @@ from inpaint_models import list_models
 from inpaint_models.registry import Strategy
 from lama_server.app import create_app
 from lama_server.cli.main import COMMANDS
+from lama_server.cli.older import OPTIONS
 from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.cli.terminal import size_text
 from lama_server.exits import ExitCode
 from lama_server.http.middleware.token import WRONG_TOKENS_PER_MINUTE
 from lama_server.routes.documentation import reference
 from lama_server.settings import Limits, Setting, Settings, table
-from tools import hardening, house
+from tools import hardening, house, wire_types
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLE = 'model = "lama"\nport = 9000\noutput-dir = "~/Pictures/cleaned"\nallow-host = ["photos.lan"]\n'
@@ -61,6 +62,10 @@ After {WRONG_TOKENS_PER_MINUTE} wrong tokens from one address (IPv6: one /64 net
 there gets 429 `auth.rate_limited` with Retry-After, the right one too, so that a guess is not confirmed. Other
 addresses are not slowed down. Behind a reverse proxy all clients have the proxy's address. Browsers that are signed in
 go on: their cookie holds a random value that is good until the server stops."""
+
+OLDER_TEXT = """\
+Their options work as they are, as variables and in the file too. What has no use any more is accepted, and a line at
+start says what replaces it. `start`, `run`, `download --model` and `list` are IOPaint's commands."""
 
 NOTE = "<!-- Made from the code by `make docs`; change it there. -->"
 
@@ -133,6 +138,13 @@ def configuration() -> str:
             cells = [_flags(row), f"`{row.variable}`", f"`{row.key}`", _default(row), _cell(row.option.help)]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", TOKEN_TEXT, ""] if group == "Access" else [""]
+    lines += ["## Coming from lama-cleaner or IOPaint", "", OLDER_TEXT, ""]
+    lines += ["| Their option | Here |", "| --- | --- |"]
+    by_name = {row.name: row for row in table()}
+    for option in OPTIONS:
+        row = by_name[option.setting]
+        lines.append(f"| `{' '.join(option.words)}` | {_cell(row.option.replaced or row.option.help)} |")
+    lines += [""]
     lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]
     lines += ["", "## Exit codes", "", "| Code | Meaning |", "| --- | --- |"]
@@ -175,7 +187,7 @@ def _cell(text: str) -> str:
 def main() -> int:
     for name, content in pages().items():
         (DOCS / name).write_text(content, encoding="utf-8")
-    return 0
+    return wire_types.main()
 
 
 if __name__ == "__main__":

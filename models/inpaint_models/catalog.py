@@ -41,6 +41,9 @@ _OWN = (
     "grabcut:ENTRY",
     "lasso:ENTRY",
     "wand:ENTRY",
+    "text:ENTRY",
+    "dust:ENTRY",
+    "wires:ENTRY",
     "backdrop:ENTRY",
     "lanczos:ENTRY",
 )

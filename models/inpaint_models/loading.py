@@ -13,6 +13,7 @@ from .options import FillOptions
 from .pipeline.inpainter import Inpainter
 from .registry import Families, LoadContext, ModelEntry, Placement, Task
 from .tasks.enlarge import Enlarger
+from .tasks.find import Finder
 from .tasks.matte import Matter
 from .tasks.select import Selector
 from .types import Box, Mask, PatchProgress, no_progress
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 WARM_UP_SIDE_PX = 64
 
-Runner = Inpainter | Selector | Matter | Enlarger
+Runner = Inpainter | Selector | Finder | Matter | Enlarger
 """A loaded model with everything around it, of the kind that its task has."""
 
 _RUNNERS: Mapping[Task, type[Runner]] = {
     "fill": Inpainter,
     "select": Selector,
+    "find": Finder,
     "matte": Matter,
     "enlarge": Enlarger,
 }
@@ -57,6 +59,8 @@ class LoadOptions(TypedDict, total=False):
 def load_model(name: str, *, task: Literal["fill"] = ..., **options: Unpack[LoadOptions]) -> Inpainter: ...
 @overload
 def load_model(name: str, *, task: Literal["select"], **options: Unpack[LoadOptions]) -> Selector: ...
+@overload
+def load_model(name: str, *, task: Literal["find"], **options: Unpack[LoadOptions]) -> Finder: ...
 @overload
 def load_model(name: str, *, task: Literal["matte"], **options: Unpack[LoadOptions]) -> Matter: ...
 @overload
@@ -121,8 +125,12 @@ def _families() -> Families:
 def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
     """One small, cheap fill, so that compiled code and kernels are there before a person waits for them.
 
+    None with models of which the cheapest takes long, and gains nothing.
+
     Raises what `progress` raises, `OutOfMemory` and `EngineFailed`.
     """
+    if model.entry.deadline_s:
+        return
     side = WARM_UP_SIDE_PX
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
     hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)

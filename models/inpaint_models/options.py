@@ -15,6 +15,12 @@ OPTIONS: tuple[Parameter, ...] = (
     Parameter("strategy", "choice", "auto", choices=STRATEGIES, help="How the model sees a large image."),
     Parameter("grow_px", "int", 0, 0, 256, help="Grows the mask by so many pixels before filling."),
     Parameter("feather_px", "int", 0, 0, 256, help="Fades the fill in over so many pixels inside the grown mask."),
+    Parameter(
+        "finish",
+        "bool",
+        True,
+        help="Gives what a network fills the grain of its surroundings, and takes out a step of colour at its edge.",
+    ),
     Parameter("margin_px", "int", 196, 8, 4096, help="Context around a hole, for the strategy crop."),
     Parameter("max_side", "int", 2048, 64, 16384, help="Longest side that the model gets to see, for crop and resize."),
     Parameter("crop_above", "int", 800, 16, 32768, help="Images no longer than this go in whole, for crop."),
@@ -30,6 +36,7 @@ class FillOptions:
     strategy: StrategyKind = "auto"
     grow_px: int = 0
     feather_px: int = 0
+    finish: bool = True
     margin_px: int | None = None
     max_side: int | None = None
     crop_above: int | None = None

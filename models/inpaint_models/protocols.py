@@ -6,7 +6,7 @@ Callers use the runners of tasks/, which check and convert: an engine gets RGB o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -111,6 +111,28 @@ class SelectEngine(Protocol[EncodedT]):
         self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
     ) -> Mask:
         """The thing, in a box of its own. Raises `InvalidPrompts` where nothing is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a person may want gone.
+
+    category  a word for all of its sort: "text", "dust", "scratch", "wire"
+    score     in [0, 1]: how sure the engine is
+    """
+
+    category: str
+    score: float
+    mask: Mask
+
+
+class FindEngine(Protocol):
+    """Finds all things of a sort in an image."""
+
+    def find(
+        self, image: PixelSource, *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Sequence[Finding]:
+        """image  slices to (h, w, 3) uint8 RGB. Their masks may overlap."""
 
 
 class MatteEngine(Protocol):

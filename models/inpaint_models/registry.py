@@ -15,8 +15,15 @@ from .parameters import Parameter as Parameter
 from .parameters import PictureReader, quoted
 from .types import ParamValue
 
-Task = Literal["fill", "select", "matte", "enlarge"]
-"""What a model does: fills a hole, selects a thing, tells subject from background, makes an image larger."""
+Task = Literal["fill", "select", "find", "matte", "enlarge"]
+"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges."""
+
+Gesture = Literal["mark", "trace", "sample"]
+"""How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour."""
+
+Kind = Literal["", "quick", "natural", "creative", "words"]
+"""Under what people look for a model that fills: wires and scratches; almost everything; what has to be invented;
+what they say in words. Empty: it is not for everyday photos."""
 
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
@@ -226,6 +233,7 @@ class ModelEntry:
     """A row of the catalogue.
 
     loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
+    kind          under what people look for it
     task          which of the protocols of protocols.py the engine has
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry has one whose weights are files that `convert` takes
@@ -237,7 +245,10 @@ class ModelEntry:
     warm_up       parameters of the cheapest fill that runs all of the network's code; the others keep their defaults
     stochastic    whether another seed gives another result
     pads_itself   name of a switch with which it takes crops of any size over the minimum, and pads them in its own way
+    synthesises   whether it makes pixels of its own, which lack the photo's grain and may miss its colour; a fill is
+                  finished then, see finish/
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
+    gesture       of a model that selects
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
     reach_px      how far it continues a picture beyond its edge at once; what lies further out is filled after that
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact
@@ -252,6 +263,7 @@ class ModelEntry:
     description: str
     licence: Licence
     loader: str
+    kind: Kind = ""
     task: Task = "fill"
     layouts: str = ""
     telltales: tuple[str, ...] = ()
@@ -267,7 +279,9 @@ class ModelEntry:
     stochastic: bool = False
     aliases: tuple[str, ...] = ()
     pads_itself: str = ""
+    synthesises: bool = False
     needs_known: bool = False
+    gesture: Gesture = "mark"
     source_control: bool = False
     reach_px: int = 512
     grow_px: int = 0

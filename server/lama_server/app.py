@@ -28,29 +28,41 @@ from .http.static_files import Frontend, find_frontend
 from .http.strict_json import wire_error
 from .jobs.services import Services
 from .model_manager.manager import WeightsSource
-from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, selections, session
+from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, photos, selections, session
 from .routes.common import request_id
 from .routes.iopaint.progress import Announcer
 from .schemas.events import EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
-from .schemas.replies import SelectReply
-from .schemas.requests import CanvasRequest, EditRequest, OneShotParams, SaveRequest, SelectRequest, SessionRequest
+from .schemas.replies import FindReply, SelectReply
+from .schemas.requests import (
+    CanvasRequest,
+    EditRequest,
+    FindRequest,
+    OneShotParams,
+    PhotoRequest,
+    SaveRequest,
+    SelectRequest,
+    SessionRequest,
+)
 from .settings import Limits, Settings
 from .workers.executor import Executor, FindFiles
 
 READ_TYPES: tuple[type[BaseModel], ...] = (
     EditRequest,
     CanvasRequest,
+    FindRequest,
     SelectRequest,
     SaveRequest,
     OneShotParams,
     SessionRequest,
+    PhotoRequest,
 )
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,
     ProblemReply,
+    FindReply,
     SelectReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""
@@ -97,7 +109,7 @@ def create_app(
     app.state.services, app.state.policy, app.state.guard = services, policy, TokenGuard(policy)
     app.state.announcer = Announcer()
     app.state.frontend = Frontend(find_frontend())
-    for routes in (images, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
+    for routes in (images, photos, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

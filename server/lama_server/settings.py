@@ -12,9 +12,12 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from inpaint_models.folders import default_cache_dir, default_model_dir
+
+if TYPE_CHECKING:
+    from inpaint_models.registry import Placement
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -30,6 +33,8 @@ class Option:
 
     metavar  what stands for the value in help
     bounds   least and greatest value
+    words    whether a command line may spell the value in several words: they are joined by commas
+    replaced what to say where somebody gives an option of older programs that does nothing here
     also     further spellings of the flag
     public   whether /api/v1/config shows the value (never for paths and secrets)
     """
@@ -40,6 +45,8 @@ class Option:
     bounds: tuple[int, int] | None = None
     also: tuple[str, ...] = ()
     public: bool = False
+    words: bool = False
+    replaced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ class Settings:
         str,
         Option(
             "Model that the page starts with. auto: the best network that is on this machine; where there is none, "
-            "patchmatch at once, and migan as soon as its 28 MiB are fetched.",
+            "patchmatch at once, and migan as soon as its 28 MiB are fetched. A diffusion model also by its folder, "
+            "by its .safetensors file, or by its repository on Hugging Face as owner/name.",
             "NAME",
             "Model",
             public=True,
@@ -114,6 +122,34 @@ class Settings:
         Precision,
         Option("Numbers that networks compute with. auto: what this processor does well.", group="Model", public=True),
     ] = "auto"
+    half: Annotated[
+        bool,
+        Option(
+            "With --no-half networks compute in full precision wherever they run: --precision float32.", group="Model"
+        ),
+    ] = True
+    cpu_offload: Annotated[
+        bool,
+        Option(
+            "Keep a diffusion model in the machine's memory and bring its parts to the GPU when it is their turn: "
+            "network by network, in groups of blocks or layer by layer, by what is free.",
+            group="Model",
+            also=("--low-mem",),
+            public=True,
+        ),
+    ] = False
+    sd_cpu_textencoder: Annotated[
+        bool,
+        Option(
+            "Let diffusion models read words on the processor, which leaves more of the GPU's memory.",
+            group="Model",
+            also=("--cpu-textencoder",),
+        ),
+    ] = False
+    disable_model_switch: Annotated[
+        bool,
+        Option("Fill with --model only: page and API offer no other.", group="Model", public=True),
+    ] = False
     model_dir: Annotated[
         Path | None, Option("Folder for weights. Default: the platform's cache folder.", "DIR", "Model")
     ] = None
@@ -149,6 +185,12 @@ class Settings:
     host: Annotated[str, Option("Address to listen on. Anything but loopback needs a token.", "ADDRESS")] = "127.0.0.1"
     port: Annotated[int, Option("Port to listen on; 0 takes a free one.", "PORT", bounds=(0, 65535))] = 8080
     inbrowser: Annotated[bool, Option("Open the page in the browser once it is up.")] = False
+    gui: Annotated[
+        bool,
+        Option("Open the page in a window of its own: by Chrome, Chromium, Edge or Brave, else by pywebview."),
+    ] = False
+    gui_size: Annotated[str, Option("Width and height of that window.", "WIDTH HEIGHT", words=True)] = "1200,1000"
+    gui_auto_close: Annotated[bool, Option("End the server when that window is closed.")] = True
     log_level: Annotated[LogLevel, Option("How much is logged.")] = "info"
 
     token: Annotated[
@@ -187,7 +229,7 @@ class Settings:
     input: Annotated[
         Path | None,
         Option(
-            "Photo that the page opens at start; or a folder, for the file manager of clients written for IOPaint.",
+            "Photo that the page opens at start; or a folder, whose photos the page, and clients of IOPaint, list.",
             "FILE",
             "Files",
         ),
@@ -253,11 +295,61 @@ class Settings:
         ),
     ] = 200
 
+    disable_nsfw: Annotated[
+        bool,
+        Option(
+            "Accepted.",
+            group="Older programs",
+            also=("--disable-nsfw-checker",),
+            replaced="no result is ever blackened: the safety checker of diffusion models is not loaded.",
+        ),
+    ] = False
+    enable_xformers: Annotated[
+        bool,
+        Option(
+            "Accepted.", group="Older programs", replaced="torch's own attention is used, which needs no more memory."
+        ),
+    ] = False
+    config_installer: Annotated[
+        bool,
+        Option(
+            "Accepted.",
+            group="Older programs",
+            replaced="settings are kept in a file instead: see --config, and --show-settings for what is set.",
+        ),
+    ] = False
+    load_installer_config: Annotated[
+        bool,
+        Option("Accepted.", group="Older programs", replaced="--config FILE reads settings from a file of TOML."),
+    ] = False
+    installer_config: Annotated[
+        Path | None,
+        Option("Accepted.", "FILE", "Older programs", replaced="--config FILE reads settings from a file of TOML."),
+    ] = None
+
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def named(self, name: str) -> str:
         """A setting as whoever gave it spelled it, for messages; its flag for a default."""
         return self.sources.get(name, f"--{name.replace('_', '-')}")
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """A line for each option of older programs that was given and does nothing here."""
+        given = [row for row in table() if row.option.replaced and row.name in self.sources]
+        return tuple(f"{self.named(row.name)}: {row.option.replaced}" for row in given)
+
+    @property
+    def resolved_precision(self) -> Precision:
+        """That of networks, with --no-half."""
+        return self.precision if self.half else "float32"
+
+    @property
+    def placement(self) -> Placement:
+        """How large models are spread."""
+        from inpaint_models.registry import Placement  # with numpy: --help must not wait for it
+
+        return Placement(self.cpu_offload, self.sd_cpu_textencoder)
 
     def resolved_data_dir(self) -> Path:
         """The folder for images and edits; not made here."""

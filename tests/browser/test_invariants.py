@@ -41,7 +41,7 @@ def test_the_cost_of_a_stroke_does_not_grow_with_the_photo(open_app: OpenApp, la
     bodies: list[int] = []
 
     def note(request: Request) -> None:
-        if request.method == "POST" and "/api/v1/images" in request.url:
+        if request.method == "POST" and "/api/v1/images?" in request.url:
             uploads.append(request.url)
         if request.method == "POST" and request.url.endswith("/api/v1/edits"):
             bodies.append(len(request.post_data_buffer or b""))

@@ -7,13 +7,14 @@ import { begin } from "../../frontend/js/core/history.js";
 import { rect } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
 import { gestureTable, keyTable } from "../../frontend/js/ui/panels/key-tables.js";
+import { config } from "./boot.mjs";
 
 const shape = /** @type {import("../../frontend/js/core/shapes.js").Rect} */ (
   rect({ x: 0, y: 0 }, { x: 5, y: 5 }, { width: 9, height: 9 }, "add")
 );
 const empty = initialState(
   {
-    config: { version: "1", boot_id: "b", model: "opencv" },
+    config,
     models: { current: "opencv", wanted: "opencv", models: [] },
   },
   DEFAULT_PREFS,

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { explain } from "../../frontend/js/core/explain.js";
-import { ApiError, editRequest, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
-import { DEFAULT_PREFS, downloadPercent, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { ApiError, formatBytes } from "../../frontend/js/core/protocol.js";
+import { editRequest, readLine } from "../../frontend/js/core/requests.js";
+import { DEFAULT_PREFS, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { downloadPercent } from "../../frontend/js/ui/models/licence.js";
+import { config } from "./boot.mjs";
 
 const wanted = {
   image: "i",
@@ -10,7 +13,8 @@ const wanted = {
   shapes: [],
   growPx: null,
   featherPx: 0,
-  strategy: "default",
+  strategy: /** @type {const} */ ("default"),
+  finish: true,
   quickLook: true,
   save: true,
   runs: [{ model: "opencv" }],
@@ -19,12 +23,21 @@ const wanted = {
 test("what is left to the model's defaults is not sent", () => {
   assert.deepEqual(editRequest(wanted), { image: "i", parents: [], mask: { shapes: [] }, runs: [{ model: "opencv" }] });
   assert.deepEqual(
-    editRequest({ ...wanted, growPx: 0, featherPx: 3, strategy: "crop", quickLook: false, save: false }),
+    editRequest({
+      ...wanted,
+      growPx: 0,
+      featherPx: 3,
+      strategy: /** @type {const} */ ("crop"),
+      finish: false,
+      quickLook: false,
+      save: false,
+    }),
     {
       image: "i",
       parents: [],
       mask: { shapes: [], grow_px: 0, feather_px: 3 },
       strategy: "crop",
+      finish: false,
       quick_look: false,
       save: false,
       runs: [{ model: "opencv" }],
@@ -50,15 +63,20 @@ test("sizes are shown in the unit people expect", () => {
   assert.deepEqual([0, 999, 1024, 205_669_892, 1.1e9].map(formatBytes), ["", "999 B", "1.0 KiB", "196 MiB", "1.0 GiB"]);
 });
 
-/** @param {string} name @param {Partial<import("../../frontend/js/core/protocol.js").ModelInfo>} more */
+/** @param {string} name @param {Partial<import("../../frontend/js/core/protocol.js").ModelInfo>} more @returns {import("../../frontend/js/core/protocol.js").ModelInfo} */
 const model = (name, more) => ({
   name,
   title: name,
-  task: /** @type {const} */ ("fill"),
+  task: "fill",
+  kind: "",
   tagline: "",
+  aliases: [],
+  source_control: false,
   description: "",
   licence: { name: "", url: "", commercial_use: true },
   stochastic: false,
+  synthesises: false,
+  gesture: null,
   strategies: [],
   strategy: "crop",
   grow_px: 0,
@@ -67,7 +85,7 @@ const model = (name, more) => ({
   download_is_estimate: false,
   memory_bytes: 0,
   reason: "",
-  state: /** @type {const} */ ("ready"),
+  state: "ready",
   progress: null,
   problem: null,
   ...more,
@@ -85,7 +103,7 @@ test("while the wanted model downloads, the best one that is ready works", () =>
   const lama = model("lama", { state: "downloading", progress: { done_bytes: 40, total_bytes: 100 } });
   const state = initialState(
     {
-      config: { version: "1", boot_id: "b", model: "lama" },
+      config,
       models: { current: "patchmatch", wanted: "lama", models: [lama, model("opencv", {}), model("patchmatch", {})] },
     },
     DEFAULT_PREFS,

@@ -1,17 +1,17 @@
 /**
  * The only owner of pixels: the open photo's pyramid, the patches, the thumbnails and the URLs made for them.
  *
- * Encoded patches stay (they are small); decoded ones are dropped, least recently drawn first, once they take more
- * than the budget, and are decoded again when they are needed.
- *
  * @typedef {import("./decode.worker.js").Pyramid} Pyramid
  * @typedef {import("./decode.worker.js").Task} Task
+ * @typedef {import("./composite.js").Placed} Placed
+ * @typedef {import("./patches.js").Pixels} Pixels
  * @typedef {import("../core/view.js").Box} Box
- * @typedef {{encoded: Blob, bitmap: ImageBitmap | null, decoding: Promise<void> | null, since: number}} Patch
- * @typedef {{job: number, box: Box, pixels: {bitmap: ImageBitmap, since: number}}} Estimate  what a running fill has so far
+ * @typedef {{job: number, box: Box, pixels: Pixels}} Estimate  what a running fill has so far
  */
 
-const PATCH_BUDGET_BYTES = 256 * 2 ** 20;
+import { createPatches } from "./patches.js";
+
+const MOST_PATCH_BYTES = 256 * 2 ** 20;
 const THUMBNAIL_PX = 192;
 
 /** @typedef {ReturnType<typeof createBitmaps>} Bitmaps */
@@ -19,10 +19,18 @@ const THUMBNAIL_PX = 192;
 /** @param {() => void} changed called when a patch can be drawn that could not be before */
 export function createBitmaps(changed) {
   const ask = workerClient();
+  const decode = async (/** @type {Blob} */ blob) => /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob }));
+  const budgetBytes = Math.min(MOST_PATCH_BYTES, memoryBytes() / 32);
+  const patches = createPatches(decode, budgetBytes, changed);
+  /** @type {ReturnType<typeof import("./composite.js").createComposite> | null} for more patches than there is room for */
+  let composite = null;
+  const loadComposite = async () => {
+    const { createComposite } = await import("./composite.js");
+    composite ??= createComposite(patches, decode, budgetBytes, changed);
+    changed();
+  };
   /** @type {Pyramid | null} */
   let pyramid = null;
-  /** @type {Map<string, Patch>} by name, least recently drawn first */
-  const patches = new Map();
   /** @type {readonly Estimate[]} */
   let estimates = [];
   /** Jobs whose estimates are wanted no more. @type {Set<number>} */
@@ -32,27 +40,6 @@ export function createBitmaps(changed) {
 
   const close = (/** @type {Pyramid} */ { levels }) => {
     for (const level of levels) for (const tile of level.tiles) tile.bitmap.close();
-  };
-
-  const trim = () => {
-    let bytes = 0;
-    for (const { bitmap } of patches.values()) bytes += bitmap ? bitmap.width * bitmap.height * 4 : 0;
-    for (const patch of patches.values()) {
-      if (bytes <= PATCH_BUDGET_BYTES) return;
-      if (!patch.bitmap) continue;
-      bytes -= patch.bitmap.width * patch.bitmap.height * 4;
-      patch.bitmap.close();
-      patch.bitmap = null;
-    }
-  };
-
-  /** @param {Patch} patch */
-  const decode = async (patch) => {
-    patch.bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob: patch.encoded }));
-    patch.since = performance.now();
-    patch.decoding = null;
-    trim();
-    changed();
   };
 
   /** @param {(estimate: Estimate) => boolean} gone */
@@ -67,6 +54,24 @@ export function createBitmaps(changed) {
   return {
     pyramid: () => pyramid,
     estimates: () => estimates,
+
+    /**
+     * How edits are drawn: what takes the place of tiles of the photo, and what lies over them. Only what lies on the
+     * photo, and under nothing that reaches beyond it, can become part of its tiles.
+     * @param {readonly Placed[]} placed patches in drawing order @param {Box} photo where it lies on the canvas
+     */
+    layers(placed, photo) {
+      const first = placed.findIndex(({ box }) => !covers(photo, box));
+      const beyond = first < 0 ? [] : placed.slice(first);
+      const shown = moved(first < 0 ? placed : placed.slice(0, first), -photo.x, -photo.y);
+      const many = bytesOf(shown) > budgetBytes;
+      if (!composite && many) void loadComposite();
+      const here = many ? shown.filter(({ name }) => patches.peek(name)) : shown;
+      const layers = composite && pyramid ? composite.layers(shown, pyramid, photo) : { tiles: null, patches: here };
+      const over = [...moved(layers.patches, photo.x, photo.y), ...beyond];
+      patches.hold(new Set(over.map(({ name }) => name)));
+      return { tiles: layers.tiles, patches: over.map(({ name, box }) => ({ box, pixels: patches.take(name) })) };
+    },
 
     /** Over those before it, of which it replaces what it covers. @param {number} job @param {Blob} blob @param {Box} box */
     async addEstimate(job, blob, box) {
@@ -98,47 +103,29 @@ export function createBitmaps(changed) {
 
     /** @param {string} name @param {Blob} encoded @returns {Promise<void>} done when it can be drawn */
     addPatch(name, encoded) {
-      const known = patches.get(name);
-      if (known) return known.decoding ?? Promise.resolve();
-      /** @type {Patch} */
-      const patch = { encoded, bitmap: null, decoding: null, since: 0 };
-      patches.set(name, patch);
-      patch.decoding = decode(patch);
-      return patch.decoding;
+      patches.keep(name, encoded);
+      return patches.ready(name);
+    },
+
+    /** Patches of a photo that is opened: decoded where there is room for all of them, and where they are shown. @param {readonly Placed[]} shown in drawing order @param {ReadonlyMap<string, Blob>} blobs by name */
+    async addPatches(shown, blobs) {
+      for (const [name, blob] of blobs) patches.keep(name, blob);
+      if (bytesOf(shown) <= budgetBytes) await Promise.all(shown.map(({ name }) => patches.ready(name)));
     },
 
     /** Patches of an edit that there will not be. @param {readonly string[]} names */
     dropPatches(names) {
-      for (const name of names) {
-        patches.get(name)?.bitmap?.close();
-        patches.delete(name);
-      }
+      patches.drop(names);
       if (names.length > 0) changed();
     },
 
-    /** Resolves when a patch can be drawn, decoding it again if need be. @param {string} name */
-    async ready(name) {
-      const patch = patches.get(name);
-      if (!patch || patch.bitmap) return;
-      patch.decoding ??= decode(patch);
-      await patch.decoding;
-    },
-
-    /** What to draw, or null while it is being decoded. @param {string} name @returns {{bitmap: ImageBitmap, since: number} | null} */
-    patch(name) {
-      const patch = patches.get(name);
-      if (!patch) return null;
-      patches.delete(name);
-      patches.set(name, patch);
-      if (!patch.bitmap) {
-        patch.decoding ??= decode(patch);
-        return null;
-      }
-      return { bitmap: patch.bitmap, since: patch.since };
-    },
+    /** Resolves when a patch can be drawn, decoding it again if need be. */
+    ready: patches.ready,
+    /** What to draw, or null while it is being decoded. */
+    patch: patches.take,
 
     /** A small picture of a patch, or of any blob by a name of its own. @param {string} name @param {Blob} [blob] @returns {Promise<string>} an object URL */
-    async thumbnail(name, blob = patches.get(name)?.encoded) {
+    async thumbnail(name, blob = patches.encoded(name)) {
       const known = urls.get(name);
       if (known) return known;
       if (!blob) return "";
@@ -167,25 +154,36 @@ export function createBitmaps(changed) {
     clear(kept = new Set()) {
       if (pyramid) close(pyramid);
       pyramid = null;
-      for (const [name, { bitmap }] of patches) {
-        if (kept.has(name)) continue;
-        bitmap?.close();
-        patches.delete(name);
-      }
+      composite?.clear();
+      patches.drop(patches.names().filter((name) => !kept.has(name)));
       removeEstimates(() => true);
       for (const name of [...urls.keys()]) this.release(name);
       changed();
     },
 
+    /** How often a patch was decoded, for tests. */
+    decodes: patches.decodes,
     /** What is held now, for tests. */
     counts: () => ({
-      patches: patches.size,
-      decoded: [...patches.values()].filter((patch) => patch.bitmap).length,
+      ...patches.counts(),
       urls: urls.size,
       tiles: pyramid?.levels.reduce((sum, level) => sum + level.tiles.length, 0) ?? 0,
     }),
   };
 }
+
+/** What this device has, as far as it says. */
+function memoryBytes() {
+  const { deviceMemory = 8 } = /** @type {{deviceMemory?: number}} */ (navigator);
+  return deviceMemory * 2 ** 30;
+}
+
+/** @param {readonly Placed[]} placed @returns {number} decoded */
+const bytesOf = (placed) => placed.reduce((sum, { box }) => sum + 4 * box.width * box.height, 0);
+
+/** @param {readonly Placed[]} placed @param {number} dx @param {number} dy */
+const moved = (placed, dx, dy) =>
+  dx || dy ? placed.map(({ name, box }) => ({ name, box: { ...box, x: box.x + dx, y: box.y + dy } })) : placed;
 
 /** @param {Box} outer @param {Box} inner */
 const covers = (outer, inner) =>

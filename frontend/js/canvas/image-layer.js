@@ -8,8 +8,9 @@
  * @typedef {import("../core/view.js").Box} Box
  * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number} | null}} ShownPatch
  * @typedef {object} Scene
- * @property {import("../core/view.js").Size} image
+ * @property {import("../core/view.js").Size & {photo: Box}} canvas  and where on it the photo lies
  * @property {Pyramid | null} pyramid
+ * @property {import("./composite.js").Tiles | null} tiles  drawn instead of those of the pyramid
  * @property {readonly ShownPatch[]} patches
  * @property {number | null} split       screen x left of which the original is shown; null: the result everywhere
  * @property {string} surround
@@ -33,17 +34,24 @@ export function drawImageLayer(context, frame, scene) {
   context.fillStyle = scene.surround;
   context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   if (!scene.pyramid) return false;
-  const seen = visibleBox(frame.view, scene.image, frame.viewport);
+  const seen = visibleBox(frame.view, scene.canvas, frame.viewport);
   context.imageSmoothingEnabled = frame.view.scale * frame.dpr < CRISP_ABOVE;
   context.imageSmoothingQuality = "low";
-  const back = scene.pyramid.clear ? checkerboard(context, frame, scene.checks) : null;
-  if (back) fillBox(context, frame, { x: 0, y: 0, width: scene.image.width, height: scene.image.height }, back);
-  drawLevel(context, frame, scene, seen);
+  const { width, height, photo } = scene.canvas;
+  const clear = scene.pyramid.clear || photo.width < width || photo.height < height;
+  const back = clear ? checkerboard(context, frame, scene.checks) : null;
+  const whole = { x: 0, y: 0, width, height };
+  if (back) fillBox(context, frame, whole, back);
+  drawLevel(context, frame, scene, seen, scene.split === null ? scene.tiles : null);
   if (scene.split !== null) {
     context.save();
     context.beginPath();
     context.rect(scene.split * frame.dpr, 0, context.canvas.width, context.canvas.height);
     context.clip();
+    if (scene.tiles) {
+      if (back) fillBox(context, frame, whole, back);
+      drawLevel(context, frame, scene, seen, scene.tiles);
+    }
   }
   context.setTransform(transform);
   const fading = drawPatches(context, frame, scene, seen, back);
@@ -61,21 +69,28 @@ export function levelFor(pyramid, needed) {
 /**
  * Tile edges are rounded to device pixels, so that neighbours meet without a seam.
  * @param {CanvasRenderingContext2D} context in device pixels @param {Frame} frame @param {Scene} scene @param {Box} seen
+ * @param {Scene["tiles"]} tiles drawn instead
  */
-function drawLevel(context, { view, dpr }, scene, seen) {
+function drawLevel(context, { view, dpr }, scene, seen, tiles) {
   const pyramid = /** @type {Pyramid} */ (scene.pyramid);
-  const known = pyramid.width / scene.image.width; // below 1 when the server sent a smaller preview
+  const { photo } = scene.canvas;
+  const known = pyramid.width / photo.width; // below 1 when the server sent a smaller preview
   const level = levelFor(pyramid, (view.scale * dpr) / known);
-  const sx = scene.image.width / level.width;
-  const sy = scene.image.height / level.height;
+  const sx = photo.width / level.width;
+  const sy = photo.height / level.height;
   for (const tile of level.tiles) {
-    const box = { x: tile.x * sx, y: tile.y * sy, width: tile.width * sx, height: tile.height * sy };
+    const box = {
+      x: photo.x + tile.x * sx,
+      y: photo.y + tile.y * sy,
+      width: tile.width * sx,
+      height: tile.height * sy,
+    };
     if (!overlaps(box, seen)) continue;
     const x0 = Math.round((box.x * view.scale + view.x) * dpr);
     const y0 = Math.round((box.y * view.scale + view.y) * dpr);
     const x1 = Math.round(((box.x + box.width) * view.scale + view.x) * dpr);
     const y1 = Math.round(((box.y + box.height) * view.scale + view.y) * dpr);
-    context.drawImage(tile.bitmap, x0, y0, Math.max(1, x1 - x0), Math.max(1, y1 - y0));
+    context.drawImage(tiles?.get(tile) ?? tile.bitmap, x0, y0, Math.max(1, x1 - x0), Math.max(1, y1 - y0));
   }
 }
 

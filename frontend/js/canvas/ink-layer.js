@@ -75,10 +75,11 @@ export function setInk(context, ink) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes
+ * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param { readonly Shape[]} shapes
+ * @param {number} [grow] of all that is painted
  * @returns {boolean} something is still being decoded
  */
-export function drawInkLayer(context, frame, shapes) {
+export function drawInkLayer(context, frame, shapes, grow = 0) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
     y: -frame.view.y / frame.view.scale,
@@ -86,7 +87,10 @@ export function drawInkLayer(context, frame, shapes) {
     height: frame.viewport.height / frame.view.scale,
   };
   let decoding = false;
-  for (const shape of shapes) if (overlaps(bounds(shape), seen) && !drawShape(context, shape)) decoding = true;
+  for (const shape of shapes) {
+    if (!overlaps(bounds(shape), seen)) continue;
+    if (!drawShape(context, shape, shape.op === "add" ? grow : -grow)) decoding = true;
+  }
   context.globalCompositeOperation = "source-over";
   return decoding;
 }
@@ -99,29 +103,4 @@ export function drawSegment(context, segment) {
   trace(context, segment.points);
   context.stroke();
   context.globalCompositeOperation = "source-over";
-}
-
-/**
- * Diagonal stripes, for people who cannot tell the tint from the photo.
- * @param {CanvasRenderingContext2D} context @param {string} colour @param {Frame} frame
- * @returns {CanvasPattern | string}
- */
-export function hatch(context, colour, frame) {
-  const tile = new OffscreenCanvas(8, 8);
-  const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
-  brush.fillStyle = colour;
-  brush.fillRect(0, 0, 8, 8);
-  brush.strokeStyle = "black";
-  brush.lineWidth = 3;
-  for (const offset of [-8, 0, 8]) {
-    brush.moveTo(offset - 2, 10);
-    brush.lineTo(offset + 10, -2);
-  }
-  brush.stroke();
-  const pattern = context.createPattern(tile.transferToImageBitmap(), "repeat");
-  const { view, dpr } = frame;
-  pattern?.setTransform(
-    new DOMMatrix([1 / (view.scale * dpr), 0, 0, 1 / (view.scale * dpr), -view.x / view.scale, -view.y / view.scale]),
-  );
-  return pattern ?? colour;
 }

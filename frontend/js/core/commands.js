@@ -17,14 +17,18 @@
  */
 
 import { canRedo, canUndo } from "./history.js";
-import { documentOf } from "./state.js";
+import { documentOf, marks, sourceIsMarked, takesSource } from "./state.js";
 
 /** @param {State} state */
 const hasImage = (state) => state.image !== null;
 /** @param {State} state */
 const hasDraft = (state) => hasImage(state) && documentOf(state).draft.length > 0;
+/** What the tool in hand has painted. @param {State} state */
+const canClear = (state) => (marks(state.tool) ? sourceIsMarked(state) : hasDraft(state));
 /** @param {State} state */
 const hasEdits = (state) => hasImage(state) && documentOf(state).edits.length > 0;
+/** @param {State} state */
+const several = (state) => hasImage(state) && state.gallery.items.length > 1;
 /** @param {State} state */
 const drawerOpen = (state) => state.selected !== null;
 
@@ -34,11 +38,13 @@ export const COMMANDS = Object.freeze([
   { id: "tool-brush", label: "Free hand", group: "Paint", keys: ["b"] },
   { id: "tool-lasso", label: "Lasso", group: "Paint", keys: ["l"] },
   { id: "tool-rect", label: "Box", group: "Paint", keys: ["r"] },
+  { id: "tool-polygon", label: "Corners", group: "Paint", keys: ["k"] },
   { id: "tool-eraser", label: "Erase", group: "Paint", keys: ["e"] },
   { id: "tool-swap", label: "Swap brush and eraser", group: "Paint", keys: ["x"] },
   { id: "brush-smaller", label: "Smaller brush", group: "Paint", keys: ["["], repeat: true },
   { id: "brush-larger", label: "Larger brush", group: "Paint", keys: ["]"], repeat: true },
-  { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: hasDraft },
+  { id: "invert", label: "Invert what is painted", group: "Paint", keys: ["i"], when: hasDraft },
+  { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: canClear },
   {
     id: "run",
     label: "Remove",
@@ -91,12 +97,17 @@ export const COMMANDS = Object.freeze([
     hold: true,
     when: (state) => hasImage(state) && !state.crosshair,
   },
+  { id: "tool-source", label: "Copy from here", group: "Paint", keys: ["s"], when: takesSource },
+  { id: "tool-avoid", label: "Never from here", group: "Paint", keys: ["a"], when: takesSource },
+  { id: "tool-extend", label: "Extend", group: "View", keys: ["c"], when: hasImage },
   { id: "tool-hand", label: "Move", group: "View", keys: ["h"] },
   { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
   { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },
   { id: "zoom-in", label: "Zoom in", group: "View", keys: ["+", "="], repeat: true, when: hasImage },
   { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], repeat: true, when: hasImage },
   { id: "open", label: "Open a photo", group: "File", keys: ["Mod+o", "o"] },
+  { id: "photo-previous", label: "Previous photo", group: "File", keys: ["PageUp"], when: several },
+  { id: "photo-next", label: "Next photo", group: "File", keys: ["PageDown"], when: several },
   { id: "download", label: "Save the result", group: "File", keys: ["Mod+s"], when: hasImage },
   { id: "save-as", label: "Save a copy", group: "File", keys: ["Mod+Shift+s"], when: hasImage },
   { id: "copy", label: "Copy the result", group: "File", keys: ["Mod+c"], when: hasImage },

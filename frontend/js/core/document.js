@@ -6,12 +6,18 @@
  * state.js): they only ever grow, so going back in time never loses one.
  *
  * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {{readonly left: number, readonly top: number, readonly right: number, readonly bottom: number}} Margins
  * @typedef {object} Edit
  * @property {string} key       ours, names the list of results
  * @property {readonly Shape[]} shapes
  * @property {string} chosen    the server's id of the result that is shown
- * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
+ * @property {Margins} [extend] what it added at the sides of the canvas; then it has neither shapes nor results
+ * @typedef {{readonly include: readonly Shape[], readonly exclude: readonly Shape[]}} Source  where fills copy from here only, and never
+ * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[], readonly source?: Source}} Doc
  */
+
+/** @type {Margins} */
+export const NO_MARGINS = Object.freeze({ left: 0, top: 0, right: 0, bottom: 0 });
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.freeze([]) });
@@ -20,7 +26,7 @@ export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.fre
 export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
 
 /** Erasing has an effect only on something painted before it. @param {readonly Shape[]} shapes */
-function withoutLeadingErasures(shapes) {
+export function withoutLeadingErasures(shapes) {
   const first = shapes.findIndex((shape) => shape.op === "add");
   return first < 0 ? [] : shapes.slice(first);
 }
@@ -31,18 +37,20 @@ export const addShape = (doc, shape) => ({ ...doc, draft: withoutLeadingErasures
 /** @param {Doc} doc @returns {Doc} */
 export const clearDraft = (doc) => ({ ...doc, draft: [] });
 
-/**
- * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.
- * @param {Doc} doc @param {Edit} edit
- * @returns {Doc}
- */
-export function commitEdit(doc, edit) {
-  const filled = new Set(edit.shapes);
-  return {
-    draft: withoutLeadingErasures(doc.draft.filter((shape) => !filled.has(shape))),
-    edits: [...doc.edits, edit],
-  };
-}
+/** @type {Source} */
+const ANYWHERE = Object.freeze({ include: Object.freeze([]), exclude: Object.freeze([]) });
+
+/** Where fills may copy from. @param {Doc} doc */
+export const sourceOf = (doc) => doc.source ?? ANYWHERE;
+
+/** @param {Doc} doc @param {keyof Source} side @param {Shape} shape @returns {Doc} */
+export const addSource = (doc, side, shape) => ({
+  ...doc,
+  source: { ...sourceOf(doc), [side]: withoutLeadingErasures([...sourceOf(doc)[side], shape]) },
+});
+
+/** @param {Doc} doc @returns {Doc} */
+export const clearSource = (doc) => ({ ...doc, source: ANYWHERE });
 
 /** The server's ids of the fills shown, in drawing order. @param {Doc} doc */
 export const shownEdits = (doc) => doc.edits.map((edit) => edit.chosen);

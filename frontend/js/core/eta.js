@@ -7,6 +7,8 @@
  * @typedef {{stage: string, at: number, fraction: number}} Mark  where a stage stood when it was first heard of
  */
 
+import { number } from "./words.js";
+
 const KEPT = 7;
 const KINDS = 80;
 
@@ -20,6 +22,7 @@ const BELIEVED = 0.25;
 /** @param {Work} work @param {number} pixels area of the painted box */
 function kind({ model, params = {}, strategy = "default" }, pixels) {
   const settings = Object.entries(params)
+    .filter(([, value]) => typeof value !== "string") // words and pictures take no time
     .map(([name, value]) => `${name}=${value}`)
     .sort();
   const size = Math.round(Math.log2(Math.max(1, pixels / 65536)) / 2);
@@ -84,7 +87,7 @@ export function expectedTotal({ startedAt, usual, runs }, now) {
 /** A time in words, as fine as one wants to know it. @param {number} ms */
 export function duration(ms) {
   const seconds = Math.round(ms / 1000);
-  if (ms < 20_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 20_000) return `${number(ms / 1000, 1)} s`;
   if (seconds < 100) return `${seconds} s`;
   if (seconds < 600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.round(seconds / 60)} min`;

@@ -6,12 +6,11 @@
  *
  * @typedef {import("./view.js").ImagePoint} ImagePoint
  * @typedef {import("./view.js").Box} Box
- * @typedef {"add" | "sub"} Op
- * @typedef {{readonly op: Op, readonly kind: "stroke", readonly d: number, readonly p: readonly number[]}} Stroke
- * @typedef {{readonly op: Op, readonly kind: "rect", readonly x: number, readonly y: number, readonly w: number, readonly h: number}} Rect
- * @typedef {{readonly op: Op, readonly kind: "poly", readonly p: readonly number[]}} Poly
- * @typedef {{readonly op: Op, readonly kind: "bitmap", readonly x: number, readonly y: number, readonly w: number, readonly h: number,
- *   readonly png: string}} Bitmap  a mask that came as a picture: base64, what is light is painted
+ * @typedef {Required<import("./wire.js").Stroke>} Stroke
+ * @typedef {Required<import("./wire.js").Rectangle>} Rect
+ * @typedef {Required<import("./wire.js").Polygon>} Poly
+ * @typedef {Required<import("./wire.js").Bitmap>} Bitmap  a mask that came as a picture
+ * @typedef {Stroke["op"]} Op
  * @typedef {Stroke | Rect | Poly | Bitmap} Shape
  */
 

@@ -32,7 +32,7 @@
  *
  * @typedef {object} JobRun
  * @property {string} model
- * @property {number | undefined} seed
+ * @property {number | null} [seed]
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
@@ -57,11 +57,13 @@
  *
  * @typedef {object} Prefs
  * @property {"system" | "light" | "dark"} theme
+ * @property {string} language         "system", or one of the page's
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {string} strategy
+ * @property {import("./protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
+ * @property {boolean} finish          grain and colour of the surroundings
  * @property {number} resultsPerFill   runs of a fresh fill, where the model gives several
  * @property {number} brush            diameter: screen pixels, or image pixels when locked
  * @property {boolean} brushLocked
@@ -71,17 +73,19 @@
  * @property {boolean} singleKeys
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
+ * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand"} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
  * @property {readonly ModelInfo[]} models       net/models.js
  * @property {string} serverModel                net/models.js: what --model asked for
  * @property {boolean} reachable                 net/health.js
- * @property {OpenImage | null} image            session/session.js
- * @property {"" | "reading" | "failed"} opening session/session.js
+ * @property {OpenImage | null} image            session/place.js
+ * @property {"" | "reading" | "failed"} opening session/opening.js
  * @property {string} openingName
  * @property {number | null} uploaded            net/uploads.js: 0 to 1; null when nothing is on its way
  * @property {Timeline} timeline                 history
@@ -89,33 +93,38 @@
  * @property {readonly Job[]} jobs               jobs/: under way, in the order in which they began
  * @property {readonly import("./shapes.js").Shape[]} queued  jobs/: painted, and filled as soon as that can be
  * @property {number} regionsDone                jobs/: by jobs that have ended, since there was nothing to do
+ * @property {import("./document.js").Doc | null} peek  ui/panels/results.js: what choosing the result under the pointer would give
  * @property {string | null} selected            ui: the edit whose results are shown
  * @property {ToolName} tool                     ui
  * @property {boolean} painting                  ui/input.js: a stroke is being made
  * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
  * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
  * @property {View} view                         ui/input.js
+ * @property {import("./document.js").Margins} margins  ui/panels/extend.js: what is to be added to the canvas
  * @property {boolean} fitted                    ui: the photo fills the room, and goes on to when the room changes
  * @property {import("./view.js").Size} viewport canvas/stage.js
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
+ * @property {{growPx: number, featherPx: number} | null} edge  ui/models/tuning.js: shown in the picture for a moment
  * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
  * @property {import("../session/here.js").PhotoList} gallery  session/session.js
  * @property {string | null} savedAs             jobs/: the last name written to the output folder
  * @property {Prefs} prefs                       session/prefs.js
  */
 
-import { EMPTY } from "./document.js";
+import { EMPTY, NO_MARGINS, sourceOf } from "./document.js";
 import { begin, current } from "./history.js";
 import { IDENTITY } from "./view.js";
 
 /** @type {Prefs} */
 export const DEFAULT_PREFS = Object.freeze({
   theme: "system",
+  language: "system",
   auto: true,
   model: null,
   strategy: "default",
   growPx: null,
   featherPx: 0,
+  finish: true,
   resultsPerFill: 1,
   brush: 40,
   brushLocked: false,
@@ -125,6 +134,8 @@ export const DEFAULT_PREFS = Object.freeze({
   singleKeys: true,
   hinted: false,
   params: {},
+  seeds: {},
+  words: [],
   timings: {},
 });
 
@@ -146,15 +157,18 @@ export const initialState = ({ config, models }, prefs) => ({
   jobs: [],
   queued: [],
   regionsDone: 0,
+  peek: null,
   selected: null,
   tool: "brush",
   painting: false,
   armed: false,
   compare: { mode: "off", at: 0.5 },
   view: IDENTITY,
+  margins: NO_MARGINS,
   fitted: true,
   viewport: { width: 1, height: 1 },
   crosshair: null,
+  edge: null,
   penDown: false,
   gallery: { at: -1, items: [] },
   savedAs: null,
@@ -166,9 +180,6 @@ export const documentOf = (state) => current(state.timeline);
 
 /** @param {ModelInfo} model */
 export const usable = (model) => model.state === "ready" || model.state === "loaded";
-
-/** Whether a press could fetch it; a server without a network says in `problem` what to do instead. @param {ModelInfo} model */
-export const downloadable = (model) => model.state === "failed" || (model.state === "missing" && !model.problem);
 
 /** @param {State} state @param {string} name */
 export const findModel = (state, name) => state.models.find((model) => model.name === name) ?? null;
@@ -190,12 +201,6 @@ export function workingModel(state) {
   return state.models.find(usable) ?? null;
 }
 
-/** @param {ModelInfo} model @returns {number | null} 0 to 100; null when not known */
-export function downloadPercent(model) {
-  if (!model.progress?.total_bytes) return null;
-  return Math.min(100, Math.floor((100 * model.progress.done_bytes) / model.progress.total_bytes));
-}
-
 /** The wire takes no wider strokes. */
 export const WIDEST_STROKE_PX = 8192;
 
@@ -210,6 +215,13 @@ export const brushRange = ({ brushLocked }) => (brushLocked ? [1, WIDEST_STROKE_
 export function resizedBrush(prefs, steps) {
   const [smallest, largest] = brushRange(prefs);
   return { ...prefs, brush: Math.min(largest, Math.max(smallest, prefs.brush * 1.1 ** steps)) };
+}
+
+/** The brush so many screen pixels larger. @param {State} state @param {number} px @returns {Prefs} */
+export function grownBrush({ prefs, view }, px) {
+  const [smallest, largest] = brushRange(prefs);
+  const brush = prefs.brush + (prefs.brushLocked ? px / view.scale : px);
+  return { ...prefs, brush: Math.min(largest, Math.max(smallest, brush)) };
 }
 
 /** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Result | null} */
@@ -227,20 +239,32 @@ export const patchesOf = ({ edit, patches }) =>
     box: { x, y, width: w, height: h },
   }));
 
-/** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
-export function chosenParams(state, model) {
-  const set = state.prefs.params[model.name] ?? {};
-  const known = model.parameters.filter(
-    (parameter) => parameter.name in set && set[parameter.name] !== parameter.default,
-  );
-  return Object.fromEntries(known.map((parameter) => [parameter.name, set[parameter.name]]));
-}
+/** What a model takes words by. @param {ModelInfo | null} model */
+export const promptOf = (model) => model?.parameters.find(({ kind }) => kind === "text") ?? null;
 
-/** The fill whose results are talked of: the selected one, or the last. @param {State} state */
-export function editInHand(state) {
-  const { edits } = documentOf(state);
-  return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
-}
+/** What a model takes an example picture by. @param {ModelInfo | null} model */
+export const exampleOf = (model) => model?.parameters.find(({ kind }) => kind === "picture") ?? null;
+
+/** Whether the model that fills wants to be told what to paint. @param {State} state */
+export const takesWords = (state) => {
+  const model = workingModel(state);
+  return promptOf(model) !== null || exampleOf(model) !== null;
+};
+
+/** Whether what is painted is filled by itself: not where words say when. @param {State} state */
+export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
+
+/** Tools with a round brush. @param {ToolName} tool */
+export const brushes = (tool) => ["brush", "eraser", "source", "avoid"].includes(tool);
+
+/** What the tool marks: places to copy from, or not to; null for other tools. @param {ToolName} tool @returns {"include" | "exclude" | null} */
+export const marks = (tool) => (tool === "source" ? "include" : tool === "avoid" ? "exclude" : null);
+
+/** Whether places to copy from, or not to, are marked. @param {State} state */
+export const sourceIsMarked = (state) => Object.values(sourceOf(documentOf(state))).some((shapes) => shapes.length > 0);
+
+/** Whether what fills can be told where to copy from. @param {State} state */
+export const takesSource = (state) => workingModel(state)?.source_control ?? false;
 
 /** Tools that paint, whichever their shape. @param {ToolName} tool */
-export const paints = (tool) => tool === "brush" || tool === "lasso" || tool === "rect";
+export const paints = (tool) => ["brush", "lasso", "rect", "polygon"].includes(tool);

@@ -3,13 +3,15 @@
  * the list of results.
  *
  * @typedef {import("../core/state.js").Result} Result
- * @typedef {import("../core/protocol.js").ResultLine} ResultLine
+ * @typedef {import("../core/protocol.js").FillLine} FillLine
  * @typedef {import("./jobs.js").Wanted} Wanted
  */
 
 import { parentsOf } from "../core/document.js";
 import { remember } from "../core/eta.js";
+import { commitEdit, recordFill } from "../core/filled.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
+import { number, t } from "../core/words.js";
 import { paintedArea } from "./groups.js";
 
 /** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose called with a result that is shown from now on */
@@ -37,7 +39,8 @@ export function createReceiver(ports, choose) {
     const committed = parentsOf(doc, wanted.key) !== null;
     if (wanted.fresh && !committed) {
       if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
-      ports.filled({ key: wanted.key, shapes: wanted.shapes, chosen: edit });
+      const made = { key: wanted.key, shapes: wanted.shapes, chosen: edit };
+      store.update(({ timeline }) => ({ timeline: recordFill(timeline, made, (doc) => commitEdit(doc, made)) }));
       choose(edit);
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {
@@ -49,7 +52,7 @@ export function createReceiver(ports, choose) {
   return {
     /**
      * Brings a result's patches to where they can be drawn.
-     * @param {ResultLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
+     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
      * @returns {Promise<boolean>} whether the result is still wanted
      */
     async fetchPatches(line, signal, blobs) {
@@ -60,7 +63,7 @@ export function createReceiver(ports, choose) {
       return !signal.aborted;
     },
 
-    /** @param {ResultLine} line @param {Wanted} wanted */
+    /** @param {FillLine} line @param {Wanted} wanted */
     receive({ model, seed, ms, load_ms, strategy, patches, edit, run }, wanted) {
       /** @type {Result} */
       const result = { edit, model, seed, ms, strategy, patches, params: wanted.runs[run].params ?? {} };
@@ -69,7 +72,7 @@ export function createReceiver(ports, choose) {
       show(wanted, edit);
       ports.settled();
       const title = findModel(store.get(), model)?.title ?? model;
-      ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
+      ports.say(t("Done in {n} s with {model}.", { n: number(ms / 1000, 1), model: title }));
     },
   };
 }

@@ -10,13 +10,17 @@
  * @property {number} ended           runs that have
  * @property {ApiError[]} failures
  * @property {Map<string, Blob>} blobs  patches that came before their result, by address
+ * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
-import { parentsOf } from "../core/document.js";
+import { parentsOf, sourceOf } from "../core/document.js";
 import { endOfStage, estimate, marked } from "../core/eta.js";
-import { ApiError, editRequest, readLine } from "../core/protocol.js";
+import { beside } from "../core/extending.js";
+import { ApiError } from "../core/protocol.js";
+import { editRequest, readLine } from "../core/requests.js";
 import { unionBounds } from "../core/shapes.js";
-import { documentOf, patchName } from "../core/state.js";
+import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
+import { t } from "../core/words.js";
 import { API } from "../net/api.js";
 import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
@@ -45,7 +49,7 @@ export function createRunner(ports, choose) {
   const perform = async (number, lane, wanted, signal) => {
     const job = newJob(store.get(), number, wanted);
     store.update(({ jobs }) => ({ jobs: [...jobs, job] }));
-    ports.say("Removing…");
+    ports.say(t("Removing…"));
     try {
       await stream(number, lane, wanted, signal);
     } catch (error) {
@@ -70,11 +74,15 @@ export function createRunner(ports, choose) {
   const stream = async (number, lane, wanted, signal) => {
     if (wanted.runs.length === 0) return;
     const image = await untilAborted(ports.imageId(), signal);
-    const { prefs, config } = store.get();
-    const body = editRequest({ ...prefs, ...wanted, image, save: !config.output_dir });
+    const state = store.get();
+    const { prefs, config } = state;
+    const growPx = beside(state, wanted.shapes) ? 0 : prefs.growPx; // the photo meets its new border exactly
+    const copies = wanted.runs.every(({ model }) => findModel(state, model)?.source_control);
+    const source = copies && sourceIsMarked(state) ? sourceOf(documentOf(state)) : undefined;
+    const body = editRequest({ ...prefs, growPx, source, ...wanted, image, save: !config.output_dir });
     const response = await api.post(`${API}/edits`, body, signal, lane);
     /** @type {Progress} */
-    const progress = { ended: 0, failures: [], blobs: new Map() };
+    const progress = { ended: 0, failures: [], blobs: new Map(), coming: [] };
     const lines = readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body));
     try {
       while (progress.ended < wanted.runs.length) {
@@ -102,15 +110,24 @@ export function createRunner(ports, choose) {
         return updateRun(number, line.run, ({ mark }) => ({ status: "running", ...progressed(mark, line) }));
       case "preview":
         return showPreview(number, line, signal);
-      case "patch":
-        return showPatch(number, line, signal, progress);
-      case "result":
-        if (!(await receiver.fetchPatches(line, signal, progress.blobs))) return;
+      case "patch": {
+        const coming = showPatch(number, line, signal, progress);
+        coming.catch(() => {}); // told when the result waits for it; without a result it does not matter
+        progress.coming.push(coming);
+        return;
+      }
+      case "saved":
+        return;
+      case "result": {
+        await Promise.all(progress.coming.splice(0));
+        const result = /** @type {import("../core/protocol.js").FillLine} */ (line);
+        if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
         bitmaps.clearEstimates(number);
         update(number, ({ regions }) => ({ fresh: false, early: [], regionsDone: regions }));
         updateRun(number, line.run, () => ({ status: "done", fraction: 1 }));
-        receiver.receive(line, wanted);
+        receiver.receive(result, wanted);
         break;
+      }
       case "error":
         progress.failures.push(new ApiError(line.problem));
         if (line.run === null) progress.ended = wanted.runs.length;
@@ -136,7 +153,7 @@ export function createRunner(ports, choose) {
     if (!first) return;
     const name = patchName(edit, index);
     await bitmaps.addPatch(name, blob);
-    if (signal.aborted) return bitmaps.dropPatches([name]);
+    if (signal.aborted || !find(number)) return bitmaps.dropPatches([name]);
     const box = { x, y, width: w, height: h };
     update(number, ({ early }) => ({
       early: [...early.filter((each) => each.name !== name), { name, box }],

@@ -10,9 +10,12 @@
  * @typedef {{readonly kind: "segment", readonly op: Op, readonly d: number, readonly points: readonly ImagePoint[]}
  *   | {readonly kind: "outline", readonly op: Op, readonly points: readonly ImagePoint[]}} Preview
  * @typedef {object} Sketch
- * @property {(points: readonly ImagePoint[]) => void} move
+ * @property {(points: readonly ImagePoint[], straight?: boolean) => void} move  straight: Shift is held
  * @property {() => Preview | null} preview  null: nothing new
  * @property {() => Shape | null} end        null: nothing was drawn
+ * @property {(at: ImagePoint, near: number, straight: boolean) => boolean} [corner]  a press adds a corner, and the release
+ *   ends nothing; whether that closed the outline. `near` is how close to its start, in image pixels
+ * @property {() => boolean} [back]          takes a corner back; whether one is left
  * @typedef {{op: Op, diameter: number, image: import("../core/view.js").Size}} Setting
  */
 
@@ -63,6 +66,9 @@ export function lasso(start, setting) {
   };
 }
 
+/** Tools that are loaded when they are chosen first. @type {Record<string, (start: ImagePoint, setting: Setting) => Sketch>} */
+export const OTHERS = {};
+
 /**
  * @param {import("../core/state.js").ToolName} tool @param {ImagePoint} start @param {Setting} setting
  * @param {ImagePoint | null} from
@@ -70,5 +76,7 @@ export function lasso(start, setting) {
 export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
   if (tool === "lasso") return lasso(start, setting);
+  const other = OTHERS[tool];
+  if (other) return other(start, setting);
   return brush(start, setting, from);
 }

@@ -71,7 +71,7 @@ class DiffusionEngine(TorchEngine):
 
     def _arguments(self, image: FloatImage, hole: HoleMask, params: Mapping[str, ParamValue]) -> dict[str, object]:
         """What the pipeline of this kind is called with."""
-        pixels, mask = to_tensors([image], [hole], torch.device("cpu"))
+        pixels, mask = to_tensors([np.clip(image, 0, 1)], [hole], torch.device("cpu"))
         kind, (height, width) = type(self._pipeline).__name__, hole.shape
         common: dict[str, object] = {"num_inference_steps": params["steps"], "guidance_scale": params["guidance"]}
         if kind == "PaintByExamplePipeline":

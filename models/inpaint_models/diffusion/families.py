@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ..registry import Artifact, Licence, ModelEntry, Parameter, SizeRequirement, Strategy
+from ..registry import Artifact, Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFolder
 from ..types import ParamValue
 
 FamilyName = Literal["sd", "sdxl", "paint-by-example", "instruct-pix2pix"]
@@ -141,12 +141,14 @@ def entry_of(
     side_px: int = 0,
     multiple_of: int = 64,
 ) -> ModelEntry:
-    """The entry of a pipeline.
+    """The entry of a pipeline, which has the name of its repository too.
 
     values   numbers in all of its networks: four bytes each in float32
     side_px  that its networks were trained at; 0: as usual in the family
     """
     side = side_px or family.side_px
+    artifacts = weights if isinstance(weights, tuple) else (weights,)
+    repository = artifacts[0].repository if isinstance(artifacts[0], WeightsFolder) else ""
     return ModelEntry(
         name=name,
         title=title,
@@ -154,7 +156,8 @@ def entry_of(
         description=family.description,
         licence=licence,
         loader="inpaint_models.diffusion.engine:load",
-        weights=weights if isinstance(weights, tuple) else (weights,),
+        kind="words",
+        weights=artifacts,
         requires=("diffusers", "transformers", "accelerate"),
         extra="diffusion",
         size=SizeRequirement(minimum=side, multiple_of=multiple_of),
@@ -162,7 +165,8 @@ def entry_of(
         warm_up=family.warm_up,
         strategy=Strategy(kind="crop", crop_above=side, margin_px=side // 4, max_side=side * 3 // 2, context=0.5),
         stochastic=True,
-        aliases=aliases,
+        synthesises=True,
+        aliases=(*aliases, repository) if repository else aliases,
         deadline_s=family.deadline_s,
         memory_bytes=4 * values,
         bytes_per_px=family.bytes_per_px,

@@ -39,6 +39,9 @@ _FAMILY_OF: dict[str, FamilyName] = {
 _LIBRARIES = ("diffusers", "transformers", "paint_by_example", "stable_diffusion")
 """Where parts of a pipeline may come from: a folder names the Python modules that are imported for it."""
 
+_PIPELINE_PX = 8
+"""Of which diffusers wants the sides to be multiples, whatever the networks need."""
+
 _UNKNOWN_LICENCE = Licence("as its author says", "https://huggingface.co/models")
 
 
@@ -77,7 +80,6 @@ def entry_for(place: Path, model_dir: Path) -> ModelEntry:
         name=name,
         title=place.stem.replace("--", "/"),
         licence=_UNKNOWN_LICENCE,
-        aliases=(repository,) if repository else (),
         weights=weights,
         values=found.values,
         side_px=found.side_px,
@@ -101,7 +103,7 @@ def _of_folder(folder: Path) -> Recognised:
     factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
     levels = len(unet.get("block_out_channels", ()))
     side_px = _whole(unet.get("sample_size")) * factor
-    return Recognised(family, side_px, factor * 2 ** max(0, levels - 1), _values_in(folder))
+    return Recognised(family, side_px, max(_PIPELINE_PX, factor * 2 ** max(0, levels - 1)), _values_in(folder))
 
 
 def _values_in(folder: Path) -> int:
@@ -139,7 +141,8 @@ def _of_file(path: Path) -> Recognised:
         bool(re.fullmatch(r"first_stage_model\.encoder\.down\.\d+\.downsample\.conv\.weight", key)) for key in shapes
     )
     values = sum(math.prod(shape) for key, shape in shapes.items() if not key.startswith("model_ema."))
-    return Recognised(family, FAMILIES[family].side_px * factor // 8, factor * 2 ** (levels - 1), values)
+    multiple_of = max(_PIPELINE_PX, factor * 2 ** (levels - 1))
+    return Recognised(family, FAMILIES[family].side_px * factor // 8, multiple_of, values)
 
 
 def _words_key(shapes: TensorShapes) -> str:

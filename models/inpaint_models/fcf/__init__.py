@@ -18,6 +18,7 @@ ENTRY = ModelEntry(
         commercial_use=False,
     ),
     loader="inpaint_models.fcf.engine:load",
+    kind="creative",
     layouts="inpaint_models.fcf.checkpoint:layouts",
     telltales=("synthesis.foreword.", ".ffc_skip."),
     weights=(
@@ -30,6 +31,7 @@ ENTRY = ModelEntry(
     ),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
     strategy=Strategy(kind="crop", crop_above=512, margin_px=128, max_side=512),
+    synthesises=True,
     memory_bytes=470 * 2**20,
     bytes_per_px=3_600,
 )

@@ -57,7 +57,8 @@ def _unlikeness(colours: Floats, where: Flags) -> Floats:
     kinds = min(_KINDS, len(samples))
     criteria = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 10, 1.0)
     cv2.setRNGSeed(0)  # k-means begins anywhere
-    _, nearest, centres = cv2.kmeans(samples[:, None], kinds, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    nearest = np.zeros((len(samples), 1), np.int32)
+    _, _, centres = cv2.kmeans(samples[:, None], kinds, nearest, criteria, 1, cv2.KMEANS_PP_CENTERS)
     unlike = np.full(colours.shape[:2], np.inf, np.float32)
     for kind in range(kinds):
         own = samples[nearest[:, 0] == kind]

@@ -93,4 +93,3 @@ def _touching(shaded: Flags, thing: Flags) -> Flags | None:
     kept |= (cv2.morphologyEx((kept | thing).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((side, side))) > 0) & ~thing
     share = kept.sum() / max(1, int(thing.sum()))
     return kept if _LEAST <= share <= _MOST else None
-

@@ -39,6 +39,7 @@ LAMA = ModelEntry(
     ),
     licence=Licence("Apache-2.0", "https://github.com/advimman/lama/blob/main/LICENSE"),
     loader="inpaint_models.lama.engine:load",
+    kind="natural",
     layouts="inpaint_models.lama.checkpoint:layouts",
     telltales=("model.1.ffc.convl2l.",),
     weights=(
@@ -65,6 +66,7 @@ LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )
@@ -99,6 +101,7 @@ ANIME_LAMA = ModelEntry(
     parameters=_REFINEMENT,
     pads_itself="refine",
     strategy=_STRATEGY,
+    synthesises=True,
     memory_bytes=_MEMORY_BYTES,
     bytes_per_px=_BYTES_PER_PX,
 )

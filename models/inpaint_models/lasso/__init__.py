@@ -13,4 +13,5 @@ ENTRY = ModelEntry(
     licence=Licence("Apache-2.0", "https://github.com/opencv/opencv/blob/5.x/LICENSE"),
     loader="inpaint_models.lasso.engine:load",
     task="select",
+    gesture="trace",
 )

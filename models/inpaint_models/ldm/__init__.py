@@ -22,6 +22,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
+    kind="creative",
     layouts="inpaint_models.ldm.checkpoint:layouts",
     telltales=("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.", "quant_conv."),
     weights=tuple(
@@ -36,6 +37,7 @@ ENTRY = ModelEntry(
     # 4 pixels per latent cell times the 8 of the U-Net's coarsest level; 256 is the size it was trained at.
     size=SizeRequirement(minimum=256, multiple_of=32),
     strategy=Strategy(kind="crop", crop_above=1080, margin_px=128, max_side=1080),
+    synthesises=True,
     parameters=(
         Parameter(
             "steps",

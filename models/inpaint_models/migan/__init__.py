@@ -12,6 +12,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("MIT", "https://github.com/Picsart-AI-Research/MI-GAN/blob/main/LICENSE"),
     loader="inpaint_models.migan.engine:load",
+    kind="quick",
     layouts="inpaint_models.migan.checkpoint:layouts",
     telltales=("encoder.b4.conv1.conv1.", "synthesis.b4.conv1.conv2."),
     weights=(
@@ -24,6 +25,7 @@ ENTRY = ModelEntry(
     ),
     size=SizeRequirement(minimum=512, multiple_of=512, square=True),
     strategy=Strategy(kind="crop", crop_above=512, margin_px=128, max_side=512),
+    synthesises=True,
     memory_bytes=84 * 2**20,
     bytes_per_px=700,
 )

@@ -21,12 +21,14 @@ class CropPixels:
     """A crop that was read.
 
     pixels       (crop.box.height, crop.box.width, C): the document, with the patches of earlier waves over it
+    to_fill      (crop.box.height, crop.box.width): the hole that is left
     image, hole  what the engine gets, of `crop.padded_size`
     allowed      likewise, which pixels it may copy; None: all that are known
     """
 
     crop: Crop
     pixels: AnyImage
+    to_fill: HoleMask
     image: FloatImage
     hole: HoleMask
     allowed: NDArray[np.bool_] | None
@@ -42,17 +44,17 @@ def read(
 ) -> CropPixels:
     """The crop's part of the image and of the hole; where `filled` patches lie, the hole is known again."""
     pixels: AnyImage = np.asarray(source[crop.box.slices])
-    hole = mask.hole_in(crop.box)
+    to_fill = mask.hole_in(crop.box)
     seen = [patch for patch in filled if patch.box.overlaps(crop.box)]
     pixels = lay(seen, pixels, crop.box)
     for patch in seen:
-        hole[within(patch.box.intersection(crop.box), crop.box)] = False
+        to_fill[within(patch.box.intersection(crop.box), crop.box)] = False
     image = resize(to_float(pixels), *crop.network_size)
-    hole = resize_hole(hole, *crop.network_size)
+    hole = resize_hole(to_fill, *crop.network_size)
     allowed = None
     if control is not None:
         allowed = pad(~resize_hole(~control.allowed_in(crop.box), *crop.network_size), *crop.padded_size)
-    return CropPixels(crop, pixels, pad(image, *crop.padded_size), pad(hole, *crop.padded_size), allowed)
+    return CropPixels(crop, pixels, to_fill, pad(image, *crop.padded_size), pad(hole, *crop.padded_size), allowed)
 
 
 def lay(patches: Sequence[Patch], pixels: AnyImage, box: Box) -> AnyImage:

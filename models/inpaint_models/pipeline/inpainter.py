@@ -113,7 +113,20 @@ class Inpainter:
         strategy = chosen_strategy(self.entry.strategy, options)
         size = self.entry.size_for(params)
         planned = plan(mask, height, width, strategy, size, in_batches=self._fills_in_batches, control=wanted)
-        fill = Fill(self.engine, source, mask, planned, params, options.seed, options.feather_px, progress, wanted)
+        finish = options.finish and self.entry.synthesises
+        fill = Fill(
+            self.engine,
+            source,
+            mask,
+            planned,
+            params,
+            options.seed,
+            options.feather_px,
+            progress,
+            wanted,
+            tuned=finish,
+            grained=finish,
+        )
         most_px = self._most_px_at_once(strategy)
         rings = rings_of(mask, self.entry.reach_px, height, width) if strategy.kind == "crop" else None
         if rings is None:

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import AnyImage, Box, Mask, Patch, PatchProgress, PixelSource
+from ..finish.surroundings import MARGIN_PX as GRAIN_MARGIN_PX
+from ..types import AnyImage, Box, FloatImage, Mask, Patch, PatchProgress, PixelSource
 from .compose import composite, opacity
 from .crops import lay, to_float
 from .fill import Fill
@@ -97,16 +98,24 @@ class RingFill:
         for number, planned in enumerate(self.plans, 1):
             progress = _RingProgress(fill.progress, number - 1, len(self.plans))
             ring = replace(
-                fill, source=drawn, mask=self.rings.rest(number), plan=planned, feather_px=0, progress=progress
+                fill,
+                source=drawn,
+                mask=self.rings.rest(number),
+                plan=planned,
+                feather_px=0,
+                progress=progress,
+                grained=False,
             )
             drawn.patches.extend(list(ring.patches(most_px)))
         for box in (box for crop in fill.plan.crops for box in crop.patches):
             shown = opacity(fill.mask, box, fill.feather_px, *fill.source.shape[:2])
-            yield Patch(
-                box,
-                composite(np.asarray(fill.source[box.slices]), to_float(drawn[box.slices]), shown),
-                fill.plan.strategy,
-            )
+            filled = self._with_grain(drawn, box) if fill.grained else to_float(drawn[box.slices])
+            yield Patch(box, composite(np.asarray(fill.source[box.slices]), filled, shown), fill.plan.strategy)
+
+    def _with_grain(self, drawn: PixelSource, box: Box) -> FloatImage:
+        frame = box.grown(GRAIN_MARGIN_PX).clipped(*self.fill.source.shape[:2])
+        pixels = np.asarray(self.fill.source[frame.slices])
+        return self.fill.with_grain(pixels, to_float(drawn[frame.slices]), frame, box)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imaging.shadows import cast_shadow
 from ..protocols import Encoded, Prompts, SelectEngine, StepProgress
 from ..registry import ModelEntry
 from ..types import HOLE_THRESHOLD, AnyImage, Mask, PixelSource, no_progress
@@ -56,3 +57,7 @@ class Selector:
         values = self.entry.check_params(params)
         prompts.check(*encoded.shape)
         return self.engine.select(encoded, prompts, params=values, progress=progress)
+
+    def shadow(self, image: PixelSource, thing: Mask) -> Mask | None:
+        """What the thing casts on the ground beside it; None where no shadow is to be seen. Raises `InvalidImage`."""
+        return cast_shadow(Rgb8Source(checked(image)), thing)

@@ -14,6 +14,7 @@ ENTRY = ModelEntry(
     licence=Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
     loader="inpaint_models.wand.engine:load",
     task="select",
+    gesture="sample",
     parameters=(
         Parameter("tolerance", "int", 24, 0, 255, help="How far a colour may be off, in levels of 255 in each channel"),
     ),

@@ -59,7 +59,7 @@ class WandEngine:
     ) -> Mask:
         """Raises `InvalidPrompts` where a box is all that was given."""
         height, width = encoded.shape
-        tolerance = int(params["tolerance"])  # type: ignore[arg-type]
+        tolerance = int(params["tolerance"])
         seeds = [(place, add) for place, add in places(prompts) if 0 <= place[0] < width and 0 <= place[1] < height]
         if not any(add for _, add in seeds):
             raise InvalidPrompts("The wand needs a point or a stroke on the colour that it is to select.")

@@ -30,6 +30,9 @@ SHARED_SETTINGS = (
     "model",
     "device",
     "precision",
+    "half",
+    "cpu_offload",
+    "sd_cpu_textencoder",
     "model_dir",
     "local_files_only",
     "quality",
@@ -60,6 +63,7 @@ def parser() -> Parser:
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
     made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")
+    made.add_argument("--no-finish", action="store_true", help="leave a network's fill without grain and colour match")
     made.add_argument(
         "--param",
         action="append",
@@ -108,19 +112,26 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     settings = read_settings(given)
     devices.check_name(settings.device)
     home = settings.resolved_model_dir()
-    entry = choose(settings.model, home)
+    entry = choose(settings.model, home, local_files_only=settings.local_files_only)
     limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     options = FillOptions(
         seed=given.seed,
         strategy=given.strategy,
         grow_px=given.grow,
         feather_px=given.feather,
+        finish=not given.no_finish,
         params=entry.params_from_text(dict(given.param), partial(open_picture, limits=limits)),
     )
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
     inpainter = load_model(
-        entry.name, device=settings.device, precision=settings.precision, model_dir=home, local_files_only=True
+        entry.name if settings.model == "auto" else settings.model,
+        device=settings.device,
+        precision=settings.resolved_precision,
+        model_dir=home,
+        local_files_only=True,
+        cpu_offload=settings.cpu_offload,
+        text_encoder_on_cpu=settings.sd_cpu_textencoder,
     )
     writer = batch.Writer(given.quality, settings.strip_metadata, limits)
     bar = Bar(sys.stderr)
@@ -137,10 +148,10 @@ def fill(given: argparse.Namespace) -> batch.Summary:
         bar.end()
 
 
-def choose(name: str, home: Path) -> ModelEntry:
-    """The entry of that name; for auto the best that needs no download now. Raises `UnknownModel`, `WrongTask`."""
+def choose(name: str, home: Path, *, local_files_only: bool = True) -> ModelEntry:
+    """The entry of that name; for auto the best that needs no download now. Raises as `get_model`."""
     if name != "auto":
-        return get_model(name, "fill")
+        return get_model(name, "fill", home, local_files_only=local_files_only)
     entries = [get_model(model) for model in AUTO_ORDER]
     return next(entry for entry in entries if weights.locate(entry, home).status == "ready")
 

@@ -27,8 +27,11 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "serve": Command("start the server; the same as no command", "lama_server.cli.serve:run"),
+    "start": Command("the same, as IOPaint spells it", "lama_server.cli.serve:run"),
     "inpaint": Command("fill photos without the server, one or a folder of them", "lama_server.cli.inpaint:run"),
+    "run": Command("the same with the options of iopaint run", "lama_server.cli.older:run"),
     "models": Command("list the models and what is on this machine", "lama_server.cli.models:run_models"),
+    "list": Command("the same as models", "lama_server.cli.models:run_models"),
     "download": Command("fetch a model's weights", "lama_server.cli.models:run_download"),
     "verify": Command("hash the weights on this machine again", "lama_server.cli.models:run_verify"),
     "convert": Command("write a safetensors copy of a weights file", "lama_server.cli.models:run_convert"),

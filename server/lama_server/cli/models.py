@@ -14,7 +14,6 @@ from inpaint_models.catalog import families, get_model, list_models
 from inpaint_models.errors import (
     DownloadFailed,
     ModelError,
-    UnknownModel,
     UnsafeWeights,
     WeightsCorrupted,
     WeightsMissing,
@@ -43,7 +42,7 @@ def run_models(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="Print JSON, for programs.")
     given = parser.parse_args(arguments)
     home = _home(given)
-    found = [weights.locate(entry, home, check="cached") for entry in list_models()]
+    found = [weights.locate(entry, home, check="cached") for entry in list_models(model_dir=home)]
     if given.json:
         sys.stdout.write(json.dumps([_as_json(files) for files in found], indent=1) + "\n")
         return ExitCode.OK
@@ -61,14 +60,25 @@ def run_download(arguments: Sequence[str]) -> int:
         "Fetch the weights of models; what is on this machine already is not fetched again.",
         "local_files_only",
     )
-    _add_names(parser, "Model, or all.")
+    _add_names(
+        parser,
+        "Model, or all but those of extras. A diffusion model also as owner/name on Hugging Face.",
+        optional=True,
+    )
+    parser.add_argument("--model", action="append", default=[], metavar="MODEL", help="The same, as IOPaint spells it.")
     given = parser.parse_args(arguments)
+    names = [*given.models, *given.model]
+    if not names:
+        parser.error("name a model, or all")
     home = _home(given)
-    for entry in _entries(given.models):
+    offline = read_settings(given).local_files_only
+    for entry in _entries(names, home, offline=offline):
+        if "all" in names and entry.extra:
+            continue
         if not entry.weights:
             sys.stdout.write(f"{entry.title} needs no weights.\n")
             continue
-        files = fetch(entry, home, offline=read_settings(given).local_files_only, out=sys.stdout)
+        files = fetch(entry, home, offline=offline, out=sys.stdout)
         for name, path in files.paths.items():
             sys.stdout.write(f"{name}: ready, {path}\n")
     return ExitCode.OK
@@ -85,7 +95,9 @@ def run_verify(arguments: Sequence[str]) -> int:
     home = _home(given)
     if given.accept and not given.models:
         parser.error("--accept needs the name of a model")
-    damaged = [files for entry in _entries(given.models or ["all"]) if (files := _verify(entry, home, given.accept))]
+    damaged = [
+        files for entry in _entries(given.models or ["all"], home) if (files := _verify(entry, home, given.accept))
+    ]
     for path in weights.drop_damaged(home):
         sys.stdout.write(f"{path.name}: damaged copy deleted; it is made anew when it is needed\n")
     if damaged:
@@ -111,7 +123,7 @@ def run_convert(arguments: Sequence[str]) -> int:
     )
     given = parser.parse_args(arguments)
     home = _home(given)
-    (entry,) = _entries([given.model])
+    (entry,) = _entries([given.model], home)
     try:
         made = weights.convert(
             given.file.expanduser(),
@@ -193,13 +205,13 @@ def _home(given: argparse.Namespace) -> Path:
     return read_settings(given).resolved_model_dir()
 
 
-def _entries(names: Sequence[str]) -> tuple[ModelEntry, ...]:
+def _entries(names: Sequence[str], home: Path, *, offline: bool = True) -> tuple[ModelEntry, ...]:
     if "all" in names:
-        return list_models()
+        return list_models(model_dir=home)
     try:
-        return tuple(get_model(name) for name in names)
-    except UnknownModel as error:
-        raise StartError(ExitCode.USAGE, str(error)) from None
+        return tuple(get_model(name, None, home, local_files_only=offline) for name in names)
+    except ModelError as error:
+        raise StartError(exit_code(error), str(error)) from None
 
 
 def _row(files: weights.ModelFiles) -> tuple[str, ...]:

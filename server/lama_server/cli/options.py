@@ -46,6 +46,9 @@ def _add(group: argparse._ArgumentGroup, setting: Setting, text: str) -> None:
     if setting.kind == "flag":
         group.add_argument(*setting.flags, action=argparse.BooleanOptionalAction, **common)
         return
+    if setting.option.words:
+        group.add_argument(*setting.flags, nargs="+", action=_Joined, metavar=setting.option.metavar, **common)
+        return
     group.add_argument(
         *setting.flags,
         action="extend" if setting.kind == "list" else "store",
@@ -53,6 +56,15 @@ def _add(group: argparse._ArgumentGroup, setting: Setting, text: str) -> None:
         metavar=f"{{{','.join(setting.choices)}}}" if setting.choices else setting.option.metavar,
         **common,
     )
+
+
+class _Joined(argparse.Action):
+    """Several words as one value."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: Any, option_string: object = None
+    ) -> None:
+        setattr(namespace, self.dest, ",".join(values))
 
 
 def _converted(setting: Setting, text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import os
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from urllib.parse import quote
 from .. import __version__
 from ..exits import ExitCode, StartError
 from ..settings import Limits, Settings
-from . import sources
+from . import gui, sources
 from .main import COMMANDS, PROGRAM
 from .options import Parser, add_settings, read_settings
 from .terminal import size_text
@@ -47,6 +48,17 @@ def run(arguments: Sequence[str]) -> int:
     if given.show_settings:
         sys.stdout.write(sources.shown(settings, sources.config_file(given.config)))
         return ExitCode.OK
+    for line in settings.replaced:
+        sys.stderr.write(f"{line}\n")
+    gc.disable()  # until it serves: what is imported stays, and looking through it again and again takes long
+    try:
+        _start(settings)
+    finally:
+        gc.enable()
+    return ExitCode.OK
+
+
+def _start(settings: Settings) -> None:
     from ..http.access import with_token  # imported late: --help must not wait for the web framework
     from ..http.server import listen
 
@@ -59,7 +71,6 @@ def run(arguments: Sequence[str]) -> int:
     settings = dataclasses.replace(settings, port=bound.getsockname()[1])
     with bound:
         _serve(settings, bound, print_token=token_is_made)
-    return ExitCode.OK
 
 
 def check(settings: Settings) -> None:
@@ -71,6 +82,8 @@ def check(settings: Settings) -> None:
         check_input(settings.input, settings.named("input"))
     if settings.output_dir is not None:
         check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
+    if settings.gui:
+        gui.window_size(settings)
     data_dir = settings.resolved_data_dir()
     check_folder(data_dir, settings.named("data_dir"), min_free_mib=settings.min_free, parents=True)
 
@@ -88,16 +101,23 @@ def check_input(path: Path, source: str) -> None:
 
 
 def check_model(settings: Settings) -> None:
-    """Raises `StartError` when there is no such model, or it does not fill."""
+    """What a repository holds is asked for where it is not known.
+
+    Raises `StartError` when there is no such model, or it does not fill.
+    """
     if settings.model == "auto":
         return
     from inpaint_models.catalog import get_model
-    from inpaint_models.errors import UnknownModel, WrongTask
+    from inpaint_models.errors import ModelError, UnknownModel, WrongTask
 
+    from .models import exit_code
+
+    offline, home = settings.local_files_only, settings.resolved_model_dir()
     try:
-        get_model(settings.model, "fill")
-    except (UnknownModel, WrongTask) as error:
-        raise StartError(ExitCode.USAGE, f"{settings.named('model')}: {error}") from None
+        get_model(settings.model, "fill", home, local_files_only=offline)
+    except ModelError as error:
+        code = ExitCode.USAGE if isinstance(error, UnknownModel | WrongTask) else exit_code(error)
+        raise StartError(code, f"{settings.named('model')}: {error}") from None
 
 
 def check_devices(settings: Settings) -> None:
@@ -105,9 +125,6 @@ def check_devices(settings: Settings) -> None:
 
     A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
     from inpaint_models import devices
     from inpaint_models.errors import Unavailable
 
@@ -118,6 +135,9 @@ def check_devices(settings: Settings) -> None:
         if len(set(names)) < len(names):
             raise Unavailable("A device is named twice. For several worker processes on one use --workers.")
         if gpus := [name for name in names if name not in ("auto", "cpu")]:
+            import multiprocessing
+            from concurrent.futures import ProcessPoolExecutor
+
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 list(pool.map(devices.choose_device, gpus))
     except Unavailable as error:
@@ -171,9 +191,12 @@ def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> No
     shown = address if print_token else address.partition("#")[0]
 
     def announce() -> None:
+        gc.enable()
         sys.stdout.write(f"lama-server {__version__} is at {shown}\n{memory_limit(settings)}\n")
         sys.stdout.flush()
-        if settings.inbrowser and _has_display():
+        if settings.gui:
+            gui.open_window(address, settings)
+        elif settings.inbrowser and _has_display():
             webbrowser.open(address)
 
     serve(app, bound, limits=limits, on_ready=announce)

@@ -117,6 +117,10 @@ class StoreFull(StoreError, code="server.temp_full", status=507, retryable=True)
     """The server's disk is full"""
 
 
+class ModelSwitchDisabled(ApiError, code="model.switch_disabled", status=403):
+    """The server fills with one model only"""
+
+
 class ModelUnknown(ApiError, code="model.unknown", status=404):
     """There is no such model"""
 

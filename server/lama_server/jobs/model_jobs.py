@@ -64,13 +64,17 @@ class ModelJobs:
         """As `ModelManager.quick`."""
         return self._manager.quick
 
+    def ready(self, task: Task) -> list[str]:
+        """As `ModelManager.ready_names`."""
+        return self._manager.ready_names(task)
+
     def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
 
         where  the field of the request that holds both, for errors
         """
         try:
-            choice = self._manager.choice(model, *tasks)
+            choice = self._manager.offered(model, *tasks)
         except ModelWrongTask as error:
             raise error.fresh(pointer=f"{where}/model") from None
         kinds = {parameter.name: parameter for parameter in choice.entry.parameters if parameter.kind == "picture"}
@@ -116,7 +120,8 @@ class ModelJobs:
     async def run(self, job: Job[AnswerT], listener: Listener | None = None) -> AnswerT:
         """The executor's answer; a model whose weights turn out not to load is known for it from then on."""
         entry, limits = job.model.entry, self._limits
-        deadline_s = limits.network_deadline_s if entry.weights else limits.fill_deadline_s
+        usual_s = limits.network_deadline_s if entry.weights else limits.fill_deadline_s
+        deadline_s = entry.deadline_s or usual_s
         handle = self._executor.submit(job, deadline_s=deadline_s, listener=listener)
         try:
             return await handle.result()

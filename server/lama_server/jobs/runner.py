@@ -445,6 +445,7 @@ def _options(
         margin_px=request.margin_px,
         max_side=request.max_side,
         crop_above=request.crop_above,
+        finish=request.finish,
         params=dict(params),
     )
 

@@ -1,24 +1,25 @@
-"""A selection: prompts in, a mask out that can be used in an edit as it is."""
+"""Selections and suggestions: prompts in or none, and masks out that can be used in an edit as they are."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from inpaint_models.errors import InvalidPrompts
 from inpaint_models.protocols import Prompts
 
-from ..errors import ParamInvalid
+from ..errors import ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
 from ..schemas.base import WireValue
-from ..schemas.requests import SelectRequest
+from ..schemas.requests import FindRequest, SelectRequest
+from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
-from ..workers.messages import Selected, SelectMask
+from ..workers.messages import FindThings, Found, Selected, SelectMask
 from .model_jobs import ModelJobs, ModelUse
 from .queue import Ticket
 
@@ -36,6 +37,7 @@ class SelectionPlan:
     picture: Picture
     image_name: str
     prompts: Prompts
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +45,50 @@ class Selection:
     """A finished selection; `ms` from its turn to its answer."""
 
     model: str
-    mask: Selected
+    selected: Selected
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindPlan:
+    """A request that passed every check."""
+
+    uses: Sequence[ModelUse]
+    image: StoredImage
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What each model found, in the order of the models."""
+
+    found: Mapping[str, Found]
     ms: int
 
 
 class Selections:
     """Runs selections, when it is their tickets' turn."""
 
-    def __init__(self, documents: Documents, models: ModelJobs) -> None:
-        self._documents, self._models = documents, models
+    def __init__(self, limits: Limits, documents: Documents, models: ModelJobs) -> None:
+        self._limits, self._documents, self._models = limits, documents, models
 
     async def plan(self, request: SelectRequest) -> SelectionPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
         image = self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         name, prompts = "/".join((image.id, *request.parents)), prompts_of(request.prompts)
-        return self._checked(request.model, request.params, image, picture, name, prompts)
+        plan = self._checked(request.model, request.params, image, picture, name, prompts)
+        return replace(plan, shadow=request.shadow)
+
+    async def plan_find(self, request: FindRequest) -> FindPlan:
+        """Everything that can be refused before waiting. Raises `ApiError`."""
+        image = self._documents.image(request.image)
+        picture = await self._documents.picture(image, request.parents)
+        names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
+        try:
+            return FindPlan([self._models.checked(name, {}, "", "find") for name in names], image, picture)
+        except ModelWrongTask as error:
+            raise error.fresh(pointer="/models") from None
 
     def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
         """As `plan`, in a picture that nothing is kept of."""
@@ -94,6 +124,20 @@ class Selections:
                         plan.use.params,
                         pictures,
                         whole,
+                        plan.shadow,
                     )
                 )
         return Selection(plan.use.entry.name, mask, round(1000 * (time.monotonic() - began)))
+
+    async def run_find(self, ticket: Ticket, plan: FindPlan) -> Findings:
+        """Waits for the ticket's turn, and asks one model after the other."""
+        await ticket.wait()
+        began = time.monotonic()
+        found = dict[str, Found]()
+        left = self._limits.shapes
+        with self._documents.hold(plan.image):
+            for use in plan.uses:
+                job = FindThings(use.choice, stored_picture(plan.picture), left, use.params)
+                found[use.entry.name] = await self._models.run(job)
+                left -= len(found[use.entry.name].things)
+        return Findings(found, round(1000 * (time.monotonic() - began)))

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from inpaint_models.catalog import list_models
+from inpaint_models.catalog import get_model, list_models
 from inpaint_models.registry import ModelEntry
 
 from .. import __version__
@@ -36,6 +37,16 @@ CODEC_HANDLER = "lama_server.workers.codec_worker:CodecHandler"
 log = logging.getLogger(__name__)
 
 
+def _offered(settings: Settings) -> tuple[tuple[ModelEntry, ...], Settings]:
+    """(every model, that of --model with them wherever it lies; the settings with its own name)."""
+    home = settings.resolved_model_dir()
+    entries = list_models(model_dir=home)
+    if settings.model == "auto":
+        return entries, settings
+    wanted = get_model(settings.model, None, home)
+    return (*entries, *(() if wanted in entries else (wanted,))), replace(settings, model=wanted.name)
+
+
 class Services:
     """What routes work with; one per application."""
 
@@ -48,11 +59,11 @@ class Services:
         limits: Limits | None = None,
         executor: Callable[[FindFiles], Executor] | None = None,
     ) -> None:
+        if entries is None:
+            entries, settings = _offered(settings)
         self.settings, self.limits = settings, limits or Limits()
         self.boot_id = uuid.uuid4().hex
-        self.manager = ModelManager(
-            list_models() if entries is None else entries, weights or LibraryWeights(settings), settings
-        )
+        self.manager = ModelManager(entries, weights or LibraryWeights(settings), settings)
         self.codec: Supervisor[Codec] = Supervisor(
             "codec",
             CODEC_HANDLER,
@@ -67,7 +78,7 @@ class Services:
         self.saves = AutoSave(settings, self.documents)
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
-        self.selections = Selections(self.documents, models)
+        self.selections = Selections(self.limits, self.documents, models)
         folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None
@@ -83,6 +94,7 @@ class Services:
             model_dir=settings.resolved_model_dir(),
             memory_budget_bytes=settings.memory_budget * 2**20,
             max_megapixels=settings.max_megapixels,
+            placement=settings.placement,
             cancel_grace_s=limits.cancel_grace_s,
             backoff_s=limits.backoff_s,
         )
@@ -184,6 +196,7 @@ class Services:
             device=", ".join(self.executor.devices),
             output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
             open_image=self.open_image,
+            input_dir=self.settings.input.name if self.settings.input and self.media.is_on else None,
             limits=LimitsReply(
                 max_megapixels=self.settings.max_megapixels,
                 max_side_px=self.documents.codec_limits.max_side,

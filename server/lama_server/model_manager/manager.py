@@ -164,7 +164,7 @@ class ModelManager:
 
     def prefer(self, name: str, task: Task = "fill") -> ModelEntry:
         """Makes a ready model the one that is taken when nobody names one for its task. Raises what `choice` raises."""
-        entry = self._preferred[task] = self.choice(name, task).entry
+        entry = self._preferred[task] = self.offered(name, task).entry
         return entry
 
     def first_choice(self, task: Task) -> ModelEntry:
@@ -173,6 +173,18 @@ class ModelManager:
 
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.name in self._weights and entry.name not in self._unavailable
+
+    def offered(self, name: str | None, *tasks: Task) -> ModelChoice:
+        """As `choice`, of what people may ask for. Raises `ModelSwitchDisabled` too."""
+        if name is not None and not self._is_offered(self.entry(name)):
+            raise errors.ModelSwitchDisabled(
+                f"The server fills with {self.current.name} only: it was started with --disable-model-switch."
+            )
+        return self.choice(name, *tasks)
+
+    def _is_offered(self, entry: ModelEntry) -> bool:
+        is_open = not self._settings.disable_model_switch or entry.task != "fill"
+        return is_open or entry in (self.current, self.wanted)
 
     def choice(self, name: str | None, *tasks: Task) -> ModelChoice:
         """The named model; without a name the current one, or for other tasks than filling the first that is ready.
@@ -191,7 +203,7 @@ class ModelManager:
         if entry.name in self._unavailable:
             raise self._unavailable[entry.name].fresh()
         if entry.name in self._weights:
-            return ModelChoice(entry, self._settings.precision)
+            return ModelChoice(entry, self._settings.resolved_precision)
         if entry.name in self._downloads:
             raise errors.ModelLoading(
                 f"{entry.title} is being downloaded. Its state is at /api/v1/models.", retry_after=10
@@ -225,7 +237,7 @@ class ModelManager:
         return ModelsReply(
             current=self.current.name,
             wanted=self.wanted.name,
-            models=[self._model_reply(entry) for entry in self._entries.values()],
+            models=[self._model_reply(entry) for entry in self._entries.values() if self._is_offered(entry)],
         )
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
@@ -234,6 +246,7 @@ class ModelManager:
             name=entry.name,
             title=entry.title,
             task=entry.task,
+            kind=entry.kind,
             tagline=entry.tagline,
             description=entry.description,
             aliases=list(entry.aliases),
@@ -241,7 +254,9 @@ class ModelManager:
                 name=entry.licence.name, url=entry.licence.url, commercial_use=entry.licence.commercial_use
             ),
             stochastic=entry.stochastic,
+            synthesises=entry.synthesises,
             source_control=entry.source_control,
+            gesture=entry.gesture if entry.task == "select" else None,
             strategies=list(STRATEGIES),
             strategy=entry.strategy.kind,
             grow_px=entry.grow_px,

@@ -1,4 +1,4 @@
-"""Selections: a click, a box or a rough stroke up, a mask down."""
+"""Selections and suggestions: a click, a box or a rough stroke up, a mask down; or masks of what was found unasked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
 from ..http.streams import unless_disconnected
-from ..schemas.replies import SelectReply
-from ..schemas.requests import SelectRequest
+from ..schemas.replies import FindingReply, FindReply, SelectReply, wire_box
+from ..schemas.requests import FindRequest, SelectRequest
 from ..schemas.shapes import Bitmap
+from ..workers.messages import MaskPicture
 from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_body, json_request, problems, schema
 
 router = APIRouter(prefix="/api/v1", tags=["selections"])
@@ -34,16 +35,36 @@ async def select(request: Request, found: Found, ticket: Reserved) -> Response:
     plan = await found.selections.plan(await json_body(request, SelectRequest, found.limits))
     as_picture = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip() == "image/png"
     selection = await unless_disconnected(request, found.selections.run(ticket, plan, whole=as_picture))
-    mask, headers = selection.mask, {"x-model": selection.model, "vary": "accept", "cache-control": "no-store"}
+    made, headers = selection.selected, {"x-model": selection.model, "vary": "accept", "cache-control": "no-store"}
     if as_picture:
-        return Response(mask.png, media_type="image/png", headers=headers)
-    shape = Bitmap(
-        kind="bitmap",
-        x=mask.box.x0,
-        y=mask.box.y0,
-        w=mask.box.width,
-        h=mask.box.height,
-        png=base64.b64encode(mask.png).decode("ascii"),
+        return Response(made.mask.png, media_type="image/png", headers=headers)
+    reply = SelectReply(
+        model=selection.model,
+        ms=selection.ms,
+        load_ms=round(made.load_ms),
+        shapes=[bitmap(made.mask)],
+        shadow=[bitmap(made.shadow)] if made.shadow else [],
     )
-    reply = SelectReply(model=selection.model, ms=selection.ms, load_ms=round(mask.load_ms), shapes=[shape])
     return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
+
+
+@router.post(
+    "/find",
+    openapi_extra=json_request(FindRequest),
+    responses=problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
+)
+async def find(request: Request, found: Found, ticket: Reserved) -> FindReply:
+    """Find what people usually want gone: text, dust, wires. Nothing is kept and nothing is changed."""
+    plan = await found.selections.plan_find(await json_body(request, FindRequest, found.limits))
+    made = await unless_disconnected(request, found.selections.run_find(ticket, plan))
+    findings = [
+        FindingReply(category=thing.category, score=round(thing.score, 3), model=model, shapes=[bitmap(thing.mask)])
+        for model, one in made.found.items()
+        for thing in one.things
+    ]
+    left_out = sum(one.left_out for one in made.found.values())
+    return FindReply(models=list(made.found), ms=made.ms, left_out=left_out, findings=findings)
+
+
+def bitmap(mask: MaskPicture) -> Bitmap:
+    return Bitmap(kind="bitmap", op="add", png=base64.b64encode(mask.png).decode("ascii"), **wire_box(mask.box))

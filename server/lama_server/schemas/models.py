@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, computed_field
 
 from inpaint_models.parameters import ParameterKind
-from inpaint_models.registry import StrategyKind, Task
+from inpaint_models.registry import Gesture, Kind, StrategyKind, Task
 
 from .base import ReplyType, WireValue
 from .problems import ProblemReply
@@ -46,13 +46,24 @@ class ModelReply(ReplyType):
 
     name: str
     title: str
-    task: Task = Field(description="Models to fill take masks; the others are for POST /api/v1/select and for edits.")
+    task: Task = Field(
+        description="Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find."
+    )
+    kind: Kind = Field(
+        description="Under what people look for it: wires and scratches; almost everything; what has to be invented; "
+        "what they say in words. Empty: it is not for everyday photos."
+    )
     tagline: str
     description: str
     aliases: list[str]
     licence: LicenceReply
     stochastic: bool
+    synthesises: bool = Field(description="Whether `finish` changes what it fills.")
     source_control: bool = Field(description="Whether it can be told where to copy from.")
+    gesture: Gesture | None = Field(
+        description="How a model that selects is pointed at: by marks over or around a thing, by points that trace its "
+        "outline, by places that are a sample of its colour. Null for other tasks."
+    )
     strategies: list[StrategyKind]
     strategy: StrategyKind
     grow_px: int

@@ -32,6 +32,24 @@ class ImageReply(ReplyType):
     size_bytes: int
 
 
+class PhotoReply(ReplyType):
+    """A file of the input folder that is called like a picture; it may be broken all the same."""
+
+    name: str
+    size_bytes: int
+    changed_s: float = Field(description="Seconds since 1970.")
+    version: str = Field(description="Changes when the file does.")
+    result: str | None = Field(description="Name of the newest file in the output folder that was made of it.")
+    result_version: str | None
+
+
+class PhotosReply(ReplyType):
+    """The folder that --input names, at most 5,000 of its photos."""
+
+    folder: str
+    photos: list[PhotoReply]
+
+
 class PatchReply(ReplyType):
     """Where pixels of an edit are, and where they belong in the image."""
 
@@ -78,6 +96,25 @@ class SelectReply(ReplyType):
     ms: int
     load_ms: int
     shapes: list[Bitmap]
+    shadow: list[Bitmap] = Field(description="What it casts, without the thing; empty unless asked for and seen.")
+
+
+class FindingReply(ReplyType):
+    """A suggestion; `shapes` can be the mask of an edit as they are."""
+
+    category: str
+    score: float = Field(description="From 0 to 1: how sure the model is.")
+    model: str
+    shapes: list[Bitmap]
+
+
+class FindReply(ReplyType):
+    """What was found, the surest of each model first. `left_out` counts those beyond the limit on shapes."""
+
+    models: list[str]
+    ms: int
+    left_out: int
+    findings: list[FindingReply]
 
 
 class SavedReply(ReplyType):
@@ -124,6 +161,7 @@ class ConfigReply(ReplyType):
     device: str
     output_dir: str | None = Field(description="Name of the auto-save folder, null when auto-save is off.")
     open_image: str | None = Field(description="Id of the photo given by --input.")
+    input_dir: str | None = Field(description="Name of the folder given by --input; see /api/v1/photos.")
     limits: LimitsReply
     settings: dict[str, Any]
 

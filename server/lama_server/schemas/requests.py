@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field
 
 from inpaint_models.options import OPTIONS
+from inpaint_models.parameters import Parameter
 from inpaint_models.registry import StrategyKind
 
 from ..settings import Limits
@@ -20,9 +21,13 @@ Identifier = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-
 ModelName = Annotated[str, Field(min_length=1, max_length=80)]
 
 
+def _option(name: str) -> Parameter:
+    return next(option for option in OPTIONS if option.name == name)
+
+
 def _ranged(name: str, *names: str) -> Any:
     """A number of `FillOptions` within the library's own limits; `names` are those that it goes by on the wire."""
-    option = next(option for option in OPTIONS if option.name == name)
+    option = _option(name)
     assert option.minimum is not None
     assert option.maximum is not None
     alias = AliasChoices(*names) if names else None
@@ -34,6 +39,7 @@ def _ranged(name: str, *names: str) -> Any:
 Seed = Annotated[int, _ranged("seed")]
 GrowPx = Annotated[int, _ranged("grow_px")]
 FeatherPx = Annotated[int, _ranged("feather_px")]
+Finish = Annotated[bool, Field(strict=True, description=_option("finish").help)]
 MarginPx = Annotated[int | None, _ranged("margin_px")]
 MaxSide = Annotated[int | None, _ranged("max_side", "max_side", "cap_px")]
 CropAbove = Annotated[int | None, _ranged("crop_above", "crop_above", "trigger_px")]
@@ -91,6 +97,7 @@ class EditRequest(_OnImage):
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
+    finish: Finish = True
     quick_look: bool = Field(
         True,
         description="While the first run takes long, send what a quick model makes of the same mask as a preview, if "
@@ -121,6 +128,15 @@ class SelectRequest(_OnImage):
     prompts: list[Prompt] = Field(
         min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
     )
+    shadow: bool = Field(False, description="Look for the shadow that the thing casts as well.")
+
+
+class FindRequest(_OnImage):
+    """Find what people usually want gone. Positions are those of the canvas that the parents make."""
+
+    models: list[ModelName] | None = Field(
+        None, min_length=1, max_length=20, description="Left out, all that find and are ready."
+    )
 
 
 class OneShotParams(RequestType):
@@ -134,6 +150,7 @@ class OneShotParams(RequestType):
     margin_px: MarginPx = None
     max_side: MaxSide = None
     crop_above: CropAbove = None
+    finish: Finish = True
     params: dict[str, WireValue] = Field(default_factory=dict, max_length=50)
 
 
@@ -144,6 +161,12 @@ class IopaintParams(OneShotParams):
     margin_px: Annotated[int | None, _ranged("margin_px", "hd_strategy_crop_margin")] = None
     max_side: Annotated[int | None, _ranged("max_side", "hd_strategy_resize_limit")] = None
     crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None
+
+
+class PhotoRequest(RequestType):
+    """Take a photo of the input folder in."""
+
+    name: str = Field(min_length=1, max_length=255)
 
 
 class SessionRequest(RequestType):

@@ -109,13 +109,17 @@ class Documents:
 
     async def add_file(self, path: Path) -> StoredImage:
         """As `add_image`, for a file of this machine."""
+        with path.open("rb") as file:
+            return await self.add_stream(file, path.name, path.stat().st_size)
+
+    async def add_stream(self, stream: BinaryIO, name: str, size_bytes: int) -> StoredImage:
+        """As `add_image`, for an open file."""
 
         async def chunks() -> AsyncIterator[bytes]:
-            with path.open("rb") as file:
-                while chunk := file.read(COPY_BYTES):
-                    yield chunk
+            while chunk := await asyncio.to_thread(stream.read, COPY_BYTES):
+                yield chunk
 
-        return await self.add_image(chunks(), path.name, path.stat().st_size)
+        return await self.add_image(chunks(), name, size_bytes)
 
     def image(self, image_id: str) -> StoredImage:
         """Raises `ImageNotFound`."""

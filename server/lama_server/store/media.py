@@ -20,6 +20,7 @@ from .. import codec
 from ..codec.info import SUFFIXES, SourceFormat
 from ..errors import FileMissing, ImageError, RootUnavailable
 from .roots import HAS_DIR_FDS
+from .saving import safe_name
 
 MOST_LISTED = 5000
 """Pictures of a folder that are listed; the first by name."""
@@ -27,6 +28,7 @@ MOST_LISTED = 5000
 _HEAD_BYTES = 256 * 2**10
 """Where a file's header is looked for first."""
 
+_NUMBER = re.compile(r"-\d{4}\Z")
 _FORBIDDEN = re.compile(r"[/\\:\x00-\x1f\x7f-\x9f]")
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -40,6 +42,10 @@ class MediaFile:
     size_bytes: int
     changed_ns: int
 
+    @property
+    def version(self) -> str:
+        return version_of(self.changed_ns, self.size_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class MediaItem:
@@ -49,6 +55,19 @@ class MediaItem:
     info: codec.ImageInfo
     created_s: float
     changed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEntry:
+    """A file that is called like a picture; whether it is one is seen when it is opened."""
+
+    name: str
+    size_bytes: int
+    changed_ns: int
+
+    @property
+    def version(self) -> str:
+        return version_of(self.changed_ns, self.size_bytes)
 
 
 class MediaFolder:
@@ -89,6 +108,15 @@ class MediaFolder:
         self._known = {key: item.info for key, item in items.items()}
         return list(items.values())
 
+    def entries(self) -> list[MediaEntry]:
+        """The files that are called like pictures, by name; none is opened. Raises `RootUnavailable`."""
+        try:
+            with os.scandir(self._path if self._root is None else self._root) as found:
+                entries = [_entry(each) for each in found]
+        except OSError as error:
+            raise RootUnavailable(f"The folder cannot be read ({error.strerror}).") from None
+        return sorted(filter(None, entries), key=lambda entry: entry.name)
+
     def _item(self, name: str) -> tuple[tuple[str, int, int], MediaItem] | None:
         """(what tells the file from a changed one, its row), None for a file that cannot be used."""
         with contextlib.suppress(FileMissing, ImageError, OSError):
@@ -124,10 +152,30 @@ class Media:
         for tab, folder in (("input", input_dir), ("output", output_dir)):
             if self.is_on and folder is not None:
                 self._folders[tab] = MediaFolder(folder, limits)
+        folders = [os.path.realpath(folder) for folder in (input_dir, output_dir) if folder is not None]
+        self._same = len(folders) == 2 and folders[0] == folders[1]
 
     def listed(self, tab: str) -> list[MediaItem]:
         """Nothing for a folder that was not named. Raises `RootUnavailable`."""
         return self._folders[tab].listed() if tab in self._folders else []
+
+    def photos(self) -> list[MediaEntry]:
+        """The input folder's, the first `MOST_LISTED` by name. Raises `RootUnavailable`."""
+        return self._folders["input"].entries()[:MOST_LISTED] if self.is_on else []
+
+    def results(self, photos: list[MediaEntry]) -> dict[str, MediaEntry]:
+        """Name of a photo -> the newest file of the output folder that was made of it. Raises `RootUnavailable`.
+
+        Files there have the photo's stem, with a number from the second on (`saving`).
+        """
+        if "output" not in self._folders or self._same:
+            return {}
+        stems = {_stem(photo.name) for photo in photos}
+        newest: dict[str, MediaEntry] = {}
+        for entry in sorted(self._folders["output"].entries(), key=lambda each: each.changed_ns):
+            stem = _stem(entry.name)
+            newest[stem if stem in stems else _NUMBER.sub("", stem)] = entry
+        return {photo.name: newest[stem] for photo in photos if (stem := _stem(photo.name)) in newest}
 
     def open(self, tab: str, name: str) -> MediaFile:
         """Raises `FileMissing`."""
@@ -138,6 +186,27 @@ class Media:
     def close(self) -> None:
         for folder in self._folders.values():
             folder.close()
+
+
+def version_of(changed_ns: int, size_bytes: int) -> str:
+    """Tells a file from what was, or will be, under its name."""
+    return f"{changed_ns:x}-{size_bytes:x}"
+
+
+def _entry(found: os.DirEntry[str]) -> MediaEntry | None:
+    """None for what cannot be a picture of the folder's own."""
+    if os.path.splitext(found.name)[1].lower() not in SUFFIXES or not _is_plain(found.name):
+        return None
+    with contextlib.suppress(OSError):  # it is gone meanwhile
+        status = found.stat(follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            return MediaEntry(found.name, status.st_size, status.st_mtime_ns)
+    return None
+
+
+def _stem(name: str) -> str:
+    """As results are called that are made of it."""
+    return safe_name(os.path.splitext(name)[0], ".x").removesuffix(".x")
 
 
 def _is_plain(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the engine worker does: keep models loaded within a budget, and use them: to fill, select, cut out and enlarge.
+"""What the engine worker does: keep models loaded within a budget, and use them, each for its task.
 
 torch is imported by the models that need it, when they are loaded, and nowhere else.
 """
@@ -21,6 +21,7 @@ from inpaint_models.machine import available_processors
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.tasks.enlarge import Enlarger
+from inpaint_models.tasks.find import Finder
 from inpaint_models.tasks.matte import Matter
 from inpaint_models.tasks.pixels import whole
 from inpaint_models.tasks.select import Selector
@@ -37,9 +38,13 @@ from .messages import (
     Filled,
     FilledPatch,
     FillHole,
+    FindThings,
+    Found,
+    FoundThing,
     LoadedModels,
     LoadedModelsReport,
     LoadModel,
+    MaskPicture,
     PatchReport,
     PreviewReport,
     ProgressReport,
@@ -57,7 +62,7 @@ PREVIEW_INTERVAL_S = 0.5
 PROGRESS_INTERVAL_S = 0.05
 
 Result = TypeVar("Result")
-RunnerT = TypeVar("RunnerT", Inpainter, Selector, Enlarger)
+RunnerT = TypeVar("RunnerT", Inpainter, Selector, Finder, Enlarger)
 
 
 class EngineHandler:
@@ -79,6 +84,8 @@ class EngineHandler:
                 return self._fill(job, choice, context)
             case SelectMask():
                 return self._select(job, choice, context)
+            case FindThings():
+                return self._find(job, choice, context)
             case RemakeCanvas():
                 return self._remake(job, choice, context)
             case _:
@@ -156,7 +163,7 @@ class EngineHandler:
         quick, cost_s = replace(choice, entry=job.quick), self._warm_up_s.get(job.quick.name)
         if cost_s is None:
             return None
-        options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px)
+        options = FillOptions(grow_px=job.options.grow_px, feather_px=job.options.feather_px, finish=job.options.finish)
 
         def still_wanted(stage: str, step: int, total: int, preview: object = None) -> None:
             context.check()
@@ -185,14 +192,29 @@ class EngineHandler:
             return model.select(encoded, job.prompts, params, progress)
 
         mask = self._with_room(choice, context, select)
+        shadow = model.shadow(job.image, mask) if job.shadow else None
         if job.whole:
             box = Box(0, 0, job.image.shape[1], job.image.shape[0])
             mask = Mask(box, mask.hole_in(box) * np.uint8(255))
         return Selected(
-            png=codec.encode_mask(mask.coverage),
-            box=mask.box,
+            mask=pictured(mask),
+            shadow=pictured(shadow) if shadow else None,
             load_ms=1000 * (loaded - began),
             select_ms=1000 * (time.monotonic() - loaded),
+        )
+
+    def _find(self, job: FindThings, choice: EngineChoice, context: JobContext) -> Found:
+        began = time.monotonic()
+        model = of_kind(Finder, self._model(choice, context))
+        loaded = time.monotonic()
+        progress = Progress(context)
+        found = self._with_room(choice, context, lambda: model(job.image, job.params, progress))
+        things = (FoundThing(one.category, one.score, pictured(one.mask)) for one in found[: job.most])
+        return Found(
+            things=tuple(things),
+            left_out=max(0, len(found) - job.most),
+            load_ms=1000 * (loaded - began),
+            find_ms=1000 * (time.monotonic() - loaded),
         )
 
     def _remake(self, job: RemakeCanvas, choice: EngineChoice, context: JobContext) -> Remade:
@@ -222,6 +244,10 @@ class EngineHandler:
 def with_pictures(params: Mapping[str, ParamValue], pictures: Mapping[str, PixelSource]) -> dict[str, ParamValue]:
     """All parameters, pictures as arrays."""
     return {**params, **{name: whole(picture) for name, picture in pictures.items()}}
+
+
+def pictured(mask: Mask) -> MaskPicture:
+    return MaskPicture(codec.encode_mask(mask.coverage), mask.box)
 
 
 def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:
@@ -275,6 +301,7 @@ def load_runner(choice: EngineChoice) -> Runner:
         device=choice.device,
         precision=choice.precision,
         model_dir=choice.model_dir,
+        placement=choice.placement,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from inpaint_models.machine import available_processors
+from inpaint_models.registry import Placement
 
 from .executor import Executor, FindFiles, Handle, Listener, Readiness, WorkerState
 from .messages import (
@@ -71,6 +72,7 @@ class LocalExecutor(Executor):
     files                where models' files are
     model_dir            keeps safetensors copies of weights in other forms; None keeps none
     memory_budget_bytes  for the models loaded on one device, in equal parts for each of its processes
+    placement            of models that are spread over a GPU's memory and the machine's
     """
 
     def __init__(
@@ -82,12 +84,13 @@ class LocalExecutor(Executor):
         model_dir: Path | None,
         memory_budget_bytes: int,
         max_megapixels: int,
+        placement: Placement | None = None,
         cancel_grace_s: float = 10.0,
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
         self.on_restart: Callable[[], None] = lambda: None
-        self._files, self._model_dir = files, model_dir
+        self._files, self._model_dir, self._placement = files, model_dir, placement or Placement()
         self._line: list[object] = []
         self._changed = asyncio.Event()
         total = len(devices) * workers
@@ -201,7 +204,7 @@ class LocalExecutor(Executor):
         self, worker: LocalWorker, job: Job[AnswerT], deadline_s: float, listener: Listener | None
     ) -> AnswerT:
         entry, precision = job.model.entry, job.model.precision
-        choice = EngineChoice(entry, worker.device, precision, self._files(entry), self._model_dir)
+        choice = EngineChoice(entry, worker.device, precision, self._files(entry), self._model_dir, self._placement)
         request: RunJob[AnswerT] = RunJob(cast(AnyJob, job), choice)
 
         def listen(event: WorkerEvent) -> None:

@@ -16,7 +16,7 @@ from typing import Generic, Literal, TypeVar
 
 from inpaint_models.options import FillOptions
 from inpaint_models.protocols import Prompts
-from inpaint_models.registry import ModelEntry
+from inpaint_models.registry import ModelEntry, Placement
 from inpaint_models.types import Box, ParamValue, PixelSource
 
 from ..codec import ImageInfo, Metadata, Pixels
@@ -219,6 +219,7 @@ class SelectMask(Job["Selected"]):
 
     image_name  the same for the same pixels: what a model keeps of an image is found by it
     whole       whether the mask is wanted at the image's size, and not in a box
+    shadow      whether the shadow of the thing is wanted too
     """
 
     image: PixelSource
@@ -227,6 +228,16 @@ class SelectMask(Job["Selected"]):
     params: Mapping[str, ParamValue] = field(default_factory=dict)
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     whole: bool = False
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FindThings(Job["Found"]):
+    """Find all things of a sort. `most`: how many are wanted at most, the surest."""
+
+    image: PixelSource
+    most: int
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +253,7 @@ class RemakeCanvas(Job["Remade"]):
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
 
 
-AnyJob = LoadModel | FillHole | SelectMask | RemakeCanvas
+AnyJob = LoadModel | FillHole | SelectMask | FindThings | RemakeCanvas
 
 # Requests to the engine worker
 
@@ -259,6 +270,7 @@ class EngineChoice:
     precision: str
     weights: Mapping[str, Path] = field(default_factory=dict)
     model_dir: Path | None = None
+    placement: Placement = field(default_factory=Placement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +321,40 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class MaskPicture:
     """A mask in its box: a grey PNG, 255 inside."""
 
     png: bytes
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """`shadow`: None where none was asked for or seen."""
+
+    mask: MaskPicture
+    shadow: MaskPicture | None
     load_ms: float
     select_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundThing:
+    """As `Finding` of the library, with its mask as a picture."""
+
+    category: str
+    score: float
+    mask: MaskPicture
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found, the surest first; `left_out` counts those that were too many."""
+
+    things: tuple[FoundThing, ...]
+    left_out: int
+    load_ms: float
+    find_ms: float
 
 
 @dataclass(frozen=True, slots=True)

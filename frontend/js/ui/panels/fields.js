@@ -1,6 +1,7 @@
 /** Rows of a form: a label, a control, and a word of help. */
 
 import { make } from "../dom.js";
+import { t } from "../i18n.js";
 
 /**
  * @typedef {import("../../core/state.js").State} State
@@ -26,10 +27,11 @@ function field(label, control, help = "") {
 
 /** @param {import("../../core/protocol.js").Parameter} parameter @param {import("../../core/protocol.js").ParamValue} value @param {(value: import("../../core/protocol.js").ParamValue) => void} set */
 export function parameterField(parameter, value, set) {
-  const label = parameter.name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
-  const help = parameter.help ?? "";
+  const label = t(parameter.name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase()));
+  const help = t(parameter.help ?? "");
   if (parameter.kind === "bool") return switchField(label, Boolean(value), set, help);
   if (parameter.kind === "choice") return choiceField(label, parameter.choices ?? [], String(value), set, {}, help);
+  if (parameter.kind === "text") return textField(label, parameter, String(value), set);
   const bounds = {
     ...(parameter.minimum == null ? {} : { min: parameter.minimum }),
     ...(parameter.maximum == null ? {} : { max: parameter.maximum }),
@@ -38,9 +40,16 @@ export function parameterField(parameter, value, set) {
   return numberField(
     label,
     { value: Number(value), ...bounds },
-    (text) => set(text === "" ? parameter.default : Number(text)),
+    (text) => set(text === "" ? (parameter.default ?? "") : Number(text)),
     help,
   );
+}
+
+/** @param {string} label @param {import("../../core/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set */
+function textField(label, { max_length = 1000, placeholder = "", help = "" }, value, set) {
+  const attributes = { maxlength: max_length, placeholder, value, autocomplete: "off" };
+  const input = make("input", { ...attributes, onchange: () => set(input.value.trim()) });
+  return field(label, input, help);
 }
 
 /** @param {string} label @param {Record<string, string | number>} attributes @param {(text: string) => void} set @param {string} [help] */

@@ -85,8 +85,8 @@ export function createSavingPanel(store, saving, masks) {
 
   panel.replaceChildren(
     make(
-      "header",
-      {},
+      "div",
+      { class: "head" },
       make("h2", { id: "save-title", text: t("Save a copy") }),
       make(
         "button",

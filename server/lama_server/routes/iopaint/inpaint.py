@@ -1,7 +1,7 @@
 """Filling as IOPaint's clients ask for it: JSON with photo and mask, answered by the picture in the photo's own format.
 
-`hd_strategy` and its sizes, `sd_seed`, `cv2_flag`, `cv2_radius`, `ldm_steps` and `ldm_sampler` count; options of
-diffusion models are taken without effect.
+`hd_strategy` and its sizes, `sd_seed`, `cv2_flag`, `cv2_radius`, `ldm_steps` and `ldm_sampler` count, and for diffusion
+models words, steps, guidance, strength and sampler. Other options are taken without effect.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from inpaint_models.options import SEED_LIMIT
+from inpaint_models.registry import ModelEntry
 
 from ...errors import ApiError
 from ...http.streams import unless_disconnected
@@ -33,13 +34,24 @@ ENGINE_PARAMS = {
 }
 """Model -> our name of a parameter -> IOPaint's."""
 
+DIFFUSION_PARAMS = {
+    "prompt": "prompt",
+    "negative_prompt": "negative_prompt",
+    "steps": "sd_steps",
+    "guidance": "sd_guidance_scale",
+    "strength": "sd_strength",
+    "sampler": "sd_sampler",
+    "image_guidance": "p2p_image_guidance_scale",
+}
+"""The same, of models that take a guidance."""
+
 CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 
 
 async def inpaint(request: Request, found: Services, ticket: Ticket, work: Workspace) -> Response:
     """Fill as IOPaint's clients ask for it."""
     body = await json_body(request, found.limits)
-    run = planned(found.runner, body, found.manager.current.name)
+    run = planned(found.runner, body, found.manager.current)
     await work.put_image(await picture(body, "image"))
     await work.put_mask(await picture(body, "mask"))
     return await filled(request, found, ticket, work, run)
@@ -57,13 +69,13 @@ async def filled(request: Request, found: Services, ticket: Ticket, work: Worksp
     return response
 
 
-def one_shot_params(options: Mapping[str, Any], model: str) -> IopaintParams:
+def one_shot_params(options: Mapping[str, Any], model: ModelEntry) -> IopaintParams:
     """IOPaint's options that count, checked. Sizes of a strategy that is not asked for are not looked at."""
     strategy = STRATEGIES.get(str(options.get("hd_strategy")), "auto")
     wanted = {
         "sd_seed": options.get("sd_seed"),
         **{name: options.get(name) for name in SIZES.get(strategy, ())},
-        "model": model,
+        "model": model.name,
         "strategy": strategy,
         "params": engine_params(options, model),
     }
@@ -72,18 +84,25 @@ def one_shot_params(options: Mapping[str, Any], model: str) -> IopaintParams:
     return validated(IopaintParams, {name: value for name, value in wanted.items() if value is not None})
 
 
-def engine_params(options: Mapping[str, Any], model: str) -> dict[str, Any]:
+def their_names(model: ModelEntry) -> Mapping[str, str]:
+    """Our name of each parameter that IOPaint knows -> IOPaint's."""
+    ours = {parameter.name for parameter in model.parameters}
+    names = DIFFUSION_PARAMS if "guidance" in ours else ENGINE_PARAMS.get(model.name, {})
+    return {name: theirs for name, theirs in names.items() if name in ours}
+
+
+def engine_params(options: Mapping[str, Any], model: ModelEntry) -> dict[str, Any]:
     """The options that the model understands."""
-    given = {ours: options.get(theirs) for ours, theirs in ENGINE_PARAMS.get(model, {}).items()}
+    given = {ours: options.get(theirs) for ours, theirs in their_names(model).items()}
     if "method" in given:
         given["method"] = CV2_FLAGS.get(str(given["method"]))
     return {name: value for name, value in given.items() if value is not None}
 
 
-def planned(runner: JobRunner, options: Mapping[str, Any], model: str) -> PlannedRun:
+def planned(runner: JobRunner, options: Mapping[str, Any], model: ModelEntry) -> PlannedRun:
     """The fill that is asked for. Raises what checking finds, with IOPaint's names."""
     try:
         return runner.plan_one_shot(one_shot_params(options, model))
     except ApiError as error:
-        names = {f"/params/{ours}": f"/{theirs}" for ours, theirs in ENGINE_PARAMS.get(model, {}).items()}
+        names = {f"/params/{ours}": f"/{theirs}" for ours, theirs in their_names(model).items()}
         raise error.fresh(pointer=names.get(error.pointer or "", error.pointer)) from None

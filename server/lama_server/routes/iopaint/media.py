@@ -53,7 +53,7 @@ async def thumbnail(
     """
     file = await asyncio.to_thread(found.media.open, tab, filename)
     with file.stream:
-        tag = f'"{file.changed_ns:x}-{file.size_bytes:x}-{width}-{height}"'
+        tag = f'"{file.version}-{width}-{height}"'
         headers = {**PICTURE_HEADERS, "etag": tag, "cache-control": "private, no-cache"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from inpaint_models.registry import Task
+from inpaint_models.diffusion.families import SAMPLERS
+from inpaint_models.registry import ModelEntry, Task
 
 from ...errors import ParamUnknownValue
 from ...jobs.services import Services
@@ -27,10 +28,12 @@ GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN"), ("InteractiveSeg", "Remove
 @router.get("/server-config")
 async def server_config(found: Found) -> dict[str, Any]:
     """What IOPaint's page and plug-ins ask for at start."""
-    matte, enlarge, select = (found.manager.ready_names(task) for task in ("matte", "enlarge", "select"))
+    # A click says little to a model that follows an outline.
+    matte, enlarge, able = (found.manager.ready_names(task) for task in ("matte", "enlarge", "select"))
+    select = [name for name in able if found.manager.entry(name).gesture != "trace"]
     return {
         "plugins": [plugin_info(name) for name, task in PLUGINS.items() if found.manager.ready_names(task)],
-        "modelInfos": [model_info(name) for name in found.manager.ready_names("fill")],
+        "modelInfos": [model_info(found.manager.entry(name)) for name in found.manager.ready_names("fill")],
         "removeBGModel": found.manager.first_choice("matte").name if matte else "",
         "removeBGModels": matte,
         "realesrganModel": found.manager.first_choice("enlarge").name if enlarge else "",
@@ -41,33 +44,29 @@ async def server_config(found: Found) -> dict[str, Any]:
         "enableAutoSaving": found.settings.output_dir is not None,
         "enableControlnet": False,
         "controlnetMethod": None,
-        "disableModelSwitch": False,
+        "disableModelSwitch": found.settings.disable_model_switch,
         "isDesktop": False,
-        "samplers": samplers(),
+        "samplers": list(SAMPLERS),
     }
 
 
 @router.get("/samplers")
 async def list_samplers() -> list[str]:
     """Those of Stable Diffusion."""
-    return samplers()
-
-
-def samplers() -> list[str]:
-    """None: there is no model that takes one."""
-    return []
+    return list(SAMPLERS)
 
 
 @router.get("/model")
 async def current_model(found: Found) -> dict[str, Any]:
     """The model that fills when nobody names one."""
-    return model_info(found.manager.current.name)
+    return model_info(found.manager.current)
 
 
 @router.post("/model")
 async def switch_model(request: Request, found: Found) -> dict[str, Any]:
     """Makes another model the current one. Raises `ModelUnknown` and why a model is not ready."""
-    return model_info(found.switch_model(text_of(await json_body(request, found.limits), "name")))
+    name = found.switch_model(text_of(await json_body(request, found.limits), "name"))
+    return model_info(found.manager.entry(name))
 
 
 @router.post("/switch_plugin_model")
@@ -89,17 +88,18 @@ def plugin_info(name: str) -> dict[str, Any]:
     return {"name": name, "support_gen_image": name in GIVES_IMAGE, "support_gen_mask": name in GIVES_MASK}
 
 
-def model_info(name: str) -> dict[str, Any]:
+def model_info(entry: ModelEntry) -> dict[str, Any]:
     """A model in IOPaint's words."""
-    name = THEIR_NAMES.get(name, name)
+    name = THEIR_NAMES.get(entry.name, entry.name)
+    takes = {parameter.name for parameter in entry.parameters}
     return {
         "name": name,
         "path": name,
         "model_type": "inpaint",
-        "need_prompt": False,
+        "need_prompt": "prompt" in takes,
         "controlnets": [],
         "brushnets": [],
-        "support_strength": False,
+        "support_strength": "strength" in takes,
         "support_outpainting": False,
         "support_lcm_lora": False,
         "support_controlnet": False,

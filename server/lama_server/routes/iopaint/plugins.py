@@ -82,7 +82,7 @@ async def select(
     """A grey PNG of the photo's size. Further clicks on the same photo find what the model made of it before."""
     prompts = Prompts(tuple(Point(x + 0.5, y + 0.5, add == 1) for x, y, add, *_ in asked.clicks))
     plan = found.selections.plan_once(work.picture, hashlib.sha256(source).hexdigest(), prompts)
-    return (await unless_disconnected(request, found.selections.run(ticket, plan, whole=True))).mask.png
+    return (await unless_disconnected(request, found.selections.run(ticket, plan, whole=True))).selected.mask.png
 
 
 async def remake(request: Request, found: Services, ticket: Ticket, work: Workspace, asked: RunPlugin) -> None:
