@@ -48,7 +48,7 @@ class PatchMatchSettings:
     # coarsest level, which decides on the structure, all count alike.
     inward: float = 0.5
     inward_px: float = 4.0
-    stroke_px: float = 20.0  # the deepest pixel of a stroke at full size
+    stroke_px: float = 8.0  # the mean depth of a stroke at full size, a quarter of its width: crossings are deeper
     inward_stroke: float = 0.9
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
     rounds_periodic: int = 12  # instead of rounds_small

@@ -225,7 +225,7 @@ def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatc
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
     """The settings for a stroke, and for a picture that repeats itself."""
     unlimited = settings.max_distance
-    if levels[0].distance.max() <= settings.stroke_px:
+    if levels[0].distance[levels[0].hole].mean() <= settings.stroke_px:
         settings = replace(settings, inward=settings.inward_stroke, inward_px=unlimited, strange=0, regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
