@@ -9,13 +9,14 @@
  * @property {ReturnType<typeof import("../ui/input.js").createInput>} input
  * @property {() => ReturnType<typeof import("../ui/panels/panels.js").createPanels>} panels
  * @property {() => void} open  asks for files
+ * @property {(error: unknown) => void} failed
  */
 
 import { documentOf, marks, paints, takesSource } from "../core/state.js";
 import { find } from "../ui/dom.js";
 
 /** @param {Ports} ports @returns {import("../ui/keys.js").Actions} */
-export function createActions({ store, filling, looking, input, panels, open }) {
+export function createActions({ store, filling, looking, input, panels, open, failed }) {
   /** The shape that was painted with last. @type {State["tool"]} */
   let shape = "brush";
   store.watch(
@@ -37,7 +38,7 @@ export function createActions({ store, filling, looking, input, panels, open }) 
     "tool-eraser": choosing("eraser"),
     "tool-rect": choosing("rect"),
     "tool-lasso": choosing("lasso"),
-    "tool-polygon": choosing("polygon"),
+    "tool-polygon": () => void import("../tools/polygon.js").then(choosing("polygon"), failed),
     "tool-source": choosing("source"),
     "tool-avoid": choosing("avoid"),
     "tool-extend": choosing("extend"),
