@@ -99,7 +99,7 @@ def make_folder(folder: Path, pictures: Iterable[Path]) -> Path:
     folder.mkdir()
     for number, picture in enumerate(pictures):
         shutil.copy(picture, folder / f"{number}-{picture.name}")
-    (folder / "scan-0041.png").write_bytes(b"not a picture, whatever its name says")
+    (folder / "0-scan-0041.png").write_bytes(b"not a picture, whatever its name says")
     return folder
 
 

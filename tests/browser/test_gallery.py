@@ -98,9 +98,8 @@ def test_what_was_done_is_marked_beside_its_original_over_a_reload_and_in_anothe
     before = app.colour_at((75, 60))
 
     def marked(app: App) -> list[str]:
-        return app.page.locator("#photos .shot", has=app.page.get_by_text("done")).evaluate_all(
-            "shots => shots.map(each => each.title)"
-        )
+        done = app.page.locator("#photos .shot", has=app.page.get_by_text("done"))
+        return [str(title) for title in done.evaluate_all("shots => shots.map(each => each.title)")]
 
     app.page.click("#file")
     tile = app.page.locator("#photos").get_by_title("a.png", exact=True)
