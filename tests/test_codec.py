@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from lama_server import codec
 from lama_server.codec import exif, png
 from lama_server.codec.exif import oriented
+from lama_server.codec.info import turned
 from lama_server.errors import MaskSizeWrong
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -505,7 +506,7 @@ def test_turning_what_is_shown_is_another_orientation_of_what_is_stored(orientat
     stored = noise(5, 7, 3)
     for turns in range(4):
         expected = np.rot90(oriented(stored, orientation), -turns)
-        assert np.array_equal(oriented(stored, exif.turned(orientation, turns)), expected)
+        assert np.array_equal(oriented(stored, turned(orientation, turns)), expected)
 
 
 def test_a_jpeg_that_became_transparent_is_kept_as_png() -> None:

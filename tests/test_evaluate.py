@@ -58,12 +58,12 @@ def options() -> list[argparse.Action]:
 
 
 def test_engines_are_compared_on_drawn_masks(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["--engine", "opencv", "--engine", "opencv,method=navier-stokes,radius=3", "--per-photo", "2"]
+    given = ["--engine", "opencv", "--engine", "opencv,method=navier-stokes,finish=false", "--per-photo", "2"]
     code, said, _ = outcome(photos, *given, "--sampler", "lama-thin", "--sampler", "mat-small", capsys=capsys)
     rows = results(photos)
     assert code == ExitCode.OK
     assert len(rows) == 2 * 2 * 2 * 2
-    assert {row["engine"] for row in rows} == {"opencv", "opencv,method=navier-stokes,radius=3"}
+    assert {row["engine"] for row in rows} == {"opencv", "opencv,method=navier-stokes,finish=false"}
     assert {row["mask"] for row in rows} == {
         f"{kind} {index}" for kind in ("lama-thin", "mat-small") for index in (1, 2)
     }
@@ -174,6 +174,8 @@ def test_one_photo_is_in_memory_at_a_time(
     [
         (["--engine", "nothing"], ExitCode.USAGE, "no model 'nothing'"),
         (["--engine", "opencv,method"], ExitCode.USAGE, "'method' is not of the form NAME=VALUE"),
+        (["--engine", "opencv,grow_px=-1"], ExitCode.USAGE, "grow_px"),
+        (["--engine", "opencv,finish=perhaps"], ExitCode.USAGE, "finish must be true or false"),
         (["--engine", "opencv,radius=0"], ExitCode.USAGE, "radius"),
         (["--engine", "lama", "--offline"], ExitCode.NETWORK_NEEDED, "LaMa"),
         (["--sampler", "nothing"], ExitCode.USAGE, "invalid choice: 'nothing'"),

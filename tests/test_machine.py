@@ -28,8 +28,7 @@ class Groups:
         self._own = folder / "own"
         monkeypatch.setattr(control_groups, "_CGROUPS", self.root)
         monkeypatch.setattr(control_groups, "_OWN_CGROUPS", self._own)
-        memory = psutil.virtual_memory()._replace(available=1000 * MIB)
-        monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+        monkeypatch.setattr(machine, "_free_bytes", lambda: 1000 * MIB)
 
     def belong_to(self, *lines: str) -> None:
         self._own.write_text("".join(f"{line}\n" for line in lines))
@@ -200,3 +199,4 @@ def test_a_limit_of_address_space_counts(groups: Groups) -> None:
 
 def test_this_machine_has_some_memory_left() -> None:
     assert 0 < machine.available_bytes() <= psutil.virtual_memory().total
+    assert machine._free_bytes() == pytest.approx(psutil.virtual_memory().available, abs=2**30)

@@ -3,7 +3,15 @@
 import { createBitmaps } from "./canvas/bitmaps.js";
 import { addShape, clearDraft, commitEdit } from "./core/document.js";
 import { canRedo, canUndo, record, recordFill, redo, undo } from "./core/history.js";
-import { brushDiameter, documentOf, initialState, paints, resizedBrush, workingModel } from "./core/state.js";
+import {
+  brushDiameter,
+  documentOf,
+  fillsOnRelease,
+  initialState,
+  paints,
+  resizedBrush,
+  workingModel,
+} from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { fit, scaleTo, zoomAt } from "./core/view.js";
 import { createApi } from "./net/api.js";
@@ -117,8 +125,7 @@ function arm(armed) {
 
 /** What is painted is filled by itself, where the person wants that. */
 function armDraft() {
-  const { prefs } = store.get();
-  arm(prefs.auto && documentOf(store.get()).draft.length > 0);
+  arm(fillsOnRelease(store.get()) && documentOf(store.get()).draft.length > 0);
 }
 
 /** @param {import("./core/shapes.js").Shape} shape */
@@ -279,6 +286,8 @@ const panels = createPanels({
   step,
   strokesFreed: armDraft,
   undo: () => run("undo"),
+  run,
+  uploads,
 });
 createHeader(store);
 createToolbar(store, run, actions, showSize);

@@ -18,7 +18,10 @@ const LEAVE_MS = 180;
 export function createGlow(stage, changed) {
   /** @type {{element: HTMLElement, body: HTMLElement, line: HTMLCanvasElement, mask: OffscreenCanvas, box: Box, scale: number, url: string, ready: boolean} | null} */
   let shown = null;
+  /** @type {readonly Box[]} */
+  let done = [];
   let parts = 0;
+  let cutting = false;
 
   /** @param {View} view */
   const place = (view) => {
@@ -59,15 +62,20 @@ export function createGlow(stage, changed) {
 
     /** What is finished shimmers no more. @param {readonly Box[]} boxes all that are */
     async cut(boxes) {
-      if (!shown || boxes.length === parts) return;
-      const { mask, line, box, scale } = shown;
-      for (const canvas of [mask, line]) {
-        const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-        context.setTransform(scale, 0, 0, scale, -box.x * scale, -box.y * scale);
-        for (const each of boxes.slice(parts)) context.clearRect(each.x, each.y, each.width, each.height);
+      done = boxes;
+      if (cutting) return;
+      cutting = true;
+      while (shown && parts < done.length) {
+        const { mask, line, box, scale } = shown;
+        for (const canvas of [mask, line]) {
+          const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+          context.setTransform(scale, 0, 0, scale, -box.x * scale, -box.y * scale);
+          for (const each of done.slice(parts)) context.clearRect(each.x, each.y, each.width, each.height);
+        }
+        parts = done.length;
+        await setMask(); // takes a while: what comes meanwhile is cut in one go
       }
-      parts = boxes.length;
-      await setMask();
+      cutting = false;
     },
 
     /** @param {readonly Shape[]} shapes @param {Box} box in sight, in image pixels @param {View} view @param {number} dpr */

@@ -20,6 +20,7 @@ const BELIEVED = 0.25;
 /** @param {Work} work @param {number} pixels area of the painted box */
 function kind({ model, params = {}, strategy = "default" }, pixels) {
   const settings = Object.entries(params)
+    .filter(([, value]) => typeof value !== "string") // words and pictures take no time
     .map(([name, value]) => `${name}=${value}`)
     .sort();
   const size = Math.round(Math.log2(Math.max(1, pixels / 65536)) / 2);

@@ -72,6 +72,7 @@
  * @property {boolean} singleKeys
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
  * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
@@ -127,6 +128,7 @@ export const DEFAULT_PREFS = Object.freeze({
   singleKeys: true,
   hinted: false,
   params: {},
+  words: [],
   timings: {},
 });
 
@@ -228,6 +230,21 @@ export const patchesOf = ({ edit, patches }) =>
     url,
     box: { x, y, width: w, height: h },
   }));
+
+/** What a model takes words by. @param {ModelInfo | null} model */
+export const promptOf = (model) => model?.parameters.find(({ kind }) => kind === "text") ?? null;
+
+/** What a model takes an example picture by. @param {ModelInfo | null} model */
+export const exampleOf = (model) => model?.parameters.find(({ kind }) => kind === "picture") ?? null;
+
+/** Whether the model that fills wants to be told what to paint. @param {State} state */
+export const takesWords = (state) => {
+  const model = workingModel(state);
+  return promptOf(model) !== null || exampleOf(model) !== null;
+};
+
+/** Whether what is painted is filled by itself: not where words say when. @param {State} state */
+export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
 /** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
 export function chosenParams(state, model) {

@@ -10,6 +10,7 @@
  * @property {number} ended           runs that have
  * @property {ApiError[]} failures
  * @property {Map<string, Blob>} blobs  patches that came before their result, by address
+ * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
 import { parentsOf } from "../core/document.js";
@@ -74,7 +75,7 @@ export function createRunner(ports, choose) {
     const body = editRequest({ ...prefs, ...wanted, image, save: !config.output_dir });
     const response = await api.post(`${API}/edits`, body, signal, lane);
     /** @type {Progress} */
-    const progress = { ended: 0, failures: [], blobs: new Map() };
+    const progress = { ended: 0, failures: [], blobs: new Map(), coming: [] };
     const lines = readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body));
     try {
       while (progress.ended < wanted.runs.length) {
@@ -102,11 +103,16 @@ export function createRunner(ports, choose) {
         return updateRun(number, line.run, ({ mark }) => ({ status: "running", ...progressed(mark, line) }));
       case "preview":
         return showPreview(number, line, signal);
-      case "patch":
-        return showPatch(number, line, signal, progress);
+      case "patch": {
+        const coming = showPatch(number, line, signal, progress);
+        coming.catch(() => {}); // told when the result waits for it; without a result it does not matter
+        progress.coming.push(coming);
+        return;
+      }
       case "saved":
         return;
       case "result": {
+        await Promise.all(progress.coming.splice(0));
         const result = /** @type {import("../core/protocol.js").FillLine} */ (line);
         if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
         bitmaps.clearEstimates(number);
@@ -140,7 +146,7 @@ export function createRunner(ports, choose) {
     if (!first) return;
     const name = patchName(edit, index);
     await bitmaps.addPatch(name, blob);
-    if (signal.aborted) return bitmaps.dropPatches([name]);
+    if (signal.aborted || !find(number)) return bitmaps.dropPatches([name]);
     const box = { x, y, width: w, height: h };
     update(number, ({ early }) => ({
       early: [...early.filter((each) => each.name !== name), { name, box }],

@@ -1,7 +1,7 @@
 /** The bar at the top: the photo's name, the model that works, the switch of filling by itself; and the theme. */
 
 import { formatBytes } from "../core/protocol.js";
-import { documentOf, workingModel } from "../core/state.js";
+import { documentOf, fillsOnRelease, takesWords, workingModel } from "../core/state.js";
 import { find, findInput, icon, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -11,12 +11,10 @@ import { t } from "./i18n.js";
 export function createHeader(store) {
   const auto = findInput("auto");
   auto.addEventListener("change", () => store.update(({ prefs }) => ({ prefs: { ...prefs, auto: auto.checked } })));
-  store.watch(
-    (state) => state.prefs.auto,
-    (on) => {
-      auto.checked = on;
-    },
-  );
+  store.follow([(state) => state.prefs.auto, takesWords], () => {
+    auto.checked = fillsOnRelease(store.get());
+    auto.disabled = takesWords(store.get()); // words say when
+  });
   store.watch(
     (state) => state.prefs.theme,
     (theme) => {

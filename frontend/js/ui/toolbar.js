@@ -2,7 +2,7 @@
 
 import { commandById, enabled, showKey } from "../core/commands.js";
 import { redoLabel, undoLabel } from "../core/history.js";
-import { brushDiameter, brushRange, documentOf, paints } from "../core/state.js";
+import { brushDiameter, brushRange, documentOf, paints, takesWords } from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
 
@@ -37,7 +37,7 @@ export function createToolbar(store, run, actions, sized) {
     showRun(state);
     showOptions(state);
   };
-  store.follow([timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf], refresh);
+  store.follow([timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf, takesWords], refresh);
 
   store.watch(timelineOf, (timeline) => {
     describe("undo", undoLabel(timeline));
@@ -128,9 +128,12 @@ function describe(id, label) {
 function showRun(state) {
   const { draft } = documentOf(state);
   const waits = draft.length > 0 && state.jobs.length === 0 && !state.armed;
-  find("run").hidden = !waits;
+  find("run").hidden = !waits || takesWords(state);
   find("waiting").hidden = !waits;
-  setText(find("run-text"), count(draft.length, "1 stroke to remove", "{n} strokes to remove"));
+  const words = takesWords(state)
+    ? count(draft.length, "1 stroke to fill", "{n} strokes to fill")
+    : count(draft.length, "1 stroke to remove", "{n} strokes to remove");
+  setText(find("run-text"), words);
 }
 
 /** The options of the tool that is chosen. @param {State} state */

@@ -24,13 +24,14 @@ RING_PX = 32
 _CELL_PX = 8
 _MOST_CELLS = 4096
 _MOST_SOURCES = 256
+_MOST_VALUES = 20_000
 _LEAST_RING_PX = 256
 MARGIN_PX = 64
 _OFF, _FULL = 0.4, 0.8
 """Noise in levels of 255: up to the first, which rounding makes, none is added; from the second on, all of it."""
 _STEEPEST = (2.5, 1.6, 1.6, 1.3, 1.2)
 """A measure has at most so many times the noise of the next finer one; more is structure."""
-_EDGE = 2.5
+_EDGE = 1.5
 """So many times the median is no noise but structure, and tells nothing of its colours."""
 _SHORT = 0.4
 """Share of the ring's noise: where less is missing, not all of it is added, for a part of it is chance."""
@@ -138,16 +139,22 @@ def _mixes(photo: Plane, ring: HoleMask) -> list[Plane]:
 
     The luma of the product has variance 1.
     """
-    covariances = {}
+    mixes = {}
     for kernels in bands.MEASURES[1::2]:
         size = len(kernels[0][0])
-        found = np.concatenate([bands.filtered(photo, kernel)[inside(ring, size)] for kernel in kernels])
-        squared = (found**2).sum(axis=1)
-        quiet = found[squared <= _EDGE**2 * np.median(squared)] if len(found) else found
-        covariances[size] = quiet.T @ quiet
-    mixes = []
-    for size in bands.SIZE_OF_BAND:
-        covariance = covariances[size]
-        values, vectors = np.linalg.eigh(covariance / max(float(LUMA @ covariance @ LUMA), _TINY))
-        mixes.append(np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T, np.float32))
-    return mixes
+        found = [bands.filtered(photo, kernel)[inside(ring, size)] for kernel in kernels]
+        values = np.concatenate(found)
+        mixes[size] = _mix(values[:: 1 + len(values) // _MOST_VALUES])
+    return [mixes[size] for size in bands.SIZE_OF_BAND]
+
+
+def _mix(found: Plane) -> Plane:
+    """(n, 3) -> (3, 3). The axes are those of what is no edge; the spread along each is that of the smaller half."""
+    squared = (found**2).sum(axis=1)
+    quiet = found[squared <= _EDGE**2 * np.median(squared)] if len(found) else found
+    _, axes = np.linalg.eigh(quiet.T @ quiet)
+    half = len(found) // 2
+    along = np.partition(np.abs(found @ axes), half, axis=0)[:half] if half else np.ones((1, 3), np.float32)
+    spreads = along.mean(axis=0)
+    luma = np.linalg.norm(LUMA @ axes * spreads)
+    return np.asarray((axes * (spreads / max(float(luma), _TINY))) @ axes.T, np.float32)

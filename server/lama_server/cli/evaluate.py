@@ -10,10 +10,10 @@ import argparse
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inpaint_models import devices, load_model
 from inpaint_models.catalog import get_model
@@ -23,7 +23,7 @@ from inpaint_models.evaluation.masks import SAMPLERS
 from inpaint_models.evaluation.report import Report
 from inpaint_models.evaluation.tables import as_markdown, titled_tables
 from inpaint_models.loading import warm_up
-from inpaint_models.options import SEED_LIMIT, FillOptions
+from inpaint_models.options import OPTIONS, SEED_LIMIT, FillOptions
 from inpaint_models.types import AnyImage, Box, HoleMask
 
 from .. import codec
@@ -66,8 +66,8 @@ def parser() -> Parser:
         action="append",
         type=engine,
         metavar="NAME[,PARAM=VALUE...]",
-        help=f"engine with its parameters, as in opencv,method=telea; may be repeated, others are compared with the "
-        f"first. Default: patchmatch. There are: {model_names('fill')}.",
+        help="engine with its parameters and options of every fill, as in opencv,method=telea or lama,finish=false; "
+        f"may be repeated, others are compared with the first. Default: patchmatch. There are: {model_names('fill')}.",
     )
     _add_masks(made)
     made.add_argument("--seed", type=seed, default=0, help="of the masks and of the engines")
@@ -282,8 +282,11 @@ def _fills(given: argparse.Namespace, settings: Settings, limits: codec.ImageLim
     wanted = []
     for text, name, words in given.engine or [engine("patchmatch")]:
         entry = get_model(name, "fill")
+        common: dict[str, Any] = {
+            option.name: option.from_text(words.pop(option.name)) for option in OPTIONS if option.name in words
+        }
         params = entry.params_from_text(words, partial(open_picture, limits=limits))
-        wanted.append((text, entry, FillOptions(seed=given.seed, params=params)))
+        wanted.append((text, entry, replace(FillOptions(given.seed, params=params), **common)))
     fills: dict[str, Fill] = {}
     for text, entry, options in wanted:
         fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import os
 import secrets
 import shutil
@@ -49,6 +50,15 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     for line in settings.replaced:
         sys.stderr.write(f"{line}\n")
+    gc.disable()  # until it serves: what is imported stays, and looking through it again and again takes long
+    try:
+        _start(settings)
+    finally:
+        gc.enable()
+    return ExitCode.OK
+
+
+def _start(settings: Settings) -> None:
     from ..http.access import with_token  # imported late: --help must not wait for the web framework
     from ..http.server import listen
 
@@ -61,7 +71,6 @@ def run(arguments: Sequence[str]) -> int:
     settings = dataclasses.replace(settings, port=bound.getsockname()[1])
     with bound:
         _serve(settings, bound, print_token=token_is_made)
-    return ExitCode.OK
 
 
 def check(settings: Settings) -> None:
@@ -116,9 +125,6 @@ def check_devices(settings: Settings) -> None:
 
     A process of its own asks torch for a GPU, which takes seconds and memory that this one does without.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
     from inpaint_models import devices
     from inpaint_models.errors import Unavailable
 
@@ -129,6 +135,9 @@ def check_devices(settings: Settings) -> None:
         if len(set(names)) < len(names):
             raise Unavailable("A device is named twice. For several worker processes on one use --workers.")
         if gpus := [name for name in names if name not in ("auto", "cpu")]:
+            import multiprocessing
+            from concurrent.futures import ProcessPoolExecutor
+
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 list(pool.map(devices.choose_device, gpus))
     except Unavailable as error:
@@ -182,6 +191,8 @@ def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> No
     shown = address if print_token else address.partition("#")[0]
 
     def announce() -> None:
+        gc.freeze()
+        gc.enable()
         sys.stdout.write(f"lama-server {__version__} is at {shown}\n{memory_limit(settings)}\n")
         sys.stdout.flush()
         if settings.gui:

@@ -5,8 +5,8 @@
     data = render(path, decoded.pixels, info)       the same kind of file again, metadata kept
     encoded = encode(path, info, edited)            the same, and a JPEG keeps all blocks that the edit did not touch
 
-What decodes and encodes is imported on first use, and OpenCV only when a 16 bit file is decoded: the web process probes
-and does without all of it.
+What reads, decodes and encodes is imported on first use, and OpenCV only when a 16 bit file is decoded: the idle web
+process does without all of it, and never decodes or encodes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .info import (
     SourceFormat,
     WantedFormat,
 )
-from .probing import probe, read_metadata
 
 if TYPE_CHECKING:
     from .decoding import decode, decode_mask, decode_patch
+    from .probing import probe, read_metadata
     from .rendering import EncodedPreview, encode, encode_mask, encode_patch, output_format, preview, render, thumbnail
 
 __all__ = [
@@ -58,10 +58,16 @@ __all__ = [
     "thumbnail",
 ]
 
-_DECODING = ("decode", "decode_mask", "decode_patch")
+_MODULES = {
+    "decode": ".decoding",
+    "decode_mask": ".decoding",
+    "decode_patch": ".decoding",
+    "probe": ".probing",
+    "read_metadata": ".probing",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(".decoding" if name in _DECODING else ".rendering", __name__), name)
+    return getattr(importlib.import_module(_MODULES.get(name, ".rendering"), __name__), name)

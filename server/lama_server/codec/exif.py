@@ -37,9 +37,6 @@ _XMP_HEIGHT = re.compile(rb"((?:tiff:ImageLength|exif:PixelYDimension)\s*(?:=\s*
 _XMP_LONG_TEXT = re.compile(rb"[A-Za-z0-9+/=&#;\s]{256,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{60}")
 
-_CLOCKWISE = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
-"""Orientation -> the one whose picture is turned by another quarter."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -73,13 +70,6 @@ def oriented(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
-
-
-def turned(orientation: int, quarter_turns: int) -> int:
-    """The orientation of a picture that is shown turned clockwise once more."""
-    for _ in range(quarter_turns):
-        orientation = _CLOCKWISE[orientation]
-    return orientation
 
 
 def for_result(exif: bytes | None, width: int, height: int) -> bytes | None:

@@ -23,6 +23,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 PEAK_BYTES_PER_PIXEL = 56
 """Memory that reading or writing a photo takes at the most: TIFF of floating point with alpha, uncompressed."""
 
+_CLOCKWISE = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
+"""Orientation -> the one whose picture is turned by another quarter."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
@@ -212,6 +215,13 @@ SUFFIXES: dict[str, SourceFormat] = {
     ".heif": "heic",
 }
 """What counts as an image in a folder. Afterwards only the bytes count."""
+
+
+def turned(orientation: int, quarter_turns: int) -> int:
+    """The orientation of a picture that is shown turned clockwise once more."""
+    for _ in range(quarter_turns):
+        orientation = _CLOCKWISE[orientation]
+    return orientation
 
 
 def icc_colour_space(profile: bytes) -> str | None:

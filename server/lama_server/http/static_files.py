@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
+if TYPE_CHECKING:
+    import jinja2
 
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
@@ -85,9 +86,13 @@ class Frontend:
         self._root = root
         self._signature: tuple[tuple[str, int, int], ...] | None = None
         self._snapshot = Snapshot("", {})
-        self._environment = jinja2.Environment(
-            loader=jinja2.FunctionLoader(self._template), autoescape=True, undefined=jinja2.StrictUndefined
-        )
+
+    @functools.cached_property
+    def _environment(self) -> jinja2.Environment:
+        import jinja2  # with the first page: starting does without
+
+        loader = jinja2.FunctionLoader(self._template)
+        return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
 
     def snapshot(self) -> Snapshot:
         """The current files."""

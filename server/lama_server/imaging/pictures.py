@@ -13,7 +13,7 @@ import numpy as np
 from inpaint_models.types import Box, PixelSource
 
 from .. import codec
-from ..codec.exif import turned
+from ..codec.info import turned
 from ..schemas.canvas import Move, Rotate
 from .canvas import MovedPixels, size_after
 from .layers import LayeredPixels

@@ -14,11 +14,13 @@ import itertools
 import logging
 import math
 import multiprocessing
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Generic
 
 from ..errors import JobDeadlineExceeded, ShuttingDown, WorkerCrashed, WorkerUnavailable
@@ -305,10 +307,18 @@ class Supervisor(Generic[KindT]):
 
 
 def _is_halted(pid: int | None) -> bool:
-    import psutil  # late: the web process is up before it is needed
+    if pid is None:
+        return False
+    if sys.platform == "linux":  # read here, so that the idle web process does without psutil
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] in ("T", "t")
+    import psutil
 
     try:
-        return pid is not None and psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
     except psutil.Error:
         return False
 

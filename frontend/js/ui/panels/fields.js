@@ -30,6 +30,7 @@ export function parameterField(parameter, value, set) {
   const help = parameter.help ?? "";
   if (parameter.kind === "bool") return switchField(label, Boolean(value), set, help);
   if (parameter.kind === "choice") return choiceField(label, parameter.choices ?? [], String(value), set, {}, help);
+  if (parameter.kind === "text") return textField(label, parameter, String(value), set);
   const bounds = {
     ...(parameter.minimum == null ? {} : { min: parameter.minimum }),
     ...(parameter.maximum == null ? {} : { max: parameter.maximum }),
@@ -41,6 +42,13 @@ export function parameterField(parameter, value, set) {
     (text) => set(text === "" ? (parameter.default ?? "") : Number(text)),
     help,
   );
+}
+
+/** @param {string} label @param {import("../../core/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set */
+function textField(label, { max_length = 1000, placeholder = "", help = "" }, value, set) {
+  const attributes = { maxlength: max_length, placeholder, value, autocomplete: "off" };
+  const input = make("input", { ...attributes, onchange: () => set(input.value.trim()) });
+  return field(label, input, help);
 }
 
 /** @param {string} label @param {Record<string, string | number>} attributes @param {(text: string) => void} set @param {string} [help] */

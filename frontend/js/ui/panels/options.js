@@ -1,7 +1,7 @@
 /** The models, and the options of the one that was chosen: a form made from what the server tells of it. */
 
 import { formatBytes, licenceFacts } from "../../core/protocol.js";
-import { downloadable, downloadPercent, wantedModel } from "../../core/state.js";
+import { downloadable, downloadPercent, promptOf, wantedModel } from "../../core/state.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { choiceField, numberField, parameterField, prefsOf, switchField } from "./fields.js";
@@ -121,7 +121,7 @@ function stateOf(model, download) {
 function optionFields(store, model, setPrefs) {
   const { prefs } = store.get();
   const set = prefs.params[model.name] ?? {};
-  const shown = model.parameters.filter(({ kind }) => kind !== "text" && kind !== "picture");
+  const shown = model.parameters.filter((each) => each !== promptOf(model) && each.kind !== "picture");
   const fields = shown.map((parameter) =>
     parameterField(parameter, set[parameter.name] ?? parameter.default, (value) => {
       const all = store.get().prefs.params;

@@ -3,7 +3,7 @@
  * there when the server has gone away.
  */
 
-import { documentOf, usable, wantedModel } from "../../core/state.js";
+import { documentOf, takesWords, usable, wantedModel } from "../../core/state.js";
 import { find } from "../dom.js";
 
 const IDLE_MS = 300;
@@ -15,6 +15,8 @@ const IDLE_MS = 300;
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
  *   openPhoto: (at: number) => void,
+ *   run: (id: string) => void,
+ *   uploads: import("../../net/uploads.js").Uploads,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
  * }} Ports  openPhoto: another one of the list
  */
@@ -53,6 +55,7 @@ export function createPanels(ports) {
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
+    words: once(async () => (await import("./words.js")).createWords(ports)),
     help: once(async () => (await import("./help.js")).createHelp()),
     notes: once(() => import("./notes.js")),
     glow: once(() => import("../../canvas/glow.js")),
@@ -80,6 +83,7 @@ export function createPanels(ports) {
     state.models.some((each) => each === wantedModel(state) && !usable(each));
   whenTrue((state) => waits(state) || state.models.some((each) => each.state === "downloading"), models);
   whenTrue(waits, panels.wanted);
+  whenTrue(takesWords, panels.words);
 
   let loaded = false;
   const loadAll = async () => {

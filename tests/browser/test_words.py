@@ -1,0 +1,136 @@
+"""Words and an example picture in the page, with a tiny Stable Diffusion and a tiny Paint by Example."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tiny_pipelines as tiny
+from browser.driver import App, OpenApp
+from fake_engines import photo
+from serving import RunningServer
+
+LOADING_S = 120
+STROKE = [(60.0, 60.0), (100.0, 60.0)]
+OTHER = [(200.0, 160.0), (240.0, 160.0)]
+
+
+@pytest.fixture(scope="module")
+def models_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    home = tmp_path_factory.mktemp("models")
+    tiny.saved("sd", home / "words")
+    tiny.saved("paint-by-example", home / "example")
+    settings = {"real_engines": True, "model": "words", "model_dir": str(home), "local_files_only": True}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "1")  # the networks are too small for more
+        with RunningServer(tmp_path_factory.mktemp("data"), {**settings, "precision": "float32"}) as running:
+            running.wait_ready(LOADING_S)
+            yield running
+
+
+@pytest.fixture
+def app(open_app: OpenApp, models_server: RunningServer, tmp_path: Path) -> Iterator[App]:
+    Image.fromarray(photo(320, 240)).save(tmp_path / "picture.png")
+    app = open_app(f"http://127.0.0.1:{models_server.port}/")
+    app.open(tmp_path / "picture.png")
+    yield app
+    app.page.context.close()
+
+
+def choose(app: App, model: str) -> None:
+    app.page.click("#model")
+    app.page.locator(f'input[name="model"][value="{model}"]').check()
+    app.page.keyboard.press("Escape")
+
+
+def few_steps(app: App) -> None:
+    app.page.click("#model")
+    app.page.get_by_label("Steps", exact=True).fill("2")
+    app.page.keyboard.press("Tab")
+    app.page.keyboard.press("Escape")
+
+
+def results(app: App) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = app.read("Object.values(state.results).flat()")
+    return found
+
+
+def test_words_are_said_under_the_photo_and_create_fills(app: App) -> None:
+    few_steps(app)
+    row = app.page.locator("#words")
+    row.wait_for()
+    app.paint(STROKE)
+    app.settle()
+    assert app.read("doc.edits.length === 0 && state.jobs.length === 0 && !state.armed"), "words say when"
+    row.get_by_label("What should be there instead").fill("a red ball")
+    app.page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    (result,) = results(app)
+    assert (result["model"], result["params"]) == ("words", {"steps": 2, "prompt": "a red ball"})
+
+    app.paint(OTHER)
+    row.get_by_label("What should be there instead").fill("snow")
+    row.get_by_role("button", name="Create").click()
+    app.wait_for_edits(2)
+    assert app.read("state.prefs.words") == ["snow", "a red ball"]
+    assert app.page.locator("#words-earlier option").evaluate_all("all => all.map((each) => each.value)") == [
+        "snow",
+        "a red ball",
+    ]
+
+
+def test_the_row_is_there_for_models_that_take_words_only(app: App) -> None:
+    app.page.locator("#words").wait_for()
+    choose(app, "opencv")
+    app.page.locator("#words").wait_for(state="hidden")
+    app.paint(STROKE)
+    app.wait_for_edits(1)
+    choose(app, "words")
+    app.page.locator("#words").wait_for()
+    assert app.page.locator("#auto").is_disabled()
+
+
+def test_an_example_is_picked_dropped_or_taken_from_the_photo(app: App) -> None:
+    choose(app, "example")
+    few_steps(app)
+    row = app.page.locator("#words")
+    picture = io.BytesIO()
+    Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(picture, "PNG")
+    row.get_by_label("Example picture").first.set_input_files(
+        {"name": "example.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    )
+    row.get_by_alt_text("Example picture").wait_for()
+    app.paint(STROKE)
+    row.get_by_role("button", name="Create").click()
+    app.wait_for_edits(1)
+    (result,) = results(app)
+    picked = app.read("state.prefs.params.example.example")
+    assert result["params"] == {"steps": 2, "example": picked}
+
+    row.get_by_role("button", name="Without the example").click()
+    app.paint(OTHER)
+    row.get_by_role("button", name="What is painted").click()
+    row.get_by_alt_text("Example picture").wait_for()
+    taken = app.read("state.prefs.params.example.example")
+    assert taken not in ("", picked)
+    assert app.read("doc.draft.length") == 0, "what became the example is no longer to be filled"
+
+
+def test_a_fill_with_words_shows_itself_and_is_cancelled(app: App) -> None:
+    app.page.click("#model")
+    app.page.get_by_label("Steps", exact=True).fill("200")
+    app.page.keyboard.press("Tab")
+    app.page.keyboard.press("Escape")
+    app.paint(STROKE)
+    app.page.locator("#words").get_by_role("button", name="Create").click()
+    app.wait("lama.bitmaps.estimates().length === 1")
+    app.page.locator("#stage").focus()
+    app.page.keyboard.press("Escape")
+    app.wait("state.jobs.length === 0")
+    assert app.read("doc.edits.length") == 0
+    assert app.read("doc.draft.length") == 1
