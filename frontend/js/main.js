@@ -10,6 +10,7 @@ import {
   initialState,
   paints,
   resizedBrush,
+  selects,
   workingModel,
 } from "./core/state.js";
 import { createStore } from "./core/store.js";
@@ -128,8 +129,31 @@ function armDraft() {
   arm(fillsOnRelease(store.get()) && documentOf(store.get()).draft.length > 0);
 }
 
+const selectPorts = {
+  store,
+  api,
+  messages,
+  imageId: () => session.imageId(),
+  /** @param {readonly import("./core/shapes.js").Shape[]} shapes */
+  take: (shapes) => {
+    step("select", (doc) => shapes.reduce(addShape, doc));
+    armDraft();
+  },
+};
+const loadSelecting = once(async () => (await import("./ui/tools/selecting.js")).createSelecting(selectPorts));
+const loadFinding = once(async () => (await import("./ui/tools/finding.js")).createFinding(selectPorts));
+
 /** @param {import("./core/shapes.js").Shape} shape */
 function painted(shape) {
+  const { tool } = store.get();
+  if (selects(tool)) {
+    viewer.stage.invalidate("ink");
+    loadSelecting().then(
+      (loaded) => loaded.select(tool, shape),
+      (error) => messages.complain(error, null),
+    );
+    return;
+  }
   step("stroke", (doc) => addShape(doc, shape));
   armDraft();
 }
@@ -215,10 +239,14 @@ function cancel() {
 
 /** The shape that was painted with last. @type {State["tool"]} */
 let shape = "brush";
+/** @type {import("./core/state.js").SelectTool} */
+let selecting = "snap";
 store.watch(
   (state) => state.tool,
   (tool) => {
     if (paints(tool)) shape = tool;
+    if (selects(tool)) selecting = tool;
+    if (tool === "find") loadFinding().catch((error) => messages.complain(error, null));
   },
 );
 /** @param {State["tool"]} tool */
@@ -237,6 +265,11 @@ const actions = {
   "tool-eraser": choosing("eraser"),
   "tool-rect": choosing("rect"),
   "tool-lasso": choosing("lasso"),
+  "tool-select": () => store.update({ tool: selecting }),
+  "tool-snap": choosing("snap"),
+  "tool-magnet": choosing("magnet"),
+  "tool-wand": choosing("wand"),
+  "tool-find": choosing("find"),
   "tool-hand": choosing("hand"),
   "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
   "brush-smaller": () => sizeBrush(-1),

@@ -75,7 +75,8 @@
  * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand"} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand" | "find" | SelectTool} ToolName
+ * @typedef {"snap" | "magnet" | "wand"} SelectTool
  *
  * @typedef {object} State
  * @property {Config} config
@@ -260,6 +261,9 @@ export function editInHand(state) {
   const { edits } = documentOf(state);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }
+
+/** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
+export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";
 
 /** Tools that paint, whichever their shape. @param {ToolName} tool */
 export const paints = (tool) => tool === "brush" || tool === "lasso" || tool === "rect";

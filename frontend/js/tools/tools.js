@@ -63,12 +63,25 @@ export function lasso(start, setting) {
   };
 }
 
+/** From a place to another: what counts is how far. @param {ImagePoint} start @param {Setting} setting @returns {Sketch} */
+export function drag(start, setting) {
+  let end = start;
+  return {
+    move(more) {
+      end = more[more.length - 1];
+    },
+    preview: () => ({ kind: "outline", op: setting.op, points: [start, end] }),
+    end: () => stroke([start, end], 1, setting.op),
+  };
+}
+
 /**
  * @param {import("../core/state.js").ToolName} tool @param {ImagePoint} start @param {Setting} setting
  * @param {ImagePoint | null} from
  */
 export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
-  if (tool === "lasso") return lasso(start, setting);
+  if (tool === "lasso" || tool === "magnet") return lasso(start, setting);
+  if (tool === "wand") return drag(start, setting);
   return brush(start, setting, from);
 }

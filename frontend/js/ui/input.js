@@ -59,7 +59,7 @@ export function createInput(ports) {
 
   const showRing = () => {
     const state = store.get();
-    const brushes = state.tool === "brush" || state.tool === "eraser";
+    const brushes = state.tool === "brush" || state.tool === "eraser" || state.tool === "snap";
     const shown = state.image && brushes && !spaceHeld && gesture.mode !== "pan" ? pointer : null;
     overlay.ring(shown, brushDiameter(state) * state.view.scale);
   };

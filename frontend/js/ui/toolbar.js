@@ -2,7 +2,7 @@
 
 import { commandById, enabled, showKey } from "../core/commands.js";
 import { redoLabel, undoLabel } from "../core/history.js";
-import { brushDiameter, brushRange, documentOf, paints, takesWords } from "../core/state.js";
+import { brushDiameter, brushRange, documentOf, paints, selects, takesWords } from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
 
@@ -108,6 +108,7 @@ function key(text) {
 /** @param {string} id @param {State} state @returns {boolean | null} null: not a switch */
 function pressedState(id, state) {
   if (id === "tool-paint") return paints(state.tool);
+  if (id === "tool-select") return selects(state.tool);
   if (id.startsWith("tool-")) return state.tool === id.slice(5);
   if (id === "compare") return state.compare.mode === "hold";
   if (id === "compare-slider") return state.compare.mode === "slider";
@@ -139,7 +140,9 @@ function showRun(state) {
 /** The options of the tool that is chosen. @param {State} state */
 function showOptions({ tool }) {
   find("shapes").hidden = !paints(tool);
-  find("size").hidden = tool !== "brush" && tool !== "eraser";
+  find("selects").hidden = !selects(tool);
+  find("found").hidden = tool !== "find";
+  find("size").hidden = tool !== "brush" && tool !== "eraser" && tool !== "snap";
   find("move-words").hidden = tool !== "hand";
 }
 

@@ -149,8 +149,11 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.tool,
     (tool) => {
-      element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser");
-      element.classList.toggle("shape-tool", tool === "rect" || tool === "lasso");
+      element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser" || tool === "snap");
+      element.classList.toggle(
+        "shape-tool",
+        tool === "rect" || tool === "lasso" || tool === "magnet" || tool === "wand",
+      );
       element.classList.toggle("hand-tool", tool === "hand");
     },
   );
