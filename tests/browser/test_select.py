@@ -103,10 +103,10 @@ def test_an_outline_snaps_to_the_edge(app: App, coins: Path) -> None:
     assert is_the_coin(box_of_the_mask(app))
 
 
-def test_a_press_of_the_wand_takes_a_colour_and_a_drag_more_of_it(app: App, coins: Path) -> None:
+def test_the_wand_takes_a_colour_and_more_of_it_by_a_longer_drag(app: App, coins: Path) -> None:
     choose(app, "w", coins)
     sizes = []
-    for end in ((20, 120), (60, 120)):
+    for end in ((26, 120), (60, 120)):
         app.paint([(20, 120), end])
         box = box_of_the_mask(app)
         sizes.append((box[2] - box[0]) * (box[3] - box[1]))
