@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+
+def tensors_of(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Arrays that may be read-only, as of `parity.weights.state_dict`, as tensors."""
+    return {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in arrays.items()}
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

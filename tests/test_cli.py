@@ -78,7 +78,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         (["--device", "cpu,cuda:99"], ExitCode.USAGE, "The device cuda:99 cannot be used here"),
         (["--workers", "0"], ExitCode.USAGE, "0 is not from 1 to 64"),
         (["--nonsense"], ExitCode.USAGE, "--nonsense"),
-        (["frobnicate"], ExitCode.USAGE, "no command 'frobnicate'. There are: serve, inpaint, models"),
+        (["frobnicate"], ExitCode.USAGE, "no command 'frobnicate'. There are: serve, start, inpaint, run"),
         (["--memory-budget", "1"], ExitCode.USAGE, "1 is not from 64 to 1048576"),
         (["--host", "0.0.0.0", "--port", "0"], ExitCode.USAGE, "--token auto"),
         (["--host", "0.0.0.0", "--port", "0", "--token", ""], ExitCode.USAGE, "--token auto"),

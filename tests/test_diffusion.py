@@ -360,3 +360,21 @@ def test_no_file_is_read_where_memory_is_short(models: Path, monkeypatch: pytest
     monkeypatch.setattr("diffusers.StableDiffusionInpaintPipeline.from_pretrained", None)
     with pytest.raises(OutOfMemory, match="was not loaded"):
         loaded(models / "sd", models)
+
+
+@pytest.mark.parametrize("way", ["model", "group", "sequential"])
+def test_a_pipeline_that_is_spread_gives_the_same_and_goes_on_after_a_cancel(
+    models: Path, sd: Inpainter, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """With the processor in the GPU's place: parts are brought and taken away all the same."""
+    monkeypatch.setattr("inpaint_models.diffusion.loading.spread", lambda *_: way)
+    monkeypatch.setattr(torch_engine, "QUIET_SECONDS", 0.0)
+    model, params = loaded(models / "sd", models), params_of(sd)
+
+    def progress(stage: str, step: int, total: int, preview: object = None) -> None:
+        if stage == "denoising":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        filled(model, params, progress=progress)
+    np.testing.assert_allclose(filled(model, params), filled(sd, params), atol=1e-5)

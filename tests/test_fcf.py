@@ -45,8 +45,7 @@ Features = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def published() -> dict[str, Tensor]:
     """The synthetic tensors of a complete published file."""
-    tensors = weights.state_dict(MANIFEST, "generator")
-    return {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    return forms.tensors_of(weights.state_dict(MANIFEST, "generator"))
 
 
 @pytest.fixture(scope="module")

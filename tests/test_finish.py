@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inpaint_models import FillOptions, Inpainter, get_model, list_models
+from inpaint_models.errors import Cancelled
 from inpaint_models.evaluation.texture import noise_ratio, spectrum_distance
 from inpaint_models.evaluation.views import view
-from inpaint_models.finish import bands
+from inpaint_models.finish import bands, surroundings
+from inpaint_models.pipeline.inpainter import mask_from_array
 from inpaint_models.registry import Strategy
 from inpaint_models.types import AnyImage, Box, FloatImage, HoleMask, ParamValue, Progress
 from lama_server.cli.inpaint import parser
@@ -277,6 +279,27 @@ def test_a_deep_hole_filled_in_rings_gets_its_grain_once() -> None:
     filled = in_crops(engine)(noisy, hole)
     assert len(engine.seen) > 1
     assert np.std(filled[hole].astype(float)) == pytest.approx(np.std(noisy[~hole].astype(float)), rel=0.15)
+
+
+def test_a_large_hole_is_worked_on_in_tiles_without_seams_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = np.full((400, 600, 3), 120, np.uint8)
+    noisy, hole = camera(plain, 0.5), ellipse(400, 600, size=0.4)
+    at_once = network(plain)(noisy, hole)
+    monkeypatch.setattr(surroundings, "TILE_PX", 128)
+    in_tiles = network(plain)(noisy, hole)
+    assert np.std((at_once.astype(float) - in_tiles)[hole]) < 0.15 * np.std(at_once[hole].astype(float))
+    assert 0.9 <= noise_ratio(view(in_tiles, hole)) <= 1.1
+    mask, steps = mask_from_array(hole, 400, 600), 0
+
+    def cancel(stage: str, step: int, total: int, preview: object = None) -> None:
+        nonlocal steps
+        if stage == "finishing":
+            steps += 1
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        list(network(plain).patches(noisy, mask, FillOptions(), cancel))
+    assert steps == 1
 
 
 def blurred_error(filled: AnyImage, truth: Photo, hole: HoleMask) -> float:

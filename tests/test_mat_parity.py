@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import checkpoint_forms as forms
 from inpaint_models.mat import ENTRY
 from inpaint_models.mat.checkpoint import (
     blank_network,
@@ -46,8 +47,7 @@ Features = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def published() -> dict[str, torch.Tensor]:
     """The synthetic tensors of a complete published file."""
-    tensors = weights.state_dict(MANIFEST, "generator")
-    return {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    return forms.tensors_of(weights.state_dict(MANIFEST, "generator"))
 
 
 @pytest.fixture(scope="module")

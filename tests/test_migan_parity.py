@@ -31,8 +31,7 @@ State = dict[str, torch.Tensor]
 
 def published(resolution: int) -> State:
     """The synthetic tensors of a complete published file, constants included."""
-    tensors = weights.state_dict(MANIFEST, f"generator_{resolution}")
-    return {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    return forms.tensors_of(weights.state_dict(MANIFEST, f"generator_{resolution}"))
 
 
 @pytest.fixture(scope="module", params=RESOLUTIONS)

@@ -23,6 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from drawn_scenes import bird, mug
 from fake_engines import photo
+from inpaint_models.diffusion.families import SAMPLERS
 from lama_server.codec.info import SOURCE_TYPES, SUFFIXES, SourceFormat
 from lama_server.errors import RouteNotFound
 from lama_server.routes.iopaint.progress import Announcer
@@ -146,7 +147,7 @@ def test_the_configuration_names_what_is_ready(server: RunningServer) -> None:
         "grabcut", "backdrop", "lanczos",
     )  # fmt: skip
     assert config["enableFileManager"] is config["enableAutoSaving"] is False
-    assert config["samplers"] == server.ask("GET", "/api/v1/samplers").json == []
+    assert config["samplers"] == server.ask("GET", "/api/v1/samplers").json == list(SAMPLERS)
 
 
 def test_models_can_be_switched(server: RunningServer) -> None:

@@ -66,13 +66,7 @@ class Goldens(NamedTuple):
 @pytest.fixture(scope="module")
 def published() -> Published:
     """The synthetic tensors of each network under their published keys."""
-    return {
-        section: {
-            key: torch.from_numpy(np.require(value, requirements="W"))
-            for key, value in weights.state_dict(MANIFEST, section).items()
-        }
-        for section in SECTIONS
-    }
+    return {section: forms.tensors_of(weights.state_dict(MANIFEST, section)) for section in SECTIONS}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Draws the sample photos of the empty page, into frontend/samples: `python -m tools.samples`.
+"""Draws the page's sample photos and the pictures of kinds of models, into frontend/samples: `python -m tools.samples`.
 
 Everything in them is drawn by this file, so that they may be shown and given away with the program.
 """
@@ -6,6 +6,7 @@ Everything in them is drawn by this file, so that they may be shown and given aw
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,18 +19,34 @@ FOLDER = Path(__file__).resolve().parents[1] / "frontend" / "samples"
 SIZE = (1800, 1200)
 DEMO_SIZE = (900, 600)
 SMALL_SIZE = (168, 112)
+KIND_SIZE = (512, 288)
 GRAIN = 2.5
+BRIGHT = (248, 243, 232, 255)
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    beach, meadow = beach_scene(with_passer_by=True), meadow_scene()
+    beach, meadow = beach_scene("passer-by", "umbrella"), meadow_scene(with_wires=True)
     for name, scene in (("beach", beach), ("meadow", meadow)):
         save(scene, name, 88)
         save(scene.resize(SMALL_SIZE, Image.Resampling.LANCZOS), f"{name}-small", 84)
     save(beach.resize(DEMO_SIZE, Image.Resampling.LANCZOS), "beach-demo", 82)
-    clean = beach_scene(with_passer_by=False)
+    clean = beach_scene("umbrella")
     save(clean.resize(DEMO_SIZE, Image.Resampling.LANCZOS), "beach-demo-after", 82)
+    kind("quick", meadow, meadow_scene(with_wires=False), (420, 60, 960))
+    kind("natural", beach, clean, (858, 610, 520))
+    kind("creative", beach, beach_scene(), (1180, 620, 600))
+    boat = beach_scene("umbrella", "boat")
+    kind("words", boat, boat, (560, 340, 640))
+
+
+def kind(name: str, before: Image.Image, after: Image.Image, crop: tuple[int, int, int]) -> None:
+    """A picture whose left half is as before and whose right half as after; the crop is (x, y, width)."""
+    x, y, width = crop
+    box = (x, y, x + width, y + width * KIND_SIZE[1] // KIND_SIZE[0])
+    made, left = (each.crop(box).resize(KIND_SIZE, Image.Resampling.LANCZOS) for each in (after, before))
+    made.paste(left.crop((0, 0, KIND_SIZE[0] // 2, KIND_SIZE[1])), (0, 0))
+    save(made, f"kind-{name}", 80)
 
 
 def save(picture: Image.Image, name: str, quality: int) -> None:
@@ -57,7 +74,7 @@ def gradient(stops: list[tuple[float, tuple[int, int, int]]]) -> Canvas:
     return np.repeat(np.stack(channels, -1)[:, None], SIZE[0], 1).astype(np.float32)
 
 
-def beach_scene(*, with_passer_by: bool) -> Image.Image:
+def beach_scene(*things: Literal["passer-by", "umbrella", "boat"]) -> Image.Image:
     rng = np.random.default_rng(7)
     sky = gradient([(0, (62, 118, 178)), (0.3, (150, 190, 214)), (0.42, (244, 222, 182)), (1, (244, 222, 182))])
     clouds = np.clip(noise(rng, 90, 420) - 0.05, 0, 1)[..., None] ** 0.8
@@ -76,13 +93,16 @@ def beach_scene(*, with_passer_by: bool) -> Image.Image:
     scene = scene * (1 - np.clip(foam, 0, 1)) + 252 * np.clip(foam, 0, 1)
     picture = finished(scene)
     hills(picture)
-    umbrella(picture, 1480, 800)
-    if with_passer_by:
+    if "boat" in things:
+        boat(picture, 880, 560)
+    if "umbrella" in things:
+        umbrella(picture, 1480, 800)
+    if "passer-by" in things:
         passer_by(picture, 1118, 820)
     return grained(picture)
 
 
-def meadow_scene() -> Image.Image:
+def meadow_scene(*, with_wires: bool) -> Image.Image:
     rng = np.random.default_rng(21)
     sky = gradient([(0, (84, 130, 190)), (0.45, (198, 216, 226)), (1, (198, 216, 226))])
     clouds = np.clip(noise(rng, 130, 380) + 0.1, 0, 1)[..., None]
@@ -101,7 +121,7 @@ def meadow_scene() -> Image.Image:
         draw.rectangle((x, 690, x + 13, 850), fill=(96, 78, 60))
     for y in (725, 785):
         draw.line([(0, y), (1800, y + 8)], fill=(112, 98, 84), width=5)
-    for y in (150, 190):
+    for y in (150, 190) if with_wires else ():
         draw.line([(x, y + 60 - 60 * ((x - 900) / 900) ** 2) for x in range(0, 1801, 20)], fill=(48, 50, 54), width=5)
     picture.paste(picture.filter(ImageFilter.GaussianBlur(0.8)))
     return grained(picture)
@@ -168,6 +188,20 @@ def passer_by(picture: Image.Image, x: int, y: int) -> None:
     draw.ellipse((cx - 28, top, cx + 28, top + 68), fill=skin)
     draw.pieslice((cx - 31, top - 8, cx + 31, top + 56), 180, 360, fill=(52, 36, 30, 255))
     draw.rounded_rectangle((cx + 10, top + 92, cx + 46, top + 224), 16, fill=(186, 44, 44, 255))
+    lay(picture, image)
+
+
+def boat(picture: Image.Image, x: int, y: int) -> None:
+    """A sailing boat whose hull lies at (x, y)."""
+    image, draw = layer()
+    cx, hull = 2 * x, 2 * y
+    draw.polygon(
+        [(cx - 150, hull - 34), (cx + 170, hull - 34), (cx + 110, hull + 22), (cx - 110, hull + 22)], fill=BRIGHT
+    )
+    draw.line([(cx - 150, hull - 22), (cx + 164, hull - 22)], fill=(206, 52, 48, 255), width=14)
+    draw.rectangle((cx - 4, hull - 330, cx + 4, hull - 30), fill=(120, 96, 72, 255))
+    draw.polygon([(cx + 14, hull - 320), (cx + 14, hull - 56), (cx + 150, hull - 56)], fill=BRIGHT)
+    draw.polygon([(cx - 14, hull - 290), (cx - 14, hull - 56), (cx - 122, hull - 56)], fill=(232, 222, 204, 255))
     lay(picture, image)
 
 

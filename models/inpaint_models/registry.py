@@ -21,6 +21,10 @@ Task = Literal["fill", "select", "find", "matte", "enlarge"]
 Gesture = Literal["mark", "trace", "sample"]
 """How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour."""
 
+Kind = Literal["", "quick", "natural", "creative", "words"]
+"""Under what people look for a model that fills: wires and scratches; almost everything; what has to be invented;
+what they say in words. Empty: it is not for everyday photos."""
+
 StrategyKind = Literal["auto", "crop", "resize", "original"]
 STRATEGIES: tuple[StrategyKind, ...] = ("auto", "crop", "resize", "original")
 
@@ -229,6 +233,7 @@ class ModelEntry:
     """A row of the catalogue.
 
     loader        "module:function" of a `Callable[[LoadContext], engine]`; imported only when the model is loaded
+    kind          under what people look for it
     task          which of the protocols of protocols.py the engine has
     layouts       "module:function" of a `Callable[[], Sequence[Layout]]`, imported lazily too: what its files may hold,
                   the best first. Every entry has one whose weights are files that `convert` takes
@@ -258,6 +263,7 @@ class ModelEntry:
     description: str
     licence: Licence
     loader: str
+    kind: Kind = ""
     task: Task = "fill"
     layouts: str = ""
     telltales: tuple[str, ...] = ()

@@ -12,10 +12,12 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from inpaint_models.folders import default_cache_dir, default_model_dir
-from inpaint_models.registry import Placement
+
+if TYPE_CHECKING:
+    from inpaint_models.registry import Placement
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -344,6 +346,9 @@ class Settings:
 
     @property
     def placement(self) -> Placement:
+        """How large models are spread."""
+        from inpaint_models.registry import Placement  # with numpy: --help must not wait for it
+
         return Placement(self.cpu_offload, self.sd_cpu_textencoder)
 
     def resolved_data_dir(self) -> Path:

@@ -117,9 +117,10 @@ class App:
         self.page = page
 
     def read(self, expression: str) -> Any:
-        """The value of a JavaScript expression; `state` is the page's state and `doc` its document."""
+        """The value of a JavaScript expression; `state` is the page's state and `doc` its document. None at first."""
         return self.page.evaluate(
-            "() => { const state = lama.state(); const doc = state.timeline.steps[state.timeline.at].doc;"
+            "() => { if (!window.lama) return null;"
+            " const state = lama.state(); const doc = state.timeline.steps[state.timeline.at].doc;"
             f" return ({expression}); }}"
         )
 
@@ -160,6 +161,23 @@ class App:
         for point in points[1:]:
             mouse.move(*self.on_screen(point), steps=steps)
         mouse.up(button=button)
+
+    def open_models(self) -> None:
+        """The list of all models, for models that are of no kind too."""
+        self.page.click("#model")
+        self.page.wait_for_selector("#kinds .kind:visible, #models .choice:visible")
+        if self.page.locator("#models").is_hidden():
+            self.page.click("#all-models")
+
+    def open_tuning(self) -> None:
+        """The options of the chosen model."""
+        self.page.click("#model")
+        self.page.click("#tune")
+        self.page.wait_for_selector("#options-form input")
+
+    def close_panels(self) -> None:
+        while self.page.locator(":popover-open").count():
+            self.page.keyboard.press("Escape")
 
     def fill_on_release(self, wanted: bool) -> None:
         switch = self.page.locator("#auto")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import checkpoint_forms as forms
@@ -100,8 +99,7 @@ def test_a_model_that_arrives_while_another_works_takes_over(
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MI-GAN's file in its published form, with the weights of the parity tests; the smaller of its two sizes."""
-    tensors = weights.state_dict(weights.read_manifest("migan"), "generator_256")
-    state = {key: torch.from_numpy(np.require(value, requirements="W")) for key, value in tensors.items()}
+    state = forms.tensors_of(weights.state_dict(weights.read_manifest("migan"), "generator_256"))
     return forms.write_torchscript(tmp_path_factory.mktemp("published") / migan.ENTRY.weights[0].name, state)
 
 
@@ -138,7 +136,7 @@ def test_a_fresh_machine_fetches_the_small_network_and_the_picker_says_why(
     assert np.array_equal(filled[~hole], photo(320, 240)[~hole])
     np.testing.assert_allclose(filled, expected, atol=2, err_msg="what the network itself gives for this hole")
 
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="MI-GAN")
     assert choice.locator("input").is_checked()
     assert "The first choice on a machine without other networks" in choice.inner_text()
@@ -150,7 +148,7 @@ def test_what_cannot_be_fetched_unasked_is_no_complaint(hub: FakeHub, start: Sta
     hub.always["migan.bin"] = Fault(status=404)
     server = start(model="auto")
     app = open_app(address(server))
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="Migan")
     choice.get_by_text("could not be downloaded").wait_for()
     assert choice.get_by_role("button", name="Try again").is_visible()
@@ -177,7 +175,7 @@ def test_offline_one_sentence_says_what_is_missing_and_the_file_is_found_once_it
     (tmp_path / "models").mkdir(exist_ok=True)
     (tmp_path / "models" / "distant.bin").write_bytes(HUB_CONTENT)
     app.page.locator("#told", has_text="Distant is ready").wait_for()
-    app.page.click("#model")
+    app.open_models()
     app.page.locator("#models .choice", has_text="Distant").get_by_text("in memory").wait_for()
     assert hub.asked == []
 
@@ -186,7 +184,7 @@ def test_the_licence_is_told_before_a_person_starts_a_download(
     hub: FakeHub, start: StartServer, open_app: OpenApp
 ) -> None:
     app = open_app(address(start(model="opencv")))
-    app.page.click("#model")
+    app.open_models()
     choice = app.page.locator("#models .choice", has_text="Guarded")
     assert "CC BY-NC 4.0 · not for commercial use · 313 KiB" in choice.inner_text()
     choice.locator("input").check()

@@ -118,11 +118,11 @@ def test_a_stroke_that_a_running_fill_could_see_waits_for_it(app: App, held: lis
 def test_one_of_several_fills_is_cancelled_or_all(app: App, held: list[Route]) -> None:
     paint_one_by_one(app, FAR[:3])
     until(app, lambda: len(held) == 2)
-    app.page.get_by_role("button", name="Cancel the last").click()
+    app.page.get_by_role("button", name="Cancel last").click()
     assert app.read("[state.jobs.length, state.queued.length]") == [2, 0]
     app.page.keyboard.press("Shift+Escape")
     app.wait("state.jobs.length === 1")
-    assert app.page.get_by_role("button", name="Cancel the last").is_hidden()
+    assert app.page.get_by_role("button", name="Cancel last").is_hidden()
     app.page.keyboard.press("Escape")
     app.wait("state.jobs.length === 0")
     assert app.read("[doc.edits.length, doc.draft.length]") == [0, 3], "what was painted is kept"
@@ -136,6 +136,28 @@ def test_undo_of_a_stroke_ends_its_fill_and_no_other(app: App, held: list[Route]
     held[0].continue_()
     app.wait_for_edits(1)
     assert app.read("doc.draft.length") == 0
+
+
+def test_a_fill_begins_anew_when_another_result_is_chosen_for_a_fill_under_it(app: App, held: list[Route]) -> None:
+    app.paint([FAR[0]])
+    until(app, lambda: len(held) == 1)
+    held[0].continue_()
+    app.wait_for_edits(1)
+    app.page.locator("#fills button[aria-current]").click()
+    app.page.click("#again")
+    until(app, lambda: len(held) == 2)
+    held[1].continue_()
+    app.wait("Object.values(state.results)[0].length === 2 && state.jobs.length === 0")
+    first, second = app.read("Object.values(state.results)[0].map((result) => result.edit)")
+    app.paint([FAR[1]])
+    until(app, lambda: len(held) == 3)
+    shown = app.read("doc.edits[0].chosen")
+    assert asked(held[2])["parents"] == [shown]
+    app.page.locator(".result").nth(0 if shown == second else 1).click()
+    until(app, lambda: len(held) == 4)
+    assert asked(held[3])["parents"] == [first if shown == second else second]
+    held[3].continue_()
+    app.wait_for_edits(2)
 
 
 @pytest.fixture

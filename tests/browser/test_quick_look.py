@@ -32,11 +32,10 @@ def app(open_app: OpenApp, tmp_path: Path) -> Iterator[App]:
 
 
 def work_slowly(app: App, seconds: float) -> None:
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Behaviour").select_option("silent")
     app.page.get_by_label("Seconds").fill(str(seconds))
-    app.page.keyboard.press("Escape")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
 
 
 def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App) -> None:

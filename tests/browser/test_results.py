@@ -31,10 +31,9 @@ def results(app: App) -> int:
 
 
 def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(app: App) -> None:
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Results per fill").fill("4")
-    app.page.keyboard.press("Escape")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint(STROKE)
     counts: list[int] = []
     while not counts or counts[-1] < 4:
@@ -64,6 +63,32 @@ def test_four_variations_arrive_one_after_another_and_the_choice_can_be_undone(a
     app.settle()
     assert app.read("doc.edits[0].chosen") == first, "looking through them was one step"
     assert tiles.count() == 4, "no result is lost by undo"
+
+
+def test_a_result_is_seen_on_the_photo_while_the_pointer_is_over_it(app: App) -> None:
+    app.paint(STROKE)
+    app.wait_for_edits(1)
+    app.page.locator("#fills button[aria-current]").click()
+    app.page.select_option("#again-model", "opencv")
+    app.page.click("#again")
+    app.wait("Object.values(state.results)[0].length === 2 && state.jobs.length === 0")
+    tiles, steps = app.page.locator(".result"), app.read("state.timeline.steps.length")
+    app.page.mouse.move(10, 400)
+    app.settle()
+    pixel = (424.5, 85.5)
+    shown = app.colour_at(pixel)
+    tiles.nth(0).hover()
+    app.wait("state.peek !== null")
+    app.settle()
+    seen = app.colour_at(pixel)
+    app.page.mouse.move(10, 400)
+    app.wait("state.peek === null")
+    app.settle()
+    assert app.colour_at(pixel) == shown
+    assert app.read("state.timeline.steps.length") == steps, "looking changes nothing"
+    tiles.nth(0).click()
+    app.settle()
+    assert app.colour_at(pixel) == seen
 
 
 def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
@@ -113,11 +138,12 @@ def test_another_result_of_an_earlier_fill_gives_back_the_strokes_that_lie_over_
 
 
 def test_the_parameters_of_a_model_are_asked_for_and_sent(app: App) -> None:
-    app.page.click("#model")
+    app.open_models()
     app.page.locator("#models input[value=opencv]").check()
+    app.page.click("#tune")
     app.page.get_by_label("Radius").fill("7")
     app.page.keyboard.press("Tab")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint(STROKE)
     app.wait_for_edits(1)
     [result] = app.read("Object.values(state.results)[0]")

@@ -43,16 +43,16 @@ def app(open_app: OpenApp, models_server: RunningServer, tmp_path: Path) -> Iter
 
 
 def choose(app: App, model: str) -> None:
-    app.page.click("#model")
+    app.open_models()
     app.page.locator(f'input[name="model"][value="{model}"]').check()
-    app.page.keyboard.press("Escape")
+    app.close_panels()
 
 
 def few_steps(app: App) -> None:
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Steps", exact=True).fill("2")
     app.page.keyboard.press("Tab")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
 
 
 def results(app: App) -> list[dict[str, object]]:
@@ -122,10 +122,10 @@ def test_an_example_is_picked_dropped_or_taken_from_the_photo(app: App) -> None:
 
 
 def test_a_fill_with_words_shows_itself_and_is_cancelled(app: App) -> None:
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Steps", exact=True).fill("200")
     app.page.keyboard.press("Tab")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint(STROKE)
     app.page.locator("#words").get_by_role("button", name="Create").click()
     app.wait("lama.bitmaps.estimates().length === 1")

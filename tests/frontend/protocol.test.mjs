@@ -66,6 +66,7 @@ const model = (name, more) => ({
   name,
   title: name,
   task: "fill",
+  kind: "",
   tagline: "",
   aliases: [],
   source_control: false,

@@ -23,6 +23,7 @@ const MAY_IMPORT = {
   net: ["core"],
   session: ["core", "net", "canvas"],
   jobs: ["core", "canvas", "net"],
+  acts: ["core", "tools", "canvas", "net", "session", "jobs", "ui"],
   ui: ["core", "tools", "canvas", "net", "session", "jobs"],
 };
 

@@ -56,19 +56,21 @@ export function createBitmaps(changed) {
     estimates: () => estimates,
 
     /**
-     * How edits are drawn: what takes the place of tiles of the photo, and what lies over them.
-     * @param {readonly Placed[]} shown patches in drawing order @param {import("../core/view.js").Size} image
+     * How edits are drawn: what takes the place of tiles of the photo, and what lies over them. Only what lies on the
+     * photo, and under nothing that reaches beyond it, can become part of its tiles.
+     * @param {readonly Placed[]} placed patches in drawing order @param {Box} photo where it lies on the canvas
      */
-    layers(shown, image) {
+    layers(placed, photo) {
+      const first = placed.findIndex(({ box }) => !covers(photo, box));
+      const beyond = first < 0 ? [] : placed.slice(first);
+      const shown = moved(first < 0 ? placed : placed.slice(0, first), -photo.x, -photo.y);
       const many = bytesOf(shown) > budgetBytes;
       if (!composite && many) void loadComposite();
       const here = many ? shown.filter(({ name }) => patches.peek(name)) : shown;
-      const layers = composite && pyramid ? composite.layers(shown, pyramid, image) : { tiles: null, patches: here };
-      patches.hold(new Set(layers.patches.map(({ name }) => name)));
-      return {
-        tiles: layers.tiles,
-        patches: layers.patches.map(({ name, box }) => ({ box, pixels: patches.take(name) })),
-      };
+      const layers = composite && pyramid ? composite.layers(shown, pyramid, photo) : { tiles: null, patches: here };
+      const over = [...moved(layers.patches, photo.x, photo.y), ...beyond];
+      patches.hold(new Set(over.map(({ name }) => name)));
+      return { tiles: layers.tiles, patches: over.map(({ name, box }) => ({ box, pixels: patches.take(name) })) };
     },
 
     /** Over those before it, of which it replaces what it covers. @param {number} job @param {Blob} blob @param {Box} box */
@@ -178,6 +180,10 @@ function memoryBytes() {
 
 /** @param {readonly Placed[]} placed @returns {number} decoded */
 const bytesOf = (placed) => placed.reduce((sum, { box }) => sum + 4 * box.width * box.height, 0);
+
+/** @param {readonly Placed[]} placed @param {number} dx @param {number} dy */
+const moved = (placed, dx, dy) =>
+  dx || dy ? placed.map(({ name, box }) => ({ name, box: { ...box, x: box.x + dx, y: box.y + dy } })) : placed;
 
 /** @param {Box} outer @param {Box} inner */
 const covers = (outer, inner) =>

@@ -8,7 +8,7 @@
  * @typedef {import("../core/view.js").Box} Box
  * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number} | null}} ShownPatch
  * @typedef {object} Scene
- * @property {import("../core/view.js").Size} image
+ * @property {import("../core/view.js").Size & {photo: Box}} canvas  and where on it the photo lies
  * @property {Pyramid | null} pyramid
  * @property {import("./composite.js").Tiles | null} tiles  drawn instead of those of the pyramid
  * @property {readonly ShownPatch[]} patches
@@ -34,11 +34,13 @@ export function drawImageLayer(context, frame, scene) {
   context.fillStyle = scene.surround;
   context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   if (!scene.pyramid) return false;
-  const seen = visibleBox(frame.view, scene.image, frame.viewport);
+  const seen = visibleBox(frame.view, scene.canvas, frame.viewport);
   context.imageSmoothingEnabled = frame.view.scale * frame.dpr < CRISP_ABOVE;
   context.imageSmoothingQuality = "low";
-  const back = scene.pyramid.clear ? checkerboard(context, frame, scene.checks) : null;
-  const whole = { x: 0, y: 0, width: scene.image.width, height: scene.image.height };
+  const { width, height, photo } = scene.canvas;
+  const clear = scene.pyramid.clear || photo.width < width || photo.height < height;
+  const back = clear ? checkerboard(context, frame, scene.checks) : null;
+  const whole = { x: 0, y: 0, width, height };
   if (back) fillBox(context, frame, whole, back);
   drawLevel(context, frame, scene, seen, scene.split === null ? scene.tiles : null);
   if (scene.split !== null) {
@@ -71,12 +73,18 @@ export function levelFor(pyramid, needed) {
  */
 function drawLevel(context, { view, dpr }, scene, seen, tiles) {
   const pyramid = /** @type {Pyramid} */ (scene.pyramid);
-  const known = pyramid.width / scene.image.width; // below 1 when the server sent a smaller preview
+  const { photo } = scene.canvas;
+  const known = pyramid.width / photo.width; // below 1 when the server sent a smaller preview
   const level = levelFor(pyramid, (view.scale * dpr) / known);
-  const sx = scene.image.width / level.width;
-  const sy = scene.image.height / level.height;
+  const sx = photo.width / level.width;
+  const sy = photo.height / level.height;
   for (const tile of level.tiles) {
-    const box = { x: tile.x * sx, y: tile.y * sy, width: tile.width * sx, height: tile.height * sy };
+    const box = {
+      x: photo.x + tile.x * sx,
+      y: photo.y + tile.y * sy,
+      width: tile.width * sx,
+      height: tile.height * sy,
+    };
     if (!overlaps(box, seen)) continue;
     const x0 = Math.round((box.x * view.scale + view.x) * dpr);
     const y0 = Math.round((box.y * view.scale + view.y) * dpr);

@@ -75,10 +75,11 @@ export function setInk(context, ink) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param {readonly Shape[]} shapes
+ * @param {CanvasRenderingContext2D} context set to image pixels, wiped @param {Frame} frame @param { readonly Shape[]} shapes
+ * @param {number} [grow] of all that is painted
  * @returns {boolean} something is still being decoded
  */
-export function drawInkLayer(context, frame, shapes) {
+export function drawInkLayer(context, frame, shapes, grow = 0) {
   const seen = {
     x: -frame.view.x / frame.view.scale,
     y: -frame.view.y / frame.view.scale,
@@ -86,7 +87,10 @@ export function drawInkLayer(context, frame, shapes) {
     height: frame.viewport.height / frame.view.scale,
   };
   let decoding = false;
-  for (const shape of shapes) if (overlaps(bounds(shape), seen) && !drawShape(context, shape)) decoding = true;
+  for (const shape of shapes) {
+    if (!overlaps(bounds(shape), seen)) continue;
+    if (!drawShape(context, shape, shape.op === "add" ? grow : -grow)) decoding = true;
+  }
   context.globalCompositeOperation = "source-over";
   return decoding;
 }

@@ -7,7 +7,9 @@
  * @typedef {import("./state.js").State} State
  */
 
-import { editInHand, patchesOf } from "./state.js";
+import { patchesOn } from "./canvas.js";
+import { shifted } from "./extending.js";
+import { documentOf, editInHand } from "./state.js";
 import { overlaps } from "./view.js";
 
 /**
@@ -22,6 +24,7 @@ export function chooseResult(doc, key, chosen, meet) {
   if (at < 0 || doc.edits[at].chosen === chosen) return doc;
   const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen, chosen], meet);
   return {
+    ...doc,
     draft: freed.length > 0 ? [...freed, ...doc.draft] : doc.draft,
     edits: [...doc.edits.slice(0, at), { ...doc.edits[at], chosen }, ...kept],
   };
@@ -35,24 +38,29 @@ export function chooseResult(doc, key, chosen, meet) {
 export function reopenMask(doc, key, meet) {
   const at = doc.edits.findIndex((edit) => edit.key === key);
   if (at < 0) return doc;
-  const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen], meet);
+  const { kept, freed } = sorted(doc.edits.slice(at + 1), [doc.edits[at].chosen], meet, doc.edits[at].shapes);
   return {
-    draft: [...doc.edits[at].shapes, ...freed, ...doc.draft],
+    ...doc,
+    draft: [...freed, ...doc.draft],
     edits: [...doc.edits.slice(0, at), ...kept],
   };
 }
 
 /**
  * Fills that stay as they are, and the shapes of those that lie over something that changed, directly or by another.
+ * Shapes move with the photo where its canvas grows.
  * @param {readonly Edit[]} edits @param {readonly string[]} changed @param {(one: string, other: string) => boolean} meet
+ * @param {readonly Shape[]} [shapes] freed before
  */
-function sorted(edits, changed, meet) {
+function sorted(edits, changed, meet, shapes = []) {
   const different = [...changed];
   /** @type {Edit[]} */
   const kept = [];
   /** @type {Shape[]} */
-  const freed = [];
+  let freed = [...shapes];
   for (const edit of edits) {
+    const { extend } = edit;
+    if (extend) freed = freed.map((shape) => shifted(shape, extend.left, extend.top));
     if (different.some((id) => meet(id, edit.chosen))) {
       different.push(edit.chosen);
       freed.push(...edit.shapes);
@@ -62,11 +70,15 @@ function sorted(edits, changed, meet) {
 }
 
 /** Whether two results, by the server's ids, change a common place. @param {State} state @returns {(one: string, other: string) => boolean} */
-export function meeting({ results }) {
+export function meeting(state) {
+  const { edits } = documentOf(state);
   const all = new Map(
-    Object.values(results)
-      .flat()
-      .map((result) => [result.edit, patchesOf(result).map(({ box }) => box)]),
+    edits.flatMap((edit, i) =>
+      (state.results[edit.key] ?? []).map((result) => [
+        result.edit,
+        patchesOn(state, edits.slice(i), (each) => (each === edit ? result : null)).map(({ box }) => box),
+      ]),
+    ),
   );
   return (one, other) => (all.get(one) ?? []).some((a) => (all.get(other) ?? []).some((b) => overlaps(a, b)));
 }

@@ -17,12 +17,14 @@
  */
 
 import { canRedo, canUndo } from "./history.js";
-import { documentOf } from "./state.js";
+import { documentOf, marks, sourceIsMarked, takesSource } from "./state.js";
 
 /** @param {State} state */
 const hasImage = (state) => state.image !== null;
 /** @param {State} state */
 const hasDraft = (state) => hasImage(state) && documentOf(state).draft.length > 0;
+/** What the tool in hand has painted. @param {State} state */
+const canClear = (state) => (marks(state.tool) ? sourceIsMarked(state) : hasDraft(state));
 /** @param {State} state */
 const hasEdits = (state) => hasImage(state) && documentOf(state).edits.length > 0;
 /** @param {State} state */
@@ -34,6 +36,7 @@ export const COMMANDS = Object.freeze([
   { id: "tool-brush", label: "Free hand", group: "Paint", keys: ["b"] },
   { id: "tool-lasso", label: "Lasso", group: "Paint", keys: ["l"] },
   { id: "tool-rect", label: "Box", group: "Paint", keys: ["r"] },
+  { id: "tool-polygon", label: "Corners", group: "Paint", keys: ["k"] },
   { id: "tool-eraser", label: "Erase", group: "Paint", keys: ["e"] },
   { id: "tool-select", label: "Select", group: "Paint", keys: ["q"] },
   { id: "tool-snap", label: "Rough stroke", group: "Paint", keys: ["d"] },
@@ -43,7 +46,8 @@ export const COMMANDS = Object.freeze([
   { id: "tool-swap", label: "Swap brush and eraser", group: "Paint", keys: ["x"] },
   { id: "brush-smaller", label: "Smaller brush", group: "Paint", keys: ["["], repeat: true },
   { id: "brush-larger", label: "Larger brush", group: "Paint", keys: ["]"], repeat: true },
-  { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: hasDraft },
+  { id: "invert", label: "Invert what is painted", group: "Paint", keys: ["i"], when: hasDraft },
+  { id: "clear", label: "Clear what is painted", group: "Paint", keys: ["Delete", "Backspace"], when: canClear },
   {
     id: "run",
     label: "Remove",
@@ -96,6 +100,9 @@ export const COMMANDS = Object.freeze([
     hold: true,
     when: (state) => hasImage(state) && !state.crosshair,
   },
+  { id: "tool-source", label: "Copy from here", group: "Paint", keys: ["s"], when: takesSource },
+  { id: "tool-avoid", label: "Never from here", group: "Paint", keys: ["a"], when: takesSource },
+  { id: "tool-extend", label: "Extend", group: "View", keys: ["c"], when: hasImage },
   { id: "tool-hand", label: "Move", group: "View", keys: ["h"] },
   { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
   { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },

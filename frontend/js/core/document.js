@@ -6,12 +6,18 @@
  * state.js): they only ever grow, so going back in time never loses one.
  *
  * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {{readonly left: number, readonly top: number, readonly right: number, readonly bottom: number}} Margins
  * @typedef {object} Edit
  * @property {string} key       ours, names the list of results
  * @property {readonly Shape[]} shapes
  * @property {string} chosen    the server's id of the result that is shown
- * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[]}} Doc
+ * @property {Margins} [extend] what it added at the sides of the canvas; then it has neither shapes nor results
+ * @typedef {{readonly include: readonly Shape[], readonly exclude: readonly Shape[]}} Source  where fills copy from here only, and never
+ * @typedef {{readonly draft: readonly Shape[], readonly edits: readonly Edit[], readonly source?: Source}} Doc
  */
+
+/** @type {Margins} */
+export const NO_MARGINS = Object.freeze({ left: 0, top: 0, right: 0, bottom: 0 });
 
 /** @type {Doc} */
 export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.freeze([]) });
@@ -31,6 +37,35 @@ export const addShape = (doc, shape) => ({ ...doc, draft: withoutLeadingErasures
 /** @param {Doc} doc @returns {Doc} */
 export const clearDraft = (doc) => ({ ...doc, draft: [] });
 
+/** @type {Source} */
+const ANYWHERE = Object.freeze({ include: Object.freeze([]), exclude: Object.freeze([]) });
+
+/** Where fills may copy from. @param {Doc} doc */
+export const sourceOf = (doc) => doc.source ?? ANYWHERE;
+
+/** @param {Doc} doc @param {keyof Source} side @param {Shape} shape @returns {Doc} */
+export const addSource = (doc, side, shape) => ({
+  ...doc,
+  source: { ...sourceOf(doc), [side]: withoutLeadingErasures([...sourceOf(doc)[side], shape]) },
+});
+
+/** @param {Doc} doc @returns {Doc} */
+export const clearSource = (doc) => ({ ...doc, source: ANYWHERE });
+
+/**
+ * What is not painted, painted, and the other way round.
+ * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
+ */
+export function invertDraft(doc, { width, height }) {
+  /** @type {Shape} */
+  const whole = Object.freeze({ op: "add", kind: "rect", x: 0, y: 0, w: width, h: height });
+  /** @type {readonly Shape[]} */
+  const turned = doc.draft.map((shape) => ({ ...shape, op: shape.op === "add" ? "sub" : "add" }));
+  const [first] = doc.draft;
+  const isWhole = first?.op === "add" && first.kind === "rect" && first.w === width && first.h === height;
+  return { ...doc, draft: withoutLeadingErasures(isWhole ? turned.slice(1) : [whole, ...turned]) };
+}
+
 /**
  * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.
  * @param {Doc} doc @param {Edit} edit
@@ -39,6 +74,7 @@ export const clearDraft = (doc) => ({ ...doc, draft: [] });
 export function commitEdit(doc, edit) {
   const filled = new Set(edit.shapes);
   return {
+    ...doc,
     draft: withoutLeadingErasures(doc.draft.filter((shape) => !filled.has(shape))),
     edits: [...doc.edits, edit],
   };

@@ -7,6 +7,8 @@
  * @typedef {{stage: string, at: number, fraction: number}} Mark  where a stage stood when it was first heard of
  */
 
+import { number } from "./words.js";
+
 const KEPT = 7;
 const KINDS = 80;
 
@@ -85,7 +87,7 @@ export function expectedTotal({ startedAt, usual, runs }, now) {
 /** A time in words, as fine as one wants to know it. @param {number} ms */
 export function duration(ms) {
   const seconds = Math.round(ms / 1000);
-  if (ms < 20_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 20_000) return `${number(ms / 1000, 1)} s`;
   if (seconds < 100) return `${seconds} s`;
   if (seconds < 600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.round(seconds / 60)} min`;

@@ -1,9 +1,10 @@
 /** What an error means to a person: what was wrong, why, and what to do. */
 
 import { ApiError } from "./protocol.js";
+import { sentence, t } from "./words.js";
 
 /** @type {Readonly<Record<string, string>>} */
-const HINTS = {
+export const HINTS = {
   "page.unreachable": "Is lama-server still running? Your work is kept; the page goes on when it answers.",
   "page.bad_answer": "Another program may be answering on this address. Reload the page.",
   "page.undecodable": "Open the file in another program and save it as PNG or JPEG.",
@@ -36,9 +37,9 @@ export function explain(error) {
   if (!(error instanceof ApiError)) {
     const cause = error instanceof Error ? error.message : String(error);
     return {
-      title: "Something went wrong in the page",
+      title: t("Something went wrong in the page"),
       cause,
-      hint: "Try again, or reload the page.",
+      hint: t("Try again, or reload the page."),
       code: "page.error",
       retryable: true,
       report: "",
@@ -46,9 +47,9 @@ export function explain(error) {
   }
   const { problem } = error;
   return {
-    title: error.message,
+    title: sentence(problem.code) ?? error.message,
     cause: problem.detail ?? "",
-    hint: HINTS[problem.code] ?? "",
+    hint: t(HINTS[problem.code] ?? ""),
     code: problem.code,
     retryable: error.retryable,
     report: problem.request_id ?? "",

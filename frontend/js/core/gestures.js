@@ -2,6 +2,7 @@
  * Pointer events in, intents out: a pure reducer, so that every rule below is tested from lists of events.
  *
  * - Left button, pen tip or one finger paints; the right button and the pen's eraser end paint with the opposite effect.
+ * - Alt and the left button size the brush.
  * - Middle button, or any button while Space is held, pans.
  * - A second finger turns a young dab (within 200 ms, or before 8 px of travel) into a pinch; later ones are ignored.
  * - Two fingers tapped: undo. Three: redo.
@@ -16,17 +17,19 @@
  * @property {number} time          milliseconds
  * @property {number} button        of a "down": 0 left, 1 middle, 2 right, 5 pen eraser
  * @property {boolean} shift
+ * @property {boolean} [alt]
  * @property {boolean} space        Space is held, or the hand tool is chosen
  *
  * @typedef {{readonly do: "begin", readonly at: ScreenPoint, readonly erase: boolean, readonly shift: boolean}
  *   | {readonly do: "extend", readonly points: readonly ScreenPoint[], readonly shift: boolean}
  *   | {readonly do: "end"} | {readonly do: "abort"} | {readonly do: "undo"} | {readonly do: "redo"}
  *   | {readonly do: "pan", readonly dx: number, readonly dy: number}
+ *   | {readonly do: "size", readonly by: number, readonly at: ScreenPoint}
  *   | {readonly do: "pinch", readonly from: readonly [ScreenPoint, ScreenPoint], readonly to: readonly [ScreenPoint, ScreenPoint]}} Intent
  *
  * @typedef {{readonly at: ScreenPoint, readonly start: ScreenPoint}} Finger
  * @typedef {object} GestureState
- * @property {"idle" | "paint" | "pan" | "pinch" | "spent"} mode  spent: waits until every finger has left
+ * @property {"idle" | "paint" | "pan" | "size" | "pinch" | "spent"} mode  spent: waits until every finger has left
  * @property {number | null} owner      the pointer that paints or pans
  * @property {boolean} byTouch
  * @property {number} startedAt
@@ -81,6 +84,7 @@ function press(state, event) {
     fingers: own(event.id, at),
   };
   if (event.space || event.button === 1) return [{ ...started, mode: "pan" }, []];
+  if (event.alt && event.button === 0) return [{ ...started, mode: "size" }, []];
   const erase = event.button === 2 || event.button === 5;
   return [{ ...started, mode: "paint" }, [{ do: "begin", at, erase, shift: event.shift }]];
 }
@@ -96,6 +100,7 @@ function drag(state, event) {
     const travel = Math.max(state.travel, distance(finger.start, at));
     const next = { ...state, travel, fingers: { ...state.fingers, [event.id]: { ...finger, at } } };
     if (state.mode === "pan") return [next, [{ do: "pan", dx: at.x - finger.at.x, dy: at.y - finger.at.y }]];
+    if (state.mode === "size") return [next, [{ do: "size", by: at.x - finger.at.x, at: finger.start }]];
     return [next, [{ do: "extend", points: event.points, shift: event.shift }]];
   }
   const ended = { ...state, mode: /** @type {const} */ ("idle"), owner: null, fingers: {} };

@@ -21,6 +21,8 @@
  * @typedef {Partial<import("./wire.js").ProblemReply> & {code: string}} Problem  the page has some of its own
  */
 
+import { number } from "./words.js";
+
 const LINE_TYPES = new Set(["queued", "progress", "preview", "patch", "result", "saved", "error"]);
 
 /**
@@ -34,7 +36,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[]}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[], source?: import("./document.js").Source}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {
@@ -43,6 +45,7 @@ export function editRequest(wanted) {
     parents: wanted.parents,
     mask: {
       shapes: wanted.shapes,
+      ...(wanted.source ? { source: wanted.source } : {}),
       ...(wanted.growPx === null ? {} : { grow_px: wanted.growPx }),
       ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
     },
@@ -85,5 +88,5 @@ export function formatBytes(bytes) {
   const units = ["B", "KiB", "MiB", "GiB"];
   const power = Math.min(3, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** power;
-  return `${value >= 10 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+  return `${value >= 10 || power === 0 ? Math.round(value) : number(value, 1)} ${units[power]}`;
 }

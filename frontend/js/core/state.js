@@ -57,6 +57,7 @@
  *
  * @typedef {object} Prefs
  * @property {"system" | "light" | "dark"} theme
+ * @property {string} language         "system", or one of the page's
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
  * @property {import("./protocol.js").Strategy} strategy
@@ -72,11 +73,12 @@
  * @property {boolean} singleKeys
  * @property {boolean} hinted          the first hint was seen
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
+ * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
  * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "hand" | "find" | SelectTool} ToolName
  * @typedef {"snap" | "magnet" | "wand"} SelectTool
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | SelectTool} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -92,28 +94,32 @@
  * @property {readonly Job[]} jobs               jobs/: under way, in the order in which they began
  * @property {readonly import("./shapes.js").Shape[]} queued  jobs/: painted, and filled as soon as that can be
  * @property {number} regionsDone                jobs/: by jobs that have ended, since there was nothing to do
+ * @property {import("./document.js").Doc | null} peek  ui/panels/results.js: what choosing the result under the pointer would give
  * @property {string | null} selected            ui: the edit whose results are shown
  * @property {ToolName} tool                     ui
  * @property {boolean} painting                  ui/input.js: a stroke is being made
  * @property {boolean} armed                     ui/input.js: a fill starts by itself in a moment
  * @property {{mode: "off" | "hold" | "slider", at: number}} compare  ui
  * @property {View} view                         ui/input.js
+ * @property {import("./document.js").Margins} margins  ui/panels/extend.js: what is to be added to the canvas
  * @property {boolean} fitted                    ui: the photo fills the room, and goes on to when the room changes
  * @property {import("./view.js").Size} viewport canvas/stage.js
  * @property {ImagePoint | null} crosshair       ui/input.js: where the keyboard paints
+ * @property {{growPx: number, featherPx: number} | null} edge  ui/models/tuning.js: shown in the picture for a moment
  * @property {boolean} penDown                   ui/input.js: the keyboard's stroke has begun
  * @property {import("../session/here.js").PhotoList} gallery  session/session.js
  * @property {string | null} savedAs             jobs/: the last name written to the output folder
  * @property {Prefs} prefs                       session/prefs.js
  */
 
-import { EMPTY } from "./document.js";
+import { EMPTY, NO_MARGINS, sourceOf } from "./document.js";
 import { begin, current } from "./history.js";
 import { IDENTITY } from "./view.js";
 
 /** @type {Prefs} */
 export const DEFAULT_PREFS = Object.freeze({
   theme: "system",
+  language: "system",
   auto: true,
   model: null,
   strategy: "default",
@@ -129,6 +135,7 @@ export const DEFAULT_PREFS = Object.freeze({
   singleKeys: true,
   hinted: false,
   params: {},
+  seeds: {},
   words: [],
   timings: {},
 });
@@ -151,15 +158,18 @@ export const initialState = ({ config, models }, prefs) => ({
   jobs: [],
   queued: [],
   regionsDone: 0,
+  peek: null,
   selected: null,
   tool: "brush",
   painting: false,
   armed: false,
   compare: { mode: "off", at: 0.5 },
   view: IDENTITY,
+  margins: NO_MARGINS,
   fitted: true,
   viewport: { width: 1, height: 1 },
   crosshair: null,
+  edge: null,
   penDown: false,
   gallery: { at: -1, items: [] },
   savedAs: null,
@@ -217,6 +227,13 @@ export function resizedBrush(prefs, steps) {
   return { ...prefs, brush: Math.min(largest, Math.max(smallest, prefs.brush * 1.1 ** steps)) };
 }
 
+/** The brush so many screen pixels larger. @param {State} state @param {number} px @returns {Prefs} */
+export function grownBrush({ prefs, view }, px) {
+  const [smallest, largest] = brushRange(prefs);
+  const brush = prefs.brush + (prefs.brushLocked ? px / view.scale : px);
+  return { ...prefs, brush: Math.min(largest, Math.max(smallest, brush)) };
+}
+
 /** What an edit was filled by, with what is shown of it. @param {State} state @param {import("./document.js").Edit} edit @returns {Result | null} */
 export const shownResult = (state, edit) =>
   state.results[edit.key]?.find((result) => result.edit === edit.chosen) ?? null;
@@ -258,12 +275,23 @@ export function chosenParams(state, model) {
 
 /** The fill whose results are talked of: the selected one, or the last. @param {State} state */
 export function editInHand(state) {
-  const { edits } = documentOf(state);
+  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }
 
 /** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
 export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";
+/** Tools with a round brush. @param {ToolName} tool */
+export const brushes = (tool) => ["brush", "eraser", "source", "avoid", "snap"].includes(tool);
+
+/** What the tool marks: places to copy from, or not to; null for other tools. @param {ToolName} tool @returns {"include" | "exclude" | null} */
+export const marks = (tool) => (tool === "source" ? "include" : tool === "avoid" ? "exclude" : null);
+
+/** Whether places to copy from, or not to, are marked. @param {State} state */
+export const sourceIsMarked = (state) => Object.values(sourceOf(documentOf(state))).some((shapes) => shapes.length > 0);
+
+/** Whether what fills can be told where to copy from. @param {State} state */
+export const takesSource = (state) => workingModel(state)?.source_control ?? false;
 
 /** Tools that paint, whichever their shape. @param {ToolName} tool */
-export const paints = (tool) => tool === "brush" || tool === "lasso" || tool === "rect";
+export const paints = (tool) => ["brush", "lasso", "rect", "polygon"].includes(tool);

@@ -222,6 +222,8 @@ export interface ModelReply {
   readonly title: string;
   /** Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find. */
   readonly task: "fill" | "select" | "find" | "matte" | "enlarge";
+  /** Under what people look for it: wires and scratches; almost everything; what has to be invented; what they say in words. Empty: it is not for everyday photos. */
+  readonly kind: "" | "quick" | "natural" | "creative" | "words";
   readonly tagline: string;
   readonly description: string;
   readonly aliases: ReadonlyArray<string>;

@@ -38,6 +38,7 @@ import { ApiError } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
+import { t } from "../core/words.js";
 import { groups, near } from "./groups.js";
 import { createRunner } from "./runner.js";
 import { freshRuns } from "./runs.js";
@@ -45,6 +46,9 @@ import { createSaver } from "./saver.js";
 
 /** Under way at once: a server with one worker has the next one at hand, one with several fills them together. */
 const MOST_AT_ONCE = 2;
+
+/** Why a fill ends: what it was made for is not what is shown any more. It begins anew. */
+const CHANGED = "changed";
 
 /** @typedef {ReturnType<typeof createJobs>} Jobs */
 
@@ -81,6 +85,7 @@ export function createJobs(ports) {
       .finally(() => {
         running.delete(number);
         runner.forget(number);
+        if (controller.signal.reason === CHANGED) again(wanted);
         next();
         if (running.size === 0) store.update({ regionsDone: 0 });
       });
@@ -88,15 +93,21 @@ export function createJobs(ports) {
 
   /** @param {Wanted} wanted */
   const again = (wanted) => {
-    if (wanted.fresh) enqueue(wanted.shapes);
-    else extra.push(wanted);
+    if (wanted.fresh) return ask(wanted.shapes);
+    extra.push(wanted);
     next();
   };
 
-  /** @param {readonly Shape[]} shapes */
-  const enqueue = (shapes) => {
+  /** Fills these strokes: at once and together where nothing is under way. @param {readonly Shape[]} shapes */
+  const ask = (shapes) => {
     const asked = new Set([...store.get().queued, ...shapes]);
-    store.update((state) => ({ queued: unfilled(state).filter((shape) => asked.has(shape)) }));
+    const left = unfilled(store.get()).filter((shape) => asked.has(shape));
+    if (running.size > 0) {
+      store.update({ queued: left });
+      return next();
+    }
+    const wanted = fillOf(left);
+    if (wanted) begin(wanted);
   };
 
   /** The first group of those that wait which no running fill sees. @returns {Wanted | null} */
@@ -121,7 +132,7 @@ export function createJobs(ports) {
     if (!state.image || !unionBounds(shapes)) return null;
     if (!model) {
       store.update({ queued: [] });
-      ports.complain(new ApiError({ code: "model.not_downloaded", title: "No model is ready" }), null);
+      ports.complain(new ApiError({ code: "model.not_downloaded", title: t("No model is ready") }), null);
       return null;
     }
     const parents = shownEdits(documentOf(state));
@@ -130,8 +141,10 @@ export function createJobs(ports) {
 
   // A fill of strokes that were undone, cleared or erased meanwhile is of no use any more.
   store.watch(documentOf, (doc) => {
-    for (const job of store.get().jobs)
+    for (const job of store.get().jobs) {
       if (job.fresh && !stillWanted(job, doc)) running.get(job.number)?.controller.abort();
+      else if (job.fresh && !isCurrent(job, doc)) running.get(job.number)?.controller.abort(CHANGED);
+    }
     if (store.get().queued.length === 0) return;
     const rest = new Set(doc.draft);
     store.update(({ queued }) => ({ queued: queued.filter((shape) => rest.has(shape)) }));
@@ -140,17 +153,7 @@ export function createJobs(ports) {
 
   return {
     /** Fill what is painted: all of it at once, or what is not under way as soon as that can be. */
-    fill() {
-      const draft = unfilled(store.get());
-      if (running.size === 0) {
-        store.update({ queued: [] });
-        const wanted = fillOf(draft);
-        if (wanted) begin(wanted);
-      } else {
-        enqueue(draft);
-        next();
-      }
-    },
+    fill: () => ask(documentOf(store.get()).draft),
     /**
      * Further results for an edit of the document.
      * @param {string} key @param {readonly Run[]} runs @param {boolean} show
@@ -195,15 +198,21 @@ function unfilled(state) {
 /** By how much the mask of a fill is grown. @param {State} state */
 const growthOf = (state) => state.prefs.growPx ?? workingModel(state)?.grow_px ?? 0;
 
-/** @param {Job} job @param {import("../core/document.js").Doc} doc */
-function stillWanted({ shapes, parents, box }, doc) {
+/** Whether all that it fills is painted, and nothing of it was erased. @param {Job} job @param {import("../core/document.js").Doc} doc */
+function stillWanted({ shapes, box }, doc) {
   const rest = new Set(doc.draft);
   if (!shapes.every((shape) => rest.has(shape))) return false;
+  const later = doc.draft.slice(doc.draft.indexOf(shapes[shapes.length - 1]) + 1);
+  return !later.some((shape) => shape.op === "sub" && overlaps(bounds(shape), box));
+}
+
+/** Whether it sees the photo as it is shown. @param {Job} job @param {import("../core/document.js").Doc} doc */
+function isCurrent({ parents, box }, doc) {
   const shown = new Set(shownEdits(doc));
   if (!parents.every((parent) => shown.has(parent))) return false;
   const known = new Set(parents);
-  const added = doc.edits.filter((edit) => !known.has(edit.chosen)).map((edit) => unionBounds(edit.shapes));
-  if (added.some((other) => other && near(other, box))) return false;
-  const later = doc.draft.slice(doc.draft.indexOf(shapes[shapes.length - 1]) + 1);
-  return !later.some((shape) => shape.op === "sub" && overlaps(bounds(shape), box));
+  const later = doc.edits.filter((edit) => !known.has(edit.chosen));
+  if (later.some(({ extend }) => extend)) return false; // it lies on another canvas
+  const added = later.map((edit) => unionBounds(edit.shapes));
+  return !added.some((other) => other && near(other, box));
 }

@@ -10,6 +10,7 @@
 import { parentsOf } from "../core/document.js";
 import { remember } from "../core/eta.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
+import { number, t } from "../core/words.js";
 import { paintedArea } from "./groups.js";
 
 /** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose called with a result that is shown from now on */
@@ -69,7 +70,7 @@ export function createReceiver(ports, choose) {
       show(wanted, edit);
       ports.settled();
       const title = findModel(store.get(), model)?.title ?? model;
-      ports.say(`Done in ${(ms / 1000).toFixed(1)} s with ${title}.`);
+      ports.say(t("Done in {n} s with {model}.", { n: number(ms / 1000, 1), model: title }));
     },
   };
 }

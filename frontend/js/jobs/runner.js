@@ -13,11 +13,13 @@
  * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
-import { parentsOf } from "../core/document.js";
+import { beside } from "../core/canvas.js";
+import { parentsOf, sourceOf } from "../core/document.js";
 import { endOfStage, estimate, marked } from "../core/eta.js";
 import { ApiError, editRequest, readLine } from "../core/protocol.js";
 import { unionBounds } from "../core/shapes.js";
-import { documentOf, patchName } from "../core/state.js";
+import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
+import { t } from "../core/words.js";
 import { API } from "../net/api.js";
 import { readLines } from "../net/ndjson.js";
 import { groups, paintedArea } from "./groups.js";
@@ -46,7 +48,7 @@ export function createRunner(ports, choose) {
   const perform = async (number, lane, wanted, signal) => {
     const job = newJob(store.get(), number, wanted);
     store.update(({ jobs }) => ({ jobs: [...jobs, job] }));
-    ports.say("Removing…");
+    ports.say(t("Removing…"));
     try {
       await stream(number, lane, wanted, signal);
     } catch (error) {
@@ -71,8 +73,12 @@ export function createRunner(ports, choose) {
   const stream = async (number, lane, wanted, signal) => {
     if (wanted.runs.length === 0) return;
     const image = await untilAborted(ports.imageId(), signal);
-    const { prefs, config } = store.get();
-    const body = editRequest({ ...prefs, ...wanted, image, save: !config.output_dir });
+    const state = store.get();
+    const { prefs, config } = state;
+    const growPx = beside(state, wanted.shapes) ? 0 : prefs.growPx; // the photo meets its new border exactly
+    const copies = wanted.runs.every(({ model }) => findModel(state, model)?.source_control);
+    const source = copies && sourceIsMarked(state) ? sourceOf(documentOf(state)) : undefined;
+    const body = editRequest({ ...prefs, growPx, source, ...wanted, image, save: !config.output_dir });
     const response = await api.post(`${API}/edits`, body, signal, lane);
     /** @type {Progress} */
     const progress = { ended: 0, failures: [], blobs: new Map(), coming: [] };

@@ -19,7 +19,9 @@ export function plainRun(state, name, seed) {
 }
 
 /** As many as the person wants of a fresh fill, where the model gives several answers. @param {State} state @param {import("../core/state.js").ModelInfo} model @returns {Run[]} */
-export const freshRuns = (state, model) =>
-  Array.from({ length: model.stochastic ? Math.max(1, state.prefs.resultsPerFill) : 1 }, () =>
-    plainRun(state, model.name),
+export function freshRuns(state, model) {
+  const seed = state.prefs.seeds[model.name];
+  return Array.from({ length: model.stochastic ? Math.max(1, state.prefs.resultsPerFill) : 1 }, (_, i) =>
+    plainRun(state, model.name, seed === undefined ? seed : seed + i),
   );
+}

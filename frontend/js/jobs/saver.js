@@ -9,6 +9,7 @@
 import { shownEdits } from "../core/document.js";
 import { ApiError } from "../core/protocol.js";
 import { documentOf, shownResult } from "../core/state.js";
+import { t } from "../core/words.js";
 import { API } from "../net/api.js";
 
 /** @param {import("./jobs.js").Ports} ports */
@@ -46,8 +47,9 @@ export function createSaver({ store, api, health, complain, say, tell }) {
       const response = await api.post(url, { edits }, undefined, 0, true);
       const { name, reencoded } = await response.json();
       store.update({ savedAs: name });
-      if (reencoded) tell(`Saved as ${name}.`, `The whole JPEG was encoded anew: ${reencoded}.`);
-      else say(`Saved as ${name}.`);
+      const saved = t("Saved as {name}", { name });
+      if (reencoded) tell(saved, t("The whole JPEG was encoded anew: {reason}.", { reason: reencoded }));
+      else say(saved);
     } catch (error) {
       if (error instanceof ApiError && error.code === "page.unreachable") {
         await health.back();

@@ -1,6 +1,7 @@
 /** The one place that calls fetch: answers are checked here, and every failure becomes a `ApiError` with a code. */
 
 import { ApiError } from "../core/protocol.js";
+import { t } from "../core/words.js";
 
 export const API = "/api/v1";
 
@@ -31,7 +32,7 @@ export function createApi(unreachable) {
   function gaveUp(error, signal) {
     if (signal?.aborted) return error;
     unreachable();
-    return new ApiError({ code: "page.unreachable", title: "The server does not answer", retryable: true });
+    return new ApiError({ code: "page.unreachable", title: t("The server does not answer"), retryable: true });
   }
 
   return {
@@ -71,5 +72,10 @@ export function parseProblem(text, status) {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  return { code: "page.bad_answer", title: "The server's answer makes no sense", detail: `Status ${status}.`, status };
+  return {
+    code: "page.bad_answer",
+    title: t("The server's answer makes no sense"),
+    detail: t("Status {status}.", { status }),
+    status,
+  };
 }

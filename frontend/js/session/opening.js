@@ -18,6 +18,7 @@
 import { current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
+import { t } from "../core/words.js";
 import { infoOf } from "./originals.js";
 import { createReader } from "./reader.js";
 
@@ -72,7 +73,7 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
   const open = async (item, blob) => {
     const { key, name } = item;
     const wanted = beginTurn(name);
-    ports.say(`Opening ${name}`);
+    ports.say(t("Opening {name}…", { name }));
     originals.keep(key, blob);
     const sent = originals.send(key, blob, name);
     sent.catch(() => {}); // whoever needs the photo on the server asks again, and is told then
@@ -82,7 +83,7 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
       if (!wanted()) return bitmaps.discard(pyramid);
       const id = read.asPreview ? (await sent).id : null;
       place.enter({ key, name, bytes: blob.size, id, ...read }, pyramid, null);
-      ports.say(`${name} is open, ${read.width} by ${read.height} pixels.`);
+      ports.say(t("{name} is open, {width} by {height} pixels.", { name, width: read.width, height: read.height }));
       await keeper.keep(key, "original", blob);
       if (!read.asPreview) await settle(key, await sent);
     } catch (error) {

@@ -6,6 +6,7 @@
  */
 
 import { ApiError } from "../core/protocol.js";
+import { t } from "../core/words.js";
 
 /** @typedef {ReturnType<typeof createOriginals>} Originals */
 
@@ -41,7 +42,7 @@ export function createOriginals({ store, uploads, persistence }) {
     /** The server's name for the open photo, which is sent if it is not there yet. */
     async imageId() {
       const { image } = store.get();
-      if (!image) throw new ApiError({ code: "image.empty", title: "No photo is open" });
+      if (!image) throw new ApiError({ code: "image.empty", title: t("No photo is open") });
       const blob = files.get(image.key);
       if (!blob && image.id) return image.id;
       if (!blob) throw gone();
@@ -65,4 +66,4 @@ export const infoOf = ({ id, name, width, height, asPreview }) => ({
 });
 
 export const gone = () =>
-  new ApiError({ code: "image.not_found", title: "The photo is gone", detail: "Open the file again." });
+  new ApiError({ code: "image.not_found", title: t("The photo is gone"), detail: t("Open the file again.") });

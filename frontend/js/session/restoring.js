@@ -15,6 +15,13 @@ import { openElsewhere, recallPhotos, recallSession, rememberSession } from "./h
 /** @param {Ports} ports @param {import("./session.js").SessionKeeper["work"]} work */
 export function createRestoring({ store, api, uploads, bitmaps, persistence }, { open, reopen, list }) {
   return {
+    /** What comes back by itself. @param {string | null} given the photo that the server was started with @returns {Promise<boolean>} whether anything did */
+    async begin(given) {
+      if (!given) return this.restoreHere();
+      await this.openFromServer(given);
+      return true;
+    },
+
     /** The photo given by --input, which the server has: with what was done to it, after a reload. @param {string} id */
     async openFromServer(id) {
       const kept = await persistence.load(recallSession());

@@ -10,9 +10,12 @@
  * @typedef {{readonly kind: "segment", readonly op: Op, readonly d: number, readonly points: readonly ImagePoint[]}
  *   | {readonly kind: "outline", readonly op: Op, readonly points: readonly ImagePoint[]}} Preview
  * @typedef {object} Sketch
- * @property {(points: readonly ImagePoint[]) => void} move
+ * @property {(points: readonly ImagePoint[], straight?: boolean) => void} move  straight: Shift is held
  * @property {() => Preview | null} preview  null: nothing new
  * @property {() => Shape | null} end        null: nothing was drawn
+ * @property {(at: ImagePoint, near: number, straight: boolean) => boolean} [corner]  a press adds a corner, and the release
+ *   ends nothing; whether that closed the outline. `near` is how close to its start, in image pixels
+ * @property {() => boolean} [back]          takes a corner back; whether one is left
  * @typedef {{op: Op, diameter: number, image: import("../core/view.js").Size}} Setting
  */
 
@@ -76,6 +79,42 @@ export function drag(start, setting) {
 }
 
 /**
+ * An outline of straight edges, closed by a press near its start.
+ * @param {ImagePoint} start @param {Setting} setting @returns {Sketch}
+ */
+export function polygon(start, setting) {
+  const corners = [start];
+  let floating = start;
+  /** @param {ImagePoint} to @param {boolean} straight */
+  const aim = (to, straight) => (straight ? eighth(corners[corners.length - 1], to) : to);
+  return {
+    move(more, straight = false) {
+      floating = aim(more[more.length - 1], straight);
+    },
+    preview: () => ({ kind: "outline", op: setting.op, points: [...corners, floating] }),
+    corner(at, near, straight) {
+      if (corners.length > 2 && Math.hypot(at.x - start.x, at.y - start.y) <= near) return true;
+      floating = aim(at, straight);
+      corners.push(floating);
+      return false;
+    },
+    back() {
+      corners.pop();
+      return corners.length > 0;
+    },
+    end: () => poly(corners, setting.op),
+  };
+}
+
+/** The point on the nearest of eight directions. @param {ImagePoint} from @param {ImagePoint} to @returns {ImagePoint} */
+function eighth(from, to) {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const angle = (Math.round(Math.atan2(dy, dx) / (Math.PI / 4)) * Math.PI) / 4;
+  const length = dx * Math.cos(angle) + dy * Math.sin(angle);
+  return { x: from.x + length * Math.cos(angle), y: from.y + length * Math.sin(angle) };
+}
+
+/**
  * @param {import("../core/state.js").ToolName} tool @param {ImagePoint} start @param {Setting} setting
  * @param {ImagePoint | null} from
  */
@@ -83,5 +122,6 @@ export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
   if (tool === "lasso" || tool === "magnet") return lasso(start, setting);
   if (tool === "wand") return drag(start, setting);
+  if (tool === "polygon") return polygon(start, setting);
   return brush(start, setting, from);
 }

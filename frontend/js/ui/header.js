@@ -1,9 +1,10 @@
 /** The bar at the top: the photo's name, the model that works, the switch of filling by itself; and the theme. */
 
+import { canvasOf } from "../core/canvas.js";
 import { formatBytes } from "../core/protocol.js";
 import { documentOf, fillsOnRelease, takesWords, workingModel } from "../core/state.js";
 import { find, findInput, icon, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { number, t } from "./i18n.js";
 
 /** @typedef {import("../core/state.js").State} State */
 
@@ -23,11 +24,15 @@ export function createHeader(store) {
     },
   );
   store.watch(workingModel, (model) => {
-    const title = model?.title ?? t("No model");
-    setText(find("model-title"), title);
-    find("model").setAttribute("aria-label", t("Model and options: {model}", { model: title }));
+    const { kind = "", title = t("No model") } = model ?? {};
+    const name = kind ? t(kind[0].toUpperCase() + kind.slice(1)) : title;
+    setText(find("model-title"), name);
+    find("model")
+      .querySelector("use")
+      ?.setAttribute("href", `#i-${kind || "model"}`);
+    find("model").setAttribute("aria-label", t("How to fill: {model}", { model: name }));
   });
-  store.follow([(state) => state.image, (state) => state.gallery], () => showPhoto(store.get()));
+  store.follow([(state) => state.image, (state) => state.gallery, documentOf], () => showPhoto(store.get()));
   store.follow([(state) => state.image, (state) => state.selected], () => {
     const { image, selected } = store.get();
     document.body.dataset.room = image ? (selected ? "results" : "photo") : "empty";
@@ -41,17 +46,18 @@ export function createHeader(store) {
 }
 
 /** @param {State} state */
-function showPhoto({ image, gallery: { items, at } }) {
+function showPhoto(state) {
+  const { image, gallery } = state;
+  const { items, at } = gallery;
   find("file").hidden = image === null;
   find("empty").hidden = image !== null;
   document.title = image ? `${image.name} · lama-server` : "lama-server";
   if (!image) return;
   setText(find("file-name"), items.length > 1 ? `${image.name} (${at + 1}/${items.length})` : image.name);
+  const { width, height } = canvasOf(state);
   setText(
     find("file-size"),
-    [`${image.width.toLocaleString()} × ${image.height.toLocaleString()}`, formatBytes(image.bytes)]
-      .filter(Boolean)
-      .join(", "),
+    [`${number(width)} × ${number(height)}`, formatBytes(image.bytes)].filter(Boolean).join(", "),
   );
 }
 

@@ -14,17 +14,22 @@
  * @property {(shape: import("../core/shapes.js").Shape) => void} painted
  * @property {(started: boolean) => void} stroking
  * @property {(id: string) => void} run a command by its id
+ * @property {() => void} sized  the brush has another size
  * @property {(words: string) => void} say
  */
 
+import { canvasOf } from "../core/canvas.js";
 import { IDLE, readWheel, reduce, wheelTurn } from "../core/gestures.js";
 import { bounds, decodePoints } from "../core/shapes.js";
-import { brushDiameter, documentOf } from "../core/state.js";
+import { brushDiameter, brushes, documentOf, grownBrush } from "../core/state.js";
 import { keepInSight, overlaps, pan, pinch, toImage, toScreen, zoomAt } from "../core/view.js";
+import { t } from "../core/words.js";
 import { startSketch } from "../tools/tools.js";
 
 const STEP_PX = 6;
 const FAST_STEPS = 10;
+/** A press so near the start of an outline, in screen pixels, closes it. */
+const CLOSE_PX = 12;
 
 /** @typedef {ReturnType<typeof createInput>} Input */
 
@@ -47,8 +52,8 @@ export function createInput(ports) {
 
   /** @param {import("../core/view.js").View} view */
   const setView = (view) => {
-    const { image, viewport } = store.get();
-    if (image) store.update({ view: keepInSight(view, image, viewport), fitted: false });
+    const state = store.get();
+    if (state.image) store.update({ view: keepInSight(view, canvasOf(state), state.viewport), fitted: false });
   };
 
   /** @param {{clientX: number, clientY: number}} event @returns {ScreenPoint} */
@@ -59,20 +64,19 @@ export function createInput(ports) {
 
   const showRing = () => {
     const state = store.get();
-    const brushes = state.tool === "brush" || state.tool === "eraser" || state.tool === "snap";
-    const shown = state.image && brushes && !spaceHeld && gesture.mode !== "pan" ? pointer : null;
+    const shown = state.image && brushes(state.tool) && !spaceHeld && gesture.mode !== "pan" ? pointer : null;
     overlay.ring(shown, brushDiameter(state) * state.view.scale);
   };
 
   /** @param {ImagePoint} start @param {boolean} erase @param {boolean} joined */
   const beginSketch = (start, erase, joined) => {
     const state = store.get();
-    const { image, tool } = state;
-    if (!image) return;
+    const { tool } = state;
+    if (!state.image) return;
     op = (tool === "eraser") !== erase ? "sub" : "add";
     const from = joined && (tool === "brush" || tool === "eraser") ? lastPoint(state) : null;
     segments = [];
-    sketch = startSketch(tool, start, { op, diameter: brushDiameter(state), image }, from);
+    sketch = startSketch(tool, start, { op, diameter: brushDiameter(state), image: canvasOf(state) }, from);
     store.update({ painting: true });
     ports.stroking(true);
     draw();
@@ -90,22 +94,40 @@ export function createInput(ports) {
     overlay.outline([], op);
     store.update({ painting: false });
     ports.stroking(false);
-    const { image } = store.get();
-    if (shape && image && overlaps(bounds(shape), { x: 0, y: 0, width: image.width, height: image.height }))
-      ports.painted(shape);
+    const { width, height } = canvasOf(store.get());
+    if (shape && overlaps(bounds(shape), { x: 0, y: 0, width, height })) ports.painted(shape);
     else ports.invalidate("ink");
+  };
+
+  /** A press begins a stroke, or adds a corner to an outline. @param {ImagePoint} at @param {boolean} erase @param {boolean} shift */
+  const begin = (at, erase, shift) => {
+    if (!sketch?.corner) beginSketch(at, erase, shift);
+    else if (sketch.corner(at, CLOSE_PX / store.get().view.scale, shift)) endSketch(true);
+    else draw();
+  };
+
+  /** @param {readonly ScreenPoint[]} points @param {boolean} shift */
+  const follow = (points, shift) => {
+    const { view } = store.get();
+    sketch?.move(
+      points.map((point) => toImage(view, point)),
+      shift,
+    );
+    draw();
   };
 
   /** @param {Intent} intent */
   const apply = (intent) => {
     const { view } = store.get();
-    if (intent.do === "begin") beginSketch(toImage(view, intent.at), intent.erase, intent.shift);
-    else if (intent.do === "extend") {
-      sketch?.move(intent.points.map((point) => toImage(view, point)));
-      draw();
-    } else if (intent.do === "end") endSketch(true);
-    else if (intent.do === "abort") endSketch(false);
-    else if (intent.do === "pan") setView(pan(view, intent.dx, intent.dy));
+    if (intent.do === "begin") begin(toImage(view, intent.at), intent.erase, intent.shift);
+    else if (intent.do === "extend") follow(intent.points, intent.shift);
+    else if (intent.do === "end" || intent.do === "abort") {
+      if (!sketch?.corner) endSketch(intent.do === "end");
+    } else if (intent.do === "size") {
+      pointer = intent.at;
+      store.update((state) => ({ prefs: grownBrush(state, 2 * intent.by) }));
+      ports.sized();
+    } else if (intent.do === "pan") setView(pan(view, intent.dx, intent.dy));
     else if (intent.do === "pinch") setView(pinch(view, intent.from, intent.to));
     else ports.run(intent.do);
   };
@@ -124,6 +146,7 @@ export function createInput(ports) {
     const pen = /** @type {const} */ (["pen", "touch"]).find((kind) => kind === event.pointerType) ?? "mouse";
     const merged = type === "move" ? (event.getCoalescedEvents?.() ?? []) : [];
     pointer = pen === "touch" ? null : at(event);
+    if (type === "move" && sketch?.corner && gesture.mode === "idle") follow([at(event)], event.shiftKey);
     feed({
       type,
       id: event.pointerId,
@@ -132,7 +155,8 @@ export function createInput(ports) {
       time: event.timeStamp,
       button: event.buttons & 32 ? 5 : event.button,
       shift: event.shiftKey,
-      space: spaceHeld || store.get().tool === "hand",
+      alt: event.altKey,
+      space: spaceHeld || ["hand", "extend"].includes(store.get().tool),
     });
   };
 
@@ -174,13 +198,15 @@ export function createInput(ports) {
 
   /** @param {number} dx @param {number} dy steps @param {boolean} fast */
   const moveCrosshair = (dx, dy, fast) => {
-    const { view, viewport, image, crosshair, penDown } = store.get();
-    if (!image) return;
+    const state = store.get();
+    const { view, viewport, crosshair, penDown } = state;
+    if (!state.image) return;
+    const { width, height } = canvasOf(state);
     const from = crosshair ?? toImage(view, { x: viewport.width / 2, y: viewport.height / 2 });
     const step = (STEP_PX * (fast ? FAST_STEPS : 1)) / view.scale;
     const to = {
-      x: Math.min(image.width, Math.max(0, from.x + dx * step)),
-      y: Math.min(image.height, Math.max(0, from.y + dy * step)),
+      x: Math.min(width, Math.max(0, from.x + dx * step)),
+      y: Math.min(height, Math.max(0, from.y + dy * step)),
     };
     store.update({ crosshair: to });
     if (penDown) {
@@ -200,15 +226,28 @@ export function createInput(ports) {
     if (dx || dy) setView(pan(view, dx, dy));
   };
 
+  /** Keys of an outline in the making. @param {KeyboardEvent} event @returns {boolean} whether it was one */
+  const cornerKey = (event) => {
+    const back = event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey));
+    if (event.key === "Enter") endSketch(true);
+    else if (back && sketch?.back?.()) draw();
+    else if (back) endSketch(false);
+    else return false;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  };
+
   element.addEventListener("keydown", (event) => {
     const { crosshair, penDown } = store.get();
+    if (sketch?.corner && cornerKey(event)) return;
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (arrow && !event.ctrlKey && !event.metaKey && !event.altKey) moveCrosshair(arrow[0], arrow[1], event.shiftKey);
     else if (crosshair && (event.key === "Enter" || event.key === " ") && !event.repeat) {
       if (penDown) endSketch(true);
       else beginSketch(crosshair, false, false);
       store.update({ penDown: !penDown });
-      ports.say(penDown ? "Stroke ended." : "Stroke begun.");
+      ports.say(penDown ? t("Stroke ended.") : t("Stroke begun."));
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -222,7 +261,13 @@ export function createInput(ports) {
       ports.invalidate("ink");
     },
   );
-  store.watch((state) => state.tool, showRing);
+  store.watch(
+    (state) => state.tool,
+    () => {
+      if (sketch?.corner) endSketch(false);
+      showRing();
+    },
+  );
   store.watch((state) => state.prefs.brush, showRing);
   store.watch((state) => state.prefs.brushLocked, showRing);
 

@@ -1,7 +1,6 @@
 /** What the page says: a line in the dock, notes about what went wrong, and words for people who do not see them. */
 
 import { find, findButton, setText } from "./dom.js";
-import { t } from "./i18n.js";
 
 const INFO_MS = 7000;
 
@@ -15,7 +14,7 @@ export function createMessages() {
   return {
     /** Read out politely; not shown. @param {string} words */
     say(words) {
-      setText(said, t(words));
+      setText(said, words);
     },
 
     /**

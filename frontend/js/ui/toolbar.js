@@ -2,7 +2,18 @@
 
 import { commandById, enabled, showKey } from "../core/commands.js";
 import { redoLabel, undoLabel } from "../core/history.js";
-import { brushDiameter, brushRange, documentOf, paints, selects, takesWords } from "../core/state.js";
+import {
+  brushDiameter,
+  brushes,
+  brushRange,
+  documentOf,
+  marks,
+  paints,
+  selects,
+  takesSource,
+  takesWords,
+  workingModel,
+} from "../core/state.js";
 import { find, findInput, roving, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
 
@@ -30,14 +41,17 @@ export function createToolbar(store, run, actions, sized) {
     for (const button of buttons) {
       const id = button.dataset.command ?? "";
       button.disabled = !enabled(commandById(id), state);
-      const pressed = pressedState(id, state);
+      const pressed = pressedState(id, state, button.classList.contains("tool"));
       if (pressed !== null) button.setAttribute("aria-pressed", String(pressed));
     }
     for (const each of settle) each();
     showRun(state);
     showOptions(state);
   };
-  store.follow([timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf, takesWords], refresh);
+  store.follow(
+    [workingModel, takesWords, timelineOf, imageOf, jobsOf, toolOf, compareOf, selectedOf, armedOf, crosshairOf],
+    refresh,
+  );
 
   store.watch(timelineOf, (timeline) => {
     describe("undo", undoLabel(timeline));
@@ -105,10 +119,11 @@ function key(text) {
   return element;
 }
 
-/** @param {string} id @param {State} state @returns {boolean | null} null: not a switch */
-function pressedState(id, state) {
+/** @param {string} id @param {State} state @param {boolean} rail where it stands for both @returns {boolean | null} null: not a switch */
+function pressedState(id, state, rail) {
   if (id === "tool-paint") return paints(state.tool);
   if (id === "tool-select") return selects(state.tool);
+  if (id === "tool-source" && rail) return marks(state.tool) !== null;
   if (id.startsWith("tool-")) return state.tool === id.slice(5);
   if (id === "compare") return state.compare.mode === "hold";
   if (id === "compare-slider") return state.compare.mode === "slider";
@@ -138,12 +153,16 @@ function showRun(state) {
 }
 
 /** The options of the tool that is chosen. @param {State} state */
-function showOptions({ tool }) {
+function showOptions(state) {
+  const { tool } = state;
   find("shapes").hidden = !paints(tool);
   find("selects").hidden = !selects(tool);
   find("found").hidden = tool !== "find";
-  find("size").hidden = tool !== "brush" && tool !== "eraser" && tool !== "snap";
+  find("size").hidden = !brushes(tool);
+  find("sources").hidden = !marks(tool);
+  find("source-tool").hidden = !takesSource(state);
   find("move-words").hidden = tool !== "hand";
+  find("pill").dataset.tool = tool;
 }
 
 /** Brush size in equal steps for the eye: the range is logarithmic. @param {import("../core/store.js").Store<State>} store @param {() => void} sized */

@@ -4,8 +4,11 @@ import { drawImageLayer } from "../canvas/image-layer.js";
 import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
-import { documentOf, patchesOf, shownResult } from "../core/state.js";
-import { between, grown, intersection, toScreen, visibleBox } from "../core/view.js";
+import { canvasOf, patchesOn } from "../core/canvas.js";
+import { sourceOf } from "../core/document.js";
+import { stroke } from "../core/shapes.js";
+import { brushDiameter, brushes, documentOf, marks, takesSource } from "../core/state.js";
+import { between, grown, intersection, pan, toImage, toScreen, visibleBox } from "../core/view.js";
 import { createInput } from "./input.js";
 
 const GLIDE_MS = 160;
@@ -16,7 +19,7 @@ export const CHECKS = ["#ffffff", "#d9d9d9"];
 /**
  * @param {import("../core/store.js").Store<import("../core/state.js").State>} store
  * @param {HTMLElement} element @param {import("../canvas/bitmaps.js").Bitmaps} bitmaps
- * @param {Pick<import("./input.js").Ports, "painted" | "run" | "say" | "stroking">} ports
+ * @param {Pick<import("./input.js").Ports, "painted" | "run" | "say" | "sized" | "stroking">} ports
  */
 export function createViewer(store, element, bitmaps, ports) {
   const overlay = createOverlay(element);
@@ -32,18 +35,18 @@ export function createViewer(store, element, bitmaps, ports) {
       image(context, frame) {
         const state = store.get();
         const { compare, image } = state;
-        const size = image ?? { width: 1, height: 1 };
+        const canvas = canvasOf(state);
         const layers =
           compare.mode === "hold"
             ? { tiles: null, patches: [] }
-            : bitmaps.layers(documentOf(state).edits.flatMap(shownPatches), size);
+            : bitmaps.layers(patchesOn(state, (state.peek ?? documentOf(state)).edits), canvas.photo);
         const early = state.jobs.flatMap((job) => job.early);
         const coming = [
           ...bitmaps.estimates(),
           ...early.map(({ name, box }) => ({ box, pixels: bitmaps.patch(name) })),
         ];
         return drawImageLayer(context, frame, {
-          image: size,
+          canvas,
           pyramid: image ? bitmaps.pyramid() : null,
           tiles: layers.tiles,
           patches: compare.mode === "hold" ? [] : [...layers.patches, ...coming],
@@ -57,13 +60,15 @@ export function createViewer(store, element, bitmaps, ports) {
         const state = store.get();
         if (state.compare.mode === "hold") return false;
         clipToPhoto(context);
+        drawSource(context, frame);
         setInk(context, ink(context, frame));
+        const { edge } = state;
+        if (edge) context.filter = `blur(${(edge.featherPx * frame.view.scale * frame.dpr) / 2}px)`;
         const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
-        const decoding = drawInkLayer(
-          context,
-          frame,
-          documentOf(state).draft.filter((shape) => !glowing.has(shape)),
-        );
+        const { draft } = documentOf(state);
+        const shown = edge && draft.length === 0 ? [dab(state)] : draft.filter((shape) => !glowing.has(shape));
+        const decoding = drawInkLayer(context, frame, shown, edge?.growPx);
+        setInk(context, toolInk(context, frame));
         for (const segment of input.drawn()) drawSegment(context, segment);
         context.restore();
         return decoding;
@@ -77,7 +82,7 @@ export function createViewer(store, element, bitmaps, ports) {
           );
         } else if (fresh) {
           clipToPhoto(context);
-          setInk(context, ink(context, frame));
+          setInk(context, toolInk(context, frame));
           drawSegment(context, fresh);
           context.restore();
         }
@@ -89,21 +94,37 @@ export function createViewer(store, element, bitmaps, ports) {
 
   /** Nothing is painted beside the photo. Saves the context. @param {CanvasRenderingContext2D} context set to image pixels */
   const clipToPhoto = (context) => {
-    const { image } = store.get();
+    const { width, height } = canvasOf(store.get());
     context.save();
     context.beginPath();
-    context.rect(0, 0, image?.width ?? 0, image?.height ?? 0);
+    context.rect(0, 0, width, height);
     context.clip();
+  };
+
+  /** What stands for strokes where there are none, to show their edge. @param {import("../core/state.js").State} state */
+  const dab = (state) => {
+    const { view, viewport } = state;
+    return stroke([toImage(view, { x: viewport.width / 2, y: viewport.height / 2 })], brushDiameter(state), "add");
   };
 
   /** @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
   const ink = (context, frame) =>
     store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
 
-  /** @param {import("../core/document.js").Edit} edit */
-  const shownPatches = (edit) => {
-    const result = shownResult(store.get(), edit);
-    return result ? patchesOf(result) : [];
+  /** What the tool paints with. @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
+  const toolInk = (context, frame) => {
+    const side = marks(store.get().tool);
+    return side ? colours[side] : ink(context, frame);
+  };
+
+  /** Where fills may copy from, and where not. @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
+  const drawSource = (context, frame) => {
+    const state = store.get();
+    if (!takesSource(state)) return;
+    for (const [side, shapes] of Object.entries(sourceOf(documentOf(state)))) {
+      setInk(context, colours[/** @type {"include" | "exclude"} */ (side)]);
+      drawInkLayer(context, frame, shapes);
+    }
   };
 
   const input = createInput({ ...ports, store, element, overlay, invalidate: (part) => stage.invalidate(part) });
@@ -122,6 +143,17 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.compare,
     () => stage.invalidate("image", "ink"),
+    false,
+  );
+  store.watch(
+    (state) => state.peek,
+    () => stage.invalidate("image"),
+    false,
+  );
+  store.watch(takesSource, () => stage.invalidate("ink"), false);
+  store.watch(
+    (state) => state.edge,
+    () => stage.invalidate("ink"),
     false,
   );
   store.watch(
@@ -149,19 +181,17 @@ export function createViewer(store, element, bitmaps, ports) {
   store.watch(
     (state) => state.tool,
     (tool) => {
-      element.classList.toggle("painting-tool", tool === "brush" || tool === "eraser" || tool === "snap");
-      element.classList.toggle(
-        "shape-tool",
-        tool === "rect" || tool === "lasso" || tool === "magnet" || tool === "wand",
-      );
-      element.classList.toggle("hand-tool", tool === "hand");
+      element.classList.toggle("painting-tool", brushes(tool));
+      element.classList.toggle("shape-tool", ["rect", "lasso", "polygon", "magnet", "wand"].includes(tool));
+      element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
     },
   );
 
   /** Every fill under way has its own; what is done of it does not shimmer any more. */
   async function showGlows() {
     const { createGlow } = await import("../canvas/glow.js");
-    const { view, viewport, image, jobs } = store.get();
+    const state = store.get();
+    const { view, viewport, image, jobs } = state;
     const fresh = jobs.filter((job) => job.fresh);
     for (const [number, glow] of glows) {
       if (fresh.some((job) => job.number === number)) continue;
@@ -174,7 +204,7 @@ export function createViewer(store, element, bitmaps, ports) {
       if (!glows.has(job.number)) {
         glows.set(job.number, glow);
         const edge = EDGE_PX / view.scale; // for the line around it
-        const box = intersection(grown(job.box, edge), visibleBox(view, image, viewport));
+        const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
         if (box) await glow.show(job.shapes, box, view, stage.dpr());
       }
       await glow.cut(job.early.map(({ box }) => box));
@@ -207,7 +237,10 @@ export function createViewer(store, element, bitmaps, ports) {
     move(began);
   };
 
-  return { stage, input, overlay, recolour, glide };
+  /** The canvas begins elsewhere: the photo stays where it is seen. @param {number} dx @param {number} dy image pixels */
+  const shift = (dx, dy) => store.update(({ view }) => ({ view: pan(view, dx * view.scale, dy * view.scale) }));
+
+  return { stage, input, overlay, recolour, glide, shift };
 }
 
 /** Colours that canvases need, as the style sheet has them now. */
@@ -220,7 +253,13 @@ function readColours() {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
-  const colours = { stage: read("--surface"), ink: read("--ink"), checks: CHECKS };
+  const colours = {
+    stage: read("--surface"),
+    ink: read("--ink"),
+    include: read("--copied"),
+    exclude: read("--avoided"),
+    checks: CHECKS,
+  };
   probe.remove();
   return colours;
 }

@@ -154,6 +154,7 @@ def entry_of(
         description=family.description,
         licence=licence,
         loader="inpaint_models.diffusion.engine:load",
+        kind="words",
         weights=weights if isinstance(weights, tuple) else (weights,),
         requires=("diffusers", "transformers", "accelerate"),
         extra="diffusion",

@@ -100,7 +100,7 @@ def _put(pipeline: Any, context: LoadContext, way: Spread) -> None:
     elif way == "group":
         pipeline.enable_group_offload(device, offload_type="block_level", num_blocks_per_group=1)
     elif way == "sequential":
-        pipeline.enable_sequential_cpu_offload(device=device)
+        pipeline.enable_group_offload(device, offload_type="leaf_level")
     else:
         words_on_cpu = context.placement.text_encoder_on_cpu and device.type != "cpu"
         for name, part in pipeline.components.items():

@@ -18,6 +18,7 @@ ENTRY = ModelEntry(
         commercial_use=False,
     ),
     loader="inpaint_models.fcf.engine:load",
+    kind="creative",
     layouts="inpaint_models.fcf.checkpoint:layouts",
     telltales=("synthesis.foreword.", ".ffc_skip."),
     weights=(

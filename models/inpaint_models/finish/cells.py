@@ -7,6 +7,7 @@ be taken over any weighted choice of cells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -27,20 +28,20 @@ _SMALLER_HALF = 0.324652
 """Mean of the smaller half of |x| for a normal x of standard deviation 1."""
 
 _COLOUR_SPREAD = 10.0
+"""In levels of 255: cells that differ so much have little to say about each other's noise, ..."""
 _PLACE_SPREAD_CELLS = 8.0
+"""... and so have cells so far apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The cells of a grid that have any pixel of a region: n of them, in reading order.
+    """The cells of a grid that have any pixel of a region: n of them.
 
-    where       (rows, columns) of the grid: which they are
     place       (n, 2) row and column
     colour      (n, 3) mean, levels of 255
     magnitudes  (n, measures, bins) histogram of the luma's magnitudes, in shares of a cell
     """
 
-    where: NDArray[np.bool_]
     place: Plane
     colour: Plane
     magnitudes: Plane
@@ -52,11 +53,21 @@ class Cells:
     def every(self, most: int) -> Cells:
         """As many of them, spread evenly."""
         step = -(-len(self.place) // most)
-        return Cells(self.where, self.place[::step], self.colour[::step], self.magnitudes[::step])
+        return Cells(self.place[::step], self.colour[::step], self.magnitudes[::step])
 
 
-def cells(image: Plane, region: HoleMask, side_px: int) -> Cells:
-    """image  (H, W, 3), levels of 255; only what lies in the region counts."""
+def joined(parts: Sequence[Cells]) -> Cells:
+    """All cells of several parts, at least one."""
+    fields = zip(*((part.place, part.colour, part.magnitudes) for part in parts), strict=True)
+    return Cells(*(np.concatenate(field) for field in fields))
+
+
+def cells(image: Plane, region: HoleMask, side_px: int, first: tuple[int, int]) -> Cells:
+    """The cells of a part of the grid.
+
+    image   (H, W, 3), levels of 255; only what lies in the region counts
+    first   row and column of the cell in the corner
+    """
     height, width = region.shape
     columns = -(-width // side_px)
     grid = np.arange(height)[:, None] // side_px * columns + np.arange(width) // side_px
@@ -67,10 +78,8 @@ def cells(image: Plane, region: HoleMask, side_px: int) -> Cells:
     sums = np.stack([np.bincount(cell, values, total) for values in image[region].T], axis=1)
     luma = image @ LUMA
     magnitudes = np.stack([_histograms(luma, region, grid, kernels, total)[used] for kernels in MEASURES], axis=1)
-    where = used.reshape(-1, columns)
     return Cells(
-        where,
-        np.argwhere(where).astype(np.float32),
+        (np.argwhere(used.reshape(-1, columns)) + first).astype(np.float32),
         (sums[used] / count[used][:, None]).astype(np.float32),
         magnitudes / np.float32(side_px**2),
     )

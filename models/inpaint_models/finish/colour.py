@@ -37,6 +37,7 @@ _STEEP = 4.0
 """Squared difference, in levels of 255, of two strips on one side: with more, a straight line through them errs."""
 
 _REVISIONS = 2
+"""How often votes are weighed again by how near they are to what was agreed on."""
 
 _UNSEEN = 1.25
 """In levels of 255: a step that is left alone; of larger ones, ever less is left."""
@@ -45,6 +46,8 @@ _EXACT = 0.5
 """In levels of 255: no step is known better."""
 
 _LEAST_PX = 0.5
+"""A strip with less in a cell and its neighbours is not there."""
+
 _STIFFNESS = 4.0
 _SWEEPS = 12
 

@@ -2,11 +2,13 @@
 
 How much noise a cell of the fill should have is told by cells of its colour in the ring around the hole: noise depends
 on the level, and a sky has another than the wall below it. What the fill has already is taken off, and the difference
-is added as Gaussian noise of the ring's spectrum and correlation of colours. It is drawn by place and seed, so that
+is added as noise of the ring's spectrum and correlation of colours. It is drawn by place and seed, so that
 two patches of one hole continue each other.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -14,19 +16,14 @@ from numpy.typing import NDArray
 
 from ..types import AnyImage, Box, FloatImage, HoleMask
 from . import bands
-from .cells import LUMA, Cells, cells, inside, variance, variances
-
-Plane = bands.Plane
-
-RING_PX = 32
-"""How far from the hole grain is measured."""
+from .bands import Plane
+from .cells import LUMA, Cells, joined, variance, variances
+from .surroundings import MARGIN_PX, Frame, Look, look
 
 _CELL_PX = 8
 _MOST_CELLS = 4096
 _MOST_SOURCES = 256
-_MOST_VALUES = 20_000
 _LEAST_RING_PX = 256
-MARGIN_PX = 64
 _OFF, _FULL = 0.4, 0.8
 """Noise in levels of 255: up to the first, which rounding makes, none is added; from the second on, all of it."""
 _STEEPEST = (2.5, 1.6, 1.6, 1.3, 1.2)
@@ -40,7 +37,14 @@ _TINY = 1e-4
 
 
 def with_grain(
-    pixels: AnyImage, fill: FloatImage, hole: HoleMask, part: Box, *, corner: tuple[int, int], seed: int
+    pixels: AnyImage,
+    fill: FloatImage,
+    hole: HoleMask,
+    part: Box,
+    *,
+    corner: tuple[int, int],
+    seed: int,
+    tell: Callable[[int, int], None] = lambda step, total: None,
 ) -> FloatImage:
     """The part of the fill, with grain in its hole.
 
@@ -48,44 +52,47 @@ def with_grain(
     fill    (H, W, 3) in [0, 1]
     hole    (H, W) all of what is not the photo, whether this fill is for it or another
     corner  (x, y) of the arrays in the image, which the noise is drawn for
+    tell    called with (step, total) between the tiles of a large part; may raise `Cancelled`
 
     The part comes back as it is where the ring is too small to measure, or has no noise: a flat graphic has none.
     """
-    near = part.grown(MARGIN_PX).clipped(*hole.shape)
-    here = part.shifted(-near.x0, -near.y0)
     side_px = _CELL_PX
     while part.area > _MOST_CELLS * side_px**2:
         side_px *= 2
-    scale = np.float32(255 / np.iinfo(pixels.dtype).max)
-    photo, own = pixels[near.slices][..., :3] * scale, fill[part.slices]
-    ring = _ring(pixels[near.slices], photo, hole[near.slices])
-    if ring is None or not _is_noisy(sources := cells(photo, ring, side_px)):
-        return own
-    to_fill = np.zeros_like(ring)
-    to_fill[here.slices] = hole[part.slices]
-    canvas = np.zeros_like(photo)
-    canvas[here.slices] = own * np.float32(255)
-    wanted = cells(canvas, to_fill, side_px)
-    powers = _missing(wanted, sources, rounding=float(scale) ** 2 / 12)
-    amplitudes = _by_pixel(np.sqrt(powers), wanted, side_px, here)
-    added = np.zeros_like(own)
-    for band, mix in enumerate(_mixes(photo, ring)):
-        added += bands.noise(seed, band, part.shifted(*corner)) @ mix * amplitudes[..., band, None]
-    return np.asarray(np.where(hole[part.slices][..., None], own + added / np.float32(255), own), np.float32)
+    near = part.grown(MARGIN_PX).clipped(*hole.shape)
+    frame = Frame(pixels[near.slices], hole[near.slices], fill[part.slices], part.shifted(-near.x0, -near.y0))
+    tiles, looks = list(frame.tiles()), []
+    for number, tile in enumerate(tiles):
+        if number:
+            tell(number, 2 * len(tiles))
+        looks.append(look(frame, tile, side_px))
+    sources, wanted = (joined(parts) for parts in zip(*((each.ring, each.fill) for each in looks), strict=True))
+    if not _is_noisy(looks, sources):
+        return frame.fill
+    grid = -(-near.height // side_px), -(-near.width // side_px)
+    amplitudes = _by_cell(np.sqrt(_missing(wanted, sources, rounding=frame.scale**2 / 12)), wanted, grid)
+    mixes = [_mix(np.concatenate([each.values[size] for each in looks])) for size in bands.SIZE_OF_BAND]
+    out = frame.fill.copy()
+    for number, tile in enumerate(tiles, len(tiles)):
+        if len(tiles) > 1:
+            tell(number, 2 * len(tiles))
+        shared = tile.intersection(frame.part)
+        if shared.area:
+            place = shared.shifted(near.x0 + corner[0], near.y0 + corner[1])
+            strengths = _by_pixel(amplitudes, side_px, shared)
+            added = sum(
+                bands.noise(seed, band, place) @ mix * strengths[..., band, None] for band, mix in enumerate(mixes)
+            )
+            added *= frame.hole[shared.slices][..., None] / np.float32(255)
+            out[shared.shifted(-frame.part.x0, -frame.part.y0).slices] += added
+    return out
 
 
-def _ring(pixels: AnyImage, photo: Plane, hole: HoleMask) -> HoleMask | None:
-    """The known pixels near the hole; None where they are too few, or most are black or white, which have no noise."""
-    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    known = ~hole & (distance <= RING_PX)
-    if pixels.shape[2] == 4:
-        known &= pixels[..., 3] > 0
-    count = np.count_nonzero(known)
-    clipped = np.count_nonzero(known & ((photo.min(axis=2) >= 254) | (photo.max(axis=2) <= 1)))
-    return known if count >= _LEAST_RING_PX and clipped <= count / 2 else None
-
-
-def _is_noisy(sources: Cells) -> bool:
+def _is_noisy(looks: Sequence[Look], sources: Cells) -> bool:
+    """Whether the ring is large enough, not most of it black or white, which have no noise, and has any."""
+    known, clipped = sum(each.known for each in looks), sum(each.clipped for each in looks)
+    if known < _LEAST_RING_PX or clipped > known / 2:
+        return False
     finest = variance(sources.magnitudes.sum(axis=0))[0]
     return bool(finest > _OFF**2 * bands.seen_in_white()[0])
 
@@ -123,29 +130,25 @@ def _solved(wanted: NDArray[np.float64], has: NDArray[np.float64]) -> NDArray[np
     return powers
 
 
-def _by_pixel(values: NDArray[np.float64], cells_: Cells, side_px: int, part: Box) -> Plane:
-    """(n, k) -> (part.height, part.width, k), from the middle of one cell to that of the next."""
-    rows, columns = cells_.where.shape
-    grid = np.zeros((rows, columns, values.shape[1]), np.float32)
-    grid[cells_.where] = values
-    total, count = (cv2.blur(plane, (3, 3)) for plane in (grid, cells_.where.astype(np.float32)))
-    smooth = total / np.maximum(count, 1e-6)[..., None]
-    whole = cv2.resize(smooth, (columns * side_px, rows * side_px), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(whole[part.slices], np.float32)
+def _by_cell(values: NDArray[np.float64], places: Cells, shape: tuple[int, int]) -> Plane:
+    """(n, k) -> (rows, columns, k), each the mean of a cell and of those that touch it."""
+    row, column = places.place.astype(np.intp).T
+    grid = np.zeros((*shape, values.shape[1]), np.float32)
+    count = np.zeros(grid.shape[:2], np.float32)
+    grid[row, column], count[row, column] = values, 1
+    total, weight = (cv2.blur(plane, (3, 3)) for plane in (grid, count))
+    return np.asarray(total / np.maximum(weight, 1e-6)[..., None], np.float32)
 
 
-def _mixes(photo: Plane, ring: HoleMask) -> list[Plane]:
-    """For each band (3, 3): what noise of three equal channels is multiplied with to have the ring's correlation.
-
-    The luma of the product has variance 1.
-    """
-    mixes = {}
-    for kernels in bands.MEASURES[1::2]:
-        size = len(kernels[0][0])
-        found = [bands.filtered(photo, kernel)[inside(ring, size)] for kernel in kernels]
-        values = np.concatenate(found)
-        mixes[size] = _mix(values[:: 1 + len(values) // _MOST_VALUES])
-    return [mixes[size] for size in bands.SIZE_OF_BAND]
+def _by_pixel(grid: Plane, side_px: int, box: Box) -> Plane:
+    """(box.height, box.width, k), from the middle of one cell to that of the next."""
+    top, left = box.y0 // side_px, box.x0 // side_px
+    bottom, right = -(-box.y1 // side_px), -(-box.x1 // side_px)
+    cut = np.pad(grid, ((1, 1), (1, 1), (0, 0)), mode="edge")[top : bottom + 2, left : right + 2]
+    size = cut.shape[1] * side_px, cut.shape[0] * side_px
+    pixels = cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR)
+    inner = box.shifted((1 - left) * side_px, (1 - top) * side_px)
+    return np.asarray(pixels[inner.slices], np.float32)
 
 
 def _mix(found: Plane) -> Plane:

@@ -39,6 +39,7 @@ LAMA = ModelEntry(
     ),
     licence=Licence("Apache-2.0", "https://github.com/advimman/lama/blob/main/LICENSE"),
     loader="inpaint_models.lama.engine:load",
+    kind="natural",
     layouts="inpaint_models.lama.checkpoint:layouts",
     telltales=("model.1.ffc.convl2l.",),
     weights=(

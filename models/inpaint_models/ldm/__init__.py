@@ -22,6 +22,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("MIT (code)", "https://github.com/CompVis/latent-diffusion/blob/main/LICENSE"),
     loader="inpaint_models.ldm.engine:load",
+    kind="creative",
     layouts="inpaint_models.ldm.checkpoint:layouts",
     telltales=("diffusion_model.input_blocks.", "first_stage_model.", "input_blocks.", "quant_conv."),
     weights=tuple(

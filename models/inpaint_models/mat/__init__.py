@@ -25,6 +25,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("CC BY-NC 4.0", "https://creativecommons.org/licenses/by-nc/4.0/", commercial_use=False),
     loader="inpaint_models.mat.engine:load",
+    kind="creative",
     layouts="inpaint_models.mat.engine:layouts",
     telltales=("synthesis.first_stage.", "synthesis.enc."),
     weights=(_HALF,),

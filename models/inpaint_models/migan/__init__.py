@@ -12,6 +12,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("MIT", "https://github.com/Picsart-AI-Research/MI-GAN/blob/main/LICENSE"),
     loader="inpaint_models.migan.engine:load",
+    kind="quick",
     layouts="inpaint_models.migan.checkpoint:layouts",
     telltales=("encoder.b4.conv1.conv1.", "synthesis.b4.conv1.conv2."),
     weights=(

@@ -10,6 +10,7 @@ ENTRY = ModelEntry(
     description="Carries colours smoothly into the hole. Good for scratches, wires and dust; smears larger things.",
     licence=Licence("Apache-2.0", "https://github.com/opencv/opencv/blob/5.x/LICENSE"),
     loader="inpaint_models.opencv.engine:load",
+    kind="quick",
     needs_known=True,
     strategy=Strategy(kind="crop", crop_above=0, margin_px=32, max_side=16384),
     parameters=(

@@ -12,6 +12,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
     loader="inpaint_models.patchmatch.engine:load",
+    kind="natural",
     requires=("numba",),
     strategy=Strategy(kind="crop", crop_above=0, margin_px=64, max_side=16384, context=1.0),
     stochastic=True,

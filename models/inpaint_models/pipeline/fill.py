@@ -63,9 +63,11 @@ class Fill:
                 if self.tuned:
                     restored = in_tune(crop.pixels, restored, crop.to_fill)
                 for box in crop.crop.patches:
+                    patch = self._patch(crop, restored, box, self.feather_px, grained=self.grained)
                     if crop.crop.wave < last_wave:
-                        filled.append(self._patch(crop, restored, box, feather_px=0))
-                    yield self._patch(crop, restored, box, self.feather_px, grained=self.grained)
+                        bare = not (self.feather_px or self.grained)
+                        filled.append(patch if bare else self._patch(crop, restored, box, feather_px=0))
+                    yield patch
             done += len(batch)
 
     def _run(self, crops: list[CropPixels], progress: _BatchProgress) -> list[FloatImage]:
@@ -90,8 +92,15 @@ class Fill:
 
     def with_grain(self, pixels: AnyImage, restored: FloatImage, frame: Box, box: Box) -> FloatImage:
         """The fill of a box in a frame, with grain as around the whole hole: what was filled before has none."""
-        part, corner = box.shifted(-frame.x0, -frame.y0), (frame.x0, frame.y0)
-        return with_grain(pixels, restored, self.mask.hole_in(frame), part, corner=corner, seed=self.seed)
+        return with_grain(
+            pixels,
+            restored,
+            self.mask.hole_in(frame),
+            box.shifted(-frame.x0, -frame.y0),
+            corner=(frame.x0, frame.y0),
+            seed=self.seed,
+            tell=lambda step, total: self.progress("finishing", step, total),
+        )
 
 
 @dataclass(frozen=True, slots=True)

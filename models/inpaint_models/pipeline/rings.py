@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..finish.grain import MARGIN_PX as GRAIN_MARGIN_PX
+from ..finish.surroundings import MARGIN_PX as GRAIN_MARGIN_PX
 from ..types import AnyImage, Box, FloatImage, Mask, Patch, PatchProgress, PixelSource
 from .compose import composite, opacity
 from .crops import lay, to_float

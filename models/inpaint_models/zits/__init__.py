@@ -25,6 +25,7 @@ ENTRY = ModelEntry(
     ),
     licence=Licence("Apache-2.0", "https://github.com/DQiaole/ZITS_inpainting/blob/main/LICENSE"),
     loader="inpaint_models.zits.engine:load",
+    kind="natural",
     layouts="inpaint_models.zits.checkpoint:layouts",
     telltales=("backbone.score_.", "attn_row.", "convs.7.", "direct_emb.", "middle.0.ffc1."),
     weights=(

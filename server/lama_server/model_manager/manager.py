@@ -246,6 +246,7 @@ class ModelManager:
             name=entry.name,
             title=entry.title,
             task=entry.task,
+            kind=entry.kind,
             tagline=entry.tagline,
             description=entry.description,
             aliases=list(entry.aliases),

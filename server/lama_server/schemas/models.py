@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, computed_field
 
 from inpaint_models.parameters import ParameterKind
-from inpaint_models.registry import Gesture, StrategyKind, Task
+from inpaint_models.registry import Gesture, Kind, StrategyKind, Task
 
 from .base import ReplyType, WireValue
 from .problems import ProblemReply
@@ -48,6 +48,10 @@ class ModelReply(ReplyType):
     title: str
     task: Task = Field(
         description="Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find."
+    )
+    kind: Kind = Field(
+        description="Under what people look for it: wires and scratches; almost everything; what has to be invented; "
+        "what they say in words. Empty: it is not for everyday photos."
     )
     tagline: str
     description: str

@@ -14,7 +14,7 @@
 import { chooseResult, meeting, neighbour, reopenMask } from "../../core/choices.js";
 import { documentOf, editInHand, findModel, shownResult } from "../../core/state.js";
 import { plainRun } from "../../jobs/runs.js";
-import { count, t } from "../i18n.js";
+import { count, t, w } from "../i18n.js";
 
 const MORE_RESULTS = 4;
 
@@ -23,7 +23,7 @@ export function createChoosing({ store, jobs, messages, step, strokesFreed, undo
   /** @param {string} key @param {string} edit */
   const choose = (key, edit) => {
     const before = documentOf(store.get()).edits.length;
-    step("choice", (doc) => chooseResult(doc, key, edit, meeting(store.get())), key);
+    step(w("choice"), (doc) => chooseResult(doc, key, edit, meeting(store.get())), key);
     jobs.chosen(edit);
     const freed = before - documentOf(store.get()).edits.length;
     if (freed === 0) return;
@@ -46,7 +46,7 @@ export function createChoosing({ store, jobs, messages, step, strokesFreed, undo
     editMask() {
       const edit = editInHand(store.get());
       if (!edit) return;
-      step("mask", (doc) => reopenMask(doc, edit.key, meeting(store.get())));
+      step(w("mask"), (doc) => reopenMask(doc, edit.key, meeting(store.get())));
       store.update({ selected: null });
       messages.tell(t("Change what is painted, then remove it again."));
     },

@@ -1,6 +1,7 @@
 /** Rows of a form: a label, a control, and a word of help. */
 
 import { make } from "../dom.js";
+import { t } from "../i18n.js";
 
 /**
  * @typedef {import("../../core/state.js").State} State
@@ -26,8 +27,8 @@ function field(label, control, help = "") {
 
 /** @param {import("../../core/protocol.js").Parameter} parameter @param {import("../../core/protocol.js").ParamValue} value @param {(value: import("../../core/protocol.js").ParamValue) => void} set */
 export function parameterField(parameter, value, set) {
-  const label = parameter.name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
-  const help = parameter.help ?? "";
+  const label = t(parameter.name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase()));
+  const help = t(parameter.help ?? "");
   if (parameter.kind === "bool") return switchField(label, Boolean(value), set, help);
   if (parameter.kind === "choice") return choiceField(label, parameter.choices ?? [], String(value), set, {}, help);
   if (parameter.kind === "text") return textField(label, parameter, String(value), set);

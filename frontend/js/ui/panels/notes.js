@@ -10,15 +10,15 @@ export function showError(error, retry) {
   if (code === "job.cancelled") return;
   if (code === "page.error") console.error(error);
   const list = find("notes");
-  const lines = [cause, t(hint), report ? t("Report id: {id}", { id: report }) : ""].filter(Boolean);
-  const note = make("div", { class: "note" }, make("b", { text: t(title) }));
+  const lines = [cause, hint, report ? t("Report id: {id}", { id: report }) : ""].filter(Boolean);
+  const note = make("div", { class: "note" }, make("b", { text: title }));
   note.append(...lines.map((text, i) => make("p", { class: i === 0 ? "" : "muted", text })));
   if (retry && (retryable || code === "engine.failed")) note.append(make("div", { class: "acts" }, again(note, retry)));
   const dismiss = () => note.remove();
   const close = { type: "button", class: "button square close", "aria-label": t("Dismiss"), onclick: dismiss };
   note.append(make("button", close, icon("close")));
   list.replaceChildren(note);
-  setText(find("alerted"), [t(title), cause, t(hint)].filter(Boolean).join(" "));
+  setText(find("alerted"), [title, cause, hint].filter(Boolean).join(" "));
 }
 
 /** @param {HTMLElement} note @param {() => void} retry */

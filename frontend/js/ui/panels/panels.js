@@ -18,13 +18,15 @@ const IDLE_MS = 300;
  *   run: (id: string) => void,
  *   uploads: import("../../net/uploads.js").Uploads,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
- * }} Ports  openPhoto: another one of the list
+ *   refit: () => void,
+ * }} Ports  openPhoto: another one of the list; refit: what is to be seen has another size
  */
 
 /** @param {Ports} ports */
 export function createPanels(ports) {
   const { store, bitmaps, api, messages } = ports;
   const failed = (/** @type {unknown} */ error) => messages.complain(error, null);
+  const selecting = once(async () => (await import("../tools/selecting.js")).createSelecting(ports));
   const models = once(async () => (await import("../../net/models.js")).createModels(store, api, failed));
   const refresh = () =>
     void models()
@@ -48,11 +50,14 @@ export function createPanels(ports) {
     models,
     jobs: ports.loadJobs,
     progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
-    options: once(async () => (await import("./options.js")).createOptions(store, { download, refresh })),
+    options: once(async () => (await import("../models/panel.js")).createModelsPanel(store, { download, refresh })),
     photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
+    finding: once(async () => (await import("../tools/finding.js")).createFinding(ports)),
+    selecting,
+    extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
     words: once(async () => (await import("./words.js")).createWords(ports)),
@@ -78,6 +83,8 @@ export function createPanels(ports) {
     store.watch(needed, (now) => now && load(panel));
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
+  whenTrue((state) => state.tool === "extend", panels.extend);
+  whenTrue((state) => state.tool === "find", panels.finding);
   whenTrue((state) => state.compare.mode !== "off", panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
@@ -96,6 +103,8 @@ export function createPanels(ports) {
   return {
     /** @param {(acts: ReturnType<typeof import("./choosing.js").createChoosing>) => void} act */
     choosing: (act) => void choosing().then(act).catch(failed),
+    /** @param {import("../../core/state.js").SelectTool} tool @param {import("../../core/shapes.js").Shape} shape */
+    select: (tool, shape) => void selecting().then((loaded) => loaded.select(tool, shape), failed),
     /** Nothing is on its way any more, for tests. */
     loaded: () => loaded,
     help: () => void panels.help().then((show) => show(), failed),

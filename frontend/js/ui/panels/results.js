@@ -8,15 +8,17 @@
 
 import { drawImageLayer } from "../../canvas/image-layer.js";
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
+import { canvasOf, patchesOn } from "../../core/canvas.js";
+import { chooseResult, meeting } from "../../core/choices.js";
 import { unionBounds } from "../../core/shapes.js";
-import { documentOf, findModel, patchesOf, shownResult, usable, workingModel } from "../../core/state.js";
+import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
 import { around, fit, overlaps, visibleBox } from "../../core/view.js";
 import { find, findButton, icon, make, roving, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t, w } from "../i18n.js";
 import { CHECKS } from "../viewer.js";
 
 /** What the model saw, by the strategy that the result names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
-const AREAS = { resize: "saw the whole photo, scaled", original: "saw the whole photo" };
+const AREAS = { resize: w("saw the whole photo, scaled"), original: w("saw the whole photo") };
 
 /** Sizes of pictures, in CSS pixels. */
 const TILE = { width: 132, height: 132 };
@@ -37,8 +39,7 @@ export function createResults(store, bitmaps, acts) {
 
   const showSteps = () => {
     const state = store.get();
-    const { edits } = documentOf(state);
-    find("fills").replaceChildren(originalStep(state), ...edits.map((edit, i) => stepButton(state, edit, i)));
+    find("fills").replaceChildren(originalStep(state), ...fills(state).map((edit, i) => stepButton(state, edit, i)));
     settleSteps();
   };
 
@@ -47,7 +48,7 @@ export function createResults(store, bitmaps, acts) {
     const button = make(
       "button",
       { type: "button", class: "fill", "aria-label": t("Show the original (hold)") },
-      make("span", { class: "thumb" }, picture(state, null, [], STEP)),
+      make("span", { class: "thumb" }, picture(state, [], STEP)),
       make("span", { text: t("Original"), "aria-hidden": "true" }),
     );
     const hold = (/** @type {"hold" | "off"} */ mode) => () =>
@@ -64,7 +65,7 @@ export function createResults(store, bitmaps, acts) {
   /** @param {State} state @param {Edit} edit @param {number} i */
   const stepButton = (state, edit, i) => {
     const several = state.results[edit.key]?.length ?? 0;
-    const thumb = make("span", { class: "thumb" }, picture(state, edit, shownUpTo(state, edit), STEP));
+    const thumb = make("span", { class: "thumb" }, picture(state, upTo(state, edit), STEP));
     if (several > 1) thumb.append(make("span", { class: "count", text: String(several), "aria-hidden": "true" }));
     const button = make(
       "button",
@@ -87,7 +88,7 @@ export function createResults(store, bitmaps, acts) {
     const drawer = find("drawer");
     drawer.hidden = !edit;
     if (!edit) return;
-    const at = documentOf(state).edits.indexOf(edit);
+    const at = fills(state).indexOf(edit);
     setText(find("drawer-title"), t("Step {n}", { n: at + 1 }));
     const list = find("results");
     const focused = /** @type {HTMLElement | null} */ (
@@ -108,7 +109,6 @@ export function createResults(store, bitmaps, acts) {
     const chosen = edit.chosen === result.edit;
     const name = make("span", { class: "name" }, t("Result {n}", { n: i + 1 }));
     if (chosen) name.append(icon("done"));
-    const before = shownBefore(state, edit);
     return make(
       "button",
       {
@@ -120,22 +120,31 @@ export function createResults(store, bitmaps, acts) {
         "data-edit": result.edit,
         "aria-label": t("Result {n}, by {model}", { n: i + 1, model: modelTitle(state, result.model) }),
         onclick: () => acts.choose(edit.key, result.edit),
+        onpointerenter: (/** @type {PointerEvent} */ event) =>
+          event.pointerType === "mouse" && peek(edit.key, result.edit),
+        onpointerleave: () => peek(edit.key, null),
         onfocus: (/** @type {FocusEvent} */ event) => {
           const from = /** @type {HTMLElement | null} */ (event.relatedTarget);
           if (from?.classList.contains("result")) acts.choose(edit.key, result.edit); // an arrow key, as radio buttons do
         },
       },
-      make("span", { class: "thumb" }, picture(state, edit, [...before, result], TILE)),
+      make("span", { class: "thumb" }, picture(state, upTo(state, edit), TILE, result)),
       name,
     );
   };
+
+  /** Shows a result on the photo as long as the pointer is over its tile. @param {string} key @param {string | null} chosen */
+  const peek = (key, chosen) =>
+    store.update((state) => ({
+      peek: chosen === null ? null : chooseResult(documentOf(state), key, chosen, meeting(state)),
+    }));
 
   /** What was used for the result that is shown. @param {State} state @param {Result | null} result */
   const showFacts = (state, result) => {
     const rows = result
       ? [
           [t("Model"), modelTitle(state, result.model)],
-          [t("Time"), `${(result.ms / 1000).toFixed(1)} s`],
+          [t("Time"), t("{n} s", { n: number(result.ms / 1000, 1) })],
           ...(findModel(state, result.model)?.stochastic ? [[t("Seed"), String(result.seed)]] : []),
           ...Object.entries(result.params).map(([name, value]) => [name, String(value)]),
           ...(AREAS[result.strategy] ? [[t("Area"), t(AREAS[result.strategy])]] : []),
@@ -176,40 +185,32 @@ export function createResults(store, bitmaps, acts) {
     if (other) models.value = other.name;
   };
 
-  /** @param {State} state @param {Edit} edit the results under it */
-  const shownBefore = (state, edit) => {
-    const { edits } = documentOf(state);
-    return edits.slice(0, edits.indexOf(edit)).flatMap((each) => shownResult(state, each) ?? []);
-  };
-
-  /** @param {State} state @param {Edit} edit */
-  const shownUpTo = (state, edit) => [
-    ...shownBefore(state, edit),
-    ...[shownResult(state, edit)].flatMap((each) => each ?? []),
-  ];
-
   /**
-   * The place of an edit with what is around it, as some results show it, and its hole outlined; all of the photo for none.
-   * @param {State} state @param {Edit | null} edit @param {readonly Result[]} results @param {import("../../core/view.js").Size} size
+   * The place of the last edit with what is around it, and its hole outlined; all of the photo without an edit.
+   * @param {State} state @param {readonly Edit[]} edits @param {import("../../core/view.js").Size} size
+   * @param {Result} [result] of the last one, instead of that which is shown
    */
-  const picture = (state, edit, results, size) => {
+  const picture = (state, edits, size, result) => {
+    const edit = edits.at(-1);
     const dpr = Math.min(MOST_DPR, devicePixelRatio);
-    const canvas = make("canvas", { width: size.width * dpr, height: size.height * dpr });
+    const element = make("canvas", { width: size.width * dpr, height: size.height * dpr });
     const { image } = state;
-    const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, width: image?.width ?? 1, height: image?.height ?? 1 };
-    if (!image) return canvas;
-    const view = edit ? around(box, image, size) : fit(image, size, NO_INSETS, MOST_ENLARGED);
-    const seen = visibleBox(view, image, size);
-    const patches = results.flatMap(patchesOf).filter((patch) => overlaps(patch.box, seen));
+    if (!image) return element;
+    const canvas = canvasOf(state, edits);
+    const box = unionBounds(edit?.shapes ?? []) ?? { x: 0, y: 0, ...canvas };
+    const view = edit ? around(box, canvas, size) : fit(canvas, size, NO_INSETS, MOST_ENLARGED);
+    const seen = visibleBox(view, canvas, size);
+    const all = patchesOn(state, edits, (each) => (each === edit && result) || shownResult(state, each));
+    const patches = all.filter((patch) => overlaps(patch.box, seen));
     Promise.all(patches.map(({ name }) => bitmaps.ready(name))).then(() => {
-      const context = canvas.getContext("2d");
+      const context = element.getContext("2d");
       if (!context || image.key !== store.get().image?.key) return;
       context.setTransform(view.scale * dpr, 0, 0, view.scale * dpr, view.x * dpr, view.y * dpr);
       drawImageLayer(
         context,
         { view, viewport: size, dpr, now: performance.now() },
         {
-          image,
+          canvas,
           pyramid: bitmaps.pyramid(),
           tiles: null,
           patches: patches.map(({ box: place, name }) => ({ box: place, pixels: bitmaps.patch(name) })),
@@ -221,7 +222,7 @@ export function createResults(store, bitmaps, acts) {
       );
       if (edit) drawOutline(context, edit.shapes, view, dpr);
     });
-    return canvas;
+    return element;
   };
 
   findButton("again").addEventListener("click", () => {
@@ -237,10 +238,18 @@ export function createResults(store, bitmaps, acts) {
   store.follow([documentOf, resultsOf, selectedOf, (state) => state.jobs, (state) => state.models], showDrawer);
   store.watch(documentOf, (doc) => {
     const { selected } = store.get();
+    store.update({ peek: null });
     if (selected && !doc.edits.some((edit) => edit.key === selected)) store.update({ selected: null });
   });
 }
 
+/** What was filled, in order. @param {State} state */
+const fills = (state) => documentOf(state).edits.filter(({ extend }) => !extend);
+/** What was done until then. @param {State} state @param {Edit} edit */
+const upTo = (state, { key }) => {
+  const { edits } = documentOf(state);
+  return edits.slice(0, edits.findIndex((each) => each.key === key) + 1);
+};
 /** @param {State} state */
 const resultsOf = (state) => state.results;
 /** @param {State} state */

@@ -15,6 +15,7 @@ export function createSettings(store) {
   const { prefs, config } = store.get();
   const themes = { system: t("As the system"), light: t("Light"), dark: t("Dark") };
   const inks = { tint: t("Tint"), hatch: t("Stripes") };
+  const languages = { system: t("As the browser"), en: "English", de: "Deutsch" };
   const wheels = { auto: t("Automatic"), zoom: t("Zooms"), pan: t("Moves") };
   const auto = switchField(t("Remove on release"), prefs.auto, (on) => set({ auto: on }));
   find("settings-form").replaceChildren(
@@ -24,6 +25,16 @@ export function createSettings(store) {
       prefs.theme,
       (theme) => set({ theme: /** @type {Prefs["theme"]} */ (theme) }),
       themes,
+    ),
+    choiceField(
+      t("Language"),
+      Object.keys(languages),
+      prefs.language,
+      (language) => {
+        set({ language });
+        setTimeout(() => location.reload()); // once it is kept; the work is there again
+      },
+      languages,
     ),
     choiceField(
       t("What is painted"),

@@ -2,11 +2,13 @@
 
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
 import { paintedOf } from "../../canvas/mask-layer.js";
+import { canvasOf } from "../../core/canvas.js";
 import { addShape } from "../../core/document.js";
+import { shapesOn } from "../../core/extending.js";
 import { ApiError } from "../../core/protocol.js";
 import { documentOf } from "../../core/state.js";
 import { make } from "../dom.js";
-import { t } from "../i18n.js";
+import { t, w } from "../i18n.js";
 import { offer, stemOf } from "./saving.js";
 
 /** How far the shapes of a mask and of a photo may differ: a mask may be a smaller copy, with rounded sides. */
@@ -19,20 +21,20 @@ export function createMaskFile({ store, messages, step, strokesFreed }) {
   /** What is painted now, or else what all steps removed. */
   const shapes = () => {
     const { draft, edits } = documentOf(store.get());
-    return draft.length > 0 ? draft : edits.flatMap((edit) => edit.shapes);
+    return draft.length > 0 ? draft : shapesOn(edits);
   };
 
   const save = async () => {
-    const { image } = store.get();
-    if (!image) return;
+    if (!store.get().image) return;
+    const { width, height } = canvasOf(store.get());
     if (shapes().length === 0) throw problem("page.mask_empty", t("Nothing is painted"));
-    const canvas = new OffscreenCanvas(image.width, image.height);
+    const canvas = new OffscreenCanvas(width, height);
     const context = /** @type {CanvasRenderingContext2D} */ (/** @type {unknown} */ (canvas.getContext("2d")));
     setInk(context, "white");
     for (const shape of shapes()) while (!drawShape(context, shape)) await new Promise(requestAnimationFrame);
     context.globalCompositeOperation = "destination-over";
     context.fillStyle = "black";
-    context.fillRect(0, 0, image.width, image.height);
+    context.fillRect(0, 0, width, height);
     offer(await canvas.convertToBlob({ type: "image/png" }), `${stemOf(store.get())}-mask.png`);
     messages.tell(t("The mask is saved."));
   };
@@ -41,25 +43,26 @@ export function createMaskFile({ store, messages, step, strokesFreed }) {
   const take = async (file) => {
     const { image } = store.get();
     if (!image) return;
+    const size = canvasOf(store.get());
     const picture = await createImageBitmap(file).catch(() => {
       throw problem("page.undecodable", t("{name} is not a picture", { name: file.name }));
     });
     const { width, height } = picture;
-    if (Math.abs((width * image.height) / (height * image.width) - 1) > SAME_SHAPE) {
-      const sizes = { w: width, h: height, x: image.width, y: image.height };
+    if (Math.abs((width * size.height) / (height * size.width) - 1) > SAME_SHAPE) {
+      const sizes = { w: width, h: height, x: size.width, y: size.height };
       throw problem(
         "page.mask_size",
         t("The mask does not fit the photo"),
         t("The mask has {w} × {h} pixels, the photo {x} × {y}.", sizes),
       );
     }
-    const { canvas, box } = paintedOf(picture, image.width, image.height);
+    const { canvas, box } = paintedOf(picture, size.width, size.height);
     picture.close();
     if (!box) throw problem("page.mask_empty", t("Nothing is painted in {name}", { name: file.name }));
     const png = await base64(await cut(canvas, box).convertToBlob({ type: "image/png" }));
     if (store.get().image?.key !== image.key) return;
     const shape = { op: "add", kind: "bitmap", x: box.x, y: box.y, w: box.width, h: box.height, png };
-    step("mask", (doc) => addShape(doc, /** @type {import("../../core/shapes.js").Shape} */ (Object.freeze(shape))));
+    step(w("mask"), (doc) => addShape(doc, /** @type {import("../../core/shapes.js").Shape} */ (Object.freeze(shape))));
     strokesFreed();
   };
 

@@ -38,7 +38,7 @@ export function createSaving(store, api, messages, imageId) {
   const save = async (format = "keep", quality = null) => {
     if (busy) return;
     showBusy(true);
-    messages.say("Saving…");
+    messages.say(t("Saving…"));
     try {
       const response = await render(format, quality);
       const suffix = /\.\w+$/.exec(nameFrom(response.headers.get("content-disposition")))?.[0] ?? ".png";

@@ -13,6 +13,7 @@ import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
+import { take } from "./selecting.js";
 
 /** Around a suggestion, in screen pixels: a speck is hard to hit. */
 const AROUND_PX = 6;
@@ -35,13 +36,13 @@ export function createFinding(ports) {
   const nameOf = (category) => /** @type {Record<string, string>} */ (sorts)[category] ?? category;
 
   /** @param {readonly Finding[]} taken */
-  const take = (taken) => {
+  const accept = (taken) => {
     for (const finding of taken) {
       open.get(finding)?.remove();
       open.delete(finding);
     }
     showOptions();
-    ports.take(taken.flatMap(masksOf));
+    take(ports, taken.flatMap(masksOf));
     find("stage").focus({ preventScroll: true });
   };
 
@@ -67,7 +68,7 @@ export function createFinding(ports) {
         class: "button",
         "data-category": category,
         text: t("All of these: {sort} ({n})", { sort: nameOf(category), n: findings.length }),
-        onclick: () => take(findings),
+        onclick: () => accept(findings),
       }),
     );
     options.replaceChildren(...(all.length > 0 ? all : [words(t("Nothing more was found"))]));
@@ -99,7 +100,7 @@ export function createFinding(ports) {
         type: "button",
         "aria-label": name,
         "data-tip": name,
-        onclick: () => take([finding]),
+        onclick: () => accept([finding]),
       });
       button.dataset.category = finding.category;
       open.set(finding, button);

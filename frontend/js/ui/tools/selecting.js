@@ -7,19 +7,14 @@
  * @typedef {import("../../core/shapes.js").Bitmap} Bitmap
  * @typedef {import("../../core/state.js").SelectTool} SelectTool
  * @typedef {import("../../core/wire.js").SelectRequest["prompts"][number]} Prompt
- * @typedef {object} Ports
- * @property {import("../../core/store.js").Store<State>} store
- * @property {import("../../net/api.js").Api} api
- * @property {import("../messages.js").Messages} messages
- * @property {() => Promise<string>} imageId
- * @property {(shapes: readonly Shape[]) => void} take  into what is painted, as one step
+ * @typedef {Pick<import("../panels/panels.js").Ports, "store" | "api" | "messages" | "imageId" | "step" | "strokesFreed">} Ports
  */
 
-import { shownEdits } from "../../core/document.js";
+import { addShape, shownEdits } from "../../core/document.js";
 import { decodePoints, encodePoints } from "../../core/shapes.js";
 import { documentOf } from "../../core/state.js";
 import { API } from "../../net/api.js";
-import { t } from "../i18n.js";
+import { t, w } from "../i18n.js";
 
 /** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample">>} */
 const GESTURES = { snap: "mark", magnet: "trace", wand: "sample" };
@@ -28,6 +23,12 @@ const TRACE_PX = 10;
 const TOLERANCE = 24;
 /** Colours may be off by one level more for each so many screen pixels that the wand is dragged. */
 const PX_PER_LEVEL = 2;
+
+/** Into what is painted, as one step. @param {Ports} ports @param {readonly Shape[]} shapes */
+export function take({ step, strokesFreed }, shapes) {
+  step(w("select"), (doc) => shapes.reduce(addShape, doc));
+  strokesFreed();
+}
 
 /** @param {Ports} ports */
 export function createSelecting(ports) {
@@ -57,12 +58,15 @@ export function createSelecting(ports) {
     const body = { image, parents: shownEdits(documentOf(state)), model, ...question(tool, shape, state.view.scale) };
     const reply = await (await api.post(`${API}/select`, body, mine.signal, 1)).json();
     if (mine.signal.aborted || state.image?.key !== store.get().image?.key) return;
-    ports.take(reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })));
+    take(
+      ports,
+      reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })),
+    );
     messages.say("Selected.");
     if (reply.shadow.length > 0 && shape.op === "add")
       messages.tell(t("It casts a shadow"), "", {
         label: t("Select it too"),
-        act: () => ports.take(reply.shadow),
+        act: () => take(ports, reply.shadow),
       });
   };
 

@@ -1,0 +1,146 @@
+"""The page in other languages: every word is translated, longer words fit, and the choice of a language is kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from browser.driver import App, OpenApp, Server
+from inpaint_models.catalog import list_models
+from lama_server.errors.base import REGISTRY
+
+ROOT = Path(__file__).resolve().parents[2]
+
+UNTRANSLATED = """() => {
+  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models, .facts dd, .mark, .help, #result-facts";
+  const plain = (text) => /[a-z]{2}/i.test(text.replaceAll(/lama-server|px|KiB|MiB|English|Deutsch|opencv/gi, ""));
+  const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(own);
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const text = node.textContent.trim();
+    if (plain(text) && !text.includes("⟦") && shown(node.parentElement)) found.push(text);
+  }
+  for (const element of document.querySelectorAll("[aria-label]")) {
+    const text = element.getAttribute("aria-label");
+    if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
+  }
+  return found;
+}"""
+
+BY_HAND = """localStorage.setItem("lama-server.prefs", JSON.stringify({ auto: false }))"""
+
+OVERFLOWING = """() => [...document.querySelectorAll("button, label, h1, h2, p, span, output, summary, legend")]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.closest(".unseen, #file, #stage"))
+  .filter((each) => {
+    const { left, right, width } = each.getBoundingClientRect();
+    const clipped = each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 1;
+    const seen = width > 1 && getComputedStyle(each).clipPath === "none" && each.closest("[style*=clip]") === null;
+    const scrolls = each.closest(".ratios, .rail, .pill .extend");
+    return seen && !scrolls && (clipped || left < -1 || right > innerWidth + 1);
+  })
+  .map((each) => `${each.tagName} ${each.id} ${each.className}: ${each.textContent.trim().slice(0, 60)}`)"""
+
+
+def walk(app: App, photo: Path) -> dict[str, list[str]]:
+    """What is wrong in each state that the page goes through, by the state's name."""
+    wrong: dict[str, list[str]] = {}
+
+    def look(state: str) -> None:
+        app.settle()
+        found = app.page.evaluate(UNTRANSLATED) + app.page.evaluate(OVERFLOWING)
+        if found:
+            wrong[state] = found
+
+    look("empty")
+    app.open(photo)
+    look("first")
+    for command in ("tool-eraser", "tool-extend", "tool-hand", "tool-paint"):
+        app.page.click(f".rail [data-command={command}]")
+        look(command)
+    app.paint([(100.0, 100.0), (160.0, 100.0)])
+    look("painted")
+    app.page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    look("result")
+    app.page.keyboard.press("v")
+    app.page.locator("#drawer").wait_for()
+    look("results")
+    app.page.keyboard.press("v")
+    app.page.click("#model")
+    app.page.wait_for_selector("#kinds .kind")
+    look("models")
+    app.page.click("#tune")
+    app.page.wait_for_selector("#options-form input")
+    look("options")
+    app.close_panels()
+    app.page.click("#menu-button")
+    app.page.wait_for_selector("#settings-form select")
+    look("menu")
+    app.close_panels()
+    app.page.keyboard.press("?")
+    app.page.locator("#help").wait_for()
+    look("help")
+    return wrong
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+def test_every_word_goes_through_translation_and_longer_ones_fit(
+    size: tuple[int, int], open_app: OpenApp, server: Server, photos: Path
+) -> None:
+    width, height = size
+    app = open_app(
+        f"{server.url}?lang=pseudo",
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+        script=BY_HAND,
+    )
+    assert walk(app, photos / "coffee.jpg") == {}
+
+
+def test_the_language_is_the_browsers_and_another_can_be_chosen(
+    open_app: OpenApp, server: Server, photos: Path
+) -> None:
+    app = open_app(server.url, locale="de-AT")
+    assert app.page.evaluate("document.documentElement.lang") == "de"
+    assert "Drübermalen." in app.page.locator("#empty-title").inner_text()
+    app.open(photos / "astronaut.png")
+    app.paint([(100.0, 100.0), (160.0, 100.0)])
+    app.wait_for_edits(1)
+    assert re.fullmatch(r"Entfernt in \d+,\d s", app.page.locator("#result-text").inner_text())
+    app.settle()
+    app.page.click("#menu-button")
+    with app.page.expect_navigation():
+        app.page.get_by_label("Sprache").select_option("en")
+    app.wait("state.image !== null && doc.edits.length === 1")
+    app.page.click("#menu-button")
+    app.page.get_by_label("Language").wait_for()
+    assert app.page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_an_error_of_the_server_is_told_in_the_language_of_the_page(
+    open_app: OpenApp, server: Server, tmp_path: Path, tolerated: list[str]
+) -> None:
+    tolerated.append("4(15|22)")
+    app = open_app(server.url, locale="de")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"this is no picture")
+    app.page.set_input_files("#files", broken)
+    note = app.page.locator("#notes .note")
+    note.wait_for()
+    assert "Dieses Dateiformat wird nicht gelesen" in note.inner_text()
+
+
+def test_every_code_of_the_server_has_a_sentence_in_every_language() -> None:
+    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("SENTENCES")[2].partition("};")[0]
+    assert set(re.findall(r'^  "([a-z_.]+)":', table, re.MULTILINE)) == set(REGISTRY)
+    assert all(error.title for error in REGISTRY.values())
+
+
+def test_every_parameter_of_a_model_has_a_name_in_every_language() -> None:
+    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("PARAMETERS")[2]
+    named = set(re.findall(r'^  "?([A-Z][a-z ]+)"?:', table, re.MULTILINE))
+    parameters = {parameter.name for entry in list_models("fill") for parameter in entry.parameters}
+    assert named == {name.replace("_", " ").capitalize() for name in parameters}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { COMMANDS } from "../../frontend/js/core/commands.js";
+import { HINTS } from "../../frontend/js/core/explain.js";
+import { count, number, sentence, speakIn, t } from "../../frontend/js/core/words.js";
+import { GESTURES } from "../../frontend/js/ui/panels/key-tables.js";
+import { SENTENCES, WORDS } from "../../frontend/js/ui/words/de.js";
+import { languageOf } from "../../frontend/js/ui/words/page.js";
+
+const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
+
+/** Words of the markup, by text and by what is read out. @param {string} html */
+function markupWords(html) {
+  const body = html.slice(html.indexOf("<body")).replaceAll(/<noscript>.*?<\/noscript>/g, "");
+  const texts = body.split(/<[^>]*>/).map((text) => text.trim());
+  const attributes = [...body.matchAll(/(?:aria-label|aria-roledescription|title)="([^"]+)"/g)].map(
+    (match) => match[1],
+  );
+  return [...texts, ...attributes].filter((words) => /[a-z]/i.test(words) && words !== "lama-server");
+}
+
+/** Everything that the page can say, in English. */
+function everything() {
+  const scripts = readdirSync(`${root}js`, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".js"),
+  );
+  /** @type {string[]} */
+  const found = [];
+  for (const name of scripts) {
+    const source = readFileSync(`${root}js/${name}`, "utf8").replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+    const text = '"((?:[^"\\\\]|\\\\.)*)"';
+    for (const [, words] of source.matchAll(new RegExp(`\\b[tw]\\(\\s*${text}`, "g"))) found.push(words);
+    for (const [, one, many] of source.matchAll(new RegExp(`\\bcount\\(\\s*[^,]+,\\s*${text},\\s*${text}`, "g")))
+      found.push(one, many);
+    for (const [, one, other] of source.matchAll(new RegExp(`\\bt\\([^"()]*\\? ${text} : ${text}\\)`, "g")))
+      found.push(one, other);
+  }
+  found.push(...COMMANDS.flatMap(({ label, group }) => [label, group]), ...GESTURES.flat(), ...Object.values(HINTS));
+  found.push(...markupWords(readFileSync(`${root}index.html`, "utf8")));
+  return new Set(found.map((words) => words.replaceAll('\\"', '"')));
+}
+
+/** @param {string} words */
+const places = (words) => [...words.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
+
+test("German has every word of the page, and none that it does not say", () => {
+  const said = everything();
+  assert.ok(said.size > 200);
+  assert.deepEqual(
+    [...said].filter((words) => !(words in WORDS)),
+    [],
+  );
+  assert.deepEqual(
+    Object.keys(WORDS).filter((words) => !said.has(words)),
+    [],
+  );
+});
+
+test("values have their places in the translation too", () => {
+  for (const [english, german] of Object.entries(WORDS)) assert.deepEqual(places(german), places(english), english);
+});
+
+test("what the server says has a sentence by its code", () => {
+  for (const [code, german] of Object.entries(SENTENCES)) assert.match(german, /^[A-ZÄÖÜ].*[^.]$/, code);
+});
+
+test("a language says words, counts, numbers and sentences in its own way", async () => {
+  assert.equal(t("Undo"), "Undo");
+  assert.equal(sentence("mask.empty"), undefined);
+  speakIn(await languageOf("de"));
+  assert.equal(t("Undo"), "Rückgängig");
+  assert.equal(count(2, "1 fill", "{n} fills"), "2 Füllungen");
+  assert.equal(number(1234.5, 1), "1.234,5");
+  assert.ok(sentence("mask.empty"));
+  speakIn(await languageOf("pseudo"));
+  assert.match(t("{n} px", { n: 3 }), /^⟦3 px·+⟧$/);
+});
