@@ -62,7 +62,7 @@ export function createSelecting(ports) {
       ports,
       reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })),
     );
-    messages.say("Selected.");
+    messages.say(t("Selected."));
     if (reply.shadow.length > 0 && shape.op === "add")
       messages.tell(t("It casts a shadow"), "", {
         label: t("Select it too"),

@@ -185,6 +185,7 @@ export const WORDS = {
   select: "Auswahl",
   "It casts a shadow": "Es wirft einen Schatten",
   "Select it too": "Auch auswählen",
+  "Selected.": "Ausgewählt.",
   Select: "Auswählen",
   "Rough stroke": "Grober Strich",
   "Magnetic lasso": "Magnetisches Lasso",
