@@ -16,10 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser.driver import App, launch_chromium, running_server  # noqa: E402
-from browser.states import LOOKS, states  # noqa: E402
+from browser.states import LOOKS, make_folder, states  # noqa: E402
 
 SHOTS = ROOT / "build" / "shots"
 SAMPLES = ROOT / "frontend" / "samples"
+IMAGES = ROOT / "docs" / "images"
 SHEET_COLUMNS = 3
 SHEET_PX = 720
 
@@ -28,7 +29,10 @@ def main() -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = launch_chromium(playwright)
-        with running_server(Path(folder), "--model", "patchmatch") as server:
+        pictures = make_folder(
+            Path(folder) / "holiday", [*sorted(SAMPLES.glob("*.jpg")), *sorted(IMAGES.glob("*.png"))]
+        )
+        with running_server(Path(folder) / "data", "--model", "patchmatch", "--input", str(pictures)) as server:
             for look in sys.argv[1:] or LOOKS:
                 page = browser.new_context(**LOOKS[look]).new_page()
                 page.goto(server.url)

@@ -57,7 +57,7 @@ const session = createSession({
   arrived() {
     document.body.dataset.room = "photo";
     viewer.stage.measure();
-    looking.fit();
+    looking.arrive();
     filling.armDraft();
     if (!somethingOpen()) find("stage").focus();
     find("hint").hidden = store.get().prefs.hinted;
@@ -104,7 +104,12 @@ const panels = createPanels({
   api,
   messages,
   imageId: session.imageId,
-  openPhoto: (at) => void session.switchTo(at).catch(failed),
+  openPhoto(at, keepZoom) {
+    if (keepZoom) looking.carry();
+    void session.switchTo(at).catch(failed);
+  },
+  sessions: () => persistence.list(),
+  fileOf: session.work.originalOf,
   loadJobs: filling.loadJobs,
   step: filling.step,
   strokesFreed: filling.armDraft,
@@ -126,11 +131,13 @@ store.watch(
 );
 
 async function begin() {
+  const { open_image: given, input_dir: folder } = boot.config;
   const [newest] = await persistence.list();
-  if (!boot.config.open_image && !newest) return;
+  if (!given && !newest && !folder) return;
   const { createRestoring } = await import("./session/restoring.js");
   const restoring = createRestoring({ store, api, bitmaps, uploads, persistence }, session.work);
-  if (await restoring.begin(boot.config.open_image)) return;
+  if (await restoring.begin(given)) return;
+  if (folder) return find("gallery").showPopover();
   const { offerLast } = await import("./ui/last.js");
   await offerLast(newest, store, restoring, messages);
 }

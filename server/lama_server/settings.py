@@ -229,7 +229,7 @@ class Settings:
     input: Annotated[
         Path | None,
         Option(
-            "Photo that the page opens at start; or a folder, for the file manager of clients written for IOPaint.",
+            "Photo that the page opens at start; or a folder, whose photos the page, and clients of IOPaint, list.",
             "FILE",
             "Files",
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,15 @@ STROKES = (((0.62, 0.60), (0.62, 0.80), (0.70, 0.84)), ((0.30, 0.70), (0.36, 0.7
 
 
 def states(app: App, photo: Path) -> Iterator[str]:
-    """Leads a fresh page from state to state; gives the name of each while the page stands in it."""
+    """Leads a fresh page from state to state; gives the name of each while the page stands in it.
+
+    The server has a folder of photos, one of them broken.
+    """
     page = app.page
+    page.locator("#photos .shot.broken").wait_for()
+    _rest(app)
+    yield "gallery"
+    page.keyboard.press("Escape")
     _rest(app)
     yield "empty"
     app.open(photo)
@@ -84,6 +92,15 @@ def states(app: App, photo: Path) -> Iterator[str]:
     page.keyboard.press("Escape")
     for route in held:
         route.abort()
+
+
+def make_folder(folder: Path, pictures: Iterable[Path]) -> Path:
+    """Some photos and a broken one, for a server to show."""
+    folder.mkdir()
+    for number, picture in enumerate(pictures):
+        shutil.copy(picture, folder / f"{number}-{picture.name}")
+    (folder / "0-scan-0041.png").write_bytes(b"not a picture, whatever its name says")
+    return folder
 
 
 def _rest(app: App) -> None:

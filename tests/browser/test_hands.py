@@ -100,3 +100,42 @@ def test_a_stroke_beside_the_photo_is_none_and_leaves_no_ink(open_photo: App) ->
     assert open_photo.read("doc.draft.length") == 1
     assert open_photo.ink_at((-30.0, 200.0)) == 0
     assert open_photo.ink_at((30.0, 200.0)) == 255
+
+
+def test_the_tab_at_the_edge_draws_before_and_after_apart_and_goes_back_to_the_edge(open_photo: App) -> None:
+    tab = open_photo.page.locator("#split")
+    assert tab.is_hidden(), "there is nothing to compare yet"
+    inside = (90.0, 60.0)
+    before = open_photo.colour_at(inside)
+    open_photo.paint([(60.0, 60.0), (120.0, 60.0)])
+    open_photo.wait_for_edits(1)
+    open_photo.settle()
+    after = open_photo.colour_at(inside)
+    assert after != before
+    tab.wait_for()
+    left = open_photo.on_screen((0, 0))[0]
+    box = tab.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] / 2 == pytest.approx(left, abs=2), "it stands at the photo's edge"
+
+    mouse, (x, y) = open_photo.page.mouse, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(open_photo.on_screen((300, 0))[0], y, steps=4)
+    mouse.up()
+    open_photo.settle()
+    assert open_photo.read("state.compare.mode") == "slider"
+    assert open_photo.colour_at(inside) == before
+    tab.press("Home")
+    open_photo.settle()
+    assert open_photo.read("state.compare.mode") == "off"
+    assert open_photo.colour_at(inside) == after
+    for _ in range(30):
+        tab.press("ArrowRight")
+    open_photo.settle()
+    assert open_photo.colour_at(inside) == before
+    assert int(tab.get_attribute("aria-valuenow") or 0) > 0
+    open_photo.page.keyboard.press("Escape")
+    open_photo.settle()
+    assert open_photo.read("state.compare.mode") == "off"
+    assert open_photo.colour_at(inside) == after

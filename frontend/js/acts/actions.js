@@ -79,6 +79,8 @@ export function createActions({ store, filling, looking, input, panels, open }) 
     "zoom-in": () => looking.zoomBy(1.25),
     "zoom-out": () => looking.zoomBy(0.8),
     open,
+    "photo-previous": () => panels().gallery((photos) => photos.step(-1)),
+    "photo-next": () => panels().gallery((photos) => photos.step(1)),
     download: () => panels().download(),
     "save-as": () => find("save").showPopover(),
     copy: () => panels().copy(),

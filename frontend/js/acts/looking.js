@@ -2,7 +2,7 @@
 
 import { canvasOf, marginsOf } from "../core/canvas.js";
 import { brushDiameter, documentOf, resizedBrush } from "../core/state.js";
-import { fit, pan, scaleTo, zoomAt } from "../core/view.js";
+import { carried, fit, pan, scaleTo, zoomAt } from "../core/view.js";
 import { t } from "../ui/i18n.js";
 
 /** Small photos are shown up to this much larger. */
@@ -64,13 +64,29 @@ export function createLooking(store, viewer) {
     viewer.overlay.flashSize(label, diameter * store.get().view.scale);
   };
 
+  /** All of the photo is in sight, now and when the room changes. */
+  const fitPhoto = () => {
+    const view = fitted();
+    if (view) store.update({ view, fitted: true });
+  };
+  /** What was seen of a photo when the next of the list was asked for. @type {import("../core/state.js").State | null} */
+  let left = null;
+
   return {
     refit,
     showSize,
-    /** All of the photo is in sight, now and when the room changes. */
-    fit() {
-      const view = fitted();
-      if (view) store.update({ view, fitted: true });
+    fit: fitPhoto,
+    /** The next photo is shown where and as large as this one is, unless this one is seen whole. */
+    carry() {
+      left = store.get().fitted ? null : store.get();
+    },
+    /** A photo has come. */
+    arrive() {
+      fitPhoto();
+      const state = store.get();
+      if (left?.image && state.image)
+        store.update({ view: carried(left.view, canvasOf(left), canvasOf(state), state.viewport), fitted: false });
+      left = null;
     },
     actualPixels: () => zoom((view, middle) => scaleTo(view, middle, 1 / viewer.stage.dpr())),
     /** @param {number} factor */

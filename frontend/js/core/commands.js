@@ -28,6 +28,8 @@ const canClear = (state) => (marks(state.tool) ? sourceIsMarked(state) : hasDraf
 /** @param {State} state */
 const hasEdits = (state) => hasImage(state) && documentOf(state).edits.length > 0;
 /** @param {State} state */
+const several = (state) => hasImage(state) && state.gallery.items.length > 1;
+/** @param {State} state */
 const drawerOpen = (state) => state.selected !== null;
 
 /** @type {readonly Command[]} */
@@ -109,6 +111,8 @@ export const COMMANDS = Object.freeze([
   { id: "zoom-in", label: "Zoom in", group: "View", keys: ["+", "="], repeat: true, when: hasImage },
   { id: "zoom-out", label: "Zoom out", group: "View", keys: ["-"], repeat: true, when: hasImage },
   { id: "open", label: "Open a photo", group: "File", keys: ["Mod+o", "o"] },
+  { id: "photo-previous", label: "Previous photo", group: "File", keys: ["PageUp"], when: several },
+  { id: "photo-next", label: "Next photo", group: "File", keys: ["PageDown"], when: several },
   { id: "download", label: "Save the result", group: "File", keys: ["Mod+s"], when: hasImage },
   { id: "save-as", label: "Save a copy", group: "File", keys: ["Mod+Shift+s"], when: hasImage },
   { id: "copy", label: "Copy the result", group: "File", keys: ["Mod+c"], when: hasImage },

@@ -74,6 +74,24 @@ export function fit(image, viewport, insets, most = 1) {
   };
 }
 
+/**
+ * The same place of another photo at the same zoom: what was in the middle is, in shares of the photo's size.
+ * @param {View} view @param {Size} from @param {Size} to @param {Size} viewport @returns {View}
+ */
+export function carried({ scale, x, y }, from, to, viewport) {
+  const place = (
+    /** @type {number} */ at,
+    /** @type {number} */ was,
+    /** @type {number} */ is,
+    /** @type {number} */ room,
+  ) => room / 2 - ((room / 2 - at) / was) * is;
+  return {
+    scale,
+    x: place(x, from.width, to.width, viewport.width),
+    y: place(y, from.height, to.height, viewport.height),
+  };
+}
+
 /** A view on the way from one to another. @param {View} from @param {View} to @param {number} share 0 to 1 @returns {View} */
 export function between(from, to, share) {
   const mix = (/** @type {number} */ a, /** @type {number} */ b) => a + (b - a) * share;

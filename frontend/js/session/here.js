@@ -1,7 +1,14 @@
 /**
  * What belongs to this window and outlives a reload: which session is open, and the list of photos.
  *
- * @typedef {{readonly key: string, readonly name: string}} Item
+ * @typedef {object} Item
+ * @property {string} key
+ * @property {string} name
+ * @property {string} [version]  of a file in the server's folder, which has it: it is not kept here
+ * @property {number} [changedS]
+ * @property {number} [bytes]
+ * @property {string} [result]  URL of a small picture of what was made of it before
+ * @property {boolean} [broken]  it cannot be opened
  * @typedef {{readonly at: number, readonly items: readonly Item[]}} PhotoList  at: the one that is open; -1: none of them
  */
 

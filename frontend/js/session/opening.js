@@ -11,7 +11,7 @@
  * @property {import("./originals.js").Originals} originals
  * @property {import("./place.js").Place} place
  * @property {import("./keeper.js").Keeper} keeper
- * @property {(key: string) => void} unlist            a photo that cannot be opened leaves the list
+ * @property {(key: string) => void} unlist            a photo cannot be opened
  * @property {(key: string | undefined) => Promise<void>} back  to a photo of the list
  */
 
@@ -19,7 +19,7 @@ import { current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
 import { patchesOf } from "../core/state.js";
 import { t } from "../core/words.js";
-import { infoOf } from "./originals.js";
+import { gone, infoOf } from "./originals.js";
 import { createReader } from "./reader.js";
 
 /** @param {import("./session.js").Ports} ports @param {Parts} parts */
@@ -53,7 +53,7 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
   };
 
   /**
-   * A photo that cannot be opened leaves the list; the one that was open before it stays, or comes back.
+   * A photo cannot be opened: the one that was open before it stays, or comes back.
    * @param {unknown} error @param {Item} item @param {() => boolean} wanted @param {string | undefined} before
    */
   const refuse = async (error, item, wanted, before) => {
@@ -84,7 +84,7 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
       const id = read.asPreview ? (await sent).id : null;
       place.enter({ key, name, bytes: blob.size, id, ...read }, pyramid, null);
       ports.say(t("{name} is open, {width} by {height} pixels.", { name, width: read.width, height: read.height }));
-      await keeper.keep(key, "original", blob);
+      if (!item.version) await keeper.keep(key, "original", blob);
       if (!read.asPreview) await settle(key, await sent);
     } catch (error) {
       await refuse(error, item, wanted, before);
@@ -106,29 +106,43 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
     return new Set(blobs.keys());
   };
 
-  return {
-    open,
-
-    /** @param {Session} session @param {Blob | undefined} blob the original, unless only the server has it */
-    async reopen(session, blob) {
-      const { image } = session;
-      const wanted = beginTurn(image.name);
-      if (blob) {
-        originals.keep(image.key, blob);
-        originals.wasSent(image);
-      }
-      const fromServer = async () =>
-        reader.fromServer(blob ? await originals.send(image.key, blob, image.name) : infoOf(image));
-      try {
-        const { pyramid } = await (blob && !image.asPreview
-          ? bitmaps.read(blob).then((pyramid) => ({ pyramid }), fromServer)
-          : fromServer());
-        const patches = await restorePatches(session);
-        if (!wanted()) return bitmaps.discard(pyramid);
-        place.enter(image, pyramid, session, patches);
-      } finally {
-        if (wanted()) store.update({ opening: "" });
-      }
-    },
+  /** @param {Session} session @param {Blob | undefined} blob the original, unless only the server has it */
+  const reopen = async (session, blob) => {
+    const { image } = session;
+    const wanted = beginTurn(image.name);
+    if (blob) {
+      originals.keep(image.key, blob);
+      originals.wasSent(image);
+    }
+    const fromServer = async () =>
+      reader.fromServer(blob ? await originals.send(image.key, blob, image.name) : infoOf(image));
+    try {
+      const { pyramid } = await (blob && !image.asPreview
+        ? bitmaps.read(blob).then((pyramid) => ({ pyramid }), fromServer)
+        : fromServer());
+      const patches = await restorePatches(session);
+      if (!wanted()) return bitmaps.discard(pyramid);
+      place.enter(image, pyramid, session, patches);
+    } finally {
+      if (wanted()) store.update({ opening: "" });
+    }
   };
+
+  /** A photo of the list, with the work that was done on it. @param {Item} item */
+  const bring = async (item) => {
+    const wanted = beginTurn(item.name);
+    try {
+      const [session, blob] = [await persistence.load(item.key), await originals.find(item.key)];
+      if (!wanted()) return;
+      if (session) await reopen(session, blob);
+      else if (blob) await open(item, blob);
+      else throw gone();
+    } catch (error) {
+      if (item.version) return refuse(error, item, wanted, undefined);
+      if (wanted()) store.update({ opening: "" });
+      throw error;
+    }
+  };
+
+  return { open, reopen, bring };
 }

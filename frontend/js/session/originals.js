@@ -7,11 +7,12 @@
 
 import { ApiError } from "../core/protocol.js";
 import { t } from "../core/words.js";
+import { API } from "../net/api.js";
 
 /** @typedef {ReturnType<typeof createOriginals>} Originals */
 
-/** @param {Pick<import("./session.js").Ports, "store" | "uploads" | "persistence">} ports */
-export function createOriginals({ store, uploads, persistence }) {
+/** @param {Pick<import("./session.js").Ports, "store" | "api" | "uploads" | "persistence">} ports */
+export function createOriginals({ store, api, uploads, persistence }) {
   /** @type {Map<string, Blob>} by the page's key of the photo */
   const files = new Map();
 
@@ -23,6 +24,23 @@ export function createOriginals({ store, uploads, persistence }) {
     return info;
   };
 
+  /** From the server's folder. @param {string} key @returns {Promise<Blob | undefined>} undefined: it is not in there */
+  const takeIn = async (key) => {
+    const item = store.get().gallery.items.find((each) => each.key === key);
+    if (!item?.version) return undefined;
+    const info = /** @type {ImageInfo} */ (await (await api.post(`${API}/photos`, { name: item.name })).json());
+    uploads.remember(key, info);
+    return api.blob(`${API}/images/${info.id}/original`);
+  };
+  // What the server has in its folder is let go of with the photo.
+  store.watch(
+    (state) => state.image?.key,
+    (open) => {
+      for (const { key, version } of store.get().gallery.items) if (open && version && key !== open) files.delete(key);
+    },
+    false,
+  );
+
   return {
     send,
     /** @param {string} key @param {Blob} file */
@@ -32,7 +50,7 @@ export function createOriginals({ store, uploads, persistence }) {
     /** @param {string} key */
     here: (key) => files.get(key),
     /** @param {string} key @returns {Promise<Blob | undefined>} */
-    find: async (key) => files.get(key) ?? (await persistence.loadBlob(key, "original")),
+    find: async (key) => files.get(key) ?? (await persistence.loadBlob(key, "original")) ?? takeIn(key),
 
     /** The server has it already, under the id of an earlier session. @param {OpenImage} image */
     wasSent(image) {

@@ -13,7 +13,7 @@ import { openElsewhere, recallPhotos, recallSession, rememberSession } from "./h
 /** @typedef {ReturnType<typeof createRestoring>} Restoring */
 
 /** @param {Ports} ports @param {import("./session.js").SessionKeeper["work"]} work */
-export function createRestoring({ store, api, uploads, bitmaps, persistence }, { open, reopen, list }) {
+export function createRestoring({ store, api, uploads, bitmaps, persistence }, { open, reopen, list, originalOf }) {
   return {
     /** What comes back by itself. @param {string | null} given the photo that the server was started with @returns {Promise<boolean>} whether anything did */
     async begin(given) {
@@ -46,12 +46,12 @@ export function createRestoring({ store, api, uploads, bitmaps, persistence }, {
       if (!session) return false;
       rememberSession(key);
       const { items } = recallPhotos();
-      const own = { key, name: session.image.name };
+      const own = { ...items.find((item) => item.key === kept.key), key, name: session.image.name };
       const known = items.some((item) => item.key === kept.key);
       store.update({
         gallery: { at: -1, items: known ? items.map((item) => (item.key === kept.key ? own : item)) : [...items, own] },
       });
-      await reopen(session, await persistence.loadBlob(key, "original"));
+      await reopen(session, await originalOf(key));
       return true;
     },
 

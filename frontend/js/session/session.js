@@ -19,8 +19,11 @@ import { newKey } from "../core/document.js";
 import { rememberPhotos } from "./here.js";
 import { createKeeper } from "./keeper.js";
 import { createOpening } from "./opening.js";
-import { createOriginals, gone } from "./originals.js";
+import { createOriginals } from "./originals.js";
 import { createPlace } from "./place.js";
+
+/** Photos of a list that were not opened yet are kept up to this size. */
+const KEPT_AHEAD_BYTES = 512 * 2 ** 20;
 
 /** @typedef {ReturnType<typeof createSession>} SessionKeeper */
 
@@ -38,17 +41,16 @@ export function createSession(ports) {
     const item = store.get().gallery.items[at];
     if (!item || item.key === store.get().image?.key) return;
     keeper.flush();
-    const [session, blob] = [await persistence.load(item.key), await originals.find(item.key)];
-    if (session) await opening.reopen(session, blob);
-    else if (blob) await opening.open(item, blob);
-    else throw gone();
+    await opening.bring(item);
   };
 
-  /** @param {string} key of a photo that cannot be opened */
+  /** A photo that cannot be opened leaves the list, or is marked if it is the folder's. @param {string} key */
   const unlist = (key) => {
     originals.forget(key);
     store.update(({ gallery, image }) => {
-      const items = gallery.items.filter((item) => item.key !== key);
+      const items = gallery.items.flatMap((item) =>
+        item.key !== key ? item : item.version ? { ...item, broken: true } : [],
+      );
       return { gallery: { items, at: items.findIndex((item) => item.key === image?.key) } };
     });
   };
@@ -68,7 +70,11 @@ export function createSession(ports) {
     }));
     for (const { item, file } of photos) originals.keep(item.key, file);
     void (async () => {
-      for (const { item, file } of photos.slice(1)) await keeper.keep(item.key, "original", file);
+      let room = KEPT_AHEAD_BYTES; // of a large folder the rest is kept once it is opened
+      for (const { item, file } of photos.slice(1)) {
+        room -= file.size;
+        if (room >= 0) await keeper.keep(item.key, "original", file);
+      }
     })();
   };
 
@@ -86,7 +92,7 @@ export function createSession(ports) {
     },
 
     /** What is needed to bring work back. */
-    work: { ...opening, list },
+    work: { ...opening, list, originalOf: originals.find },
 
     /** @param {string} name @param {Blob} png of a patch of the open photo */
     async keepPatch(name, png) {

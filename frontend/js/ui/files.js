@@ -34,7 +34,16 @@ export function createWaysIn(open, messages) {
     curtain.hidden = true;
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    take(event.dataTransfer?.files ?? []);
+    const { files = [], items = [] } = event.dataTransfer ?? {};
+    const entries = [...items].flatMap((item) => item.webkitGetAsEntry?.() ?? []); // they are gone after the event
+    if (!entries.some((entry) => entry.isDirectory)) return take(files);
+    import("./gallery/folders.js")
+      .then(({ filesIn }) => filesIn(entries, looksLikePicture))
+      .then((found) => {
+        if (found.length > 0) open(found);
+        else messages.tell(t("There is no picture in this folder."));
+      })
+      .catch((error) => messages.complain(error, null));
   });
   addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -42,6 +51,11 @@ export function createWaysIn(open, messages) {
     event.preventDefault();
     take(files);
   });
+  // A file that the system opens with the installed page.
+  /** @type {any} */ (window).launchQueue?.setConsumer(
+    async (/** @type {{files: FileSystemFileHandle[]}} */ { files }) =>
+      take(await Promise.all(files.map((handle) => handle.getFile()))),
+  );
   for (const button of document.querySelectorAll("[data-sample]")) {
     button.addEventListener("click", async () => {
       const name = `${/** @type {HTMLElement} */ (button).dataset.sample}.jpg`;

@@ -50,6 +50,7 @@ function showPhoto(state) {
   const { image, gallery } = state;
   const { items, at } = gallery;
   find("file").hidden = image === null;
+  find("photo-steps").hidden = items.length < 2;
   find("empty").hidden = image !== null;
   document.title = image ? `${image.name} · lama-server` : "lama-server";
   if (!image) return;

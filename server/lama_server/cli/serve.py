@@ -191,7 +191,6 @@ def _serve(settings: Settings, bound: socket.socket, *, print_token: bool) -> No
     shown = address if print_token else address.partition("#")[0]
 
     def announce() -> None:
-        gc.freeze()
         gc.enable()
         sys.stdout.write(f"lama-server {__version__} is at {shown}\n{memory_limit(settings)}\n")
         sys.stdout.flush()

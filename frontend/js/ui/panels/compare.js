@@ -1,16 +1,34 @@
-/** Before and after: the line that can be dragged across the photo. */
+/** Before and after: a tab at the photo's edge, which draws a line across the photo. */
 
+import { documentOf } from "../../core/state.js";
 import { find } from "../dom.js";
 import { t } from "../i18n.js";
 
-const STEP = 0.02;
+/**
+ * @typedef {import("../../core/state.js").State} State
+ */
 
-/** @param {import("../../core/store.js").Store<import("../../core/state.js").State>} store */
+const STEP = 0.02;
+/** So near to the photo's edge, in screen pixels, the line lets go and is the tab again. */
+const REST_PX = 10;
+
+/** @param {import("../../core/store.js").Store<State>} store */
 export function createCompare(store) {
   const slider = find("split");
   const stage = find("stage");
-  /** @param {number} at */
-  const move = (at) => store.update(({ compare }) => ({ compare: { ...compare, at: Math.min(1, Math.max(0, at)) } }));
+
+  /** The photo's left edge, as a share of the stage; the stage's where that is out of sight. */
+  const edge = () => {
+    const { view, viewport } = store.get();
+    return Math.min(0.9, Math.max(0, view.x / viewport.width));
+  };
+  /** @param {number} at a share of the stage's width */
+  const move = (at) => store.update({ compare: { mode: "slider", at: Math.min(1, Math.max(edge(), at)) } });
+  const restAtEdge = () => {
+    const { compare, viewport } = store.get();
+    if (compare.mode !== "slider" || (compare.at - edge()) * viewport.width > REST_PX) return;
+    store.update({ compare: { mode: "off", at: 0.5 } });
+  };
 
   slider.addEventListener("pointerdown", (event) => {
     slider.setPointerCapture(event.pointerId);
@@ -21,8 +39,10 @@ export function createCompare(store) {
     if (slider.hasPointerCapture(event.pointerId))
       move((event.clientX - stage.getBoundingClientRect().left) / stage.clientWidth);
   });
+  for (const end of ["pointerup", "pointercancel"]) slider.addEventListener(end, restAtEdge);
   slider.addEventListener("keydown", (event) => {
-    const { at } = store.get().compare;
+    const { compare } = store.get();
+    const at = compare.mode === "slider" ? compare.at : edge();
     const to = {
       ArrowLeft: at - STEP,
       ArrowDown: at - STEP,
@@ -34,16 +54,20 @@ export function createCompare(store) {
     if (to === undefined) return;
     event.preventDefault();
     move(to);
+    restAtEdge();
   });
-  store.watch(
-    (state) => state.compare,
-    ({ mode, at }) => {
-      const on = mode === "slider";
-      slider.hidden = !on;
-      slider.style.insetInlineStart = `${at * 100}%`;
-      slider.setAttribute("aria-valuenow", String(Math.round(at * 100)));
-      slider.setAttribute("aria-valuetext", t("{n} % before", { n: Math.round(at * 100) }));
-      find("original").hidden = mode !== "hold";
-    },
-  );
+
+  store.follow([(state) => state.compare, (state) => state.view, (state) => state.viewport, documentOf], () => {
+    const state = store.get();
+    const { mode, at } = state.compare;
+    const on = mode === "slider";
+    const shown = on ? at : edge();
+    slider.hidden = !on && (mode === "hold" || documentOf(state).edits.length === 0);
+    slider.classList.toggle("resting", !on);
+    slider.style.insetInlineStart = `${shown * 100}%`;
+    const percent = on ? Math.round(at * 100) : 0;
+    slider.setAttribute("aria-valuenow", String(percent));
+    slider.setAttribute("aria-valuetext", t("{n} % before", { n: percent }));
+    find("original").hidden = mode !== "hold";
+  });
 }

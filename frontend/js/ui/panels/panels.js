@@ -14,12 +14,14 @@ const IDLE_MS = 300;
  *   bitmaps: import("../../canvas/bitmaps.js").Bitmaps,
  *   api: import("../../net/api.js").Api,
  *   imageId: () => Promise<string>,
- *   openPhoto: (at: number) => void,
+ *   openPhoto: (at: number, keepZoom?: boolean) => void,
+ *   sessions: () => Promise<import("../../session/persist.js").Session[]>,
+ *   fileOf: (key: string) => Promise<Blob | undefined>,
  *   run: (id: string) => void,
  *   uploads: import("../../net/uploads.js").Uploads,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
  *   refit: () => void,
- * }} Ports  openPhoto: another one of the list; refit: what is to be seen has another size
+ * }} Ports  openPhoto: another one of the list; fileOf: of one of them; refit: what is to be seen has another size
  */
 
 /** @param {Ports} ports */
@@ -46,12 +48,14 @@ export function createPanels(ports) {
     (await import("../saving/saving.js")).createSaving(store, api, messages, ports.imageId),
   );
 
+  const gallery = once(async () => (await import("../gallery/gallery.js")).createGallery(ports));
+
   const panels = {
     models,
     jobs: ports.loadJobs,
     progress: once(async () => (await import("../progress.js")).createProgress(store, messages)),
     options: once(async () => (await import("../models/panel.js")).createModelsPanel(store, { download, refresh })),
-    photos: once(async () => (await import("./photos.js")).createPhotos(store, ports.openPhoto)),
+    gallery,
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
@@ -76,7 +80,7 @@ export function createPanels(ports) {
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
 
-  const opened = { options: panels.options, gallery: panels.photos, menu: panels.settings, save: panels.savingPanel };
+  const opened = { options: panels.options, gallery, menu: panels.settings, save: panels.savingPanel };
   for (const [id, panel] of Object.entries(opened))
     find(id).addEventListener("beforetoggle", () => load(panel), { once: true });
   const whenTrue = (/** @type {(state: State) => boolean} */ needed, /** @type {() => Promise<unknown>} */ panel) =>
@@ -85,7 +89,7 @@ export function createPanels(ports) {
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.tool === "extend", panels.extend);
   whenTrue((state) => state.tool === "find", panels.finding);
-  whenTrue((state) => state.compare.mode !== "off", panels.compare);
+  whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
   whenTrue((state) => waits(state) || state.models.some((each) => each.state === "downloading"), models);
@@ -105,6 +109,8 @@ export function createPanels(ports) {
     choosing: (act) => void choosing().then(act).catch(failed),
     /** @param {import("../../core/state.js").SelectTool} tool @param {import("../../core/shapes.js").Shape} shape */
     select: (tool, shape) => void selecting().then((loaded) => loaded.select(tool, shape), failed),
+    /** @param {(photos: import("../gallery/gallery.js").Gallery) => void} act */
+    gallery: (act) => void gallery().then(act).catch(failed),
     /** Nothing is on its way any more, for tests. */
     loaded: () => loaded,
     help: () => void panels.help().then((show) => show(), failed),
