@@ -21,9 +21,9 @@ from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
 from ..schemas.base import RENDER_FORMATS
 from ..schemas.canvas import Extend
-from . import batch, finding
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
+from .photos import batch, finding
 from .terminal import Bar
 
 SHARED_SETTINGS = (
@@ -115,12 +115,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 
     Raises `StartError`, `BatchInvalid`, `SaveError`, `ModelError`.
     """
-    if given.mask is None and given.extend is None and given.find is None:
-        raise BatchInvalid(
-            "There is nothing to fill. Give a mask, or what to --find, or how far to --extend the photo."
-        )
-    if given.find is not None and (given.mask is not None or given.extend is not None):
-        raise BatchInvalid("--find takes no mask and no --extend: what is found is filled.")
+    check_hole(given)
     settings = read_settings(given)
     devices.check_name(settings.device)
     home = settings.resolved_model_dir()
@@ -162,6 +157,16 @@ def fill(given: argparse.Namespace) -> batch.Summary:
         return batch.run_all(jobs, inpainter, options, writer, find=find, on_event=tell)
     finally:
         bar.end()
+
+
+def check_hole(given: argparse.Namespace) -> None:
+    """Raises `BatchInvalid` unless it was said what is to be filled, in one way."""
+    if given.mask is None and given.extend is None and given.find is None:
+        raise BatchInvalid(
+            "There is nothing to fill. Give a mask, or what to --find, or how far to --extend the photo."
+        )
+    if given.find is not None and (given.mask is not None or given.extend is not None):
+        raise BatchInvalid("--find takes no mask and no --extend: what is found is filled.")
 
 
 def choose(name: str, home: Path, *, local_files_only: bool = True) -> ModelEntry:

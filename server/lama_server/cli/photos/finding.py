@@ -15,7 +15,7 @@ from inpaint_models.catalog import get_model, list_models
 from inpaint_models.errors import ModelError
 from inpaint_models.types import Box, Mask, PixelSource
 
-from ..errors import MaskEmpty
+from ...errors import MaskEmpty
 
 
 @dataclass(frozen=True, slots=True)

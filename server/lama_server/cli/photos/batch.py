@@ -20,15 +20,15 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 from inpaint_models.types import Box, Mask, Patch, PixelSource
 
-from .. import codec
-from ..codec.info import SUFFIXES
-from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
-from ..imaging import masks
-from ..imaging.canvas import MovedPixels, check_change
-from ..imaging.layers import LayeredPixels
-from ..imaging.pictures import shown_info
-from ..schemas.canvas import Extend
-from ..store import saving
+from ... import codec
+from ...codec.info import SUFFIXES
+from ...errors import ApiError, BatchInvalid, MaskEmpty, SaveError
+from ...imaging import masks
+from ...imaging.canvas import MovedPixels, check_change
+from ...imaging.layers import LayeredPixels
+from ...imaging.pictures import shown_info
+from ...schemas.canvas import Extend
+from ...store import saving
 
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
