@@ -4,8 +4,6 @@ import { createActions } from "./acts/actions.js";
 import { createFilling } from "./acts/filling.js";
 import { createLooking } from "./acts/looking.js";
 import { createBitmaps } from "./canvas/bitmaps.js";
-import { commitEdit } from "./core/document.js";
-import { recordFill } from "./core/history.js";
 import { initialState, selects } from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { createApi } from "./net/api.js";
@@ -72,8 +70,6 @@ async function makeJobs() {
     api,
     health,
     bitmaps,
-    filled: (edit) =>
-      store.update(({ timeline }) => ({ timeline: recordFill(timeline, edit, (doc) => commitEdit(doc, edit)) })),
     choose: (key, edit) => panels.choosing((acts) => acts.choose(key, edit)),
     settled: messages.settled,
     tell,
@@ -83,12 +79,7 @@ async function makeJobs() {
 }
 
 const viewer = createViewer(store, find("stage"), bitmaps, {
-  painted(shape) {
-    const { tool } = store.get();
-    if (!selects(tool)) return filling.painted(shape);
-    viewer.stage.invalidate("ink");
-    panels.select(tool, shape);
-  },
+  painted: (shape) => (selects(store.get().tool) ? panels.select(shape) : filling.painted(shape)),
   stroking: (started) => started && filling.stroking(),
   run: (id) => run(id),
   sized: () => looking.showSize(),
@@ -96,7 +87,7 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
 });
 const looking = createLooking(store, viewer);
 const open = createWaysIn((files) => void session.openFiles(files).catch(failed), messages);
-const actions = createActions({ store, filling, looking, input: viewer.input, panels: () => panels, open });
+const actions = createActions({ store, filling, looking, input: viewer.input, panels: () => panels, open, failed });
 const run = createKeys(store, actions);
 const panels = createPanels({
   store,

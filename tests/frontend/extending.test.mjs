@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beside, canvasOf, marginsOf, patchesOn } from "../../frontend/js/core/canvas.js";
+import { canvasOf, marginsOf, patchesOn } from "../../frontend/js/core/canvas.js";
 import { chooseResult, meeting, reopenMask } from "../../frontend/js/core/choices.js";
 import { EMPTY, NO_MARGINS } from "../../frontend/js/core/document.js";
-import { border, dragged, extended, marginsFor, marginsTo, shifted } from "../../frontend/js/core/extending.js";
+import { beside, border, dragged, extended, marginsFor, marginsTo, shifted } from "../../frontend/js/core/extending.js";
 import { begin } from "../../frontend/js/core/history.js";
 import { bounds, rect, stroke } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chooseResult, reopenMask } from "../../frontend/js/core/choices.js";
-import { addShape, clearDraft, commitEdit, EMPTY, parentsOf, shownEdits } from "../../frontend/js/core/document.js";
+import { addShape, clearDraft, EMPTY, parentsOf, shownEdits } from "../../frontend/js/core/document.js";
+import { commitEdit, recordFill } from "../../frontend/js/core/filled.js";
 import {
   begin,
   canRedo,
@@ -9,7 +10,6 @@ import {
   current,
   MOST_STEPS,
   record,
-  recordFill,
   redo,
   undo,
   undoLabel,

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { explain } from "../../frontend/js/core/explain.js";
-import { ApiError, editRequest, formatBytes, readLine } from "../../frontend/js/core/protocol.js";
-import { DEFAULT_PREFS, downloadPercent, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { ApiError, formatBytes } from "../../frontend/js/core/protocol.js";
+import { editRequest, readLine } from "../../frontend/js/core/requests.js";
+import { DEFAULT_PREFS, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
+import { downloadPercent } from "../../frontend/js/ui/models/licence.js";
 import { config } from "./boot.mjs";
 
 const wanted = {

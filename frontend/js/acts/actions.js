@@ -9,22 +9,21 @@
  * @property {ReturnType<typeof import("../ui/input.js").createInput>} input
  * @property {() => ReturnType<typeof import("../ui/panels/panels.js").createPanels>} panels
  * @property {() => void} open  asks for files
+ * @property {(error: unknown) => void} failed
  */
 
-import { documentOf, marks, paints, selects, takesSource } from "../core/state.js";
+import { COMMANDS } from "../core/commands.js";
+import { documentOf, marks, paints, takesSource } from "../core/state.js";
 import { find } from "../ui/dom.js";
 
 /** @param {Ports} ports @returns {import("../ui/keys.js").Actions} */
-export function createActions({ store, filling, looking, input, panels, open }) {
+export function createActions({ store, filling, looking, input, panels, open, failed }) {
   /** The shape that was painted with last. @type {State["tool"]} */
   let shape = "brush";
-  /** @type {import("../core/state.js").SelectTool} */
-  let selecting = "snap";
   store.watch(
     (state) => state.tool,
     (tool) => {
       if (paints(tool)) shape = tool;
-      if (selects(tool)) selecting = tool;
     },
   );
   store.watch(takesSource, (takes) => !takes && marks(store.get().tool) && store.update({ tool: "brush" }));
@@ -34,22 +33,12 @@ export function createActions({ store, filling, looking, input, panels, open }) 
   const comparing = (mode) => store.update(({ compare }) => ({ compare: { ...compare, mode } }));
   const mode = () => store.get().compare.mode;
 
+  const tools = COMMANDS.map(({ id }) => id).filter((id) => id.startsWith("tool-"));
+
   return {
+    ...Object.fromEntries(tools.map((id) => [id, choosing(/** @type {State["tool"]} */ (id.slice(5)))])),
     "tool-paint": () => store.update({ tool: shape }),
-    "tool-brush": choosing("brush"),
-    "tool-eraser": choosing("eraser"),
-    "tool-rect": choosing("rect"),
-    "tool-lasso": choosing("lasso"),
-    "tool-polygon": choosing("polygon"),
-    "tool-source": choosing("source"),
-    "tool-avoid": choosing("avoid"),
-    "tool-select": () => store.update({ tool: selecting }),
-    "tool-snap": choosing("snap"),
-    "tool-magnet": choosing("magnet"),
-    "tool-wand": choosing("wand"),
-    "tool-find": choosing("find"),
-    "tool-extend": choosing("extend"),
-    "tool-hand": choosing("hand"),
+    "tool-polygon": () => void import("../tools/polygon.js").then(choosing("polygon"), failed),
     "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
     "brush-smaller": () => looking.sizeBrush(-1),
     "brush-larger": () => looking.sizeBrush(1),

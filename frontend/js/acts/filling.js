@@ -13,7 +13,7 @@
  */
 
 import { canvasOf } from "../core/canvas.js";
-import { addShape, addSource, clearDraft, clearSource, invertDraft } from "../core/document.js";
+import { addShape, addSource, clearDraft, clearSource } from "../core/document.js";
 import { canRedo, canUndo, record, redo, undo } from "../core/history.js";
 import { documentOf, fillsOnRelease, marks, workingModel } from "../core/state.js";
 import { find } from "../ui/dom.js";
@@ -99,13 +99,14 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
       store.update(({ prefs }) => (prefs.hinted ? {} : { prefs: { ...prefs, hinted: true } }));
     },
 
-    invert() {
-      arm(false);
-      step(w("invert"), (doc) => invertDraft(doc, canvasOf(store.get())));
-    },
     clear() {
       arm(false);
       step(w("clear"), marks(store.get().tool) ? clearSource : clearDraft);
+    },
+    async invert() {
+      const { invertDraft } = await import("../core/inverted.js");
+      arm(false);
+      step(w("invert"), (doc) => invertDraft(doc, canvasOf(store.get())));
     },
     undo: () => canUndo(store.get().timeline) && travel(undo),
     redo: () => canRedo(store.get().timeline) && travel(redo),

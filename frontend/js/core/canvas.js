@@ -9,9 +9,7 @@
  */
 
 import { NO_MARGINS } from "./document.js";
-import { bounds } from "./shapes.js";
 import { documentOf, patchesOf, shownResult } from "./state.js";
-import { overlaps } from "./view.js";
 
 /** @param {Margins} a @param {Margins} b @returns {Margins} */
 const added = (a, b) => ({
@@ -57,6 +55,3 @@ export function patchesOn(state, edits, resultOf = (edit) => shownResult(state, 
     return patches.map(({ box, ...rest }) => ({ ...rest, box: { ...box, x: box.x + left, y: box.y + top } }));
   });
 }
-
-/** Whether something was painted wholly beside the photo, as a new border is. @param {State} state @param {readonly import("./shapes.js").Shape[]} shapes */
-export const beside = (state, shapes) => shapes.some((shape) => !overlaps(bounds(shape), canvasOf(state).photo));

@@ -9,7 +9,7 @@
 
 import { patchesOn } from "./canvas.js";
 import { shifted } from "./extending.js";
-import { documentOf, editInHand } from "./state.js";
+import { documentOf } from "./state.js";
 import { overlaps } from "./view.js";
 
 /**
@@ -90,4 +90,10 @@ export function neighbour(state, step) {
   const at = results.findIndex((result) => result.edit === edit?.chosen);
   if (!edit || results.length < 2) return null;
   return { key: edit.key, edit: results[(at + step + results.length) % results.length].edit };
+}
+
+/** The fill whose results are talked of: the selected one, or the last. @param {State} state */
+export function editInHand(state) {
+  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
+  return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }

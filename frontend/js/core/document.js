@@ -26,7 +26,7 @@ export const EMPTY = Object.freeze({ draft: Object.freeze([]), edits: Object.fre
 export const newKey = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
 
 /** Erasing has an effect only on something painted before it. @param {readonly Shape[]} shapes */
-function withoutLeadingErasures(shapes) {
+export function withoutLeadingErasures(shapes) {
   const first = shapes.findIndex((shape) => shape.op === "add");
   return first < 0 ? [] : shapes.slice(first);
 }
@@ -51,34 +51,6 @@ export const addSource = (doc, side, shape) => ({
 
 /** @param {Doc} doc @returns {Doc} */
 export const clearSource = (doc) => ({ ...doc, source: ANYWHERE });
-
-/**
- * What is not painted, painted, and the other way round.
- * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
- */
-export function invertDraft(doc, { width, height }) {
-  /** @type {Shape} */
-  const whole = Object.freeze({ op: "add", kind: "rect", x: 0, y: 0, w: width, h: height });
-  /** @type {readonly Shape[]} */
-  const turned = doc.draft.map((shape) => ({ ...shape, op: shape.op === "add" ? "sub" : "add" }));
-  const [first] = doc.draft;
-  const isWhole = first?.op === "add" && first.kind === "rect" && first.w === width && first.h === height;
-  return { ...doc, draft: withoutLeadingErasures(isWhole ? turned.slice(1) : [whole, ...turned]) };
-}
-
-/**
- * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.
- * @param {Doc} doc @param {Edit} edit
- * @returns {Doc}
- */
-export function commitEdit(doc, edit) {
-  const filled = new Set(edit.shapes);
-  return {
-    ...doc,
-    draft: withoutLeadingErasures(doc.draft.filter((shape) => !filled.has(shape))),
-    edits: [...doc.edits, edit],
-  };
-}
 
 /** The server's ids of the fills shown, in drawing order. @param {Doc} doc */
 export const shownEdits = (doc) => doc.edits.map((edit) => edit.chosen);

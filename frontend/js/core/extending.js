@@ -7,8 +7,10 @@
  * @typedef {import("./view.js").Size} Size
  */
 
-import { marginsOf } from "./canvas.js";
+import { canvasOf, marginsOf } from "./canvas.js";
 import { sourceOf } from "./document.js";
+import { bounds } from "./shapes.js";
+import { overlaps } from "./view.js";
 
 /** Points of shapes count quarters of a pixel. */
 const QUARTER = 4;
@@ -91,3 +93,6 @@ export function dragged(margins, sides, dx, dy) {
     ...Object.fromEntries(sides.map((side) => [side, Math.max(0, Math.round(margins[side] + by[side]))])),
   };
 }
+
+/** Whether something was painted wholly beside the photo, as a new border is. @param {import("./state.js").State} state @param {readonly import("./shapes.js").Shape[]} shapes */
+export const beside = (state, shapes) => shapes.some((shape) => !overlaps(bounds(shape), canvasOf(state).photo));

@@ -23,53 +23,6 @@
 
 import { number } from "./words.js";
 
-const LINE_TYPES = new Set(["queued", "progress", "preview", "patch", "result", "saved", "error"]);
-
-/**
- * @param {string} text one line of an edit's stream
- * @returns {Line | null} null: a type this page does not know, which a newer server may send
- */
-export function readLine(text) {
-  const line = JSON.parse(text);
-  return LINE_TYPES.has(line?.type) ? line : null;
-}
-
-/**
- * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[], source?: import("./document.js").Source}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
- * @returns {EditRequest}
- */
-export function editRequest(wanted) {
-  return {
-    image: wanted.image,
-    parents: wanted.parents,
-    mask: {
-      shapes: wanted.shapes,
-      ...(wanted.source ? { source: wanted.source } : {}),
-      ...(wanted.growPx === null ? {} : { grow_px: wanted.growPx }),
-      ...(wanted.featherPx > 0 ? { feather_px: wanted.featherPx } : {}),
-    },
-    ...(wanted.strategy === "default" ? {} : { strategy: wanted.strategy }),
-    ...(wanted.finish ? {} : { finish: false }),
-    ...(wanted.quickLook ? {} : { quick_look: false }),
-    ...(wanted.save ? {} : { save: false }),
-    runs: wanted.runs,
-  };
-}
-
-/**
- * Licence and size of a model, to be read before it is downloaded.
- * @param {ModelInfo} model @param {(text: string, values?: Record<string, string>) => string} t
- */
-export function licenceFacts({ licence, download_bytes, download_is_estimate }, t) {
-  const size = formatBytes(download_bytes);
-  return [
-    licence.name,
-    licence.commercial_use ? "" : t("not for commercial use"),
-    size && download_is_estimate ? t("about {size}", { size }) : size,
-  ].filter(Boolean);
-}
-
 /** Something the person should know about, with what to do about it. */
 export class ApiError extends Error {
   /** @param {Problem} problem */

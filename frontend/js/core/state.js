@@ -182,9 +182,6 @@ export const documentOf = (state) => current(state.timeline);
 /** @param {ModelInfo} model */
 export const usable = (model) => model.state === "ready" || model.state === "loaded";
 
-/** Whether a press could fetch it; a server without a network says in `problem` what to do instead. @param {ModelInfo} model */
-export const downloadable = (model) => model.state === "failed" || (model.state === "missing" && !model.problem);
-
 /** @param {State} state @param {string} name */
 export const findModel = (state, name) => state.models.find((model) => model.name === name) ?? null;
 
@@ -203,12 +200,6 @@ export function workingModel(state) {
     if (model && usable(model)) return model;
   }
   return state.models.find(usable) ?? null;
-}
-
-/** @param {ModelInfo} model @returns {number | null} 0 to 100; null when not known */
-export function downloadPercent(model) {
-  if (!model.progress?.total_bytes) return null;
-  return Math.min(100, Math.floor((100 * model.progress.done_bytes) / model.progress.total_bytes));
 }
 
 /** The wire takes no wider strokes. */
@@ -263,21 +254,6 @@ export const takesWords = (state) => {
 
 /** Whether what is painted is filled by itself: not where words say when. @param {State} state */
 export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
-
-/** Overrides only: what equals the default is left out. @param {State} state @param {ModelInfo} model @returns {Record<string, ParamValue>} */
-export function chosenParams(state, model) {
-  const set = state.prefs.params[model.name] ?? {};
-  const known = model.parameters.filter(
-    (parameter) => parameter.name in set && set[parameter.name] !== parameter.default,
-  );
-  return Object.fromEntries(known.map((parameter) => [parameter.name, set[parameter.name]]));
-}
-
-/** The fill whose results are talked of: the selected one, or the last. @param {State} state */
-export function editInHand(state) {
-  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
-  return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
-}
 
 /** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
 export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";

@@ -24,7 +24,6 @@
  * @property {import("../canvas/bitmaps.js").Bitmaps} bitmaps
  * @property {() => Promise<string>} imageId      brings the photo to the server if need be
  * @property {() => void} imageLost               the server does not have it after all
- * @property {(edit: import("../core/document.js").Edit) => void} filled   an edit becomes part of the document
  * @property {(key: string, edit: string) => void} choose  another result of an edit is shown
  * @property {(name: string, png: Blob) => Promise<void>} keepPatch  done when it can be drawn
  * @property {() => void} settled  a fill succeeded

@@ -9,6 +9,7 @@
 
 import { parentsOf } from "../core/document.js";
 import { remember } from "../core/eta.js";
+import { commitEdit, recordFill } from "../core/filled.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
 import { number, t } from "../core/words.js";
 import { paintedArea } from "./groups.js";
@@ -38,7 +39,8 @@ export function createReceiver(ports, choose) {
     const committed = parentsOf(doc, wanted.key) !== null;
     if (wanted.fresh && !committed) {
       if (store.get().results[wanted.key].length > 1) return; // undone meanwhile: its results wait for redo
-      ports.filled({ key: wanted.key, shapes: wanted.shapes, chosen: edit });
+      const made = { key: wanted.key, shapes: wanted.shapes, chosen: edit };
+      store.update(({ timeline }) => ({ timeline: recordFill(timeline, made, (doc) => commitEdit(doc, made)) }));
       choose(edit);
       if (wanted.runs.length > 1) store.update({ selected: wanted.key });
     } else if (!wanted.fresh && wanted.show && doc.edits.at(-1)?.key === wanted.key) {

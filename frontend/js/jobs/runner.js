@@ -13,10 +13,11 @@
  * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
-import { beside } from "../core/canvas.js";
 import { parentsOf, sourceOf } from "../core/document.js";
 import { endOfStage, estimate, marked } from "../core/eta.js";
-import { ApiError, editRequest, readLine } from "../core/protocol.js";
+import { beside } from "../core/extending.js";
+import { ApiError } from "../core/protocol.js";
+import { editRequest, readLine } from "../core/requests.js";
 import { unionBounds } from "../core/shapes.js";
 import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
 import { t } from "../core/words.js";

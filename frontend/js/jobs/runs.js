@@ -1,6 +1,6 @@
 /** What is asked of models: runs. */
 
-import { chosenParams, findModel } from "../core/state.js";
+import { findModel } from "../core/state.js";
 
 /**
  * @typedef {import("../core/state.js").State} State
@@ -24,4 +24,13 @@ export function freshRuns(state, model) {
   return Array.from({ length: model.stochastic ? Math.max(1, state.prefs.resultsPerFill) : 1 }, (_, i) =>
     plainRun(state, model.name, seed === undefined ? seed : seed + i),
   );
+}
+
+/** Overrides only: what equals the default is left out. @param {import("../core/state.js").State} state @param {import("../core/state.js").ModelInfo} model @returns {Record<string, import("../core/protocol.js").ParamValue>} */
+function chosenParams(state, model) {
+  const set = state.prefs.params[model.name] ?? {};
+  const known = model.parameters.filter(
+    (parameter) => parameter.name in set && set[parameter.name] !== parameter.default,
+  );
+  return Object.fromEntries(known.map((parameter) => [parameter.name, set[parameter.name]]));
 }

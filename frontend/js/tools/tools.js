@@ -66,53 +66,8 @@ export function lasso(start, setting) {
   };
 }
 
-/** From a place to another: what counts is how far. @param {ImagePoint} start @param {Setting} setting @returns {Sketch} */
-export function drag(start, setting) {
-  let end = start;
-  return {
-    move(more) {
-      end = more[more.length - 1];
-    },
-    preview: () => ({ kind: "outline", op: setting.op, points: [start, end] }),
-    end: () => stroke([start, end], 1, setting.op),
-  };
-}
-
-/**
- * An outline of straight edges, closed by a press near its start.
- * @param {ImagePoint} start @param {Setting} setting @returns {Sketch}
- */
-export function polygon(start, setting) {
-  const corners = [start];
-  let floating = start;
-  /** @param {ImagePoint} to @param {boolean} straight */
-  const aim = (to, straight) => (straight ? eighth(corners[corners.length - 1], to) : to);
-  return {
-    move(more, straight = false) {
-      floating = aim(more[more.length - 1], straight);
-    },
-    preview: () => ({ kind: "outline", op: setting.op, points: [...corners, floating] }),
-    corner(at, near, straight) {
-      if (corners.length > 2 && Math.hypot(at.x - start.x, at.y - start.y) <= near) return true;
-      floating = aim(at, straight);
-      corners.push(floating);
-      return false;
-    },
-    back() {
-      corners.pop();
-      return corners.length > 0;
-    },
-    end: () => poly(corners, setting.op),
-  };
-}
-
-/** The point on the nearest of eight directions. @param {ImagePoint} from @param {ImagePoint} to @returns {ImagePoint} */
-function eighth(from, to) {
-  const [dx, dy] = [to.x - from.x, to.y - from.y];
-  const angle = (Math.round(Math.atan2(dy, dx) / (Math.PI / 4)) * Math.PI) / 4;
-  const length = dx * Math.cos(angle) + dy * Math.sin(angle);
-  return { x: from.x + length * Math.cos(angle), y: from.y + length * Math.sin(angle) };
-}
+/** Tools that are loaded when they are chosen first. @type {Record<string, (start: ImagePoint, setting: Setting) => Sketch>} */
+export const OTHERS = {};
 
 /**
  * @param {import("../core/state.js").ToolName} tool @param {ImagePoint} start @param {Setting} setting
@@ -121,7 +76,7 @@ function eighth(from, to) {
 export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
   if (tool === "lasso" || tool === "magnet") return lasso(start, setting);
-  if (tool === "wand") return drag(start, setting);
-  if (tool === "polygon") return polygon(start, setting);
+  const other = OTHERS[tool];
+  if (other) return other(start, setting);
   return brush(start, setting, from);
 }

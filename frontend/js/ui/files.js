@@ -56,14 +56,11 @@ export function createWaysIn(open, messages) {
     async (/** @type {{files: FileSystemFileHandle[]}} */ { files }) =>
       take(await Promise.all(files.map((handle) => handle.getFile()))),
   );
-  for (const button of document.querySelectorAll("[data-sample]")) {
+  for (const button of document.querySelectorAll("[data-sample]"))
     button.addEventListener("click", async () => {
-      const name = `${/** @type {HTMLElement} */ (button).dataset.sample}.jpg`;
-      const small = /** @type {HTMLImageElement} */ (button.querySelector("img")).src;
-      const response = await fetch(small.replace("-small.jpg", ".jpg"));
-      take([new File([await response.blob()], name, { type: "image/jpeg" })]);
+      const { sample } = await import("./sample.js");
+      take([await sample(/** @type {HTMLElement} */ (button))]);
     });
-  }
   return () => input.click();
 }
 

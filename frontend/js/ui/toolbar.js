@@ -122,7 +122,7 @@ function key(text) {
 /** @param {string} id @param {State} state @param {boolean} rail where it stands for both @returns {boolean | null} null: not a switch */
 function pressedState(id, state, rail) {
   if (id === "tool-paint") return paints(state.tool);
-  if (id === "tool-select") return selects(state.tool);
+  if (id === "tool-snap" && rail) return selects(state.tool);
   if (id === "tool-source" && rail) return marks(state.tool) !== null;
   if (id.startsWith("tool-")) return state.tool === id.slice(5);
   if (id === "compare") return state.compare.mode === "hold";
@@ -156,8 +156,6 @@ function showRun(state) {
 function showOptions(state) {
   const { tool } = state;
   find("shapes").hidden = !paints(tool);
-  find("selects").hidden = !selects(tool);
-  find("found").hidden = tool !== "find";
   find("size").hidden = !brushes(tool);
   find("sources").hidden = !marks(tool);
   find("source-tool").hidden = !takesSource(state);

@@ -1,7 +1,7 @@
 /** Ties the state to the canvases: what to draw, and when to draw it again. */
 
 import { drawImageLayer } from "../canvas/image-layer.js";
-import { drawInkLayer, drawSegment, hatch, setInk } from "../canvas/ink-layer.js";
+import { drawInkLayer, drawSegment, setInk } from "../canvas/ink-layer.js";
 import { createOverlay } from "../canvas/overlay.js";
 import { createStage } from "../canvas/stage.js";
 import { canvasOf, patchesOn } from "../core/canvas.js";
@@ -26,6 +26,8 @@ export function createViewer(store, element, bitmaps, ports) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let colours = readColours();
   let glides = 0;
+  /** @type {typeof import("../canvas/hatch.js").hatch | null} loaded for who wants it */
+  let hatch = null;
   /** By the number of its job. @type {Map<number, import("../canvas/glow.js").Glow>} */
   const glows = new Map();
 
@@ -109,7 +111,7 @@ export function createViewer(store, element, bitmaps, ports) {
 
   /** @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
   const ink = (context, frame) =>
-    store.get().prefs.ink === "hatch" ? hatch(context, colours.ink, frame) : colours.ink;
+    store.get().prefs.ink === "hatch" && hatch ? hatch(context, colours.ink, frame) : colours.ink;
 
   /** What the tool paints with. @param {CanvasRenderingContext2D} context @param {import("../canvas/stage.js").Frame} frame */
   const toolInk = (context, frame) => {
@@ -158,7 +160,12 @@ export function createViewer(store, element, bitmaps, ports) {
   );
   store.watch(
     (state) => state.prefs.ink,
-    (style) => stage.setInkStyle(style),
+    async (style) => {
+      stage.setInkStyle(style);
+      if (style !== "hatch" || hatch) return;
+      ({ hatch } = await import("../canvas/hatch.js"));
+      stage.invalidate("ink");
+    },
   );
   store.watch(
     (state) => state.jobs,

@@ -16,7 +16,7 @@ _RAIL_2 = Licence(
 SD15 = entry_of(
     FAMILIES["sd"],
     name="sd15",
-    aliases=("sd1.5",),
+    aliases=("sd1.5", "runwayml/stable-diffusion-inpainting"),
     title="Stable Diffusion 1.5",
     licence=_RAIL,
     weights=WeightsFolder(
@@ -31,6 +31,7 @@ SD15 = entry_of(
 SD2 = entry_of(
     FAMILIES["sd"],
     name="sd2",
+    aliases=("stabilityai/stable-diffusion-2-inpainting",),
     title="Stable Diffusion 2",
     licence=_RAIL_2,
     weights=WeightsFolder(

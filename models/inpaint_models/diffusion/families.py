@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ..registry import Artifact, Licence, ModelEntry, Parameter, SizeRequirement, Strategy
+from ..registry import Artifact, Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFolder
 from ..types import ParamValue
 
 FamilyName = Literal["sd", "sdxl", "paint-by-example", "instruct-pix2pix"]
@@ -141,12 +141,14 @@ def entry_of(
     side_px: int = 0,
     multiple_of: int = 64,
 ) -> ModelEntry:
-    """The entry of a pipeline.
+    """The entry of a pipeline, which has the name of its repository too.
 
     values   numbers in all of its networks: four bytes each in float32
     side_px  that its networks were trained at; 0: as usual in the family
     """
     side = side_px or family.side_px
+    artifacts = weights if isinstance(weights, tuple) else (weights,)
+    repository = artifacts[0].repository if isinstance(artifacts[0], WeightsFolder) else ""
     return ModelEntry(
         name=name,
         title=title,
@@ -155,7 +157,7 @@ def entry_of(
         licence=licence,
         loader="inpaint_models.diffusion.engine:load",
         kind="words",
-        weights=weights if isinstance(weights, tuple) else (weights,),
+        weights=artifacts,
         requires=("diffusers", "transformers", "accelerate"),
         extra="diffusion",
         size=SizeRequirement(minimum=side, multiple_of=multiple_of),
@@ -164,7 +166,7 @@ def entry_of(
         strategy=Strategy(kind="crop", crop_above=side, margin_px=side // 4, max_side=side * 3 // 2, context=0.5),
         stochastic=True,
         synthesises=True,
-        aliases=aliases,
+        aliases=(*aliases, repository) if repository else aliases,
         deadline_s=family.deadline_s,
         memory_bytes=4 * values,
         bytes_per_px=family.bytes_per_px,

@@ -80,7 +80,6 @@ def entry_for(place: Path, model_dir: Path) -> ModelEntry:
         name=name,
         title=place.stem.replace("--", "/"),
         licence=_UNKNOWN_LICENCE,
-        aliases=(repository,) if repository else (),
         weights=weights,
         values=found.values,
         side_px=found.side_px,

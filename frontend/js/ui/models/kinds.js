@@ -1,10 +1,11 @@
 /** Models as people think of them: four kinds, each with a picture, what it is good for, and how long it takes here. */
 
 import { formatBytes } from "../../core/protocol.js";
-import { downloadPercent, usable, wantedModel } from "../../core/state.js";
+import { usable, wantedModel } from "../../core/state.js";
 import { find, icon, make } from "../dom.js";
 import { number, t, w } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";
+import { downloadPercent } from "./licence.js";
 import { keepingFocus, stateOf } from "./list.js";
 
 /**

@@ -1,10 +1,11 @@
 /** All models: which there are, what state each is in, and what may be done with its results. */
 
-import { formatBytes, licenceFacts } from "../../core/protocol.js";
-import { downloadable, downloadPercent, wantedModel } from "../../core/state.js";
+import { formatBytes } from "../../core/protocol.js";
+import { wantedModel } from "../../core/state.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";
+import { downloadable, downloadPercent, licenceFacts } from "./licence.js";
 
 /**
  * @typedef {import("../../core/state.js").State} State

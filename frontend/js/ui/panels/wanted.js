@@ -1,9 +1,9 @@
 /** The note about a model that was asked for and is not there yet. */
 
-import { licenceFacts } from "../../core/protocol.js";
-import { downloadable, downloadPercent, usable, wantedModel, workingModel } from "../../core/state.js";
+import { usable, wantedModel, workingModel } from "../../core/state.js";
 import { find, findButton, setText } from "../dom.js";
 import { t } from "../i18n.js";
+import { downloadable, downloadPercent, licenceFacts } from "../models/licence.js";
 
 /**
  * The model that was asked for is not there yet: says so, what works meanwhile, and when it has changed over.

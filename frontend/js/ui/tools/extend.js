@@ -17,7 +17,8 @@
 import { canvasOf } from "../../core/canvas.js";
 import { NO_MARGINS, newKey, shownEdits } from "../../core/document.js";
 import { dragged, extended, marginsFor, marginsTo } from "../../core/extending.js";
-import { ApiError, readLine } from "../../core/protocol.js";
+import { ApiError } from "../../core/protocol.js";
+import { readLine } from "../../core/requests.js";
 import { documentOf } from "../../core/state.js";
 import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";

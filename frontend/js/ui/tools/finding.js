@@ -13,7 +13,7 @@ import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
-import { take } from "./selecting.js";
+import { createSelecting, take } from "./selecting.js";
 
 /** Around a suggestion, in screen pixels: a speck is hard to hit. */
 const AROUND_PX = 6;
@@ -21,8 +21,14 @@ const AROUND_PX = 6;
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
 
+/** All that points instead of painting. @param {Ports} ports */
+export function createPointing(ports) {
+  createFinding(ports);
+  return createSelecting(ports);
+}
+
 /** @param {Ports} ports */
-export function createFinding(ports) {
+function createFinding(ports) {
   const { store, api, messages } = ports;
   const options = find("found");
   const layer = make("div", { class: "suggestions", role: "group", "aria-label": t("Suggestions") });

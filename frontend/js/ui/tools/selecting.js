@@ -11,9 +11,10 @@
  */
 
 import { addShape, shownEdits } from "../../core/document.js";
-import { decodePoints, encodePoints } from "../../core/shapes.js";
-import { documentOf } from "../../core/state.js";
+import { decodePoints, encodePoints, stroke } from "../../core/shapes.js";
+import { documentOf, selects } from "../../core/state.js";
 import { API } from "../../net/api.js";
+import { OTHERS } from "../../tools/tools.js";
 import { t, w } from "../i18n.js";
 
 /** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample">>} */
@@ -29,6 +30,23 @@ export function take({ step, strokesFreed }, shapes) {
   step(w("select"), (doc) => shapes.reduce(addShape, doc));
   strokesFreed();
 }
+
+/**
+ * From a place to another: what counts is how far.
+ * @param {import("../../core/view.js").ImagePoint} start @param {import("../../tools/tools.js").Setting} setting
+ * @returns {import("../../tools/tools.js").Sketch}
+ */
+export function drag(start, setting) {
+  let end = start;
+  return {
+    move(more) {
+      end = more[more.length - 1];
+    },
+    preview: () => ({ kind: "outline", op: setting.op, points: [start, end] }),
+    end: () => stroke([start, end], 1, setting.op),
+  };
+}
+OTHERS.wand = drag;
 
 /** @param {Ports} ports */
 export function createSelecting(ports) {
@@ -71,11 +89,17 @@ export function createSelecting(ports) {
   };
 
   return {
-    /** @param {SelectTool} tool @param {Shape} shape what was drawn with it */
-    select(tool, shape) {
+    /** @param {Shape} shape what was drawn with the tool in hand */
+    select(shape) {
+      const { tool } = store.get();
+      if (selects(tool)) this.with(tool, shape);
+    },
+    /** @param {SelectTool} tool @param {Shape} shape */
+    with(tool, shape) {
       ask(tool, shape).catch((error) => {
         names.delete(tool);
-        if (error?.name !== "AbortError") messages.complain(error, () => this.select(tool, shape));
+        store.update(({ view }) => ({ view: { ...view } })); // what was drawn is not painted: draw without it
+        if (error?.name !== "AbortError") messages.complain(error, () => this.with(tool, shape));
       });
     },
   };

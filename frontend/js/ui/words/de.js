@@ -332,6 +332,26 @@ export const WORDS = {
   "Paint over a part of the photo first; it becomes the example.":
     "Zuerst einen Teil des Fotos übermalen; er wird das Beispiel.",
   "Cancel last": "Letzte abbrechen",
+  "There is no picture in this folder.": "In diesem Ordner ist kein Bild.",
+  "1 photo": "1 Foto",
+  "{n} photos": "{n} Fotos",
+  "{n} done": "{n} fertig",
+  "Photos in {folder}": "Fotos in {folder}",
+  "This is the last photo.": "Dies ist das letzte Foto.",
+  "This is the first photo.": "Dies ist das erste Foto.",
+  "cannot be read": "nicht zu lesen",
+  done: "fertig",
+  "Previous photo": "Voriges Foto",
+  "Next photo": "Nächstes Foto",
+  "Search by name": "Nach Namen suchen",
+  Order: "Reihenfolge",
+  "By name": "Nach Namen",
+  "Newest first": "Neueste zuerst",
+  "Oldest first": "Älteste zuerst",
+  "Not done first": "Unfertige zuerst",
+  "Open photos": "Fotos öffnen",
+  "No photo has this in its name.": "Kein Foto heißt so.",
+  "Close the photos": "Fotos schließen",
 };
 
 /** @type {Readonly<Record<string, string>>} */

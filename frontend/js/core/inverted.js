@@ -1,0 +1,22 @@
+/**
+ * The inverse of what is painted.
+ *
+ * @typedef {import("./document.js").Doc} Doc
+ * @typedef {import("./shapes.js").Shape} Shape
+ */
+
+import { withoutLeadingErasures } from "./document.js";
+
+/**
+ * What is not painted, painted, and the other way round.
+ * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
+ */
+export function invertDraft(doc, { width, height }) {
+  /** @type {Shape} */
+  const whole = Object.freeze({ op: "add", kind: "rect", x: 0, y: 0, w: width, h: height });
+  /** @type {readonly Shape[]} */
+  const turned = doc.draft.map((shape) => ({ ...shape, op: shape.op === "add" ? "sub" : "add" }));
+  const [first] = doc.draft;
+  const isWhole = first?.op === "add" && first.kind === "rect" && first.w === width && first.h === height;
+  return { ...doc, draft: withoutLeadingErasures(isWhole ? turned.slice(1) : [whole, ...turned]) };
+}
