@@ -263,7 +263,7 @@ def test_several_files_wait_in_the_list_and_keep_their_work(app: App, photos: Pa
     app.page.get_by_role("button", name="coffee.jpg").click()
     app.wait("state.image?.name === 'coffee.jpg' && doc.edits.length === 0")
     app.page.click("#file")
-    app.page.get_by_role("button", name="astronaut.png", exact=True).click()
+    app.page.locator("#photos").get_by_title("astronaut.png").click()
     app.wait("state.image?.name === 'astronaut.png' && doc.edits.length === 1")
 
 

@@ -30,7 +30,7 @@ def test_a_kind_is_chosen_by_its_picture_and_tells_how_long_it_took_here(app: Ap
     app.page.click("#model")
     cards = app.page.locator("#kinds .kind")
     cards.first.wait_for()
-    assert [name.inner_text() for name in cards.locator("b").all()] == ["Quick", "Natural", "Creative"]
+    assert [name.inner_text() for name in cards.locator("b").all()][:3] == ["Quick", "Natural", "Creative"]
     assert app.page.evaluate(
         "() => Promise.all([...document.querySelectorAll('.kind img')].map((each) => each.decode())).then(() => true)"
     ), "every picture is there"

@@ -1,11 +1,10 @@
 /**
- * From a file, or from work that was kept, to an open photo.
+ * From a file to an open photo.
  *
  * A photo that is open stays until the next one can be drawn. Opening takes time, and whoever opens another photo
  * meanwhile wins: each opening has a turn, and an older one is thrown away when it is ready.
  *
  * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
- * @typedef {import("./persist.js").Session} Session
  * @typedef {import("./here.js").Item} Item
  * @typedef {object} Parts
  * @property {import("./originals.js").Originals} originals
@@ -15,16 +14,15 @@
  * @property {(key: string | undefined) => Promise<void>} back  to a photo of the list
  */
 
-import { current } from "../core/history.js";
 import { ApiError } from "../core/protocol.js";
-import { patchesOf } from "../core/state.js";
 import { t } from "../core/words.js";
-import { gone, infoOf } from "./originals.js";
 import { createReader } from "./reader.js";
+
+/** @typedef {ReturnType<typeof createOpening>} Opening */
 
 /** @param {import("./session.js").Ports} ports @param {Parts} parts */
 export function createOpening(ports, { originals, place, keeper, unlist, back }) {
-  const { store, api, bitmaps, persistence } = ports;
+  const { store, api, bitmaps } = ports;
   const reader = createReader(api, bitmaps);
   let turns = 0;
 
@@ -91,58 +89,5 @@ export function createOpening(ports, { originals, place, keeper, unlist, back })
     }
   };
 
-  /** Brings patches to where they can be drawn. @param {Session} session @returns {Promise<Set<string>>} their names */
-  const restorePatches = async (session) => {
-    const all = Object.values(session.results).flat().flatMap(patchesOf);
-    const kept = all.map(async ({ name, url }) => {
-      const blob = (await persistence.loadBlob(session.image.key, name)) ?? (await api.blob(url));
-      return /** @type {const} */ ([name, blob]);
-    });
-    const blobs = new Map(await Promise.all(kept));
-    const shown = current(session.timeline).edits.flatMap(
-      ({ key, chosen }) => session.results[key]?.filter(({ edit }) => edit === chosen) ?? [],
-    );
-    await bitmaps.addPatches(shown.flatMap(patchesOf), blobs);
-    return new Set(blobs.keys());
-  };
-
-  /** @param {Session} session @param {Blob | undefined} blob the original, unless only the server has it */
-  const reopen = async (session, blob) => {
-    const { image } = session;
-    const wanted = beginTurn(image.name);
-    if (blob) {
-      originals.keep(image.key, blob);
-      originals.wasSent(image);
-    }
-    const fromServer = async () =>
-      reader.fromServer(blob ? await originals.send(image.key, blob, image.name) : infoOf(image));
-    try {
-      const { pyramid } = await (blob && !image.asPreview
-        ? bitmaps.read(blob).then((pyramid) => ({ pyramid }), fromServer)
-        : fromServer());
-      const patches = await restorePatches(session);
-      if (!wanted()) return bitmaps.discard(pyramid);
-      place.enter(image, pyramid, session, patches);
-    } finally {
-      if (wanted()) store.update({ opening: "" });
-    }
-  };
-
-  /** A photo of the list, with the work that was done on it. @param {Item} item */
-  const bring = async (item) => {
-    const wanted = beginTurn(item.name);
-    try {
-      const [session, blob] = [await persistence.load(item.key), await originals.find(item.key)];
-      if (!wanted()) return;
-      if (session) await reopen(session, blob);
-      else if (blob) await open(item, blob);
-      else throw gone();
-    } catch (error) {
-      if (item.version) return refuse(error, item, wanted, undefined);
-      if (wanted()) store.update({ opening: "" });
-      throw error;
-    }
-  };
-
-  return { open, reopen, bring };
+  return { open, refuse, beginTurn, reader };
 }

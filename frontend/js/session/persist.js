@@ -10,10 +10,6 @@
  * @property {Readonly<Record<string, readonly import("../core/state.js").Result[]>>} results
  */
 
-const SESSIONS_KEPT = 5;
-/** Photos of a list that were never opened have files and no session. */
-const UNCLAIMED_MS = 7 * 24 * 3600 * 1000;
-
 /** @typedef {ReturnType<typeof createPersistence>} Persistence */
 
 /** @param {(error: unknown) => void} failed told once when this browser keeps nothing */
@@ -62,34 +58,16 @@ export function createPersistence(failed) {
       return sessions.map(upgraded).sort((a, b) => b.savedAt - a.savedAt);
     },
 
-    /**
-     * Drops sessions but the newest few, and files that no session has for days.
-     * @param {(key: string) => Promise<boolean>} inUse whether a session may be needed by an open window
-     */
-    async prune(inUse) {
-      const sessions = await this.list();
-      for (const { key } of sessions.slice(SESSIONS_KEPT)) if (!(await inUse(key))) await this.drop(key);
-      const known = new Set(sessions.map(({ key }) => key));
-      const names = (await use("blobs", "readonly", (store) => store.getAllKeys())) ?? [];
-      const owners = new Set(names.map((name) => String(name).split("/")[0]));
-      for (const key of owners) if (!known.has(key) && madeAt(key) < Date.now() - UNCLAIMED_MS) await this.drop(key);
-    },
-
     /** @param {string} key */
     async drop(key) {
       await use("blobs", "readwrite", (store) => store.delete(blobsOf(key)));
       await use("sessions", "readwrite", (store) => store.delete(key));
     },
 
-    /** A second copy under another name, for a second window. @param {string} from @param {string} to */
-    async copy(from, to) {
-      const names = (await use("blobs", "readonly", (store) => store.getAllKeys(blobsOf(from)))) ?? [];
-      for (const name of names.map(String)) {
-        const blob = await this.loadBlob(from, name.slice(from.length + 1));
-        if (blob) await this.saveBlob(to, name.slice(from.length + 1), blob);
-      }
-      const session = await this.load(from);
-      if (session) await this.save({ ...session, key: to, image: { ...session.image, key: to } });
+    /** Names of files: SESSION/NAME. @param {string} [session] of one alone @returns {Promise<string[]>} */
+    async blobNames(session) {
+      const range = session === undefined ? undefined : blobsOf(session);
+      return ((await use("blobs", "readonly", (store) => store.getAllKeys(range))) ?? []).map(String);
     },
   };
 }
@@ -103,9 +81,6 @@ export function upgraded(session) {
   const lists = Object.entries(session.results).map(([key, results]) => [key, results.map(upgrade)]);
   return { ...session, results: Object.fromEntries(lists) };
 }
-
-/** When a key was made, which is its first part. @param {string} key */
-const madeAt = (key) => Number.parseInt(key.split("-")[0], 36) || 0;
 
 /** @returns {Promise<IDBDatabase>} */
 function openDatabase() {

@@ -51,7 +51,10 @@ export function createPlace({ store, bitmaps, persistence, leaving, arrived }, k
       }));
       arrived();
       const listed = new Set(store.get().gallery.items.map(({ key }) => key));
-      void keeper.during(() => persistence.prune(async (key) => listed.has(key) || openElsewhere(key)));
+      void keeper.during(async () => {
+        const { prune } = await import("./keeping.js");
+        await prune(persistence, async (key) => listed.has(key) || openElsewhere(key));
+      });
     },
   };
 }

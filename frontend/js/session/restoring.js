@@ -9,11 +9,12 @@
 import { newKey } from "../core/document.js";
 import { API } from "../net/api.js";
 import { openElsewhere, recallPhotos, recallSession, rememberSession } from "./here.js";
+import { copy } from "./keeping.js";
 
 /** @typedef {ReturnType<typeof createRestoring>} Restoring */
 
 /** @param {Ports} ports @param {import("./session.js").SessionKeeper["work"]} work */
-export function createRestoring({ store, api, uploads, bitmaps, persistence }, { open, reopen, list, originalOf }) {
+export function createRestoring({ store, api, uploads, bitmaps, persistence }, { open, reopening, list, originalOf }) {
   return {
     /** What comes back by itself. @param {string | null} given the photo that the server was started with @returns {Promise<boolean>} whether anything did */
     async begin(given) {
@@ -41,7 +42,7 @@ export function createRestoring({ store, api, uploads, bitmaps, persistence }, {
       if (!kept) return false;
       const copied = await openElsewhere(kept.key); // a duplicated tab goes on with a copy of its own
       const key = copied ? newKey() : kept.key;
-      if (copied) await persistence.copy(kept.key, key);
+      if (copied) await copy(persistence, kept.key, key);
       const session = copied ? await persistence.load(key) : kept;
       if (!session) return false;
       rememberSession(key);
@@ -51,7 +52,7 @@ export function createRestoring({ store, api, uploads, bitmaps, persistence }, {
       store.update({
         gallery: { at: -1, items: known ? items.map((item) => (item.key === kept.key ? own : item)) : [...items, own] },
       });
-      await reopen(session, await originalOf(key));
+      await (await reopening()).reopen(session, await originalOf(key));
       return true;
     },
 
@@ -67,7 +68,7 @@ export function createRestoring({ store, api, uploads, bitmaps, persistence }, {
       store.update(({ gallery }) => ({
         gallery: { ...gallery, items: [...gallery.items, { key, name: image.name }] },
       }));
-      await reopen(session, await persistence.loadBlob(key, "original"));
+      await (await reopening()).reopen(session, await persistence.loadBlob(key, "original"));
     },
   };
 }

@@ -41,7 +41,7 @@ export function createSession(ports) {
     const item = store.get().gallery.items[at];
     if (!item || item.key === store.get().image?.key) return;
     keeper.flush();
-    await opening.bring(item);
+    await (await reopening()).bring(item);
   };
 
   /** A photo that cannot be opened leaves the list, or is marked if it is the folder's. @param {string} key */
@@ -62,6 +62,11 @@ export function createSession(ports) {
     unlist,
     back: (key) => switchTo(store.get().gallery.items.findIndex((item) => item.key === key)),
   });
+
+  const reopening = async () => {
+    const { createReopening } = await import("./reopening.js");
+    return createReopening(ports, { originals, place }, opening);
+  };
 
   /** Adds to the list; a reload finds them there. @param {readonly {item: Item, file: Blob}[]} photos */
   const list = (photos) => {
@@ -92,7 +97,7 @@ export function createSession(ports) {
     },
 
     /** What is needed to bring work back. */
-    work: { ...opening, list, originalOf: originals.find },
+    work: { open: opening.open, reopening, list, originalOf: originals.find },
 
     /** @param {string} name @param {Blob} png of a patch of the open photo */
     async keepPatch(name, png) {

@@ -17,6 +17,10 @@ export function createWaysIn(open, messages) {
     if (pictures.length > 0) open(pictures);
   };
 
+  /** @param {(ways: typeof import("./gallery/ways-in.js")) => Promise<void>} act */
+  const others = (act) =>
+    void import("./gallery/ways-in.js").then(act).catch((error) => messages.complain(error, null));
+
   input.addEventListener("change", () => {
     take(input.files ?? []);
     input.value = "";
@@ -36,14 +40,8 @@ export function createWaysIn(open, messages) {
     event.preventDefault();
     const { files = [], items = [] } = event.dataTransfer ?? {};
     const entries = [...items].flatMap((item) => item.webkitGetAsEntry?.() ?? []); // they are gone after the event
-    if (!entries.some((entry) => entry.isDirectory)) return take(files);
-    import("./gallery/folders.js")
-      .then(({ filesIn }) => filesIn(entries, looksLikePicture))
-      .then((found) => {
-        if (found.length > 0) open(found);
-        else messages.tell(t("There is no picture in this folder."));
-      })
-      .catch((error) => messages.complain(error, null));
+    if (entries.some((entry) => entry.isDirectory)) others(({ takeFolders }) => takeFolders(entries, take, messages));
+    else take(files);
   });
   addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -51,16 +49,9 @@ export function createWaysIn(open, messages) {
     event.preventDefault();
     take(files);
   });
-  // A file that the system opens with the installed page.
-  /** @type {any} */ (window).launchQueue?.setConsumer(
-    async (/** @type {{files: FileSystemFileHandle[]}} */ { files }) =>
-      take(await Promise.all(files.map((handle) => handle.getFile()))),
-  );
   for (const button of document.querySelectorAll("[data-sample]"))
-    button.addEventListener("click", async () => {
-      const { sample } = await import("./sample.js");
-      take([await sample(/** @type {HTMLElement} */ (button))]);
-    });
+    button.addEventListener("click", () => others(({ takeSample }) => takeSample(button, take)));
+  if ("launchQueue" in window) others(({ takeLaunched }) => takeLaunched(take));
   return () => input.click();
 }
 

@@ -158,10 +158,15 @@ def _points(anchors: NDArray[np.int32], width: int) -> NDArray[np.int32]:
     return np.stack([anchors // width, anchors % width], axis=1)
 
 
-def strangeness_of_patches(strange: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """(H * W,) `strange` summed over the patch at each anchor of a picture of this shape, which may be a larger one."""
-    enlarged = cv2.resize(strange.astype(np.float32), shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return _patch_sums(np.asarray(enlarged, np.float32), anchor=0).astype(np.int32).ravel()
+def enlarged(strange: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """The costs of a smaller picture's pixels for one of this shape."""
+    values = cv2.resize(strange.astype(np.float32), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(values, np.int32)
+
+
+def strangeness_of_patches(strange: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(H, W) -> (H * W,): summed over the patch at each anchor."""
+    return _patch_sums(strange.astype(np.float32), anchor=0).astype(np.int32).ravel()
 
 
 def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbourField) -> NDArray[np.float32]:
@@ -260,7 +265,7 @@ def patch_distance(features: Array, stride: int, a: Number, b: Number, limit: Nu
 
 
 @inlined
-def _next_random(state: Number) -> Number:
+def next_random(state: Number) -> Number:
     """xorshift32 (Marsaglia 2003)."""
     state ^= np.uint32(state << np.uint32(13))
     state ^= np.uint32(state >> np.uint32(17))
@@ -340,7 +345,7 @@ def _sweep(
                 if (cy == best_y and cx == best_x) or not (0 <= cy < height and 0 <= cx < width):
                     continue
             else:
-                random = _next_random(random)
+                random = next_random(random)
                 cy, cx = _random_source(random, best_y, best_x, longer >> (_NARROWING * (attempt - 2)), height, width)
                 limit = np.int64(np.float32(best) * keep[turn])
             candidate = cy * width + cx

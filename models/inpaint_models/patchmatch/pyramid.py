@@ -46,13 +46,13 @@ def build(
     """Levels from full size to the coarsest one. The full size must have at least one patch of `usable` pixels."""
     values, known = describe(image, ~hole, poll), ~hole
     poll()
-    levels = [_level(values, hole, usable, settings, poll)]
+    levels = [_level(values, hole, usable, poll)]
     reach = float(levels[0].distance.max())
     while min(known.shape) // 2 >= settings.coarsest_side_px:
         if reach <= settings.reach_px and known.size <= settings.small_pixels:
             break
         (values, known), usable = halve(values, known), halve_all(usable)
-        level = _level(values, ~known, usable, settings, poll)
+        level = _level(values, ~known, usable, poll)
         if level.patches.sources.size < 4 * PATCH * PATCH:
             break
         levels.append(level)
@@ -64,19 +64,18 @@ def _level(
     values: NDArray[np.float32],
     hole: NDArray[np.bool_],
     usable: NDArray[np.bool_],
-    settings: PatchMatchSettings,
     poll: Callable[[], None],
 ) -> PyramidLevel:
     features = to_bytes(values)
     poll()
     patches = find_patches(hole, usable)
     poll()
-    return PyramidLevel(features, distance_to_known(hole, settings.max_distance), patches)
+    return PyramidLevel(features, distance_to_known(hole), patches)
 
 
-def distance_to_known(hole: NDArray[np.bool_], most: float) -> NDArray[np.float32]:
-    """Distance of every pixel to the nearest known one, at most `most`; 0 where known."""
-    return np.minimum(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32(most))
+def distance_to_known(hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Distance of every pixel to the nearest known one; 0 where known."""
+    return np.asarray(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
 
 
 def halve_all(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:

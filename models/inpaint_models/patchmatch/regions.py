@@ -1,229 +1,448 @@
-"""Which copies fit together: one source for each pixel of the coarsest level's hole, so that seams show the least.
+"""Which copies fit together: one source for each pixel of the hole, so that seams show the least.
 
 Match and vote leave each patch its own choice, and what many choices average to can be a blur, or a line that ends in
 the hole. Here whole regions take one offset: a shift map (Pritch, Kav-Venaki, Peleg, ICCV 2009). The offsets to choose
-from are the most frequent ones of the matches and of the surroundings, which tell along which lines and in which
-periods the picture repeats itself (He and Sun, ECCV 2012). The cost is that of the seams (Kwatra et al., SIGGRAPH
-2003); sequential tree-reweighted message passing lowers it (Kolmogorov, PAMI 2006). All is done in whole numbers,
-which are the same on every machine.
+from are the most frequent ones of the matches and the dominant ones of the surroundings (He and Sun, ECCV 2012). The
+cost is that of the seams (Kwatra et al., SIGGRAPH 2003) and of what differs from the estimate of match and vote;
+sequential tree-reweighted message passing lowers it (Kolmogorov, PAMI 2006). On finer levels only the seams are moved,
+among the offsets nearby. All is done in whole numbers, which are the same on every machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, Number, kernel
-from .matching import PATCH, NearestNeighbourField, Patches, Search, offsets_of, patch_distance, source_anchors
+from .chunks import Chunks
+from .compiled import Array, Number, inlined, kernel
+from .features import FEATURES
+from .matching import PATCH, Patches, Search, source_anchors
+from .pyramid import PyramidLevel
+from .statistics import peaks_of, similar_offsets
 
-_MOST_PIXELS = 4_000  # a hole of more on this level is thin everywhere: patches reach across it
-_OFFSETS = 20  # from the matches, and as many from the surroundings
-_SAMPLES = 100  # of the surroundings' patches, among the share that shows the most detail
-_DETAILED_SHARE = 0.25
-_APART = 1 / 15  # of the longer side: what is nearer resembles a patch by being smooth (He and Sun, section 3)
-_PASSES = 12
+_FREQUENT = 20  # offsets from the matches,
+_DOMINANT = 40  # and from the surroundings
+_DETAILED_SHARE = 0.25  # of the patches show lines
+_PASSES, _PASSES_FINER = 24, 4
+_PASSES_BEFORE_COUNT = 8
+_MOST_EXCESS, _OVERUSE = 3, 3
+_MOST_COSTS = 10_000_000  # of pairs of choices: 40 MB
 _SEAM = 100  # squared levels: what a seam costs that does not show
 _TO_KNOWN = 2  # how much more a seam to known pixels counts
+_TEXTURE = 256  # strength of texture, of two pixels, that hides half of a seam
+_TRUST = 26
 _NEVER = 1 << 23
-_STEPS = ((0, -1), (0, 1), (-1, 0), (1, 0))  # to the left, right, upper and lower neighbour
+_NEAR = 13  # choices on a finer level: the offsets around and four like the own one
 
 Flat = NDArray[np.int32]
-"""Positions y * W + x."""
+"""Positions y * W + x, and differences of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What match and vote made of the hole.
+
+    features    (H, W, FEATURES)
+    favourites  (H, W) flat position of a source pixel for each one of the hole; each known pixel's is itself
+    offsets     (n, 2) of the matches, as (y, x)
+    """
+
+    features: NDArray[np.uint8]
+    favourites: NDArray[np.int32]
+    offsets: NDArray[np.int32]
+
+
+def redrawn_sources(
+    level: PyramidLevel, estimate: Estimate, strange: NDArray[np.int32], search: Search, chunks: Chunks
+) -> NDArray[np.int32]:
+    """(H, W) as `favourites` of an `Estimate`, for the coarsest level: a line that the estimate lost can return."""
+    similar = similar_offsets(level, _DETAILED_SHARE, chunks.poll)
+    offsets = np.concatenate([_most_frequent(similar), _most_frequent(estimate.offsets)])
+    return _coherent(level, [estimate], offsets, strange, search, 0, chunks)
 
 
 def coherent_sources(
-    features: NDArray[np.uint8],
-    patches: Patches,
-    nnf: NearestNeighbourField,
-    favourites: NDArray[np.int32],
+    level: PyramidLevel,
+    estimates: Sequence[Estimate],
+    strange: NDArray[np.int32],
     search: Search,
-    poll: Callable[[], None],
+    overuse: float,
+    chunks: Chunks,
 ) -> NDArray[np.int32]:
-    """(H, W) flat position of a source pixel for each one of the hole; each known pixel's is itself.
+    """(H, W) as `favourites` of an `Estimate`: near to the estimates, whichever is nearest.
 
-    favourites  such a map too, that of the matches: each pixel's own source is one that it can choose
+    strange  (H, W) what it costs to copy a pixel
+    overuse  what each use of a pixel more than two costs, times its squared texture strength
     """
-    hole, flat = favourites != np.arange(favourites.size).reshape(favourites.shape), favourites.ravel()
-    pixels = np.flatnonzero(hole).astype(np.int32)
-    if pixels.size > _MOST_PIXELS:
-        return favourites
-    frequent = [_most_frequent(offsets_of(nnf, patches)), _most_frequent(_self_similar(features, pixels, patches))]
-    sources, alone = _candidates(pixels, flat, patches, np.unique(np.concatenate(frequent), axis=0), search)
-    poll()
-    shown = np.stack([_shown(features, hole, sources, step) for step in ((0, 0), *_STEPS)], axis=1)
-    beside = _neighbours(pixels, hole)
-    alone += _TO_KNOWN * _seams_to_known(features, hole, pixels, shown)
-    alone = np.minimum(alone, _NEVER).astype(np.int32)
-    messages = np.zeros((pixels.size, len(_STEPS), sources.shape[1]), np.int32)
-    for turn in range(_PASSES):
-        poll()
-        _pass_messages(alone, beside, shown, messages, turn % 2 == 1, _SEAM)
-    chosen = np.empty(pixels.size, np.int64)
-    _choose(alone, beside, shown, messages, _SEAM, chosen)
-    coherent = flat.copy()
-    coherent[pixels] = sources[np.arange(pixels.size), chosen]
-    return coherent.reshape(hole.shape)
+    offsets = [peaks_of(similar_offsets(level, 1.0, chunks.poll), _DOMINANT)]
+    offsets += [_most_frequent(similar_offsets(level, _DETAILED_SHARE, chunks.poll))]
+    offsets += [_most_frequent(each.offsets) for each in estimates]
+    return _coherent(
+        level, estimates, np.concatenate(offsets), strange, search, _TRUST, chunks, overuse=_OVERUSE * overuse
+    )
+
+
+def _coherent(
+    level: PyramidLevel,
+    estimates: Sequence[Estimate],
+    offsets: NDArray[np.int32],
+    strange: NDArray[np.int32],
+    search: Search,
+    trust: int,
+    chunks: Chunks,
+    *,
+    overuse: float = 0.0,
+) -> NDArray[np.int32]:
+    """`trust`: what the squared difference from the nearest estimate costs, in 64ths."""
+    pixels = np.flatnonzero(level.hole).astype(np.int32)
+    favourites = [each.favourites for each in estimates]
+    possible, choices = _choices(pixels, favourites, _usable(level.patches), np.unique(offsets, axis=0))
+    sources = np.where(possible, pixels[:, None] + choices, 0)
+    unlike = np.min([_unlike(level, each.features, pixels, sources) for each in estimates], axis=0)
+    alone = unlike * trust // 64 + strange.ravel()[sources] + _displacement(pixels, sources, level.shape[1], search)
+    alone = np.where(possible, alone, _NEVER).astype(np.int32)
+    kept = _cheapest(alone, len(estimates))
+    texture = estimates[0].features[..., 3]
+    possible, choices, alone = possible[:, kept], choices[:, kept], alone[:, kept]
+    return _solved(level, texture, pixels, possible, choices, alone, _PASSES, chunks, overuse=overuse)
+
+
+def _displacement(pixels: Flat, sources: Flat, width: int, search: Search) -> NDArray[np.int32]:
+    """(n, choices) what it costs to copy from far away."""
+    (y, x), (to_y, to_x) = np.divmod(pixels[:, None], width), np.divmod(sources, width)
+    cost = search.vertical_cost * np.square(to_y - y) + search.horizontal_cost * np.square(to_x - x)
+    return np.asarray(cost / PATCH**2, np.int32)
+
+
+def _unlike(level: PyramidLevel, estimate: NDArray[np.uint8], pixels: Flat, sources: Flat) -> NDArray[np.int32]:
+    """(n, choices) squared difference of the sources and the estimate."""
+    wanted = estimate.reshape(-1, FEATURES)[pixels].astype(np.int32)[:, None]
+    return np.asarray(np.square(level.features.reshape(-1, FEATURES)[sources] - wanted).sum(axis=2))
+
+
+def finer_sources(level: PyramidLevel, coarse: NDArray[np.int32], chunks: Chunks) -> NDArray[np.int32]:
+    """The map of the next coarser level on this one, with the seams where they show the least here."""
+    pixels = np.flatnonzero(level.hole).astype(np.int32)
+    choices, counts = np.zeros((pixels.size, _NEAR), np.int32), np.zeros(pixels.size, np.int32)
+    usable = _usable(level.patches)
+    chunks.run(lambda low, high: _offsets_near(pixels, low, high, coarse, usable, choices, counts), pixels.size)
+    sources = np.arange(level.hole.size, dtype=np.int32)
+    sources[pixels] += choices[:, 0]
+    texture = level.features[..., 3].ravel()[sources].reshape(level.shape)
+    possible = np.arange(_NEAR) < counts[:, None]
+    return _solved(level, texture, pixels, possible, choices, np.zeros_like(choices), _PASSES_FINER, chunks)
+
+
+def _usable(patches: Patches) -> NDArray[np.bool_]:
+    """(H, W) the pixels of patches that may be copied."""
+    square = np.ones((PATCH, PATCH), np.uint8)
+    return np.asarray(cv2.dilate(source_anchors(patches), square, anchor=(PATCH - 1, PATCH - 1)) > 0)
 
 
 def _most_frequent(offsets: NDArray[np.int32]) -> NDArray[np.int32]:
-    """(n, 2) -> (at most _OFFSETS, 2)."""
+    """(n, 2) -> (at most _FREQUENT, 2)."""
     distinct, counts = np.unique(offsets, axis=0, return_counts=True)
-    return np.asarray(distinct[np.argsort(-counts, kind="stable")[:_OFFSETS]])
+    return np.asarray(distinct[np.argsort(-counts, kind="stable")[:_FREQUENT]])
 
 
-def _self_similar(features: NDArray[np.uint8], pixels: Flat, patches: Patches) -> NDArray[np.int32]:
-    """(n, 2) offsets from known patches around the hole to the patches elsewhere that resemble them most, and back."""
-    height, width = patches.role.shape
-    (y, x), (hole_y, hole_x) = (np.divmod(flat, width) for flat in (patches.sources, pixels))
-    reach = max(np.ptp(hole_y), np.ptp(hole_x)) // 2
-    near = (y > hole_y.min() - reach - PATCH) & (y < hole_y.max() + reach)
-    near &= (x > hole_x.min() - reach - PATCH) & (x < hole_x.max() + reach)
-    samples = patches.sources[near]
-    detail = cv2.boxFilter(features[..., 3].astype(np.float32), -1, (PATCH, PATCH), anchor=(0, 0), normalize=False)
-    most_detailed = np.argsort(-detail.ravel()[samples], kind="stable")[: round(samples.size * _DETAILED_SHARE)]
-    samples = np.sort(samples[most_detailed])[:: max(1, most_detailed.size // _SAMPLES)].copy()
-    found = samples.copy()
-    apart = round(max(height, width) * _APART) ** 2
-    _nearest_elsewhere(features.ravel(), width, patches.sources, samples, apart, found)
-    there, here = (np.stack(np.divmod(flat, width), axis=1) for flat in (found, samples))
-    return np.concatenate([there - here, here - there])
-
-
-@kernel("void(uint8[::1], int64, int32[::1], int32[::1], int64, int32[::1])")
-def _nearest_elsewhere(features: Array, width: int, sources: Array, samples: Array, apart: int, found: Array) -> None:
-    """found[i] = the anchor whose patch is most like that of samples[i], of those so far away (squared) or farther."""
-    for index in range(samples.size):
-        sample = np.int64(samples[index])
-        y = sample // width
-        x = sample - y * width
-        least: Number = np.int64(2**31 - 1)
-        for other in range(sources.size):
-            source = np.int64(sources[other])
-            source_y = source // width
-            source_x = source - source_y * width
-            if (source_y - y) ** 2 + (source_x - x) ** 2 >= apart:
-                distance = patch_distance(features, width * 4, sample * 4, source * 4, least)
-                if distance < least:
-                    least = distance
-                    found[index] = source
-
-
-def _candidates(
-    pixels: Flat, favourites: Flat, patches: Patches, offsets: NDArray[np.int32], search: Search
-) -> tuple[Flat, NDArray[np.int64]]:
-    """(n, candidates) sources of each pixel, by the offsets and its favourite, and what the displacements cost."""
-    height, width = patches.role.shape
-    square = np.ones((PATCH, PATCH), np.uint8)
-    usable = cv2.dilate(source_anchors(patches), square, anchor=(PATCH - 1, PATCH - 1)) > 0
+def _choices(
+    pixels: Flat, favourites: Sequence[Flat], usable: NDArray[np.bool_], offsets: NDArray[np.int32]
+) -> tuple[NDArray[np.bool_], Flat]:
+    """(n, choices) whether a pixel can take an offset, and the offsets; the last are those of its favourites."""
+    height, width = usable.shape
     y, x = (place[:, None] for place in np.divmod(pixels, width))
     to_y, to_x = y + offsets[:, 0], x + offsets[:, 1]
-    inside = (to_y >= 0) & (to_y < height) & (to_x >= 0) & (to_x < width)
-    inside &= usable[np.clip(to_y, 0, height - 1), np.clip(to_x, 0, width - 1)]
-    own = favourites[pixels][:, None]
-    sources = np.concatenate([np.where(inside, to_y * width + to_x, own), own], axis=1).astype(np.int32)
-    to_y, to_x = np.divmod(sources, width)
-    cost = search.vertical_cost * np.square(to_y - y) + search.horizontal_cost * np.square(to_x - x)
-    alone = (cost / PATCH**2).astype(np.int64)
-    alone[:, :-1][~inside] = _NEVER
-    return sources, alone
+    possible = (to_y >= 0) & (to_y < height) & (to_x >= 0) & (to_x < width)
+    possible &= usable[np.clip(to_y, 0, height - 1), np.clip(to_x, 0, width - 1)]
+    flat = np.broadcast_to(offsets[:, 0] * width + offsets[:, 1], possible.shape)
+    own = [each.ravel()[pixels] - pixels for each in favourites]
+    possible = np.pad(possible, ((0, 0), (0, len(own))), constant_values=True)
+    return possible, np.column_stack([flat, *own]).astype(np.int32)
 
 
-def _shown(
-    features: NDArray[np.uint8], hole: NDArray[np.bool_], sources: Flat, step: tuple[int, int]
-) -> NDArray[np.int32]:
-    """(n, FEATURES, candidates) what copies show a step away; where that is not known, what they show themselves."""
-    height, width = hole.shape
-    y, x = np.divmod(sources, width)
-    there = np.clip(y + step[0], 0, height - 1) * width + np.clip(x + step[1], 0, width - 1)
-    there = np.where(hole.ravel()[there], sources, there)
-    return np.ascontiguousarray(np.moveaxis(features.reshape(hole.size, -1)[there], 2, 1), np.int32)
+def _cheapest(alone: NDArray[np.int32], favourites: int) -> NDArray[np.intp]:
+    """Which choices to keep, so that pairs are not too many: the favourites and those that are good for most pixels."""
+    pixels, choices = alone.shape
+    most = max(4, int((_MOST_COSTS / (2 * pixels)) ** 0.5))
+    good = np.bincount(np.argsort(alone, axis=1, kind="stable")[:, :4].ravel(), minlength=choices)
+    good[-favourites:] = pixels + 1
+    return np.sort(np.argsort(-good, kind="stable")[:most])
 
 
-def _neighbours(pixels: Flat, hole: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """(n, directions) number of the neighbour among the hole's pixels, or -1."""
-    numbers = np.full((hole.shape[0] + 2, hole.shape[1] + 2), -1, np.int32)
-    y, x = np.divmod(pixels, hole.shape[1])
-    numbers[y + 1, x + 1] = np.arange(pixels.size)
-    return np.stack([numbers[y + 1 + dy, x + 1 + dx] for dy, dx in _STEPS], axis=1)
+class _Labels(NamedTuple):
+    """The choices of all pixels, one after the other.
 
-
-def _seams_to_known(
-    features: NDArray[np.uint8], hole: NDArray[np.bool_], pixels: Flat, shown: NDArray[np.int32]
-) -> NDArray[np.int64]:
-    """(n, candidates) squared difference of what copies show beside the pixel and the known pixels that are there."""
-    height, width = hole.shape
-    y, x = np.divmod(pixels, width)
-    total = np.zeros((shown.shape[0], shown.shape[3]), np.int64)
-    for direction, (dy, dx) in enumerate(_STEPS):
-        to_y, to_x = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
-        known = features[to_y, to_x].astype(np.int32)[:, :, None]
-        seam = np.square(shown[:, 1 + direction] - known).sum(axis=1)
-        total += np.where(hole[to_y, to_x][:, None], 0, seam)  # beyond the picture is the pixel itself, in the hole
-    return total
-
-
-@kernel("void(int32[:, ::1], int32[:, ::1], int32[:, :, :, ::1], int32[:, :, ::1], boolean, int64)")
-def _pass_messages(alone: Array, beside: Array, shown: Array, messages: Array, backward: bool, seam: int) -> None:
-    """One pass: each pixel tells the next ones what each of their candidates would cost all that lies behind it.
-
-    alone     (n, candidates) cost of each candidate by itself
-    beside    (n, directions) number of the neighbour in the hole, or -1
-    shown     (n, 1 + directions, FEATURES, candidates) see `_shown`
-    messages  (n, directions, candidates) what a pixel was told from each direction
+    pixels  (n,) flat positions
+    beside  (n, 4) number of the lower, right, upper and left neighbour, or -1
+    first   (n + 1,) where each pixel's choices begin
+    offset  (choices,) from the pixel to its source
     """
-    pixels, candidates = alone.shape
-    total = np.empty(candidates, np.int32)
-    for turn in range(pixels):
-        pixel = pixels - 1 - turn if backward else turn
-        for direction in range(0 if backward else 1, 4, 2):
-            other = beside[pixel, direction]
+
+    pixels: Flat
+    beside: NDArray[np.int32]
+    first: NDArray[np.int64]
+    offset: Flat
+
+
+def _solved(
+    level: PyramidLevel,
+    texture: NDArray[np.uint8],
+    pixels: Flat,
+    possible: NDArray[np.bool_],
+    choices: Flat,
+    alone: NDArray[np.int32],
+    passes: int,
+    chunks: Chunks,
+    *,
+    overuse: float = 0.0,
+) -> NDArray[np.int32]:
+    """The map of the cheapest choices found; `possible`, `choices` and `alone` are (n, choices)."""
+    height, width = level.shape
+    first = np.concatenate([[0], np.cumsum(possible.sum(axis=1))])
+    labels = _Labels(pixels, _neighbours(level.hole), first, np.ascontiguousarray(choices[possible]))
+    sizes = np.append(np.diff(first), 0)  # of neighbour -1: none
+    begin = np.concatenate([[0], np.cumsum(sizes[labels.beside[:, :2]] * sizes[:-1, None])])
+    costs, singly = np.empty(begin[-1], np.int32), np.ascontiguousarray(alone[possible])
+    features, hole, texture = level.features.ravel(), level.hole.ravel(), np.ascontiguousarray(texture.ravel())
+
+    def job(low: int, high: int) -> None:
+        _add_seams_to_known(*labels, low, high, features, hole, height, width, texture, singly)
+        _pair_costs(*labels, low, high, features, hole, width, texture, begin, costs)
+
+    chunks.run(job, pixels.size)
+    messages = np.zeros((4, first[-1]), np.int32)
+    sources, chosen = np.arange(level.hole.size, dtype=np.int32), np.empty(pixels.size, np.int64)
+    for turn in range(passes):
+        chunks.poll()
+        if overuse and turn and turn % _PASSES_BEFORE_COUNT == 0:
+            _choose(*labels, singly, begin, costs, messages, chosen, sources)
+            singly += _overused(level, sources[pixels], np.repeat(pixels, np.diff(first)) + labels.offset, overuse)
+        _pass_messages(*labels, singly, begin, costs, messages, turn % 2 == 1)
+    _choose(*labels, singly, begin, costs, messages, chosen, sources)
+    return sources.reshape(level.shape)
+
+
+def _overused(level: PyramidLevel, used: Flat, choices: Flat, overuse: float) -> NDArray[np.int32]:
+    """What each choice costs for being taken more than twice already, by its squared strength of texture."""
+    excess = np.clip(np.bincount(used, minlength=level.hole.size) - 2, 0, _MOST_EXCESS)
+    cost = overuse * excess * np.square(level.features[..., 3].ravel(), dtype=np.float64)
+    return np.asarray(cost[choices], np.int32)
+
+
+def _neighbours(hole: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(n, 4) see `_Labels`."""
+    numbers = np.full((hole.shape[0] + 2, hole.shape[1] + 2), -1, np.int32)
+    inner = numbers[1:-1, 1:-1]
+    inner[hole] = np.arange(np.count_nonzero(hole))
+    beside = [numbers[2:, 1:-1], numbers[1:-1, 2:], numbers[:-2, 1:-1], numbers[1:-1, :-2]]
+    return np.stack([each[hole] for each in beside], axis=1)
+
+
+_LABELS = "int32[::1], int32[:, ::1], int64[::1], int32[::1]"
+
+
+@kernel("void(int32[::1], int64, int64, int32[:, ::1], boolean[:, ::1], int32[:, ::1], int32[::1])")
+def _offsets_near(
+    pixels: Array, low: int, high: int, coarse: Array, usable: Array, choices: Array, counts: Array
+) -> None:
+    """Each pixel's choices: the offsets of the coarser level there, the own one first, and like it where they differ.
+
+    A coarse pixel that may be copied stands for four that may, so that the own offset always can be taken.
+    """
+    height, width = usable.shape
+    rows, columns = coarse.shape
+    for index in range(low, high):
+        pixel = np.int64(pixels[index])
+        y, x = pixel // width, pixel % width
+        row: Number = min(y // 2, rows - 1)
+        column: Number = min(x // 2, columns - 1)
+        count = 0
+        for turn in range(_NEAR):
+            dy = dx = jitter_y = jitter_x = 0
+            if 0 < turn < 9:
+                dy, dx = (turn + 3) % 9 // 3 - 1, (turn + 3) % 3 - 1
+            elif turn >= 9:
+                if count == 1:
+                    break
+                jitter_y, jitter_x = (turn == 9) - (turn == 10), (turn == 11) - (turn == 12)
+            py: Number = min(max(row + dy, 0), rows - 1)
+            px: Number = min(max(column + dx, 0), columns - 1)
+            source = np.int64(coarse[py, px])
+            if source == py * columns + px:
+                continue
+            to_y = y + 2 * (source // columns - py) + jitter_y
+            to_x = x + 2 * (source % columns - px) + jitter_x
+            if not (0 <= to_y < height and 0 <= to_x < width) or not usable[to_y, to_x]:
+                continue
+            offset = to_y * width + to_x - pixel
+            known = False
+            for other in range(count):
+                known = known or choices[index, other] == offset
+            if not known:
+                choices[index, count] = offset
+                count += 1
+        counts[index] = count
+
+
+@inlined
+def _hidden(texture: Array, here: Number, there: Number) -> Number:
+    """How much of a seam shows, in 256ths."""
+    return np.int32(256 * _TEXTURE // (_TEXTURE + np.int32(texture[here]) + np.int32(texture[there])))
+
+
+@kernel(f"void({_LABELS}, int64, int64, uint8[::1], boolean[::1], int64, int64, uint8[::1], int32[::1])")
+def _add_seams_to_known(
+    pixels: Array, beside: Array, first: Array, offset: Array, low: int, high: int, features: Array, hole: Array,
+    height: int, width: int, texture: Array, alone: Array,
+) -> None:  # fmt: skip
+    """Adds to each choice what is different between the known neighbours and what the copy shows there."""
+    for index in range(low, high):
+        pixel = np.int64(pixels[index])
+        y, x = pixel // width, pixel % width
+        for direction in range(4):
+            dy, dx = (direction == 0) - (direction == 1), (direction == 2) - (direction == 3)
+            known = pixel + dy * width + dx
+            if not (0 <= y + dy < height and 0 <= x + dx < width) or hole[known]:
+                continue
+            shows = _hidden(texture, pixel, known)
+            for choice in range(first[index], first[index + 1]):
+                source = pixel + np.int64(offset[choice])
+                source_y, source_x = source // width, source % width
+                if 0 <= source_y + dy < height and 0 <= source_x + dx < width and not hole[source + dy * width + dx]:
+                    source += dy * width + dx
+                total = np.int32(0)
+                for k in range(4):
+                    step = np.int32(features[source * 4 + k]) - np.int32(features[known * 4 + k])
+                    total = np.int32(total + step * step)
+                alone[choice] = np.int32(min(_NEVER, alone[choice] + ((_TO_KNOWN * total * shows) >> 8)))
+
+
+@kernel(f"void({_LABELS}, int64, int64, uint8[::1], boolean[::1], int64, uint8[::1], int64[::1], int32[::1])")
+def _pair_costs(
+    pixels: Array, beside: Array, first: Array, offset: Array, low: int, high: int, features: Array, hole: Array,
+    width: int, texture: Array, begin: Array, costs: Array,
+) -> None:  # fmt: skip
+    """What it costs when neighbours choose differently: costs[begin[2 * pixel + direction] + mine * others + theirs].
+
+    Both copies are compared at both pixels. Where one shows no known pixel there, what it shows at its own one counts.
+    """
+    most = 0
+    for index in range(low, high):
+        most = max(most, first[index + 1] - first[index])
+        for direction in range(2):
+            if beside[index, direction] >= 0:
+                other = beside[index, direction]
+                most = max(most, first[other + 1] - first[other])
+    mine, theirs = np.empty((8, most), np.int32), np.empty((8, most), np.int32)
+    for index in range(low, high):
+        for direction in range(2):
+            other = beside[index, direction]
             if other < 0:
                 continue
-            back = direction ^ 1
-            for mine in range(candidates):
-                told = messages[pixel, 0, mine] + messages[pixel, 1, mine]
-                told += messages[pixel, 2, mine] + messages[pixel, 3, mine] + alone[pixel, mine]
-                total[mine] = np.int32((told >> 1) - messages[pixel, direction, mine])
-            here, there = shown[pixel, 0], shown[pixel, 1 + direction]
-            here_too, there_too = shown[other, 1 + back], shown[other, 0]
-            lowest = np.int32(2**30)
-            for theirs in range(candidates):
-                least = np.int32(2**30)
-                for mine in range(candidates):
-                    cost = np.int32(total[mine] + (seam if mine != theirs else 0))
+            here, there = np.int64(pixels[index]), np.int64(pixels[other])
+            _show(features, hole, width, here, there, offset, first[index], first[index + 1], mine)
+            _show(features, hole, width, there, here, offset, first[other], first[other + 1], theirs)
+            shows = _hidden(texture, here, there)
+            others = first[other + 1] - first[other]
+            at = begin[2 * index + direction]
+            for a in range(first[index + 1] - first[index]):
+                for b in range(others):
+                    total = np.int32(0)
                     for k in range(4):
-                        step = np.int32(here[k, mine] - here_too[k, theirs])
-                        cost = np.int32(cost + np.int32(step * step))
-                        step = np.int32(there[k, mine] - there_too[k, theirs])
-                        cost = np.int32(cost + np.int32(step * step))
-                    least = min(least, cost)
-                messages[other, back, theirs] = least
-                lowest = min(lowest, least)
-            for theirs in range(candidates):
-                messages[other, back, theirs] = min(messages[other, back, theirs] - lowest, _NEVER)
+                        step = np.int32(mine[k, a] - theirs[4 + k, b])
+                        total = np.int32(total + step * step)
+                        step = np.int32(mine[4 + k, a] - theirs[k, b])
+                        total = np.int32(total + step * step)
+                    differ = offset[first[index] + a] != offset[first[other] + b]
+                    costs[at + b] = np.int32(((total * shows) >> 8) + _SEAM) if differ else np.int32(0)
+                at += others
 
 
-@kernel("void(int32[:, ::1], int32[:, ::1], int32[:, :, :, ::1], int32[:, :, ::1], int64, int64[::1])")
-def _choose(alone: Array, beside: Array, shown: Array, messages: Array, seam: int, chosen: Array) -> None:
-    """Each pixel's cheapest candidate, given what the pixels before it chose and what those behind it told."""
-    pixels, candidates = alone.shape
-    for pixel in range(pixels):
+@inlined
+def _show(
+    features: Array, hole: Array, width: int, pixel: Number, beside: Number, offset: Array, low: Number, high: Number,
+    shown: Array,
+) -> None:  # fmt: skip
+    """shown[:4] = features of the sources of a pixel's choices, shown[4:] = what lies there as its neighbour does."""
+    step = beside - pixel
+    for choice in range(low, high):
+        source = pixel + np.int64(offset[choice])
+        next_to = source + step
+        if (
+            next_to < 0
+            or next_to >= hole.size
+            or (abs(step) == 1 and next_to // width != source // width)
+            or hole[next_to]
+        ):
+            next_to = source
+        for k in range(4):
+            shown[k, choice - low] = features[source * 4 + k]
+            shown[4 + k, choice - low] = features[next_to * 4 + k]
+
+
+@kernel(f"void({_LABELS}, int32[::1], int64[::1], int32[::1], int32[:, ::1], boolean)")
+def _pass_messages(
+    pixels: Array, beside: Array, first: Array, offset: Array, alone: Array, begin: Array, costs: Array,
+    messages: Array, backward: bool,
+) -> None:  # fmt: skip
+    """One pass: each pixel tells the next ones what each of their choices would cost all that lies behind it.
+
+    messages  (4, choices) what a pixel was told from each direction
+    """
+    most = 0
+    for index in range(pixels.size):
+        most = max(most, first[index + 1] - first[index])
+    total, least = np.empty(most, np.int32), np.empty(most, np.int32)
+    for turn in range(pixels.size):
+        index = pixels.size - 1 - turn if backward else turn
+        mine, start = first[index + 1] - first[index], first[index]
+        for axis in range(2):
+            direction = axis + 2 if backward else axis
+            other = np.int64(beside[index, direction])
+            if other < 0:
+                continue
+            for a in range(mine):
+                told = messages[0, start + a] + messages[1, start + a] + messages[2, start + a] + messages[3, start + a]
+                total[a] = np.int32(((told + alone[start + a]) >> 1) - messages[direction, start + a])
+            others, to = first[other + 1] - first[other], first[other]
+            least[:others] = 2**30
+            if backward:
+                at = begin[2 * other + axis]
+                for b in range(others):
+                    lowest = np.int32(2**30)
+                    for a in range(mine):
+                        lowest = min(lowest, np.int32(total[a] + costs[at + b * mine + a]))
+                    least[b] = lowest
+            else:
+                at = begin[2 * index + axis]
+                for a in range(mine):
+                    for b in range(others):
+                        least[b] = min(least[b], np.int32(total[a] + costs[at + a * others + b]))
+            lowest = least[:others].min()
+            for b in range(others):
+                messages[(direction + 2) % 4, to + b] = min(np.int32(least[b] - lowest), _NEVER)
+
+
+@kernel(f"void({_LABELS}, int32[::1], int64[::1], int32[::1], int32[:, ::1], int64[::1], int32[::1])")
+def _choose(
+    pixels: Array, beside: Array, first: Array, offset: Array, alone: Array, begin: Array, costs: Array,
+    messages: Array, chosen: Array, sources: Array,
+) -> None:  # fmt: skip
+    """Each pixel's cheapest choice, given what the pixels before it chose and what those behind it told."""
+    for index in range(pixels.size):
+        mine, start = first[index + 1] - first[index], first[index]
         lowest = np.int64(2**62)
-        for mine in range(candidates):
-            cost = np.int64(alone[pixel, mine]) + messages[pixel, 1, mine] + messages[pixel, 3, mine]
-            for direction in range(0, 4, 2):
-                other = beside[pixel, direction]
+        for a in range(mine):
+            cost = np.int64(alone[start + a]) + messages[0, start + a] + messages[1, start + a]
+            for axis in range(2):
+                other = np.int64(beside[index, axis + 2])
                 if other >= 0:
-                    theirs = chosen[other]
-                    cost += seam if mine != theirs else 0
-                    for k in range(4):
-                        step = np.int64(shown[pixel, 0, k, mine]) - shown[other, 2 + direction, k, theirs]
-                        cost += step * step
-                        step = np.int64(shown[pixel, 1 + direction, k, mine]) - shown[other, 0, k, theirs]
-                        cost += step * step
+                    cost += costs[begin[2 * other + axis] + chosen[other] * mine + a]
             if cost < lowest:
-                lowest = cost
-                chosen[pixel] = mine
+                lowest, chosen[index] = cost, a
+        sources[pixels[index]] = pixels[index] + offset[start + chosen[index]]

@@ -43,17 +43,20 @@ class PatchMatchSettings:
     # Voting (Wexler et al. 2007, 3.2; Newson et al. 2014, 3.3)
     sharpness: float = 2.0  # how much similar patches outvote dissimilar ones
     # How much patches near the border outvote deeper ones, per pixel of distance up to a limit. Without it fills are
-    # blurred; without the limit what is at the border grows into large holes in blocks. There is no limit in thin holes
+    # blurred; without the limit what is at the border grows into large holes in blocks. There is no limit in strokes
     # and in a picture that repeats itself (statistics.py), which is brought into step all the way inwards. On the
     # coarsest level, which decides on the structure, all count alike.
     inward: float = 0.5
     inward_px: float = 4.0
-    thin_px: float = 40.0  # the deepest pixel of a thin hole at full size
-    stroke_px: float = 20.0  # and of a stroke
+    stroke_px: float = 20.0  # the deepest pixel of a stroke at full size
     inward_stroke: float = 0.9
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
+
+    # Whether whole regions take one offset (regions.py): lines stay lines and texture sharp in large holes. Strokes
+    # are filled better patch by patch.
+    regions: bool = True
 
     # Seams. Colour steps that both copies agree on within `edge` are seams, and evened out; larger ones are edges.
     edge: float = 140.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,8 +20,10 @@ from .matching import (
     NearestNeighbourField,
     Patches,
     Search,
+    enlarged,
     follow,
     improve,
+    offsets_of,
     overuse,
     random_nnf,
     search_for,
@@ -29,7 +32,7 @@ from .matching import (
     upsampled_nnf,
 )
 from .pyramid import PyramidLevel
-from .regions import coherent_sources
+from .regions import Estimate, coherent_sources, finer_sources, redrawn_sources
 from .settings import PatchMatchSettings
 from .statistics import first_guess, repetition, strangeness
 from .voting import argmax_vote, vote
@@ -96,38 +99,115 @@ def solve(
     levels = pyramid.build(image, hole, usable, settings, chunks.poll)
     settings = _suited_to(levels, settings)
     chunks.poll()
-    levels = _priced(levels, settings, chunks.poll)
-    rounds = [_rounds(index, levels, settings) for index in range(len(levels))]
-    work = [level.patches.targets.size * count for level, count in zip(levels, rounds, strict=True)]
-    done, total = 0, sum(work)
+    coarsest, smallest = levels[-1], len(levels) - 1
+    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+    levels = _priced(levels, strange, chunks.poll)
+    finest = 0
+    if settings.regions:
+        finest = next((i for i, each in enumerate(levels) if each.distance.size <= settings.small_pixels), smallest)
+    rounds = [_rounds(index, levels, settings) if index >= finest else 1 for index in range(len(levels))]
+    turns = [count * 2 if settings.regions and index >= finest else count for index, count in enumerate(rounds)]
+    work = _Work([level.patches.targets.size for level in levels], turns, report)
+    begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, settings, chunks)
+    if settings.regions:
+        estimates = [begin(coherent=False), begin(coherent=True)]
+        level = levels[finest]
+        search = search_for(level.patches, level.distance, settings)
+        priced = enlarged(strange, level.shape)
+        sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
+    else:
+        sources = begin(coherent=True).favourites
+    for index in reversed(range(finest)):
+        sources = finer_sources(levels[index], sources, chunks)
+        work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
+    return sources
+
+
+class _Work:
+    """Tells how much is done: each round costs as much as its level has patches to match."""
+
+    def __init__(self, sizes: list[int], rounds: list[int], report: Report) -> None:
+        self._sizes = sizes
+        self._total = sum(size * count for size, count in zip(sizes, rounds, strict=True))
+        self._done = 0
+        self._report = report
+
+    def round_done(self, index: int, features: NDArray[np.uint8]) -> None:
+        self._done += self._sizes[index]
+        self._report(self._done, self._total, features)
+
+
+def _match_and_vote(
+    levels: list[PyramidLevel],
+    finest: int,
+    rounds: list[int],
+    work: _Work,
+    strange: NDArray[np.int32],
+    seed: int,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
+    *,
+    coherent: bool,
+) -> Estimate:
+    """What is in the hole of the level `finest`. `coherent`: lines that are lost on the coarsest level return."""
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
-    levels[-1], features = _begin(levels[-1], seed, rng)
-    nnf = random_nnf(levels[-1].patches, rng)
-    for index in reversed(range(len(levels))):
-        level = levels[index]
-        voting = replace(settings, inward=0.0) if index == len(levels) - 1 else settings
+    coarsest, features = _begin(levels[-1], seed, rng)
+    levels = [*levels[:-1], coarsest]
+    nnf = random_nnf(coarsest.patches, rng)
+    for index in reversed(range(finest, len(levels))):
+        level, voting = levels[index], _voting(index, levels, settings)
         if index < len(levels) - 1:
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
             features = vote(level.features, level.distance, nnf, voting, chunks)
         search = search_for(level.patches, level.distance, settings)
         for turn in range(rounds[index]):
-            if index == len(levels) - 1 and turn == rounds[index] - settings.rounds_coherent:
-                features = _coherent(features, level, nnf, search, voting, chunks)
+            if coherent and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
+                features = _coherent(features, level, nnf, strange, search, voting, chunks)
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
             improve(features, _dearer(level, nnf, settings), nnf, search, sweep_seeds, chunks)
             features = vote(features, level.distance, nnf, voting, chunks)
-            done += work[index] // rounds[index]
-            report(done, total, features)
-    return argmax_vote(levels[0].distance, nnf, settings, chunks)
+            work.round_done(index, features)
+    return _estimate(features, level, nnf, voting, chunks)
 
 
-def _priced(levels: list[PyramidLevel], settings: PatchMatchSettings, poll: Callable[[], None]) -> list[PyramidLevel]:
+def _estimate(
+    features: NDArray[np.uint8],
+    level: PyramidLevel,
+    nnf: NearestNeighbourField,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
+) -> Estimate:
+    favourites = argmax_vote(level.distance, nnf, settings, chunks)
+    return Estimate(features, favourites, offsets_of(nnf, level.patches))
+
+
+def _coherent(
+    features: NDArray[np.uint8],
+    level: PyramidLevel,
+    nnf: NearestNeighbourField,
+    strange: NDArray[np.int32],
+    search: Search,
+    settings: PatchMatchSettings,
+    chunks: Chunks,
+) -> NDArray[np.uint8]:
+    """The hole copied in regions of one offset; the matches, changed in place, follow."""
+    estimate = _estimate(features, level, nnf, settings, chunks)
+    sources = redrawn_sources(level, estimate, strange, search, chunks)
+    follow(nnf, level.patches, sources)
+    return level.features.reshape(sources.size, -1)[sources]
+
+
+def _voting(index: int, levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
+    """On the coarsest level, which decides on the structure, all patches count alike."""
+    return replace(settings, inward=0.0) if index == len(levels) - 1 else settings
+
+
+def _priced(levels: list[PyramidLevel], strange: NDArray[np.int32], poll: Callable[[], None]) -> list[PyramidLevel]:
     """The levels with what a source costs that does not resemble the hole's surroundings on the coarsest one."""
-    coarsest, priced = levels[-1], []
-    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+    priced = []
     for level in levels:
-        patches = replace(level.patches, strange=strangeness_of_patches(strange, level.shape))
+        patches = replace(level.patches, strange=strangeness_of_patches(enlarged(strange, level.shape)))
         priced.append(replace(level, patches=patches))
         poll()
     return priced
@@ -142,32 +222,15 @@ def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatc
     return replace(patches, strange=patches.strange + cost.astype(np.int32))
 
 
-def _coherent(
-    features: NDArray[np.uint8],
-    level: PyramidLevel,
-    nnf: NearestNeighbourField,
-    search: Search,
-    settings: PatchMatchSettings,
-    chunks: Chunks,
-) -> NDArray[np.uint8]:
-    """The hole copied in regions of one offset; the matches, changed in place, follow."""
-    favourites = argmax_vote(level.distance, nnf, settings, chunks)
-    sources = coherent_sources(features, level.patches, nnf, favourites, search, chunks.poll)
-    follow(nnf, level.patches, sources)
-    return features.reshape(sources.size, -1)[sources]
-
-
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
-    """The settings for a thin hole, and for a picture that repeats itself."""
-    depth = levels[0].distance.max()
-    if depth <= settings.stroke_px:
-        settings = replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance, strange=0)
-    elif depth <= settings.thin_px:
-        settings = replace(settings, inward_px=settings.max_distance)
+    """The settings for a stroke, and for a picture that repeats itself."""
+    unlimited = settings.max_distance
+    if levels[0].distance.max() <= settings.stroke_px:
+        settings = replace(settings, inward=settings.inward_stroke, inward_px=unlimited, strange=0, regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
-    return replace(settings, inward_px=settings.max_distance, rounds_small=settings.rounds_periodic, overuse=0.0)
+    return replace(settings, inward_px=unlimited, rounds_small=settings.rounds_periodic, overuse=0.0)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:

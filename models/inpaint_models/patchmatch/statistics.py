@@ -1,20 +1,24 @@
 """What the known pixels tell of the picture as a whole: how unlike each other pixels at a distance are.
 
-From it follow the first guess of what is in the hole, whether the picture repeats itself, and which places do not
-resemble what is beside the hole. The guess is made on the coarsest level, where it decides which structure the solve
-settles on. Its idea is that of ordinary kriging (Matheron 1963) with one neighbour on each side. Most pictures lie in
-layers (ground, trees, sky), and there what is left and right of the hole counts more than what is above and below it.
+From it follow the first guess of what is in the hole, whether the picture repeats itself and by which offsets, and
+which places do not resemble what is beside the hole. The guess is made on the coarsest level, where it decides which
+structure the solve settles on. Its idea is that of ordinary kriging (Matheron 1963) with one neighbour on each side.
+Most pictures lie in layers (ground, trees, sky), and there what is left and right of the hole counts more than what is
+above and below it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, kernel
+from .compiled import Array, Number, kernel
 from .features import FEATURES, to_bytes
-from .pyramid import fill_smoothly
+from .matching import PATCH, next_random, patch_distance, source_anchors
+from .pyramid import PyramidLevel, fill_smoothly
 
 _FEWEST_PAIRS = 50
 _SAMPLES = 1000
@@ -22,6 +26,8 @@ _NOISE = 20.0  # squared levels: less of a difference is none
 _SHORTEST_PX = 6  # periods
 _RIM_PX = 3
 _RIM_SAMPLES = 128
+_APART = 1 / 15  # of the longer side: what is nearer resembles a patch by being smooth (He and Sun, section 3)
+_SWEEPS = 4
 _DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -102,6 +108,97 @@ def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: 
                         total += step * step
             if 4 * pairs >= rows.size:
                 unlike[dy, reach + dx] = total / pairs
+
+
+def similar_offsets(level: PyramidLevel, detailed: float, poll: Callable[[], None]) -> NDArray[np.int32]:
+    """(n, 2) from known patches around the hole to others that resemble them, and back.
+
+    They tell along which lines and in which periods the picture repeats itself (He and Sun, "Statistics of Patch
+    Offsets for Image Completion", ECCV 2012). `detailed`: the share of the patches that is used, those
+    with the most detail.
+    """
+    height, width = level.shape
+    rows, columns = (np.flatnonzero(level.hole.any(axis=axis)) for axis in (1, 0))
+    reach = max(np.ptp(rows), np.ptp(columns)) // 2 + PATCH
+    anchors = source_anchors(level.patches)
+    near = np.zeros_like(anchors)
+    around = np.s_[max(0, rows[0] - reach) : rows[-1] + reach, max(0, columns[0] - reach) : columns[-1] + reach]
+    near[around] = anchors[around]
+    here, found = _most_detailed(level.features, np.flatnonzero(near), detailed), np.full(anchors.size, -1, np.int32)
+    costs = np.full(anchors.size, np.iinfo(np.int32).max, np.int32)
+    for turn in range(_SWEEPS):
+        poll()
+        apart = round(max(height, width) * _APART) ** 2
+        _match_elsewhere(level.features.ravel(), anchors, here, apart, turn, found, costs)
+    here = here[found[here] >= 0]
+    there, here = (np.stack(np.divmod(flat, width), axis=1) for flat in (found[here], here))
+    return np.concatenate([there - here, here - there]).astype(np.int32)
+
+
+def peaks_of(offsets: NDArray[np.int32], most: int) -> NDArray[np.int32]:
+    """(n, 2) -> (at most `most`, 2): the highest peaks of their smoothed histogram (He and Sun, section 3)."""
+    middle = np.abs(offsets).max(axis=0, initial=0) + 2
+    counts = np.zeros(2 * middle + 1, np.float32)
+    np.add.at(counts, tuple((offsets + middle).T), 1)
+    binomial = np.array([1, 4, 6, 4, 1], np.float32)  # sums of whole numbers are exact on every machine
+    counts = np.asarray(cv2.sepFilter2D(counts, -1, binomial, binomial))
+    peaks = np.flatnonzero((counts > 0) & (counts == cv2.dilate(counts, np.ones((5, 5), np.uint8))))
+    peaks = peaks[np.argsort(-counts.ravel()[peaks], kind="stable")[:most]]
+    return np.asarray(np.stack(np.divmod(peaks, counts.shape[1]), axis=1) - middle, np.int32)
+
+
+def _most_detailed(features: NDArray[np.uint8], anchors: NDArray[np.intp], share: float) -> NDArray[np.int32]:
+    """The `share` of the patches that shows the most detail, ascending."""
+    detail = cv2.boxFilter(features[..., 3].astype(np.float32), -1, (PATCH, PATCH), anchor=(0, 0), normalize=False)
+    order = np.argsort(-detail.ravel()[anchors], kind="stable")
+    return np.sort(anchors[order[: round(anchors.size * share)]]).astype(np.int32)
+
+
+@kernel("void(uint8[::1], uint8[:, ::1], int32[::1], int64, int64, int32[::1], int32[::1])")
+def _match_elsewhere(
+    features: Array, anchors: Array, here: Array, apart: int, turn: int, found: Array, costs: Array
+) -> None:
+    """One sweep of PatchMatch from known patches to others that are so far away (squared) or farther.
+
+    found, costs  (H * W,) the position of the match, or -1, and its distance
+    """
+    height, width = anchors.shape
+    random: Number = np.uint32(2654435761 * (turn + 1) & 0xFFFFFFFF)
+    step = -1 if turn % 2 else 1
+    for index in range(here.size):
+        anchor = np.int64(here[here.size - 1 - index if turn % 2 else index])
+        y, x = anchor // width, anchor % width
+        match: Number = np.int64(found[anchor])
+        best: Number = np.int64(costs[anchor])
+        reach: Number = np.int64(max(height, width))
+        for attempt in range(2 + 16):
+            if attempt < 2:
+                back = step if attempt == 0 else step * width
+                if not 0 <= anchor - back < found.size or found[anchor - back] < 0:
+                    continue
+                candidate = np.int64(found[anchor - back]) + back
+            elif reach == 0:
+                break
+            else:
+                random = next_random(random)
+                centre = match if match >= 0 else anchor
+                down = (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
+                right = (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
+                reach >>= 1
+                if not (0 <= centre // width + down < height and 0 <= centre % width + right < width):
+                    continue
+                candidate = centre + down * width + right
+            if (
+                not 0 <= candidate < found.size
+                or candidate == match
+                or not anchors[candidate // width, candidate % width]
+            ):
+                continue
+            if (candidate // width - y) ** 2 + (candidate % width - x) ** 2 >= apart:
+                distance = patch_distance(features, width * 4, anchor * 4, candidate * 4, best)
+                if distance < best:
+                    match, best = candidate, distance
+        found[anchor], costs[anchor] = match, best
 
 
 def strangeness(features: NDArray[np.uint8], hole: NDArray[np.bool_], most: int) -> NDArray[np.int32]:

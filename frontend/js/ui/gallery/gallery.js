@@ -10,7 +10,7 @@ import { shownEdits } from "../../core/document.js";
 import { current } from "../../core/history.js";
 import { API } from "../../net/api.js";
 import { find, findInput, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t } from "../i18n.js";
 import { createGrid } from "./grid.js";
 import { folderItems, inOrder } from "./items.js";
 
@@ -68,7 +68,7 @@ export function createGallery({ store, api, bitmaps, messages, openPhoto, sessio
     shown = inOrder(items, order.value, search.value, isDone);
     grid.show(shown, store.get().image?.key ?? "");
     const finished = items.filter(isDone).length;
-    const all = items.length === 1 ? t("1 photo") : t("{n} photos", { n: items.length.toLocaleString() });
+    const all = items.length === 1 ? t("1 photo") : t("{n} photos", { n: number(items.length) });
     setText(find("photo-count"), finished > 0 ? `${all} · ${t("{n} done", { n: finished })}` : all);
     find("photos-none").hidden = shown.length > 0 || items.length === 0;
   };

@@ -66,6 +66,7 @@ export function createPanels(ports) {
     words: once(async () => (await import("./words.js")).createWords(ports)),
     help: once(async () => (await import("./help.js")).createHelp()),
     notes: once(() => import("./notes.js")),
+    again: once(() => Promise.all([import("../../session/reopening.js"), import("../../session/keeping.js")])),
     glow: once(() => import("../../canvas/glow.js")),
     saving,
     savingPanel: once(async () => {
