@@ -162,9 +162,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 def check_hole(given: argparse.Namespace) -> None:
     """Raises `BatchInvalid` unless it was said what is to be filled, in one way."""
     if given.mask is None and given.extend is None and given.find is None:
-        raise BatchInvalid(
-            "There is nothing to fill. Give a mask, what to --find, or how far to --extend the photo."
-        )
+        raise BatchInvalid("There is nothing to fill. Give a mask, what to --find, or how far to --extend the photo.")
     if given.find is not None and (given.mask is not None or given.extend is not None):
         raise BatchInvalid("--find takes no mask and no --extend: what is found is filled.")
 
