@@ -14,7 +14,7 @@ import jpeg_reader
 from inpaint_models import FillOptions, load_model
 from inpaint_models.pipeline.inpainter import Inpainter
 from lama_server import codec
-from lama_server.cli.batch import Event, Summary, Writer, plan, run_all
+from lama_server.cli.photos.batch import Event, Summary, Writer, plan, run_all
 from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
 from lama_server.store import saving
 from test_codec_cut import CUT, HEIGHT, WIDTH

@@ -4,7 +4,7 @@ import { createActions } from "./acts/actions.js";
 import { createFilling } from "./acts/filling.js";
 import { createLooking } from "./acts/looking.js";
 import { createBitmaps } from "./canvas/bitmaps.js";
-import { initialState } from "./core/state.js";
+import { initialState, selects } from "./core/state.js";
 import { createStore } from "./core/store.js";
 import { createApi } from "./net/api.js";
 import { createHealth } from "./net/health.js";
@@ -79,7 +79,7 @@ async function makeJobs() {
 }
 
 const viewer = createViewer(store, find("stage"), bitmaps, {
-  painted: filling.painted,
+  painted: (shape) => (selects(store.get().tool) ? panels.select(shape) : filling.painted(shape)),
   stroking: (started) => started && filling.stroking(),
   run: (id) => run(id),
   sized: () => looking.showSize(),

@@ -12,6 +12,7 @@
  * @property {(error: unknown) => void} failed
  */
 
+import { COMMANDS } from "../core/commands.js";
 import { documentOf, marks, paints, takesSource } from "../core/state.js";
 import { find } from "../ui/dom.js";
 
@@ -32,17 +33,12 @@ export function createActions({ store, filling, looking, input, panels, open, fa
   const comparing = (mode) => store.update(({ compare }) => ({ compare: { ...compare, mode } }));
   const mode = () => store.get().compare.mode;
 
+  const tools = COMMANDS.map(({ id }) => id).filter((id) => id.startsWith("tool-"));
+
   return {
+    ...Object.fromEntries(tools.map((id) => [id, choosing(/** @type {State["tool"]} */ (id.slice(5)))])),
     "tool-paint": () => store.update({ tool: shape }),
-    "tool-brush": choosing("brush"),
-    "tool-eraser": choosing("eraser"),
-    "tool-rect": choosing("rect"),
-    "tool-lasso": choosing("lasso"),
     "tool-polygon": () => void import("../tools/polygon.js").then(choosing("polygon"), failed),
-    "tool-source": choosing("source"),
-    "tool-avoid": choosing("avoid"),
-    "tool-extend": choosing("extend"),
-    "tool-hand": choosing("hand"),
     "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
     "brush-smaller": () => looking.sizeBrush(-1),
     "brush-larger": () => looking.sizeBrush(1),

@@ -77,7 +77,8 @@
  * @property {readonly string[]} words  that models were told, the last first
  * @property {import("./eta.js").Timings} timings
  *
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand"} ToolName
+ * @typedef {"snap" | "magnet" | "wand"} SelectTool
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | SelectTool} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -254,8 +255,10 @@ export const takesWords = (state) => {
 /** Whether what is painted is filled by itself: not where words say when. @param {State} state */
 export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
+/** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
+export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";
 /** Tools with a round brush. @param {ToolName} tool */
-export const brushes = (tool) => ["brush", "eraser", "source", "avoid"].includes(tool);
+export const brushes = (tool) => ["brush", "eraser", "source", "avoid", "snap"].includes(tool);
 
 /** What the tool marks: places to copy from, or not to; null for other tools. @param {ToolName} tool @returns {"include" | "exclude" | null} */
 export const marks = (tool) => (tool === "source" ? "include" : tool === "avoid" ? "exclude" : null);

@@ -9,6 +9,7 @@ import {
   documentOf,
   marks,
   paints,
+  selects,
   takesSource,
   takesWords,
   workingModel,
@@ -121,6 +122,7 @@ function key(text) {
 /** @param {string} id @param {State} state @param {boolean} rail where it stands for both @returns {boolean | null} null: not a switch */
 function pressedState(id, state, rail) {
   if (id === "tool-paint") return paints(state.tool);
+  if (id === "tool-snap" && rail) return selects(state.tool);
   if (id === "tool-source" && rail) return marks(state.tool) !== null;
   if (id.startsWith("tool-")) return state.tool === id.slice(5);
   if (id === "compare") return state.compare.mode === "hold";

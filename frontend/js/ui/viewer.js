@@ -189,7 +189,7 @@ export function createViewer(store, element, bitmaps, ports) {
     (state) => state.tool,
     (tool) => {
       element.classList.toggle("painting-tool", brushes(tool));
-      element.classList.toggle("shape-tool", ["rect", "lasso", "polygon"].includes(tool));
+      element.classList.toggle("shape-tool", ["rect", "lasso", "polygon", "magnet", "wand"].includes(tool));
       element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
     },
   );

@@ -31,10 +31,10 @@ from ..errors import ApiError, BatchInvalid
 from ..exits import ExitCode, StartError
 from ..imaging import masks
 from ..settings import Settings
-from .batch import image_files
 from .inpaint import open_picture, parameter
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
+from .photos.batch import image_files
 from .terminal import Bar
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from inpaint_models import devices, load_model, weights
-from inpaint_models.catalog import get_model
+from inpaint_models.catalog import get_model, list_models
 from inpaint_models.errors import ModelError
 from inpaint_models.options import FillOptions
 from inpaint_models.registry import STRATEGIES, ModelEntry
@@ -21,9 +21,9 @@ from ..exits import ExitCode, StartError
 from ..model_manager.manager import AUTO_ORDER
 from ..schemas.base import RENDER_FORMATS
 from ..schemas.canvas import Extend
-from . import batch
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
+from .photos import batch, finding
 from .terminal import Bar
 
 SHARED_SETTINGS = (
@@ -49,7 +49,8 @@ def parser() -> Parser:
         "mask",
         type=Path,
         nargs="?",
-        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend",
+        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
+        "and --find",
     )
     made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
     made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
@@ -58,6 +59,13 @@ def parser() -> Parser:
         type=margins,
         metavar="LEFT,TOP,RIGHT,BOTTOM",
         help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
+    )
+    made.add_argument(
+        "--find",
+        type=finding.names,
+        metavar="WHAT,...",
+        help="fill what is found instead of a mask, and say what that was: "
+        + ", ".join(entry.name for entry in list_models("find")),
     )
     made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
@@ -107,8 +115,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
 
     Raises `StartError`, `BatchInvalid`, `SaveError`, `ModelError`.
     """
-    if given.mask is None and given.extend is None:
-        raise BatchInvalid("There is nothing to fill. Give a mask, or how far to --extend the photo.")
+    check_hole(given)
     settings = read_settings(given)
     devices.check_name(settings.device)
     home = settings.resolved_model_dir()
@@ -134,18 +141,30 @@ def fill(given: argparse.Namespace) -> batch.Summary:
         text_encoder_on_cpu=settings.sd_cpu_textencoder,
     )
     writer = batch.Writer(given.quality, settings.strip_metadata, limits)
+    find = finding.finding(given.find) if given.find else None
     bar = Bar(sys.stderr)
 
     def tell(event: batch.Event) -> None:
+        if event.found:
+            bar.end()
+            sys.stdout.write(f"{event.job.image.name}: found {event.found}\n")
         if event.message:
             bar.end()
             sys.stderr.write(f"{event.job.image.name}: {event.message}\n")
         bar.show("inpaint", event.index, event.total)
 
     try:
-        return batch.run_all(jobs, inpainter, options, writer, on_event=tell)
+        return batch.run_all(jobs, inpainter, options, writer, find=find, on_event=tell)
     finally:
         bar.end()
+
+
+def check_hole(given: argparse.Namespace) -> None:
+    """Raises `BatchInvalid` unless it was said what is to be filled, in one way."""
+    if given.mask is None and given.extend is None and given.find is None:
+        raise BatchInvalid("There is nothing to fill. Give a mask, what to --find, or how far to --extend the photo.")
+    if given.find is not None and (given.mask is not None or given.extend is not None):
+        raise BatchInvalid("--find takes no mask and no --extend: what is found is filled.")
 
 
 def choose(name: str, home: Path, *, local_files_only: bool = True) -> ModelEntry:

@@ -3,7 +3,7 @@
  * there when the server has gone away.
  */
 
-import { documentOf, takesWords, usable, wantedModel } from "../../core/state.js";
+import { documentOf, selects, takesWords, usable, wantedModel } from "../../core/state.js";
 import { find } from "../dom.js";
 
 const IDLE_MS = 300;
@@ -28,6 +28,7 @@ const IDLE_MS = 300;
 export function createPanels(ports) {
   const { store, bitmaps, api, messages } = ports;
   const failed = (/** @type {unknown} */ error) => messages.complain(error, null);
+  const pointing = once(async () => (await import("../tools/finding.js")).createPointing(ports));
   const models = once(async () => (await import("../../net/models.js")).createModels(store, api, failed));
   const refresh = () =>
     void models()
@@ -58,6 +59,7 @@ export function createPanels(ports) {
     settings: once(async () => (await import("./settings.js")).createSettings(store)),
     choosing,
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
+    pointing,
     extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
@@ -86,6 +88,7 @@ export function createPanels(ports) {
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.tool === "extend", panels.extend);
+  whenTrue((state) => state.tool === "find" || selects(state.tool), pointing);
   whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>
     state.models.some((each) => each === wantedModel(state) && !usable(each));
@@ -104,6 +107,8 @@ export function createPanels(ports) {
   return {
     /** @param {(acts: ReturnType<typeof import("./choosing.js").createChoosing>) => void} act */
     choosing: (act) => void choosing().then(act).catch(failed),
+    /** @param {import("../../core/shapes.js").Shape} shape */
+    select: (shape) => void pointing().then((loaded) => loaded.select(shape), failed),
     /** @param {(photos: import("../gallery/gallery.js").Gallery) => void} act */
     gallery: (act) => void gallery().then(act).catch(failed),
     /** Nothing is on its way any more, for tests. */

@@ -20,18 +20,20 @@ from inpaint_models.errors import Cancelled, EmptyMask, ModelError
 from inpaint_models.options import FillOptions
 from inpaint_models.types import Box, Mask, Patch, PixelSource
 
-from .. import codec
-from ..codec.info import SUFFIXES
-from ..errors import ApiError, BatchInvalid, MaskEmpty, SaveError
-from ..imaging import masks
-from ..imaging.canvas import MovedPixels, check_change
-from ..imaging.layers import LayeredPixels
-from ..imaging.pictures import shown_info
-from ..schemas.canvas import Extend
-from ..store import saving
+from ... import codec
+from ...codec.info import SUFFIXES
+from ...errors import ApiError, BatchInvalid, MaskEmpty, SaveError
+from ...imaging import masks
+from ...imaging.canvas import MovedPixels, check_change
+from ...imaging.layers import LayeredPixels
+from ...imaging.pictures import shown_info
+from ...schemas.canvas import Extend
+from ...store import saving
 
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
+
+    from .finding import Find
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -73,6 +75,7 @@ class Event:
     outcome  filled; copied: its mask is empty; skipped: its result was there already; failed
     result   the file that was written or was there
     message  why it failed, or what is to be known of the result
+    found    what was found in it and filled, for people; empty where nothing was looked for
     index    counts from 1
     """
 
@@ -83,6 +86,7 @@ class Event:
     seconds: float
     result: Path | None = None
     message: str = ""
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,53 +157,62 @@ def run_all(
     options: FillOptions,
     writer: Writer,
     *,
+    find: Find | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Summary:
     """Does the jobs and counts. Raises as `run`."""
     counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
-    for event in run(jobs, inpainter, options, writer):
+    for event in run(jobs, inpainter, options, writer, find):
         counts[event.outcome] += 1
         on_event(event)
     return Summary(**counts)
 
 
-def run(jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer) -> Iterator[Event]:
+def run(
+    jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer, find: Find | None = None
+) -> Iterator[Event]:
     """Does the jobs; what is wrong with one photo is told and the next one is taken.
+
+    find  says what to fill, where there are no masks
 
     Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
     """
     for index, job in enumerate(jobs, 1):
         began = time.monotonic()
-        result, message = None, ""
+        result, message, found = None, "", ""
         try:
-            outcome, result, message = _process(job, inpainter, options, writer)
+            outcome, result, message, found = _process(job, inpainter, options, writer, find)
         except (SaveError, Cancelled):
             raise
         except (ApiError, ModelError) as error:
             outcome, message = "failed", str(error)
         except OSError as error:
             outcome, message = "failed", f"The photo or its mask cannot be read ({error.strerror})."
-        yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message)
+        yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message, found)
 
 
-def _process(job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer) -> tuple[Outcome, Path, str]:
-    """Does one photo: outcome, result and message of its event. Raises whatever is wrong with it."""
+def _process(
+    job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer, find: Find | None
+) -> tuple[Outcome, Path, str, str]:
+    """Does one photo: outcome, result, message and found of its event. Raises whatever is wrong with it."""
     path = job.result(codec.probe(job.image, writer.limits))
     if path.exists():
-        return "skipped", path, ""
-    if job.mask is None and job.extend is None:
+        return "skipped", path, "", ""
+    if job.mask is None and job.extend is None and find is None:
         raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
     source = codec.decode(job.image, writer.limits)
+    found = find(source.pixels) if find else None
     outcome: Outcome = "filled"
     try:
-        canvas, hole = _canvas(job, source, writer)
+        canvas, hole = (source.pixels, found.hole()) if found else _canvas(job, source, writer)
         patches = list(inpainter.patches(canvas, hole, options))
         made = _rendered(job, source, patches, writer)
     except (MaskEmpty, EmptyMask):
         outcome, made = "copied", _unchanged(job, source, writer)
     saving.make_directory(job.folder)
     result = job.folder / saving.save_new(job.folder, job.stem, path.suffix, made.data)
-    return outcome, result, f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
+    message = f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
+    return outcome, result, message, found.text if found else ""
 
 
 def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSource, Mask]:

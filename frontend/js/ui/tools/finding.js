@@ -1,0 +1,132 @@
+/**
+ * Suggestions: what people usually want gone, as outlines on the photo. A click takes one, and a button all of a sort.
+ * Loaded when they are asked for first. Nothing is changed unasked.
+ *
+ * @typedef {import("../../core/wire.js").FindingReply} Finding
+ * @typedef {import("./selecting.js").Ports} Ports
+ */
+
+import { shownEdits } from "../../core/document.js";
+import { unionBounds } from "../../core/shapes.js";
+import { documentOf } from "../../core/state.js";
+import { toScreen } from "../../core/view.js";
+import { API } from "../../net/api.js";
+import { find, make } from "../dom.js";
+import { t } from "../i18n.js";
+import { createSelecting, take } from "./selecting.js";
+
+/** Around a suggestion, in screen pixels: a speck is hard to hit. */
+const AROUND_PX = 6;
+
+/** @param {Finding} finding */
+const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
+
+/** All that points instead of painting. @param {Ports} ports */
+export function createPointing(ports) {
+  createFinding(ports);
+  return createSelecting(ports);
+}
+
+/** @param {Ports} ports */
+function createFinding(ports) {
+  const { store, api, messages } = ports;
+  const options = find("found");
+  const layer = make("div", { class: "suggestions", role: "group", "aria-label": t("Suggestions") });
+  find("stage").append(layer);
+  /** @type {Map<Finding, HTMLButtonElement>} */
+  const open = new Map();
+  /** @type {AbortController | null} */
+  let asking = null;
+  const sorts = { text: t("Text"), dust: t("Dust"), scratch: t("Scratches"), wire: t("Wires"), person: t("People") };
+  /** @param {string} category */
+  const nameOf = (category) => /** @type {Record<string, string>} */ (sorts)[category] ?? category;
+
+  /** @param {readonly Finding[]} taken */
+  const accept = (taken) => {
+    for (const finding of taken) {
+      open.get(finding)?.remove();
+      open.delete(finding);
+    }
+    showOptions();
+    take(ports, taken.flatMap(masksOf));
+    find("stage").focus({ preventScroll: true });
+  };
+
+  const place = () => {
+    const { view } = store.get();
+    for (const [finding, button] of open) {
+      const box = unionBounds(masksOf(finding));
+      if (!box) continue;
+      const { x, y } = toScreen(view, box);
+      button.style.transform = `translate(${x - AROUND_PX}px, ${y - AROUND_PX}px)`;
+      button.style.inlineSize = `${box.width * view.scale + 2 * AROUND_PX}px`;
+      button.style.blockSize = `${box.height * view.scale + 2 * AROUND_PX}px`;
+    }
+  };
+
+  const showOptions = () => {
+    /** @type {Map<string, Finding[]>} */
+    const groups = new Map();
+    for (const finding of open.keys()) groups.set(finding.category, [...(groups.get(finding.category) ?? []), finding]);
+    const all = [...groups].map(([category, findings]) =>
+      make("button", {
+        type: "button",
+        class: "button",
+        "data-category": category,
+        text: t("All of these: {sort} ({n})", { sort: nameOf(category), n: findings.length }),
+        onclick: () => accept(findings),
+      }),
+    );
+    options.replaceChildren(...(all.length > 0 ? all : [words(t("Nothing more was found"))]));
+  };
+
+  /** @param {string} text */
+  const words = (text) => make("span", { class: "muted small", text });
+
+  const clear = () => {
+    asking?.abort();
+    open.clear();
+    layer.replaceChildren();
+    options.replaceChildren();
+  };
+
+  const ask = async () => {
+    clear();
+    const mine = new AbortController();
+    asking = mine;
+    const state = store.get();
+    options.replaceChildren(words(t("Looking for text, dust and wires…")));
+    const image = await ports.imageId();
+    const body = { image, parents: shownEdits(documentOf(state)) };
+    const reply = await (await api.post(`${API}/find`, body, mine.signal, 1)).json();
+    if (mine.signal.aborted || state.image?.key !== store.get().image?.key) return;
+    for (const finding of /** @type {Finding[]} */ (reply.findings)) {
+      const name = t("{sort}, {n} % sure", { sort: nameOf(finding.category), n: Math.round(100 * finding.score) });
+      const button = make("button", {
+        type: "button",
+        "aria-label": name,
+        "data-tip": name,
+        onclick: () => accept([finding]),
+      });
+      button.dataset.category = finding.category;
+      open.set(finding, button);
+      layer.append(button);
+    }
+    place();
+    showOptions();
+    messages.say(t("{n} suggestions", { n: open.size }));
+  };
+
+  const begin = () =>
+    void ask().catch((error) => {
+      if (error?.name === "AbortError") return;
+      clear();
+      messages.complain(error, begin);
+    });
+  store.watch((state) => state.view, place, false);
+  store.watch((state) => state.image?.key, clear, false);
+  store.watch(
+    (state) => state.tool,
+    (tool) => (tool === "find" ? begin() : clear()),
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * Tools that point at a thing instead of painting it: what is drawn goes to the server, and comes back as a mask.
+ * Loaded with the first of them.
+ *
+ * @typedef {import("../../core/state.js").State} State
+ * @typedef {import("../../core/shapes.js").Shape} Shape
+ * @typedef {import("../../core/shapes.js").Bitmap} Bitmap
+ * @typedef {import("../../core/state.js").SelectTool} SelectTool
+ * @typedef {import("../../core/wire.js").SelectRequest["prompts"][number]} Prompt
+ * @typedef {Pick<import("../panels/panels.js").Ports, "store" | "api" | "messages" | "imageId" | "step" | "strokesFreed">} Ports
+ */
+
+import { addShape, shownEdits } from "../../core/document.js";
+import { decodePoints, encodePoints, stroke } from "../../core/shapes.js";
+import { documentOf, selects } from "../../core/state.js";
+import { API } from "../../net/api.js";
+import { OTHERS } from "../../tools/tools.js";
+import { t, w } from "../i18n.js";
+
+/** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample">>} */
+const GESTURES = { snap: "mark", magnet: "trace", wand: "sample" };
+/** How far from an edge the outline may be drawn, in screen pixels. */
+const TRACE_PX = 10;
+const TOLERANCE = 24;
+/** Colours may be off by one level more for each so many screen pixels that the wand is dragged. */
+const PX_PER_LEVEL = 2;
+
+/** Into what is painted, as one step. @param {Ports} ports @param {readonly Shape[]} shapes */
+export function take({ step, strokesFreed }, shapes) {
+  step(w("select"), (doc) => shapes.reduce(addShape, doc));
+  strokesFreed();
+}
+
+/**
+ * From a place to another: what counts is how far.
+ * @param {import("../../core/view.js").ImagePoint} start @param {import("../../tools/tools.js").Setting} setting
+ * @returns {import("../../tools/tools.js").Sketch}
+ */
+export function drag(start, setting) {
+  let end = start;
+  return {
+    move(more) {
+      end = more[more.length - 1];
+    },
+    preview: () => ({ kind: "outline", op: setting.op, points: [start, end] }),
+    end: () => stroke([start, end], 1, setting.op),
+  };
+}
+OTHERS.wand = drag;
+
+/** @param {Ports} ports */
+export function createSelecting(ports) {
+  const { store, api, messages } = ports;
+  /** @type {AbortController | null} the newest question; an older one is not waited for */
+  let asking = null;
+
+  /** The ready model that is pointed at in this way. @param {SelectTool} tool */
+  const modelFor = async (tool) => {
+    const { models } = await api.json(`${API}/models`);
+    const gesture = GESTURES[tool];
+    return models.find((/** @type {any} */ model) => model.gesture === gesture && /ready|loaded/.test(model.state))
+      ?.name;
+  };
+  /** @type {Map<SelectTool, Promise<string | undefined>>} */
+  const names = new Map();
+
+  /** @param {SelectTool} tool @param {Shape} shape */
+  const ask = async (tool, shape) => {
+    asking?.abort();
+    const mine = new AbortController();
+    asking = mine;
+    const state = store.get();
+    if (!names.has(tool)) names.set(tool, modelFor(tool));
+    const model = await names.get(tool);
+    const image = await ports.imageId();
+    const body = { image, parents: shownEdits(documentOf(state)), model, ...question(tool, shape, state.view.scale) };
+    const reply = await (await api.post(`${API}/select`, body, mine.signal, 1)).json();
+    if (mine.signal.aborted || state.image?.key !== store.get().image?.key) return;
+    take(
+      ports,
+      reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })),
+    );
+    messages.say(t("Selected."));
+    if (reply.shadow.length > 0 && shape.op === "add")
+      messages.tell(t("It casts a shadow"), "", {
+        label: t("Select it too"),
+        act: () => take(ports, reply.shadow),
+      });
+  };
+
+  return {
+    /** @param {Shape} shape what was drawn with the tool in hand */
+    select(shape) {
+      const { tool } = store.get();
+      if (selects(tool)) this.with(tool, shape);
+    },
+    /** @param {SelectTool} tool @param {Shape} shape */
+    with(tool, shape) {
+      ask(tool, shape).catch((error) => {
+        names.delete(tool);
+        store.update(({ view }) => ({ view: { ...view } })); // what was drawn is not painted: draw without it
+        if (error?.name !== "AbortError") messages.complain(error, () => this.with(tool, shape));
+      });
+    },
+  };
+}
+
+/**
+ * What is asked of the server: that something is taken away is said of the answer, and not of the prompt.
+ * @param {SelectTool} tool @param {Shape} shape @param {number} scale screen pixels of one of the photo
+ * @returns {{prompts: Prompt[], params?: Record<string, number>, shadow?: boolean}}
+ */
+export function question(tool, shape, scale) {
+  if (shape.kind !== "stroke" && shape.kind !== "poly") return { prompts: [] };
+  const points = decodePoints(shape.p);
+  if (tool === "magnet") {
+    const p = encodePoints([...points, points[0]]);
+    return { prompts: [{ kind: "stroke", op: "add", d: Math.max(1, TRACE_PX / scale), p }] };
+  }
+  if (tool === "snap" && shape.kind === "stroke") return { prompts: [{ ...shape, op: "add" }], shadow: true };
+  const [start, end] = [points[0], points[points.length - 1]];
+  const dragged = Math.hypot(end.x - start.x, end.y - start.y) * scale;
+  const tolerance = dragged < 2 * PX_PER_LEVEL ? TOLERANCE : Math.min(255, Math.round(dragged / PX_PER_LEVEL));
+  const [x, y] = encodePoints([start]);
+  return { prompts: [{ kind: "point", op: "add", x, y }], params: { tolerance } };
+}

@@ -1,0 +1,172 @@
+"""Pointing instead of painting: rough strokes, outlines, colours, and what is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from browser.driver import App, OpenApp
+
+COIN = (155, 198)
+"""The middle of one of scikit-image's coins, which are some 19 pixels in radius."""
+BESIDE = (155, 172)
+
+
+@pytest.fixture(scope="module")
+def coins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("coins") / "coins.png"
+    Image.fromarray(np.dstack([skimage.data.coins()] * 3)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain picture with three specks."""
+    pixels = np.full((480, 640, 3), (120, 140, 170), np.uint8)
+    pixels += np.random.default_rng(2).integers(0, 5, pixels.shape, np.uint8)
+    for x in (100, 300, 500):
+        pixels[100:103, x : x + 3] = 250
+    path = tmp_path_factory.mktemp("scan") / "scan.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def choose(app: App, key: str, photo: Path, *, fills: bool = False) -> None:
+    app.open(photo)
+    app.settle()
+    app.fill_on_release(fills)
+    app.page.locator("#stage").focus()
+    app.page.keyboard.press(key)
+
+
+def box_of_the_mask(app: App) -> tuple[int, int, int, int]:
+    app.wait("doc.draft.length > 0")
+    shape = app.read("doc.draft.at(-1)")
+    assert shape["kind"] == "bitmap"
+    return shape["x"], shape["y"], shape["x"] + shape["w"], shape["y"] + shape["h"]
+
+
+def is_the_coin(box: tuple[int, int, int, int]) -> bool:
+    wanted = (COIN[0] - 19, COIN[1] - 19, COIN[0] + 19, COIN[1] + 19)
+    return max(abs(one - other) for one, other in zip(box, wanted, strict=True)) <= 4
+
+
+def test_a_rough_stroke_snaps_to_the_thing_and_is_filled(app: App, coins: Path) -> None:
+    choose(app, "q", coins, fills=True)
+    before = app.colour_at((168, 198))
+    app.paint([(147, 194), (163, 203)])
+    app.wait_for_edits(1)
+    app.settle()
+    (shape,) = app.read("doc.edits[0].shapes")
+    assert is_the_coin((shape["x"], shape["y"], shape["x"] + shape["w"], shape["y"] + shape["h"]))
+    assert app.colour_at((168, 198)) != before
+    app.page.keyboard.press("Control+z")
+    app.settle()
+    assert app.colour_at((168, 198)) == before
+
+
+def test_a_selection_is_shown_erased_from_and_undone_like_a_stroke(app: App, coins: Path) -> None:
+    choose(app, "q", coins)
+    app.paint([(147, 194), (163, 203)])
+    assert is_the_coin(box_of_the_mask(app))
+    app.settle()
+    assert app.ink_at(COIN) > 200
+    assert app.ink_at(BESIDE) == 0
+    app.page.keyboard.press("e")
+    app.paint([COIN, (COIN[0] + 2, COIN[1])])
+    app.settle()
+    assert app.ink_at(COIN) == 0
+    for _ in range(2):
+        app.page.keyboard.press("Control+z")
+    assert app.read("doc.draft.length") == 0
+
+
+def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: Path) -> None:
+    choose(app, "r", coins)
+    app.paint([(120, 160), (200, 240)])
+    app.page.keyboard.press("q")
+    app.paint([(147, 194), (163, 203)], button="right")
+    app.wait("doc.draft.length === 2")
+    app.settle()
+    assert app.ink_at(COIN) == 0
+    assert app.ink_at(BESIDE) > 200
+
+
+def test_an_outline_snaps_to_the_edge(app: App, coins: Path) -> None:
+    choose(app, "g", coins)
+    turns = np.linspace(0, 2 * np.pi, 20)
+    app.paint([(COIN[0] + 21 * np.cos(turn), COIN[1] + 21 * np.sin(turn)) for turn in turns], steps=2)
+    assert is_the_coin(box_of_the_mask(app))
+
+
+def test_the_wand_takes_a_colour_and_more_of_it_by_a_longer_drag(app: App, coins: Path) -> None:
+    choose(app, "w", coins)
+    sizes = []
+    for end in ((26, 120), (60, 120)):
+        app.paint([(20, 120), end])
+        box = box_of_the_mask(app)
+        sizes.append((box[2] - box[0]) * (box[3] - box[1]))
+        app.page.keyboard.press("Delete")
+        app.wait("doc.draft.length === 0")
+    assert sizes[1] > sizes[0]
+
+
+def test_all_of_a_sort_that_was_found_are_filled_at_once(app: App, scan: Path) -> None:
+    choose(app, "f", scan)
+    page = app.page
+    page.get_by_role("button", name="All of these: Dust (3)").wait_for()
+    assert page.locator(".suggestions button").count() == 3
+    assert app.read("doc.draft.length") == 0, "nothing is changed unasked"
+    page.get_by_role("button", name="All of these: Dust (3)").click()
+    assert app.read("doc.draft.length") == 3
+    page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    app.settle()
+    assert max(app.colour_at((301, 101))) < 200
+    page.keyboard.press("p")
+    assert page.locator(".suggestions button").count() == 0
+
+
+def test_a_suggestion_is_taken_by_a_click_on_it(app: App, scan: Path) -> None:
+    choose(app, "f", scan)
+    app.page.locator(".suggestions button").first.wait_for()
+    app.page.mouse.click(*app.on_screen((301, 101)))
+    x0, y0, x1, y1 = box_of_the_mask(app)
+    assert (x0 <= 301 < x1, y0 <= 101 < y1) == (True, True)
+    assert app.page.locator(".suggestions button").count() == 2
+
+
+def test_the_keyboard_alone_selects_and_finds(app: App, coins: Path, scan: Path) -> None:
+    choose(app, "q", coins)
+    keyboard = app.page.keyboard
+    keyboard.press("ArrowLeft")
+    target = COIN
+    for key, axis in (("ArrowLeft", "x"), ("ArrowUp", "y"), ("ArrowRight", "x"), ("ArrowDown", "y")):
+        sign = 1 if key in ("ArrowLeft", "ArrowUp") else -1
+        wanted = target[0] if axis == "x" else target[1]
+        while sign * (app.read(f"state.crosshair.{axis}") - wanted) > 4:
+            keyboard.press(key)
+    keyboard.press("Enter")
+    keyboard.press("ArrowRight")
+    keyboard.press("Enter")
+    assert is_the_coin(box_of_the_mask(app))
+    keyboard.press("Escape")
+    choose(app, "f", scan)
+    app.page.locator(".suggestions button").first.wait_for()
+    app.page.locator(".suggestions button").first.focus()
+    keyboard.press("Enter")
+    app.wait("doc.draft.length === 1")
+
+
+def test_a_finger_selects(open_app: OpenApp, coins: Path) -> None:
+    app = open_app(has_touch=True, viewport={"width": 390, "height": 844})
+    app.open(coins)
+    app.settle()
+    app.fill_on_release(False)
+    app.page.get_by_role("button", name="Select", exact=True).tap()
+    app.page.touchscreen.tap(*app.on_screen(COIN))
+    assert is_the_coin(box_of_the_mask(app))
