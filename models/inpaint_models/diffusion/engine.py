@@ -25,7 +25,7 @@ from .memory import Spread
 from .samplers import estimate, make_scheduler
 
 _DECODER_BYTES_PER_PX = 2_500
-"""What an autoencoder of the family takes at its peak for a pixel in float32, estimated; beyond what is free, it works in tiles."""
+"""An estimate of what an autoencoder takes at its peak for a pixel in float32; beyond, it works in tiles."""
 _EXAMPLE_SIDE_PX = 224
 
 
