@@ -29,8 +29,11 @@ OUTSIDE = """() => [...document.querySelectorAll("button, input, select, p, h1, 
   .map(each => [each, each.getBoundingClientRect()])
   .filter(([, box]) => box.width > 0 && (box.left < -1 || box.right > innerWidth + 1))
   .map(([each, box]) => `${each.outerHTML.slice(0, 80)}: ${box.left} to ${box.right}`)
-  .concat(document.documentElement.scrollWidth > innerWidth ? ["the page itself is too wide"] : [])"""
-"""What reaches over the window's sides."""
+  .concat(document.documentElement.scrollWidth > innerWidth ? ["the page itself is too wide"] : [])
+  .concat([...document.querySelectorAll("[popover]:popover-open, dialog[open], .drawer:not([hidden])")]
+    .filter(each => each.getBoundingClientRect().bottom > innerHeight + 1 || each.getBoundingClientRect().top < -1)
+    .map(each => `#${each.id} is higher than the window`))"""
+"""What reaches over the window's sides, and panels whose end cannot be scrolled to."""
 
 
 def violations(app: App) -> list[str]:

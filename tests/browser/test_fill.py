@@ -231,6 +231,7 @@ def test_cancel_keeps_what_was_painted(app: App, photos: Path) -> None:
     app.wait("state.jobs.length === 0")
     assert app.read("doc.draft.length") == 1
     assert app.read("doc.edits.length") == 0
+    app.page.get_by_role("button", name="Remove", exact=True).wait_for()  # fails where there are two
 
 
 @pytest.mark.parametrize("how", ["drop", "paste"])

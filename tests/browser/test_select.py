@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
+from playwright.sync_api import Route
 
 from browser.driver import App, OpenApp
 
@@ -83,6 +84,27 @@ def test_a_selection_is_shown_erased_from_and_undone_like_a_stroke(app: App, coi
     for _ in range(2):
         app.page.keyboard.press("Control+z")
     assert app.read("doc.draft.length") == 0
+
+
+def test_a_shadow_is_offered_as_long_as_the_thing_is_selected(app: App, coins: Path) -> None:
+    choose(app, "q", coins)
+    app.wait("state.tool === 'snap'")
+
+    def with_shadow(route: Route) -> None:
+        response = route.fetch()
+        reply = response.json()
+        route.fulfill(response=response, json={**reply, "shadow": reply["shapes"]})
+
+    app.page.route("**/api/v1/select", with_shadow)
+    offer = app.page.get_by_role("button", name="Select it too")
+    app.paint([(147, 194), (163, 203)])
+    offer.wait_for()
+    app.page.keyboard.press("Delete")
+    app.wait("doc.draft.length === 0")
+    offer.wait_for(state="hidden")
+    app.paint([(147, 194), (163, 203)])
+    offer.click()
+    app.wait("doc.draft.length === 2")
 
 
 def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: Path) -> None:

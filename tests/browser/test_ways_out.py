@@ -161,3 +161,27 @@ def test_a_mask_that_does_not_fit_changes_nothing_and_says_why(photo: App, tmp_p
     load_mask(photo, tmp_path / "black.png")
     note.get_by_text("Nothing is painted in black.png").wait_for()
     assert photo.read("doc.draft.length") == 0
+
+
+def test_a_saved_mask_lies_where_an_extended_canvas_moved_it(photo: App, tmp_path: Path) -> None:
+    photo.paint(STROKE)
+    photo.wait_for_edits(1)
+    before = save_mask(photo, tmp_path / "before.png") >= 128
+    photo.close_panels()
+    photo.page.keyboard.press("c")
+    edges = {"Left edge": "Shift+ArrowLeft", "Upper edge": "Shift+ArrowUp"}
+    for name, key in edges.items():
+        photo.page.get_by_role("slider", name=name).press(key)
+    photo.page.click(".extend .go")
+    photo.wait_for_edits(3)
+    photo.page.keyboard.press("b")
+    added = 64
+    removed = np.full((512 + added, 512 + added), True)
+    removed[added:, added:] = before
+    saved = save_mask(photo, tmp_path / "steps.png")
+    np.testing.assert_array_equal(saved >= 128, removed)
+
+    photo.close_panels()
+    load_mask(photo, tmp_path / "steps.png")
+    photo.wait_for_edits(4)
+    np.testing.assert_array_equal(save_mask(photo, tmp_path / "again.png") >= 128, removed)

@@ -15,7 +15,7 @@
 import { canvasOf } from "../core/canvas.js";
 import { addShape, addSource, clearDraft, clearSource } from "../core/document.js";
 import { canRedo, canUndo, record, redo, undo } from "../core/history.js";
-import { documentOf, fillsOnRelease, marks, workingModel } from "../core/state.js";
+import { documentOf, fillsOnRelease, marks } from "../core/state.js";
 import { find } from "../ui/dom.js";
 import { t, w } from "../ui/i18n.js";
 import { once } from "../ui/panels/panels.js";
@@ -116,8 +116,7 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
     cancel() {
       if (store.get().jobs.length === 0) return false;
       jobs?.cancel();
-      const again = workingModel(store.get()) ? { label: t("Remove"), act: fillNow } : undefined;
-      messages.tell(t("Cancelled"), t("What you painted is kept."), again);
+      messages.tell(t("Cancelled"), t("What you painted is kept."));
       return true;
     },
 

@@ -9,8 +9,9 @@ import { t } from "../ui/i18n.js";
 const FIT_ENLARGES = 2;
 /** Around the photo, in screen pixels. */
 const AIR = Object.freeze({ top: 4, right: 12, bottom: 4, left: 12 });
-/** Around its frame, so that the edges can be dragged outwards. */
-const MUCH_AIR = Object.freeze({ top: 72, right: 72, bottom: 72, left: 72 });
+/** While the canvas is extended: there are handles to drag outwards; of a small window no more than a share. */
+const MUCH_AIR_PX = 72;
+const MUCH_AIR_SHARE = 1 / 6;
 
 /** @typedef {ReturnType<typeof createLooking>} Looking */
 
@@ -23,7 +24,8 @@ export function createLooking(store, viewer) {
     const { width, height } = canvasOf(state);
     const { left, top, right, bottom } = state.margins;
     const all = { width: width + left + right, height: height + top + bottom };
-    const air = state.tool === "extend" ? MUCH_AIR : AIR;
+    const much = Math.min(MUCH_AIR_PX, state.viewport.height * MUCH_AIR_SHARE);
+    const air = state.tool === "extend" ? { top: much, right: much, bottom: much, left: much } : AIR;
     const view = fit(all, state.viewport, air, FIT_ENLARGES / viewer.stage.dpr());
     return pan(view, left * view.scale, top * view.scale);
   };

@@ -10,6 +10,7 @@ export function createMessages() {
   const said = find("said");
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let hiding;
+  let standing = false;
 
   return {
     /** Read out politely; not shown. @param {string} words */
@@ -33,6 +34,8 @@ export function createMessages() {
         find("told").hidden = true;
         act?.act();
       };
+      standing = false;
+      queueMicrotask(() => (standing = true)); // the change that it is about is told to watchers first
       clearTimeout(hiding);
       if (!act) hiding = setTimeout(() => (find("told").hidden = true), INFO_MS);
     },
@@ -41,6 +44,11 @@ export function createMessages() {
     settled() {
       find("notes").replaceChildren();
       find("told").hidden = true;
+    },
+
+    /** The document is another: what was offered was about the one before. */
+    withdraw() {
+      if (standing && !findButton("told-act").hidden) find("told").hidden = true;
     },
 
     /** What went wrong, as a note. Says less where the server is gone before the words were loaded. @param {unknown} error @param {(() => void) | null} retry */

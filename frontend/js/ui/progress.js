@@ -44,6 +44,7 @@ export function createProgress(store, messages) {
       if (!reachable) messages.say(t("The server does not answer. Your work is kept; trying again…"));
     },
   );
+  store.watch(documentOf, () => messages.withdraw());
   store.follow([documentOf, (state) => state.results, (state) => state.selected], () => showResult(store.get()));
 }
 

@@ -57,17 +57,21 @@ export function createCompare(store) {
     restAtEdge();
   });
 
-  store.follow([(state) => state.compare, (state) => state.view, (state) => state.viewport, documentOf], () => {
-    const state = store.get();
-    const { mode, at } = state.compare;
-    const on = mode === "slider";
-    const shown = on ? at : edge();
-    slider.hidden = !on && (mode === "hold" || documentOf(state).edits.length === 0);
-    slider.classList.toggle("resting", !on);
-    slider.style.insetInlineStart = `${shown * 100}%`;
-    const percent = on ? Math.round(at * 100) : 0;
-    slider.setAttribute("aria-valuenow", String(percent));
-    slider.setAttribute("aria-valuetext", t("{n} % before", { n: percent }));
-    find("original").hidden = mode !== "hold";
-  });
+  store.follow(
+    [(state) => state.compare, (state) => state.view, (state) => state.viewport, (state) => state.tool, documentOf],
+    () => {
+      const state = store.get();
+      const { mode, at } = state.compare;
+      const on = mode === "slider";
+      const shown = on ? at : edge();
+      const inTheWay = mode === "hold" || state.tool === "extend"; // whose edge has a handle in the same place
+      slider.hidden = !on && (inTheWay || documentOf(state).edits.length === 0);
+      slider.classList.toggle("resting", !on);
+      slider.style.insetInlineStart = `${shown * 100}%`;
+      const percent = on ? Math.round(at * 100) : 0;
+      slider.setAttribute("aria-valuenow", String(percent));
+      slider.setAttribute("aria-valuetext", t("{n} % before", { n: percent }));
+      find("original").hidden = mode !== "hold";
+    },
+  );
 }

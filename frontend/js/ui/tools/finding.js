@@ -17,6 +17,7 @@ import { createSelecting, take } from "./selecting.js";
 
 /** Around a suggestion, in screen pixels: a speck is hard to hit. */
 const AROUND_PX = 6;
+const FINGER_PX = 44;
 
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
@@ -54,13 +55,16 @@ function createFinding(ports) {
 
   const place = () => {
     const { view } = store.get();
+    const least = matchMedia("(any-pointer: coarse)").matches ? FINGER_PX : 0;
     for (const [finding, button] of open) {
       const box = unionBounds(masksOf(finding));
       if (!box) continue;
-      const { x, y } = toScreen(view, box);
-      button.style.transform = `translate(${x - AROUND_PX}px, ${y - AROUND_PX}px)`;
-      button.style.inlineSize = `${box.width * view.scale + 2 * AROUND_PX}px`;
-      button.style.blockSize = `${box.height * view.scale + 2 * AROUND_PX}px`;
+      const { x, y } = toScreen(view, { x: box.x + box.width / 2, y: box.y + box.height / 2 });
+      const width = Math.max(least, box.width * view.scale + 2 * AROUND_PX);
+      const height = Math.max(least, box.height * view.scale + 2 * AROUND_PX);
+      button.style.transform = `translate(${x - width / 2}px, ${y - height / 2}px)`;
+      button.style.inlineSize = `${width}px`;
+      button.style.blockSize = `${height}px`;
     }
   };
 
@@ -68,15 +72,19 @@ function createFinding(ports) {
     /** @type {Map<string, Finding[]>} */
     const groups = new Map();
     for (const finding of open.keys()) groups.set(finding.category, [...(groups.get(finding.category) ?? []), finding]);
-    const all = [...groups].map(([category, findings]) =>
-      make("button", {
+    const all = [...groups].map(([category, findings]) => {
+      const [sort, n] = [nameOf(category), findings.length];
+      const name = t("All of these: {sort} ({n})", { sort, n });
+      return make("button", {
         type: "button",
         class: "button",
         "data-category": category,
-        text: t("All of these: {sort} ({n})", { sort: nameOf(category), n: findings.length }),
+        "data-tip": name,
+        "aria-label": name,
+        text: `${sort} (${n})`,
         onclick: () => accept(findings),
-      }),
-    );
+      });
+    });
     options.replaceChildren(...(all.length > 0 ? all : [words(t("Nothing more was found"))]));
   };
 
