@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from browser.driver import App, OpenApp, Server
-from inpaint_models.catalog import list_models
+from inpaint_models.catalog import ENTRIES
 from lama_server.errors.base import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 
+EVERYDAY = ("image.", "mask.", "save.", "job.", "queue.", "engine.", "worker.", "server.")
+"""Errors that people meet with a page that works as it should begin like this."""
+
 UNTRANSLATED = """() => {
-  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models, .facts dd, .mark, .help, #result-facts";
+  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models b, #photos .name > :first-child, .licence, .facts dd, .mark, #result-facts";
   const plain = (text) => /[a-z]{2}/i.test(text.replaceAll(/lama-server|px|KiB|MiB|English|Deutsch|opencv/gi, ""));
   const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(own);
   const found = [];
@@ -72,6 +75,9 @@ def walk(app: App, photo: Path) -> dict[str, list[str]]:
     app.page.click("#model")
     app.page.wait_for_selector("#kinds .kind")
     look("models")
+    app.page.click("#all-models")
+    app.page.locator("#models .choice").first.wait_for()
+    look("all models")
     app.page.click("#tune")
     app.page.wait_for_selector("#options-form input")
     look("options")
@@ -83,10 +89,17 @@ def walk(app: App, photo: Path) -> dict[str, list[str]]:
     app.page.keyboard.press("?")
     app.page.locator("#help").wait_for()
     look("help")
+    app.page.keyboard.press("Escape")
+    app.page.click("#file")
+    app.page.locator("#photos .shot").first.wait_for()
+    look("gallery")
+    app.page.locator("#photo-search").fill("nothing like it")
+    app.page.locator("#photos-none").wait_for()
+    look("gallery without a find")
     return wrong
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
 def test_every_word_goes_through_translation_and_longer_ones_fit(
     size: tuple[int, int], open_app: OpenApp, server: Server, photos: Path
 ) -> None:
@@ -130,17 +143,35 @@ def test_an_error_of_the_server_is_told_in_the_language_of_the_page(
     app.page.set_input_files("#files", broken)
     note = app.page.locator("#notes .note")
     note.wait_for()
-    assert "Dieses Dateiformat wird nicht gelesen" in note.inner_text()
+    told = note.inner_text()
+    assert "Dieses Dateiformat wird nicht gelesen" in told
+    assert "Das Bild als PNG oder JPEG speichern." in told
+    assert "Accepted are" not in told
+
+
+def table(name: str) -> set[str]:
+    """The keys of a table of de-server.js."""
+    text = (ROOT / "frontend/js/ui/words/de-server.js").read_text("utf-8")
+    entries = text.partition(f"export const {name} = {{")[2].partition("\n};")[0]
+    return {quoted or plain for quoted, plain in re.findall(r'^  (?:"([^"]+)"|(\w+)):', entries, re.MULTILINE)}
 
 
 def test_every_code_of_the_server_has_a_sentence_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("SENTENCES")[2].partition("};")[0]
-    assert set(re.findall(r'^  "([a-z_.]+)":', table, re.MULTILINE)) == set(REGISTRY)
+    assert table("SENTENCES") == set(REGISTRY)
+    assert table("DETAILS") >= {code for code in REGISTRY if code.startswith(EVERYDAY)}
     assert all(error.title for error in REGISTRY.values())
 
 
 def test_every_parameter_of_a_model_has_a_name_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("PARAMETERS")[2]
-    named = set(re.findall(r'^  "?([A-Z][a-z ]+)"?:', table, re.MULTILINE))
-    parameters = {parameter.name for entry in list_models("fill") for parameter in entry.parameters}
-    assert named == {name.replace("_", " ").capitalize() for name in parameters}
+    parameters = {parameter.name for entry in ENTRIES if entry.task == "fill" for parameter in entry.parameters}
+    assert table("PARAMETERS") == {name.replace("_", " ").capitalize() for name in parameters}
+
+
+def test_what_the_page_shows_of_a_model_is_there_in_every_language() -> None:
+    fill = [entry for entry in ENTRIES if entry.task == "fill"]
+    shown = {text for entry in fill for text in (entry.tagline, entry.description)}
+    shown |= {parameter.help for entry in fill for parameter in entry.parameters}
+    texts = table("TEXTS")
+    assert shown - texts == set(), "say it in German too, in frontend/js/ui/words/de-server.js"
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "server").rglob("*.py"))
+    assert [text for text in texts - shown if f'"{text}"' not in sources] == []
