@@ -17,7 +17,8 @@ EVERYDAY = ("image.", "mask.", "save.", "job.", "queue.", "engine.", "worker.", 
 """Errors that people meet with a page that works as it should begin like this."""
 
 UNTRANSLATED = """() => {
-  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models b, #photos .name > :first-child, .licence, .facts dd, .mark, #result-facts";
+  const own = "script, svg, kbd, noscript, option, .mark, #file-name, #about, #result-facts, " +
+    "#models b, #photos .name > :first-child, .licence, .facts dd";
   const plain = (text) => /[a-z]{2}/i.test(text.replaceAll(/lama-server|px|KiB|MiB|English|Deutsch|opencv/gi, ""));
   const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(own);
   const found = [];
@@ -26,9 +27,11 @@ UNTRANSLATED = """() => {
     const text = node.textContent.trim();
     if (plain(text) && !text.includes("⟦") && shown(node.parentElement)) found.push(text);
   }
-  for (const element of document.querySelectorAll("[aria-label]")) {
-    const text = element.getAttribute("aria-label");
-    if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
+  for (const name of ["aria-label", "placeholder"]) {
+    for (const element of document.querySelectorAll(`[${name}]`)) {
+      const text = element.getAttribute(name);
+      if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
+    }
   }
   return found;
 }"""
@@ -46,14 +49,22 @@ OVERFLOWING = """() => [...document.querySelectorAll("button, label, h1, h2, p, 
   })
   .map((each) => `${each.tagName} ${each.id} ${each.className}: ${each.textContent.trim().slice(0, 60)}`)"""
 
+OVERLAPPING = """() => {
+  const bar = [...document.querySelectorAll(".bar button")].filter((each) => each.checkVisibility());
+  const boxes = bar.map((each) => each.getBoundingClientRect()).sort((a, b) => a.left - b.left);
+  return boxes.slice(1).filter((box, i) => box.left < boxes[i].right - 1).map((box) => `bar: ${Math.round(box.left)}`);
+}"""
 
-def walk(app: App, photo: Path) -> dict[str, list[str]]:
+FITS = (OVERFLOWING, OVERLAPPING)
+
+
+def walk(app: App, photo: Path, *checks: str) -> dict[str, list[str]]:
     """What is wrong in each state that the page goes through, by the state's name."""
     wrong: dict[str, list[str]] = {}
 
     def look(state: str) -> None:
         app.settle()
-        found = app.page.evaluate(UNTRANSLATED) + app.page.evaluate(OVERFLOWING)
+        found = [line for check in checks for line in app.page.evaluate(check)]
         if found:
             wrong[state] = found
 
@@ -110,7 +121,13 @@ def test_every_word_goes_through_translation_and_longer_ones_fit(
         reduced_motion="reduce",
         script=BY_HAND,
     )
-    assert walk(app, photos / "coffee.jpg") == {}
+    assert walk(app, photos / "coffee.jpg", UNTRANSLATED, *FITS) == {}
+
+
+def test_german_fits_on_a_small_phone(open_app: OpenApp, server: Server, photos: Path) -> None:
+    small = {"width": 360, "height": 740}
+    app = open_app(server.url, locale="de", viewport=small, reduced_motion="reduce", script=BY_HAND)
+    assert walk(app, photos / "coffee.jpg", *FITS) == {}
 
 
 def test_the_language_is_the_browsers_and_another_can_be_chosen(

@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
 function markupWords(html) {
   const body = html.slice(html.indexOf("<body")).replaceAll(/<noscript>.*?<\/noscript>/g, "");
   const texts = body.split(/<[^>]*>/).map((text) => text.trim());
-  const attributes = [...body.matchAll(/(?:aria-label|aria-roledescription|title)="([^"]+)"/g)].map(
+  const attributes = [...body.matchAll(/(?:aria-label|aria-roledescription|title|placeholder)="([^"]+)"/g)].map(
     (match) => match[1],
   );
   return [...texts, ...attributes].filter((words) => /[a-z]/i.test(words) && words !== "lama-server");

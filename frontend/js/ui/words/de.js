@@ -186,7 +186,7 @@ export const WORDS = {
   "It casts a shadow": "Es wirft einen Schatten",
   "Select it too": "Auch auswählen",
   "Selected.": "Ausgewählt.",
-  Select: "Auswählen",
+  Select: "Auswahl",
   "Rough stroke": "Grober Strich",
   "Magnetic lasso": "Magnetisches Lasso",
   "Magic wand": "Zauberstab",

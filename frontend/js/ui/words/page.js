@@ -26,7 +26,7 @@ export function pseudo(words) {
   return `⟦${odd.join("")}${"·".repeat(Math.ceil(words.length / 4))}⟧`;
 }
 
-export const ATTRIBUTES = ["aria-label", "aria-roledescription", "title"];
+export const ATTRIBUTES = ["aria-label", "aria-roledescription", "title", "placeholder"];
 
 /** Translates the words of the page's markup, once. @param {HTMLElement} root @param {(words: string) => string} translate */
 export function translatePage(root, translate) {
