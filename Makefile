@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python docs coverage bench quality screenshots shots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-python test-server test-page docs coverage bench quality screenshots shots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +40,17 @@ format: $(VENV)/.dev node_modules/.installed  ## put Python and JavaScript into 
 test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
-test-python: $(VENV)/.dev  ## library, server and the page in Chromium; PYTEST_ARGS="-k masks"
+test-python: $(VENV)/.dev  ## library and server, and the page in Chromium beside them
 	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) --jobs=2 --output-sync test-server test-page
+
+test-server: $(VENV)/.dev  ## library and server; PYTEST_ARGS="-k masks"
+	$(BIN)/python -m pytest --ignore=tests/browser $(PYTEST_ARGS)
+
+test-page: $(VENV)/.dev  ## the page in Chromium; PYTEST_ARGS="-k undo"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
 
 coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
 	$(BIN)/python -m coverage run -m pytest --ignore tests/browser $(PYTEST_ARGS)
