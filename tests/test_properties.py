@@ -150,6 +150,9 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
         ask("GET", path)
         ask("GET", path, head={"host": "evil.example"})
         ask("GET", path, head={"origin": "http://evil.example"})
+    ask("GET", "/api/v1/photos")
+    for query in ("name=nothing.jpg", "name=../x.jpg", "name=x.jpg&of=x", ""):
+        ask("GET", "/api/v1/photos/thumbnail", filled=f"/api/v1/photos/thumbnail?{query}")
     ask("POST", "/api/v1/session", body=b'{"token": "x"}', head=json_type)
     ask("POST", "/api/v1/session", body=b"{}", head=json_type)
     ask("POST", "/api/v1/session", body=b"{}")
@@ -163,6 +166,10 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     dot = {"kind": "stroke", "d": 20, "p": [60, 60]}
     for request in ({"image": image, "prompts": [dot]}, {"image": "0" * 64, "prompts": [dot]}, {}):
         replies.append(("POST", "/api/v1/select", server.post_json("/api/v1/select", request)))
+    for request in ({"image": image}, {"image": "0" * 64}, {"image": image, "models": ["painter"]}, {}):
+        replies.append(("POST", "/api/v1/find", server.post_json("/api/v1/find", request)))
+    for request in ({"name": "nothing.jpg"}, {"name": "../x.jpg"}, {}):
+        replies.append(("POST", "/api/v1/photos", server.post_json("/api/v1/photos", request)))
     return replies
 
 

@@ -11,13 +11,42 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
+from playwright.sync_api import Route
 
 from browser.driver import App, OpenApp, Server, running_server
+from lama_server.errors import QueueFull
 from serving import within
 
 MANY = 2000
 MOST_TILES = 80
 """In the page at a time, in a window of 1280 x 800."""
+
+SCROLLED = """async (steps) => {
+  const room = document.getElementById("photos-room");
+  const list = document.getElementById("photos");
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  let made = 0;
+  const long = [];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) made += addedNodes.length;
+  }).observe(list, { childList: true });
+  new PerformanceObserver((entries) => long.push(...entries.getEntries().map((each) => each.duration)))
+    .observe({ type: "longtask" });
+  const frames = [];
+  for (let step = 0; step <= steps; step += 1) {
+    made = 0;
+    room.scrollTop = (step / steps) * (room.scrollHeight - room.clientHeight);
+    await frame();
+    await frame();
+    const shots = [...list.querySelectorAll(".shot")].map((each) => each.getBoundingClientRect());
+    const { top, bottom } = room.getBoundingClientRect();
+    const blank = Math.min(...shots.map((shot) => shot.top)) > top + 8 ||
+      (step < steps && Math.max(...shots.map((shot) => shot.bottom)) < bottom - 24);
+    frames.push({ made, kept: list.children.length, blank });
+  }
+  return { frames, long };
+}"""
+"""Scrolls from the first photo to the last; of every step: tiles made and kept, and whether a row in sight lacked."""
 
 StartServer = Callable[..., Server]
 
@@ -144,6 +173,31 @@ def test_a_broken_photo_is_marked_and_the_others_can_be_opened(
     wait_for_names(app, ["a.png", "b 2.jpg", "b 10.jpg", "c broken.jpg", "d.jpg"])
 
 
+def test_a_picture_that_a_busy_server_refused_is_asked_for_again(
+    start: StartServer, open_app: OpenApp, folder: Path, tolerated: list[str]
+) -> None:
+    tolerated.append("429")
+    app = open_app(start(folder).url)
+    app.page.locator("#photos").get_by_title("a.png").wait_for()
+    busy = QueueFull("2 jobs are waiting already.").body("r1")
+    refused: list[str] = []
+
+    def refuse_twice(route: Route) -> None:
+        if "name=a.png" in route.request.url and len(refused) < 2:
+            refused.append(route.request.url)
+            route.fulfill(status=429, json=busy, content_type="application/problem+json")
+        else:
+            route.continue_()
+
+    app.page.route("**/photos/thumbnail?*", refuse_twice)
+    app.page.reload()
+    picture = app.page.locator("#photos").get_by_title("a.png").locator("img")
+    picture.wait_for()
+    assert within(60, lambda: picture.evaluate("(image) => image.naturalWidth > 0"))
+    assert len(refused) == 2
+    assert "cannot be read" not in app.page.locator("#photos").get_by_title("a.png").inner_text()
+
+
 def test_photos_are_searched_sorted_and_reached_with_the_keyboard(
     start: StartServer, open_app: OpenApp, folder: Path
 ) -> None:
@@ -191,9 +245,8 @@ def test_the_next_photo_keeps_place_and_zoom_and_passes_over_broken_ones(
     assert app.read("state.fitted"), "a view that was not chosen is fitted anew"
 
 
-def test_of_two_thousand_photos_only_those_in_sight_are_in_the_page(
-    start: StartServer, open_app: OpenApp, tmp_path: Path
-) -> None:
+@pytest.fixture
+def two_thousand(start: StartServer, open_app: OpenApp, tmp_path: Path) -> App:
     folder = tmp_path / "many"
     folder.mkdir()
     Image.fromarray(np.full((64, 96, 3), 120, np.uint8)).save(folder / "0.jpg")
@@ -201,6 +254,25 @@ def test_of_two_thousand_photos_only_those_in_sight_are_in_the_page(
         os.link(folder / "0.jpg", folder / f"{number}.jpg")
     app = open_app(start(folder).url)
     app.page.locator("#photo-count", has_text="2,000 photos").wait_for()
+    return app
+
+
+def test_scrolling_through_two_thousand_photos_makes_a_screenful_at_a_time_and_leaves_no_row_blank(
+    two_thousand: App,
+) -> None:
+    """What a frame costs is what it makes. Time depends on the machine; long tasks are told when this fails."""
+    scrolled = two_thousand.page.evaluate(SCROLLED, 150)
+    frames = scrolled["frames"]
+    assert max(frame["made"] for frame in frames) <= MOST_TILES, scrolled["long"]
+    assert max(frame["kept"] for frame in frames) <= MOST_TILES, scrolled["long"]
+    assert sum(frame["made"] for frame in frames) >= MANY - MOST_TILES, "every photo was in the page once"
+    assert [at for at, frame in enumerate(frames) if frame["blank"]] == [], scrolled["long"]
+    last = two_thousand.page.locator("#photos").get_by_title("1999.jpg", exact=True).locator("img")
+    assert within(60, lambda: last.evaluate("(image) => image.naturalWidth > 0")), "a picture that stays is drawn"
+
+
+def test_of_two_thousand_photos_only_those_in_sight_are_in_the_page(two_thousand: App) -> None:
+    app = two_thousand
     room = app.page.locator("#photos-room")
     counts = []
     for share in (0.0, 0.1, 0.5, 0.9, 1.0):

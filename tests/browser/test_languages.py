@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from browser.driver import App, OpenApp, Server
-from inpaint_models.catalog import list_models
+from inpaint_models.catalog import ENTRIES
 from lama_server.errors.base import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 
+EVERYDAY = ("image.", "mask.", "save.", "job.", "queue.", "engine.", "worker.", "server.")
+"""Errors that people meet with a page that works as it should begin like this."""
+
 UNTRANSLATED = """() => {
-  const own = "script, svg, kbd, noscript, option, #file-name, #about, #models, .facts dd, .mark, .help, #result-facts";
+  const own = "script, svg, kbd, noscript, option, .mark, #file-name, #about, #result-facts, " +
+    "#models b, #photos .name > :first-child, .licence, .facts dd";
   const plain = (text) => /[a-z]{2}/i.test(text.replaceAll(/lama-server|px|KiB|MiB|English|Deutsch|opencv/gi, ""));
   const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(own);
   const found = [];
@@ -23,9 +27,11 @@ UNTRANSLATED = """() => {
     const text = node.textContent.trim();
     if (plain(text) && !text.includes("⟦") && shown(node.parentElement)) found.push(text);
   }
-  for (const element of document.querySelectorAll("[aria-label]")) {
-    const text = element.getAttribute("aria-label");
-    if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
+  for (const name of ["aria-label", "placeholder"]) {
+    for (const element of document.querySelectorAll(`[${name}]`)) {
+      const text = element.getAttribute(name);
+      if (plain(text) && !text.includes("⟦") && shown(element)) found.push(text);
+    }
   }
   return found;
 }"""
@@ -43,14 +49,22 @@ OVERFLOWING = """() => [...document.querySelectorAll("button, label, h1, h2, p, 
   })
   .map((each) => `${each.tagName} ${each.id} ${each.className}: ${each.textContent.trim().slice(0, 60)}`)"""
 
+OVERLAPPING = """() => {
+  const bar = [...document.querySelectorAll(".bar button")].filter((each) => each.checkVisibility());
+  const boxes = bar.map((each) => each.getBoundingClientRect()).sort((a, b) => a.left - b.left);
+  return boxes.slice(1).filter((box, i) => box.left < boxes[i].right - 1).map((box) => `bar: ${Math.round(box.left)}`);
+}"""
 
-def walk(app: App, photo: Path) -> dict[str, list[str]]:
+FITS = (OVERFLOWING, OVERLAPPING)
+
+
+def walk(app: App, photo: Path, *checks: str) -> dict[str, list[str]]:
     """What is wrong in each state that the page goes through, by the state's name."""
     wrong: dict[str, list[str]] = {}
 
     def look(state: str) -> None:
         app.settle()
-        found = app.page.evaluate(UNTRANSLATED) + app.page.evaluate(OVERFLOWING)
+        found = [line for check in checks for line in app.page.evaluate(check)]
         if found:
             wrong[state] = found
 
@@ -72,6 +86,9 @@ def walk(app: App, photo: Path) -> dict[str, list[str]]:
     app.page.click("#model")
     app.page.wait_for_selector("#kinds .kind")
     look("models")
+    app.page.click("#all-models")
+    app.page.locator("#models .choice").first.wait_for()
+    look("all models")
     app.page.click("#tune")
     app.page.wait_for_selector("#options-form input")
     look("options")
@@ -83,10 +100,17 @@ def walk(app: App, photo: Path) -> dict[str, list[str]]:
     app.page.keyboard.press("?")
     app.page.locator("#help").wait_for()
     look("help")
+    app.page.keyboard.press("Escape")
+    app.page.click("#file")
+    app.page.locator("#photos .shot").first.wait_for()
+    look("gallery")
+    app.page.locator("#photo-search").fill("nothing like it")
+    app.page.locator("#photos-none").wait_for()
+    look("gallery without a find")
     return wrong
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (1024, 768)])
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
 def test_every_word_goes_through_translation_and_longer_ones_fit(
     size: tuple[int, int], open_app: OpenApp, server: Server, photos: Path
 ) -> None:
@@ -97,7 +121,13 @@ def test_every_word_goes_through_translation_and_longer_ones_fit(
         reduced_motion="reduce",
         script=BY_HAND,
     )
-    assert walk(app, photos / "coffee.jpg") == {}
+    assert walk(app, photos / "coffee.jpg", UNTRANSLATED, *FITS) == {}
+
+
+def test_german_fits_on_a_small_phone(open_app: OpenApp, server: Server, photos: Path) -> None:
+    small = {"width": 360, "height": 740}
+    app = open_app(server.url, locale="de", viewport=small, reduced_motion="reduce", script=BY_HAND)
+    assert walk(app, photos / "coffee.jpg", *FITS) == {}
 
 
 def test_the_language_is_the_browsers_and_another_can_be_chosen(
@@ -130,17 +160,35 @@ def test_an_error_of_the_server_is_told_in_the_language_of_the_page(
     app.page.set_input_files("#files", broken)
     note = app.page.locator("#notes .note")
     note.wait_for()
-    assert "Dieses Dateiformat wird nicht gelesen" in note.inner_text()
+    told = note.inner_text()
+    assert "Dieses Dateiformat wird nicht gelesen" in told
+    assert "Das Bild als PNG oder JPEG speichern." in told
+    assert "Accepted are" not in told
+
+
+def table(name: str) -> set[str]:
+    """The keys of a table of de-server.js."""
+    text = (ROOT / "frontend/js/ui/words/de-server.js").read_text("utf-8")
+    entries = text.partition(f"export const {name} = {{")[2].partition("\n};")[0]
+    return {quoted or plain for quoted, plain in re.findall(r'^  (?:"([^"]+)"|(\w+)):', entries, re.MULTILINE)}
 
 
 def test_every_code_of_the_server_has_a_sentence_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("SENTENCES")[2].partition("};")[0]
-    assert set(re.findall(r'^  "([a-z_.]+)":', table, re.MULTILINE)) == set(REGISTRY)
+    assert table("SENTENCES") == set(REGISTRY)
+    assert table("DETAILS") >= {code for code in REGISTRY if code.startswith(EVERYDAY)}
     assert all(error.title for error in REGISTRY.values())
 
 
 def test_every_parameter_of_a_model_has_a_name_in_every_language() -> None:
-    table = (ROOT / "frontend/js/ui/words/de.js").read_text("utf-8").partition("PARAMETERS")[2]
-    named = set(re.findall(r'^  "?([A-Z][a-z ]+)"?:', table, re.MULTILINE))
-    parameters = {parameter.name for entry in list_models("fill") for parameter in entry.parameters}
-    assert named == {name.replace("_", " ").capitalize() for name in parameters}
+    parameters = {parameter.name for entry in ENTRIES if entry.task == "fill" for parameter in entry.parameters}
+    assert table("PARAMETERS") == {name.replace("_", " ").capitalize() for name in parameters}
+
+
+def test_what_the_page_shows_of_a_model_is_there_in_every_language() -> None:
+    fill = [entry for entry in ENTRIES if entry.task == "fill"]
+    shown = {text for entry in fill for text in (entry.tagline, entry.description)}
+    shown |= {parameter.help for entry in fill for parameter in entry.parameters}
+    texts = table("TEXTS")
+    assert shown - texts == set(), "say it in German too, in frontend/js/ui/words/de-server.js"
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "server").rglob("*.py"))
+    assert [text for text in texts - shown if f'"{text}"' not in sources] == []

@@ -3,10 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../frontend/js/core/commands.js";
-import { HINTS } from "../../frontend/js/core/explain.js";
+import { explain, HINTS, whyNot } from "../../frontend/js/core/explain.js";
+import { ApiError } from "../../frontend/js/core/protocol.js";
 import { count, number, sentence, speakIn, t } from "../../frontend/js/core/words.js";
 import { GESTURES } from "../../frontend/js/ui/panels/key-tables.js";
-import { SENTENCES, WORDS } from "../../frontend/js/ui/words/de.js";
+import { WORDS } from "../../frontend/js/ui/words/de.js";
+import { DETAILS, SENTENCES } from "../../frontend/js/ui/words/de-server.js";
 import { languageOf } from "../../frontend/js/ui/words/page.js";
 
 const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
@@ -15,7 +17,7 @@ const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
 function markupWords(html) {
   const body = html.slice(html.indexOf("<body")).replaceAll(/<noscript>.*?<\/noscript>/g, "");
   const texts = body.split(/<[^>]*>/).map((text) => text.trim());
-  const attributes = [...body.matchAll(/(?:aria-label|aria-roledescription|title)="([^"]+)"/g)].map(
+  const attributes = [...body.matchAll(/(?:aria-label|aria-roledescription|title|placeholder)="([^"]+)"/g)].map(
     (match) => match[1],
   );
   return [...texts, ...attributes].filter((words) => /[a-z]/i.test(words) && words !== "lama-server");
@@ -62,7 +64,8 @@ test("values have their places in the translation too", () => {
   for (const [english, german] of Object.entries(WORDS)) assert.deepEqual(places(german), places(english), english);
 });
 
-test("what the server says has a sentence by its code", () => {
+test("what the server says has a sentence by its code, and a reason only where it has that", () => {
+  for (const key of Object.keys(DETAILS)) assert.ok(key.split("/")[0] in SENTENCES, key);
   for (const [code, german] of Object.entries(SENTENCES)) assert.match(german, /^[A-ZÄÖÜ].*[^.]$/, code);
 });
 
@@ -76,4 +79,28 @@ test("a language says words, counts, numbers and sentences in its own way", asyn
   assert.ok(sentence("mask.empty"));
   speakIn(await languageOf("pseudo"));
   assert.match(t("{n} px", { n: 3 }), /^⟦3 px·+⟧$/);
+});
+
+test("why something went wrong is said without the server's English, with its figures", async () => {
+  const tooLarge = {
+    code: "image.too_many_pixels",
+    detail: "12000x10000 is 120.5 megapixels; the limit is 100.",
+    limit: { name: "max_megapixels", value: 100, actual: 120.5 },
+  };
+  speakIn(await languageOf("de"));
+  assert.equal(explain(new ApiError(tooLarge)).cause, "Es hat 120,5 Megapixel; die Grenze ist 100.");
+  const missing = { code: "model.unavailable", detail: "X needs y. Install it: pip install 'lama-server[z]'" };
+  assert.match(whyNot(missing), /^Auf dem Server .*: pip install 'lama-server\[z\]'$/);
+  assert.equal(whyNot({ code: "engine.failed", detail: "It gave nothing." }), "Das Modell ist gescheitert.");
+  for (const [key, words] of Object.entries(DETAILS).filter(([, words]) => !words.includes("{"))) {
+    const [code, name] = key.split("/");
+    const limit = name ? { name, value: 1, actual: 2 } : null;
+    assert.equal(explain(new ApiError({ code, detail: "This is English.", limit })).cause, words, key);
+  }
+});
+
+test("English is said where a figure is missing, or where there are no words for it", async () => {
+  speakIn(await languageOf("de"));
+  for (const code of ["image.too_small", "model.unavailable", "param.unknown"])
+    assert.equal(explain(new ApiError({ code, detail: "This is English." })).cause, "This is English.");
 });

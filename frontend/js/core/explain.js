@@ -1,7 +1,7 @@
 /** What an error means to a person: what was wrong, why, and what to do. */
 
 import { ApiError } from "./protocol.js";
-import { sentence, t } from "./words.js";
+import { detail, number, sentence, t } from "./words.js";
 
 /** @type {Readonly<Record<string, string>>} */
 export const HINTS = {
@@ -32,6 +32,25 @@ export const HINTS = {
  * @typedef {{title: string, cause: string, hint: string, code: string, retryable: boolean, report: string}} Explanation
  */
 
+/**
+ * Why, in the language of the page; in the server's English where there are no words for it, or where a figure in them is
+ * missing.
+ * @param {import("./protocol.js").Problem} problem
+ */
+function reasonOf({ code, detail: english = "", limit }) {
+  const words = detail(`${code}/${limit?.name}`) ?? detail(code) ?? english;
+  /** @type {Record<string, string>} */
+  const values = {};
+  for (const [name, figure] of Object.entries({ value: limit?.value, actual: limit?.actual }))
+    if (typeof figure === "number") values[name] = number(figure, Number.isInteger(figure) ? 0 : 1);
+  const command = /pip install .+/.exec(english)?.[0];
+  if (command) values.command = command;
+  return [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => name in values) ? t(words, values) : english;
+}
+
+/** Why a model cannot be used: never nothing. @param {import("./protocol.js").Problem} problem */
+export const whyNot = (problem) => reasonOf(problem) || `${sentence(problem.code) ?? problem.title}.`;
+
 /** @param {unknown} error @returns {Explanation} */
 export function explain(error) {
   if (!(error instanceof ApiError)) {
@@ -48,7 +67,7 @@ export function explain(error) {
   const { problem } = error;
   return {
     title: sentence(problem.code) ?? error.message,
-    cause: problem.detail ?? "",
+    cause: reasonOf(problem),
     hint: t(HINTS[problem.code] ?? ""),
     code: problem.code,
     retryable: error.retryable,

@@ -5,10 +5,11 @@
  * @property {string} code
  * @property {(words: string) => string} translate
  * @property {Readonly<Record<string, string>>} sentences  what the server says, by its error's code
+ * @property {Readonly<Record<string, string>>} details  why, by the error's code, or by code and limit
  */
 
 /** @type {Language} */
-let spoken = { code: "en", translate: (words) => words, sentences: {} };
+let spoken = { code: "en", translate: (words) => words, sentences: {}, details: {} };
 
 /** @param {Language} language of everything that is said from here on */
 export function speakIn(language) {
@@ -29,6 +30,9 @@ export const w = (words) => words;
 
 /** What an error of the server means; nothing in English, which it speaks itself. @param {string} code */
 export const sentence = (code) => spoken.sentences[code];
+
+/** Why, of an error: by its code, or by code and limit. @param {string} key */
+export const detail = (key) => spoken.details[key];
 
 /** @param {number} value @param {number} [digits] after the point */
 export const number = (value, digits = 0) =>

@@ -48,7 +48,7 @@ export function createSaver({ store, api, health, complain, say, tell }) {
       const { name, reencoded } = await response.json();
       store.update({ savedAs: name });
       const saved = t("Saved as {name}", { name });
-      if (reencoded) tell(saved, t("The whole JPEG was encoded anew: {reason}.", { reason: reencoded }));
+      if (reencoded) tell(saved, t("The whole JPEG was encoded anew: {reason}.", { reason: t(reencoded) }));
       else say(saved);
     } catch (error) {
       if (error instanceof ApiError && error.code === "page.unreachable") {

@@ -37,13 +37,16 @@ export function createGallery({ store, api, bitmaps, messages, openPhoto, sessio
     return file ? bitmaps.thumbnail(`photo ${item.key}`, file) : "";
   };
 
-  /** The picture could not be shown: is it the file? @param {Item} item */
+  /** The picture could not be shown. Is it the file, or has the server too much to do? @param {Item} item */
   const failed = async (item) => {
-    const broken = await api.call(thumbnailUrl(item.name, item.version ?? "")).then(
-      () => false,
-      (error) => String(error.code).startsWith("image."),
-    );
+    const broken =
+      !item.version ||
+      (await api.call(thumbnailUrl(item.name, item.version)).then(
+        () => false,
+        (error) => String(error.code).startsWith("image."),
+      ));
     if (broken) mark(item.key);
+    return !broken;
   };
 
   /** @param {string} key of a photo that cannot be opened */
@@ -58,7 +61,7 @@ export function createGallery({ store, api, bitmaps, messages, openPhoto, sessio
   const grid = createGrid(find("photos-room"), find("photos"), {
     open,
     pictureOf,
-    failed: (item) => void (item.version ? failed(item) : mark(item.key)),
+    failed,
     resultOf: (item) => done.get(item.key) ?? item.result,
   });
 

@@ -5,7 +5,7 @@
  * @typedef {object} Ports
  * @property {(item: Item) => void} open
  * @property {(item: Item) => Promise<string>} pictureOf  URL; "" when there is none
- * @property {(item: Item) => void} failed  its picture cannot be shown
+ * @property {(item: Item) => Promise<boolean>} failed  its picture cannot be shown; whether it may be later
  * @property {(item: Item) => string | undefined} resultOf  URL of what was made of it; "": something without a picture
  */
 
@@ -17,6 +17,10 @@ const MOST_SHARE = 0.42;
 const GAP_PX = 16;
 const NAME_PX = 34;
 const ROWS_BESIDE = 2;
+/** Tiles that go by faster ask for no picture: the server would make thousands that are not looked at. */
+const STAYS_MS = 100;
+const AGAIN_MS = 1000;
+const MOST_TRIES = 20;
 
 /** @param {HTMLElement} room that scrolls @param {HTMLElement} list @param {Ports} ports */
 export function createGrid(room, list, ports) {
@@ -83,19 +87,29 @@ export function createGrid(room, list, ports) {
     else button.removeAttribute("aria-current");
   };
 
+  /** @param {Item} item */
+  const pictureFor = (item) => {
+    let tries = 0;
+    const ask = async () => {
+      if (!shown.isConnected) return;
+      tries += 1;
+      const url = await ports.pictureOf(item).catch(() => failed());
+      if (url && shown.isConnected) shown.src = url;
+    };
+    const failed = async () => {
+      if (shown.isConnected && (await ports.failed(item)) && tries < MOST_TRIES) setTimeout(ask, AGAIN_MS);
+    };
+    const shown = make("img", { alt: "", decoding: "async", onerror: failed });
+    setTimeout(ask, STAYS_MS);
+    return shown;
+  };
+
   /** @param {Item} item @param {string | undefined} result */
   const makeTile = (item, result) => {
     const thumb = make("span", { class: "thumb" });
     if (item.broken) thumb.append(icon("warning"));
     else {
-      const shown = make("img", { alt: "", decoding: "async", onerror: () => shown.isConnected && ports.failed(item) });
-      thumb.append(shown);
-      ports.pictureOf(item).then(
-        (url) => {
-          if (url && shown.isConnected) shown.src = url;
-        },
-        () => ports.failed(item),
-      );
+      thumb.append(pictureFor(item));
       if (result) {
         const beside = make("img", { alt: "", decoding: "async", src: result, onerror: () => beside.remove() });
         thumb.append(beside);

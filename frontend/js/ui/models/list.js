@@ -1,5 +1,6 @@
 /** All models: which there are, what state each is in, and what may be done with its results. */
 
+import { whyNot } from "../../core/explain.js";
 import { formatBytes } from "../../core/protocol.js";
 import { wantedModel } from "../../core/state.js";
 import { find, make } from "../dom.js";
@@ -50,13 +51,13 @@ function modelChoice(state, model, setPrefs, download) {
     "label",
     { class: "choice" },
     input,
-    make("span", {}, make("b", { text: model.title }), ` ${model.tagline ? `· ${model.tagline}` : ""}`),
+    make("span", {}, make("b", { text: model.title }), ` ${model.tagline ? `· ${t(model.tagline)}` : ""}`),
     stateOf(model, download),
-    make("span", { class: "facts-line", text: model.description }),
-    make("span", { class: "facts-line", text: facts }),
+    make("span", { class: "facts-line", text: t(model.description) }),
+    make("span", { class: "facts-line licence", text: facts }),
   );
   if (model.reason) choice.append(make("span", { class: "facts-line", text: t(model.reason) }));
-  if (model.problem?.detail) choice.append(make("span", { class: "facts-line", text: model.problem.detail }));
+  if (model.problem) choice.append(make("span", { class: "facts-line", text: whyNot(model.problem) }));
   if (model.state === "downloading") {
     const percent = downloadPercent(model);
     choice.append(

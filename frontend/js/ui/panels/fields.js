@@ -31,7 +31,7 @@ export function parameterField(parameter, value, set) {
   const help = t(parameter.help ?? "");
   if (parameter.kind === "bool") return switchField(label, Boolean(value), set, help);
   if (parameter.kind === "choice") return choiceField(label, parameter.choices ?? [], String(value), set, {}, help);
-  if (parameter.kind === "text") return textField(label, parameter, String(value), set);
+  if (parameter.kind === "text") return textField(label, parameter, String(value), set, help);
   const bounds = {
     ...(parameter.minimum == null ? {} : { min: parameter.minimum }),
     ...(parameter.maximum == null ? {} : { max: parameter.maximum }),
@@ -45,8 +45,8 @@ export function parameterField(parameter, value, set) {
   );
 }
 
-/** @param {string} label @param {import("../../core/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set */
-function textField(label, { max_length = 1000, placeholder = "", help = "" }, value, set) {
+/** @param {string} label @param {import("../../core/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set @param {string} help */
+function textField(label, { max_length = 1000, placeholder = "" }, value, set, help) {
   const attributes = { maxlength: max_length, placeholder, value, autocomplete: "off" };
   const input = make("input", { ...attributes, onchange: () => set(input.value.trim()) });
   return field(label, input, help);

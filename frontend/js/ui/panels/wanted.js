@@ -1,5 +1,6 @@
 /** The note about a model that was asked for and is not there yet. */
 
+import { whyNot } from "../../core/explain.js";
 import { usable, wantedModel, workingModel } from "../../core/state.js";
 import { find, findButton, setText } from "../dom.js";
 import { t } from "../i18n.js";
@@ -45,7 +46,7 @@ function describeWanted(wanted, percent, working) {
   const values = {
     model: wanted.title,
     facts: licenceFacts(wanted, t).join(", "),
-    why: wanted.problem?.detail ?? "",
+    why: wanted.problem ? whyNot(wanted.problem) : "",
     n: percent === null ? "" : ` ${percent} %`,
     meanwhile: working ? t("working with {model} meanwhile", { model: working.title }) : t("no other model is ready"),
     sentence: working ? t("Working with {model} meanwhile.", { model: working.title }) : t("No other model is ready."),

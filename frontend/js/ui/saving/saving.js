@@ -48,7 +48,7 @@ export function createSaving(store, api, messages, imageId) {
       const reason = /reason="((?:[^"\\]|\\.)*)"/.exec(response.headers.get("x-jpeg") ?? "")?.[1];
       messages.tell(
         t("Saved as {name}", { name }),
-        reason && format === "keep" ? t("The whole JPEG was encoded anew: {reason}.", { reason }) : "",
+        reason && format === "keep" ? t("The whole JPEG was encoded anew: {reason}.", { reason: t(reason) }) : "",
       );
     } finally {
       showBusy(false);

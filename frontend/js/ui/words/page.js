@@ -2,15 +2,16 @@
 
 /**
  * @typedef {Readonly<Record<string, string>>} Table
- * @type {Readonly<Record<string, () => Promise<{WORDS: Table, PARAMETERS: Table, SENTENCES: Table}>>>}
+ * @type {Readonly<Record<string, () => Promise<{WORDS: Table, TEXTS: Table, PARAMETERS: Table, SENTENCES: Table, DETAILS: Table}>>>}
  */
-const TABLES = { de: () => import("./de.js") };
+const TABLES = { de: async () => ({ ...(await import("./de.js")), ...(await import("./de-server.js")) }) };
 
 /** @param {string} code @returns {Promise<import("../../core/words.js").Language>} what has no translation stays English */
 export async function languageOf(code) {
-  if (code === "pseudo") return { code: "en", translate: pseudo, sentences: {} };
-  const { WORDS, PARAMETERS, SENTENCES } = await TABLES[code]();
-  return { code, translate: (words) => WORDS[words] ?? PARAMETERS[words] ?? words, sentences: SENTENCES };
+  if (code === "pseudo") return { code: "en", translate: pseudo, sentences: {}, details: {} };
+  const { WORDS, TEXTS, PARAMETERS, SENTENCES, DETAILS } = await TABLES[code]();
+  const words = { ...WORDS, ...PARAMETERS, ...TEXTS };
+  return { code, translate: (english) => words[english] ?? english, sentences: SENTENCES, details: DETAILS };
 }
 
 /** @param {string} words */
@@ -25,7 +26,7 @@ export function pseudo(words) {
   return `⟦${odd.join("")}${"·".repeat(Math.ceil(words.length / 4))}⟧`;
 }
 
-export const ATTRIBUTES = ["aria-label", "aria-roledescription", "title"];
+export const ATTRIBUTES = ["aria-label", "aria-roledescription", "title", "placeholder"];
 
 /** Translates the words of the page's markup, once. @param {HTMLElement} root @param {(words: string) => string} translate */
 export function translatePage(root, translate) {
