@@ -256,9 +256,9 @@ def _stream_a_preview(app: App, photo: Path) -> None:
     """Fills never end from now on: they show one preview, in the stroke a blurred copy of what lies to the left."""
     d = round(app.read("state.prefs.brush / state.view.scale"))
     stroke = [(round(x), round(y)) for x, y in _points(app, 0)]
-    x0, y0 = (min(at) - d for at in zip(*stroke, strict=True))
-    x1, y1 = (max(at) + d for at in zip(*stroke, strict=True))
     with Image.open(photo) as full:
+        x0, y0 = (max(0, min(at) - d) for at in zip(*stroke, strict=True))
+        x1, y1 = (min(side, max(at) + d) for at, side in zip(zip(*stroke, strict=True), full.size, strict=True))
         preview = full.convert("RGB").crop((x0, y0, x1, y1))
         beside = full.convert("RGB").crop((2 * x0 - x1, y0, x0, y1)).filter(ImageFilter.GaussianBlur(6))
     hole = Image.new("L", preview.size)
