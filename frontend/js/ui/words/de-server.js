@@ -114,7 +114,7 @@ export const DETAILS = {
   "mask.nothing_to_copy": "Weniger übermalen, oder weniger von der Quelle ausnehmen.",
   "root.unavailable": "Er muss da sein, und der Server muss in ihn schreiben dürfen.",
   "save.disk_full": "",
-  "save.disk_full/min_free": "{actual} MiB sind frei; mindestens {value} MiB bleiben frei.",
+  "save.disk_full/min_free": "{actual} MiB wären noch frei; mindestens {value} MiB bleiben frei.",
   "save.failed": "",
   "save.off": "",
   "server.temp_full": "Auf dem Datenträger des Servers Platz schaffen.",
