@@ -167,11 +167,10 @@ def slow_app(open_app: OpenApp, tmp_path: Path, large: Path) -> Iterator[App]:
         server.wait_ready()
         app = open_app(f"http://127.0.0.1:{server.port}/")
         app.open(large)
-        app.page.click("#model")
+        app.open_tuning()
         app.page.get_by_label("Behaviour").select_option("silent")
         app.page.get_by_label("Seconds").fill("4")
-        app.page.keyboard.press("Escape")
-        app.page.keyboard.press("Escape")
+        app.close_panels()
         yield app
         app.page.context.close()  # before its server ends
 

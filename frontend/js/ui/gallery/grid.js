@@ -48,8 +48,9 @@ export function createGrid(room, list, ports) {
     const first = (Math.floor(room.scrollTop / height) - ROWS_BESIDE) * columns;
     const last = (Math.ceil((room.scrollTop + room.clientHeight) / height) + ROWS_BESIDE) * columns;
     const wanted = new Map();
+    const open = room.clientHeight > 0; // closed, the gallery holds no pictures
     items.forEach((item, at) => {
-      if ((at >= first && at < last) || at === focused) wanted.set(item.key, at);
+      if (open && ((at >= first && at < last) || at === focused)) wanted.set(item.key, at);
     });
     for (const [key, { tile, item, result }] of tiles) {
       const at = wanted.get(key);
