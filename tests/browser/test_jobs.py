@@ -235,10 +235,9 @@ def test_only_the_chosen_result_is_saved_once_the_person_goes_on(
     app.page.on("request", note)
     out = saving_server.data_dir.parent / "out"
     app.open(photos / "astronaut.png")
-    app.page.click("#model")
+    app.open_tuning()
     app.page.get_by_label("Results per fill").fill("3")
-    app.page.keyboard.press("Escape")
-    app.page.keyboard.press("Escape")
+    app.close_panels()
     app.paint([(424.0, 60.0), (424.0, 110.0)])
     app.wait_for_edits(1)
     app.settle()
