@@ -87,7 +87,7 @@ const viewer = createViewer(store, find("stage"), bitmaps, {
 });
 const looking = createLooking(store, viewer);
 const open = createWaysIn((files) => void session.openFiles(files).catch(failed), messages);
-const actions = createActions({ store, filling, looking, input: viewer.input, panels: () => panels, open, failed });
+const actions = createActions({ store, filling, looking, input: viewer.input, panels: () => panels, open });
 const run = createKeys(store, actions);
 const panels = createPanels({
   store,

@@ -5,7 +5,6 @@ import { IDLE, reduce } from "../../frontend/js/core/gestures.js";
 import { invertDraft } from "../../frontend/js/core/inverted.js";
 import { decodePoints, rect } from "../../frontend/js/core/shapes.js";
 import { startSketch } from "../../frontend/js/tools/tools.js";
-import "../../frontend/js/tools/polygon.js";
 
 const image = { width: 100, height: 80 };
 const setting = { op: /** @type {const} */ ("add"), diameter: 10, image };

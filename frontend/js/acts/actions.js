@@ -9,7 +9,6 @@
  * @property {ReturnType<typeof import("../ui/input.js").createInput>} input
  * @property {() => ReturnType<typeof import("../ui/panels/panels.js").createPanels>} panels
  * @property {() => void} open  asks for files
- * @property {(error: unknown) => void} failed
  */
 
 import { COMMANDS } from "../core/commands.js";
@@ -17,7 +16,7 @@ import { documentOf, marks, paints, takesSource } from "../core/state.js";
 import { find } from "../ui/dom.js";
 
 /** @param {Ports} ports @returns {import("../ui/keys.js").Actions} */
-export function createActions({ store, filling, looking, input, panels, open, failed }) {
+export function createActions({ store, filling, looking, input, panels, open }) {
   /** The shape that was painted with last. @type {State["tool"]} */
   let shape = "brush";
   store.watch(
@@ -38,7 +37,6 @@ export function createActions({ store, filling, looking, input, panels, open, fa
   return {
     ...Object.fromEntries(tools.map((id) => [id, choosing(/** @type {State["tool"]} */ (id.slice(5)))])),
     "tool-paint": () => store.update({ tool: shape }),
-    "tool-polygon": () => void import("../tools/polygon.js").then(choosing("polygon"), failed),
     "tool-swap": () => store.update(({ tool }) => ({ tool: tool === "eraser" ? "brush" : "eraser" })),
     "brush-smaller": () => looking.sizeBrush(-1),
     "brush-larger": () => looking.sizeBrush(1),

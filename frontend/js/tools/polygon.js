@@ -1,5 +1,5 @@
 /**
- * The tool of corners, which puts itself among the others.
+ * The tool of corners.
  *
  * @typedef {import("../core/view.js").ImagePoint} ImagePoint
  * @typedef {import("./tools.js").Setting} Setting
@@ -7,7 +7,6 @@
  */
 
 import { poly } from "../core/shapes.js";
-import { OTHERS } from "./tools.js";
 
 /**
  * An outline of straight edges, closed by a press near its start.
@@ -44,5 +43,3 @@ function eighth(from, to) {
   const length = dx * Math.cos(angle) + dy * Math.sin(angle);
   return { x: from.x + length * Math.cos(angle), y: from.y + length * Math.sin(angle) };
 }
-
-OTHERS.polygon = polygon;

@@ -20,6 +20,7 @@
  */
 
 import { poly, rect, stroke } from "../core/shapes.js";
+import { polygon } from "./polygon.js";
 
 /**
  * @param {ImagePoint} start @param {Setting} setting @param {ImagePoint | null} from  joined to by a straight line (Shift-click)
@@ -76,6 +77,7 @@ export const OTHERS = {};
 export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
   if (tool === "lasso" || tool === "magnet") return lasso(start, setting);
+  if (tool === "polygon") return polygon(start, setting);
   const other = OTHERS[tool];
   if (other) return other(start, setting);
   return brush(start, setting, from);
