@@ -44,7 +44,7 @@ test-python: $(VENV)/.dev  ## library and server, and the page in Chromium besid
 	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
-	$(MAKE) --jobs=2 --output-sync=line test-server test-page
+	OMP_WAIT_POLICY=passive $(MAKE) --jobs=2 --output-sync=line test-server test-page
 
 test-server: $(VENV)/.dev  ## library and server; PYTEST_ARGS="-k masks"
 	$(BIN)/python -m pytest --ignore=tests/browser $(PYTEST_ARGS)
