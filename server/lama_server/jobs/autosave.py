@@ -45,6 +45,7 @@ class AutoSave:
         self._folder = settings.output_dir.resolve() if settings.output_dir is not None else None
         self._documents, self._min_free_bytes = documents, settings.min_free * 2**20
         self._running: set[asyncio.Task[Saved]] = set()
+        self._turn = asyncio.Lock()  # files come in the order of their results
 
     @property
     def is_on(self) -> bool:
@@ -102,7 +103,8 @@ class AutoSave:
     async def _save_held(self, image: StoredImage, picture: Picture) -> Saved:
         try:
             with self._documents.hold(image):
-                return await self.save(picture, image.name)
+                async with self._turn:
+                    return await self.save(picture, image.name)
         except ImageNotFound as error:
             return Saved(problem=api_error_of(error))
 
