@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +119,7 @@ def test_an_engine_that_touches_known_pixels_is_found_out() -> None:
     assert bad.scores["changed_outside"] > 0.9 * (60 * 80 - 500)
 
 
-def test_time_and_memory_of_a_fill_are_measured() -> None:
+def scores_of_a_greedy_engine() -> Mapping[str, float]:
     held: list[NDArray[np.uint8]] = []
 
     def greedy(image: AnyImage, hole: HoleMask) -> AnyImage:
@@ -125,8 +128,15 @@ def test_time_and_memory_of_a_fill_are_measured() -> None:
 
     (found,) = compare(pair(), {"greedy": greedy})
     assert isinstance(found, tuple)
-    assert 50 <= found[0].scores["memory_mib"] <= 200
-    assert found[0].scores["seconds"] > 0
+    return found[0].scores
+
+
+def test_time_and_memory_of_a_fill_are_measured() -> None:
+    # In a process of its own: here, what earlier tests left is let go of at any time and hides what the fill takes.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        scores = fresh.submit(scores_of_a_greedy_engine).result()
+    assert 50 <= scores["memory_mib"] <= 200
+    assert scores["seconds"] > 0
 
 
 def test_an_engine_that_fails_is_told_and_the_others_go_on() -> None:

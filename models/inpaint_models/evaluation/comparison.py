@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +138,7 @@ class _PeakMemory:
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        gc.collect()  # what earlier fills left would be let go of during this one, and hide what it takes
         self._thread = threading.Thread(target=self._watch, args=(psutil.Process().memory_info().rss,), daemon=True)
         self._thread.start()
         return self
