@@ -60,7 +60,7 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         if self.process and self.process.poll() is None:
-            self.process.kill()
+            self.process.terminate() if "cluster" in self.options else self.process.kill()
         if self.process:
             self.process.communicate()
 
@@ -199,6 +199,7 @@ def main() -> None:
 
     "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there,
     with "migan_file" the real MI-GAN among them;
+    "cluster" serves on Ray, with fields of `Size` and "nodes";
     "quick" adds a model for quick looks; "inline" runs jobs in so many threads of the server itself.
     """
     from fake_engines import ENTRIES, QUICK, on_hub
@@ -216,12 +217,18 @@ def main() -> None:
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
     real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
-    migan_file = given.pop("migan_file", None)
+    migan_file, cluster = given.pop("migan_file", None), given.pop("cluster", None)
     fakes = (*ENTRIES, QUICK) if given.pop("quick", False) else ENTRIES
     settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     entries = None if real else on_hub(hub, migan_file) if hub else fakes
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub or settings.model_dir else NoWeights()
+    if cluster is not None:
+        from cluster_serving import serve_on_ray
+
+        bound.close()
+        serve_on_ray(settings, cluster, entries=entries, weights=weights, limits=limits)
+        return
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
     )
