@@ -11,6 +11,7 @@ from inpaint_models.parameters import Parameter
 from inpaint_models.registry import ModelEntry, Task
 from inpaint_models.types import ParamValue, PixelSource
 
+from ..codec import ImageInfo
 from ..errors import (
     ImageNotFound,
     Limit,
@@ -98,13 +99,7 @@ class ModelJobs:
             image = self._documents.image(value)
         except ImageNotFound as error:
             raise error.fresh(pointer=pointer) from None
-        pixels = image.info.width * image.info.height
-        if pixels > parameter.max_pixels:
-            raise ParamOutOfRange(
-                f"{parameter.name} has {pixels:,} pixels; at most {parameter.max_pixels:,} are allowed.",
-                pointer=pointer,
-                limit=Limit("max_pixels", parameter.max_pixels, pixels),
-            )
+        check_pixels(parameter, image.info, pointer)
         return image
 
     @contextlib.asynccontextmanager
@@ -128,3 +123,14 @@ class ModelJobs:
         except ModelFilesError as error:
             self._manager.reject(entry, error)
             raise
+
+
+def check_pixels(parameter: Parameter, info: ImageInfo, pointer: str) -> None:
+    """Raises `ParamOutOfRange` for a picture that is larger than the model takes."""
+    pixels = info.width * info.height
+    if pixels > parameter.max_pixels:
+        raise ParamOutOfRange(
+            f"{parameter.name} has {pixels:,} pixels; at most {parameter.max_pixels:,} are allowed.",
+            pointer=pointer,
+            limit=Limit("max_pixels", parameter.max_pixels, pixels),
+        )

@@ -324,6 +324,7 @@ class JobRunner:
         async with self._models.pictures(run.use) as pictures:
             mask, include, exclude = (stored_array(path) if path else None for path in work.mask_files)
             assert mask is not None, "put_mask comes first"
+            pictures |= {name: stored_picture(picture) for name, picture in work.pictures.items()}
             hole = _hole(run, work.picture, mask, pictures, DrawnSource(include, exclude))
             filled = await self._models.run(hole, listener)
         await work.apply(filled)

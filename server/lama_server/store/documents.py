@@ -327,7 +327,7 @@ MaskName = Literal["mask", "source_include", "source_exclude"]
 
 
 class Workspace:
-    """A photo and a mask that are forgotten after one request."""
+    """A photo, masks and pictures beside it that are forgotten after one request."""
 
     def __init__(self, documents: Documents, scratch: Scratch) -> None:
         self._documents, self._scratch, self.folder = documents, scratch, scratch.path
@@ -335,6 +335,7 @@ class Workspace:
         self.remade = self.folder / "remade.npy"
         self._picture: Picture | None = None
         self._masks: dict[MaskName, Path] = {}
+        self.pictures: dict[str, Picture] = {}
 
     @property
     def picture(self) -> Picture:
@@ -350,10 +351,19 @@ class Workspace:
     async def put_image(self, upload: UploadFile | bytes) -> None:
         """Decodes the photo. Raises image problems, `QueueFull`, `StoreFull`, `RootUnavailable`."""
         self._documents.check_room()
-        info = await asyncio.to_thread(self._received, upload, self._source)
+        self._picture = await self._decoded(upload, self._source, self.pixels)
+
+    async def put_picture(self, name: str, upload: UploadFile | bytes) -> codec.ImageInfo:
+        """Decodes a picture that a model takes beside the photo, under its parameter's name. Raises as `put_image`."""
+        encoded, decoded = self.folder / f"picture-{name}", self.folder / f"picture-{name}.npy"
+        self.pictures[name] = await self._decoded(upload, encoded, decoded)
+        return self.pictures[name].info
+
+    async def _decoded(self, upload: UploadFile | bytes, encoded: Path, decoded: Path) -> Picture:
+        info = await asyncio.to_thread(self._received, upload, encoded)
         await self.take(info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
-        self._picture = Picture(self._source, self.pixels, facts.info)
+        facts = await self._documents.in_codec(DecodeImage(encoded, decoded, durable=False))
+        return Picture(encoded, decoded, facts.info)
 
     @property
     def mask_files(self) -> Iterator[Path | None]:
