@@ -43,6 +43,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "grabcut",
             "lasso",
             "wand",
+            "sam",
             "text",
             "dust",
             "wires",
