@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from inpaint_models.errors import InvalidPrompts
 from inpaint_models.protocols import Prompts
+from inpaint_models.types import Box
 
 from ..errors import ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
 from ..schemas.base import WireValue
-from ..schemas.requests import FindRequest, SelectRequest
+from ..schemas.requests import FindRequest, SelectRequest, View
 from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
@@ -30,6 +31,8 @@ class SelectionPlan:
 
     image       the stored photo, None for one that is not kept
     image_name  the same for the same pixels
+    view        the part of the picture in which the thing is pointed at
+    most        how many candidates are wanted at most
     """
 
     use: ModelUse
@@ -38,6 +41,8 @@ class SelectionPlan:
     image_name: str
     prompts: Prompts
     shadow: bool = False
+    view: Box | None = None
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ class Selections:
         picture = await self._documents.picture(image, request.parents)
         name, prompts = "/".join((image.id, *request.parents)), prompts_of(request.prompts)
         plan = self._checked(request.model, request.params, image, picture, name, prompts)
-        return replace(plan, shadow=request.shadow)
+        view = box_of_view(request.view, picture.shown.height, picture.shown.width) if request.view else None
+        return replace(plan, shadow=request.shadow, view=view, most=request.candidates)
 
     async def plan_find(self, request: FindRequest) -> FindPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
@@ -125,6 +131,8 @@ class Selections:
                         pictures,
                         whole,
                         plan.shadow,
+                        plan.view,
+                        plan.most,
                     )
                 )
         return Selection(plan.use.entry.name, mask, round(1000 * (time.monotonic() - began)))
@@ -141,3 +149,11 @@ class Selections:
                 found[use.entry.name] = await self._models.run(job)
                 left -= len(found[use.entry.name].things)
         return Findings(found, round(1000 * (time.monotonic() - began)))
+
+
+def box_of_view(view: View, height: int, width: int) -> Box:
+    """The part of it that lies on the canvas. Raises `ParamInvalid` where that is nothing."""
+    box = Box(view.x, view.y, view.x + view.w, view.y + view.h).clipped(height, width)
+    if min(box.width, box.height) < 1:
+        raise ParamInvalid(f"The view shows nothing of the canvas ({width}x{height}).", pointer="/view")
+    return box
