@@ -139,4 +139,4 @@ def test_what_is_needed_late_is_imported_late(process: str) -> None:
         env={"PYTHONPATH": f"{SERVER.parent}:{LIBRARY.parent}"},
     )
     imported = set(json.loads(run.stdout))
-    assert not ({"torch", "numba", "scipy", "psutil", "huggingface_hub"} | LATE[process]) & imported
+    assert not ({"torch", "numba", "scipy", "psutil", "huggingface_hub", "obstore", "ray"} | LATE[process]) & imported
