@@ -60,7 +60,7 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         if self.process and self.process.poll() is None:
-            self.process.terminate() if "cluster" in self.options else self.process.kill()
+            self.process.terminate() if self.is_on_ray else self.process.kill()
         if self.process:
             self.process.communicate()
 
@@ -88,6 +88,10 @@ class RunningServer:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    @property
+    def is_on_ray(self) -> bool:
+        return "cluster" in self.options
 
     @property
     def child(self) -> subprocess.Popen[str]:

@@ -309,14 +309,14 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: Running
 
 
 def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningServer) -> None:
-    """40 clients at once, each with its own photo and colour; refused ones come back."""
+    """Many clients at once, each with its own photo and colour; refused ones come back."""
     wrong: list[object] = []
     refused = threading.Event()
 
     def insist(ask: Callable[[], Reply]) -> Reply:
         while (reply := ask()).status == 429:
             refused.set()
-            time.sleep(0.05)
+            time.sleep(0.3 if server.is_on_ray else 0.05)
         return reply
 
     def client(code: int) -> None:
@@ -329,7 +329,7 @@ def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningSer
         if not np.array_equal(shown, pixels):
             wrong.append(code)
 
-    threads = [threading.Thread(target=client, args=(code,)) for code in range(40)]
+    threads = [threading.Thread(target=client, args=(code,)) for code in range(16 if server.is_on_ray else 40)]
     for thread in threads:
         thread.start()
     for thread in threads:

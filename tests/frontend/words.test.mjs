@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../frontend/js/core/commands.js";
-import { explain, HINTS, whyNot } from "../../frontend/js/core/explain.js";
-import { ApiError } from "../../frontend/js/core/protocol.js";
 import { count, number, sentence, speakIn, t } from "../../frontend/js/core/words.js";
 import { GESTURES } from "../../frontend/js/ui/panels/key-tables.js";
 import { WORDS } from "../../frontend/js/ui/words/de.js";
 import { DETAILS, SENTENCES } from "../../frontend/js/ui/words/de-server.js";
 import { languageOf } from "../../frontend/js/ui/words/page.js";
+import { explain, HINTS, whyNot } from "../../frontend/js/wire/explain.js";
+import { ApiError } from "../../frontend/js/wire/protocol.js";
 
 const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
 

@@ -107,6 +107,12 @@ def application(
 ) -> Application:
     """Ready for `serve.run`. The other arguments are those of `create_app`. Raises `StartError`."""
     limits = limits or Limits()
+    if size.ingress_replicas > 1 and settings.store is None:
+        raise StartError(
+            ExitCode.USAGE,
+            f"--ingress-replicas {size.ingress_replicas}: several share photos and edits through an object store. Add "
+            "--store s3://BUCKET/PREFIX.",
+        )
     groups = _groups(settings, size, entries)
     engines = {
         name: _engine(name, members, size, limits).bind(members, settings, limits, weights)

@@ -32,7 +32,7 @@ _HELP = {
     "min_replicas": "Replicas of each model while nothing is to be done.",
     "max_replicas": "Replicas of each model at most.",
     "target_ongoing": "Jobs at a replica, waiting ones included, above which there is to be one more.",
-    "ingress_replicas": "Processes that speak HTTP. More than one: with --data-dir on a disk that all nodes share.",
+    "ingress_replicas": "Processes that speak HTTP; more than one need --store.",
     "cpus": "Processors of each engine replica; it computes in as many threads.",
     "gpus": "GPUs of each replica of a model with weights, such as 1 or 0.5.",
     "batch": "Jobs whose crops a replica may fill in one call, where its engine can.",

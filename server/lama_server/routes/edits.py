@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound, JobNotFound, RouteNotFound
+from ..errors import (
+    EditNotFound,
+    EditOnOtherCanvas,
+    ImageNotFound,
+    JobNotFound,
+    RouteNotFound,
+    StoreUnavailable,
+)
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..http.strict_json import validated
 from ..jobs.early import Preview
@@ -44,10 +51,10 @@ async def create_edit(request: Request, found: Found, ticket: Reserved) -> Ndjso
     return NdjsonResponse(found.runner.edit(ticket, plan))
 
 
-@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound))
+@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound, StoreUnavailable))
 async def describe(found: Found, edit: str) -> EditReply:
     """A finished edit."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     return edit_reply(stored, found.documents.shown(stored))
 
 
@@ -64,7 +71,7 @@ async def cancel(found: Found, job: str) -> Response:
     response_class=Response,
     responses={
         200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems(EditNotFound),
+        **problems(EditNotFound, ImageNotFound, StoreUnavailable),
     },
 )
 async def patch(found: Found, edit: str, index: str) -> Response:
@@ -76,7 +83,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
         return Response(early, media_type="image/png", headers=known)
     try:
-        patches = found.documents.patches(found.documents.edit(edit))
+        patches = found.documents.patches(await found.documents.edit(edit))
     except EditNotFound:
         if index.isdecimal() and isinstance(early := await found.find("patch", f"{edit}/{index}"), bytes):
             return Response(early, media_type="image/png", headers=known)
@@ -98,7 +105,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 )
 async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     patches = found.documents.patches(stored)
     if not patches:
         raise EditNotFound("The edit has no patches: it changed the canvas.")

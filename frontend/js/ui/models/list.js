@@ -1,8 +1,8 @@
 /** All models: which there are, what state each is in, and what may be done with its results. */
 
-import { whyNot } from "../../core/explain.js";
-import { formatBytes } from "../../core/protocol.js";
 import { wantedModel } from "../../core/state.js";
+import { whyNot } from "../../wire/explain.js";
+import { formatBytes } from "../../wire/protocol.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";

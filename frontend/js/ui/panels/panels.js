@@ -68,6 +68,7 @@ export function createPanels(ports) {
     notes: once(() => import("./notes.js")),
     again: once(() => Promise.all([import("../../session/reopening.js"), import("../../session/keeping.js")])),
     glow: once(() => import("../../canvas/glow.js")),
+    groups: once(async () => (await import("../roving.js")).createGroups()),
     saving,
     savingPanel: once(async () => {
       const [{ createSavingPanel }, { createMaskFile }, saves] = await Promise.all([

@@ -2,7 +2,7 @@
  * Suggestions: what people usually want gone, as outlines on the photo. A click takes one, and a button all of a sort.
  * Loaded when they are asked for first. Nothing is changed unasked.
  *
- * @typedef {import("../../core/wire.js").FindingReply} Finding
+ * @typedef {import("../../wire/wire.js").FindingReply} Finding
  * @typedef {import("./selecting.js").Ports} Ports
  */
 

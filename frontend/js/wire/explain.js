@@ -1,7 +1,7 @@
 /** What an error means to a person: what was wrong, why, and what to do. */
 
+import { detail, number, sentence, t } from "../core/words.js";
 import { ApiError } from "./protocol.js";
-import { detail, number, sentence, t } from "./words.js";
 
 /** @type {Readonly<Record<string, string>>} */
 export const HINTS = {
