@@ -280,6 +280,7 @@ def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
     assert results(server.edit(image).lines)
 
 
+@pytest.mark.plain("one job at a time")
 def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServer, image: str) -> None:
     """B113."""
     running = server.stream(edit_request(image, misbehaving("slow", 30)))
@@ -293,6 +294,7 @@ def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServe
     assert [line["type"] for line in running][-1] == "error"
 
 
+@pytest.mark.plain("one job at a time")
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: RunningServer, image: str) -> None:
     """B114."""
     streams = [server.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(9)]
@@ -309,14 +311,14 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: Running
 
 
 def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningServer) -> None:
-    """Many clients at once, each with its own photo and colour; refused ones come back."""
+    """40 clients at once, each with its own photo and colour; refused ones come back."""
     wrong: list[object] = []
     refused = threading.Event()
 
     def insist(ask: Callable[[], Reply]) -> Reply:
         while (reply := ask()).status == 429:
             refused.set()
-            time.sleep(0.3 if server.is_on_ray else 0.05)
+            time.sleep(0.05)
         return reply
 
     def client(code: int) -> None:
@@ -329,7 +331,7 @@ def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningSer
         if not np.array_equal(shown, pixels):
             wrong.append(code)
 
-    threads = [threading.Thread(target=client, args=(code,)) for code in range(16 if server.is_on_ray else 40)]
+    threads = [threading.Thread(target=client, args=(code,)) for code in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
