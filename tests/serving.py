@@ -206,7 +206,7 @@ def main() -> None:
     "cluster" serves on Ray, with fields of `Size` and "nodes";
     "quick" adds a model for quick looks; "inline" runs jobs in so many threads of the server itself.
     """
-    from fake_engines import ENTRIES, QUICK, on_hub
+    from fake_engines import BATCHER, ENTRIES, QUICK, on_hub
     from inpaint_models.weights import Network
     from lama_server.app import create_app
     from lama_server.http.server import listen, serve
@@ -231,7 +231,7 @@ def main() -> None:
         from cluster_serving import serve_on_ray
 
         bound.close()
-        serve_on_ray(settings, cluster, entries=entries, weights=weights, limits=limits)
+        serve_on_ray(settings, cluster, entries=entries and (*entries, BATCHER), weights=weights, limits=limits)
         return
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
