@@ -55,7 +55,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("registry",),
         ("parameters", "protocols"),
         ("types",),
-        ("errors", "machine", "folders"),
+        ("machine",),
+        ("errors", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

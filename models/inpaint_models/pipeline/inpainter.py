@@ -127,7 +127,7 @@ class Inpainter:
             tuned=finish,
             grained=finish,
         )
-        most_px = self._most_px_at_once(strategy)
+        most_px = self._most_px_at_once(strategy) if len(planned.crops) > 1 else 0
         rings = rings_of(mask, self.entry.reach_px, height, width) if strategy.kind == "crop" else None
         if rings is None:
             self._check_memory(planned)
