@@ -160,6 +160,8 @@ class Inpainter:
         return control
 
     def _check_memory(self, planned: FillPlan) -> None:
+        if not self.entry.bytes_per_px:  # to ask takes as long as to encode a small patch
+            return
         height, width = max((crop.padded_size for crop in planned.crops), key=lambda size: size[0] * size[1])
         needed = self.entry.bytes_per_px * height * width
         advice = "Use the strategy crop, or a smaller max_side."

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TypeVar, assert_never
 
 import numpy as np
@@ -289,9 +290,13 @@ def encoded(
             context.send(PatchReport(context.number, index, patch.of, made))
         return made
 
+    coming = iter(patches)
+    first = next(coming)
+    if first.of == 1:
+        return first.strategy, (encode(0, first),)
     with ThreadPoolExecutor(available_processors()) as encoder:
-        made = [(patch.strategy, encoder.submit(encode, index, patch)) for index, patch in enumerate(patches)]
-        return made[0][0], tuple(file.result() for _, file in made)
+        made = [encoder.submit(encode, index, patch) for index, patch in enumerate(chain((first,), coming))]
+        return first.strategy, tuple(file.result() for file in made)
 
 
 def load_runner(choice: EngineChoice) -> Runner:
