@@ -201,6 +201,7 @@ export const WORDS = {
   "Clear what is painted": "Gemaltes löschen",
   Cancel: "Abbrechen",
   "Cancel the last fill": "Letzte Füllung abbrechen",
+  More: "Mehr dazu",
   "More results": "Mehr Ergebnisse",
   "Previous result": "Voriges Ergebnis",
   "Next result": "Nächstes Ergebnis",
