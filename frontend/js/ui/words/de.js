@@ -240,6 +240,8 @@ export const WORDS = {
   "move the photo": "das Foto verschieben",
   "Two fingers": "Zwei Finger",
   "zoom and move; a tap undoes": "zoomen und verschieben; ein Tipp macht rückgängig",
+  "One finger with Move, on a photo that is seen whole": "Ein Finger mit Bewegen, auf einem ganz sichtbaren Foto",
+  "the next or the previous photo": "das nächste oder das vorige Foto",
   "Three fingers, tapped": "Drei Finger, getippt",
   redo: "wiederholen",
   "Arrow keys on the photo": "Pfeiltasten auf dem Foto",
