@@ -12,11 +12,12 @@ import pytest
 
 import tiny_pipelines as tiny
 from fake_engines import photo
-from serving import RunningServer, decode, edit_request, encode, rect_mask
+from serving import RunningServer, decode, edit_request, encode, form, rect_mask
 
 LOADING_S = 120
 """The worker imports diffusers first, on a machine that may be slow."""
 
+EXAMPLE = "paint_by_example_example_image"
 WORDS = {"model": "words", "params": {"prompt": "a red ball", "steps": 2}, "seed": 3}
 
 
@@ -47,6 +48,15 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 def pixels() -> np.ndarray:
     return photo(96, 64)
+
+
+def cleaner(server: RunningServer, fields: dict[str, str], **files: bytes) -> bytes:
+    """What lama-cleaner's address answers."""
+    body, kind = form(encode(pixels()), encode(rect_mask()), **files)
+    head, tail = body.split(b"--frontier--")
+    for name, value in fields.items():
+        head += f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    return server.ask("POST", "/inpaint", head + b"--frontier--" + tail, {"content-type": kind}).body
 
 
 def listed(server: RunningServer) -> dict[str, Any]:
@@ -140,7 +150,40 @@ def test_iopaints_clients_give_words_too(server: RunningServer) -> None:
     assert "sampler" in server.post_json("/api/v1/inpaint", {**body, "sd_sampler": "magic"}).json["detail"]
     info = server.ask("GET", "/api/v1/model").json
     assert (info["need_prompt"], info["support_strength"]) == (True, True)
+    assert info["model_type"] == "diffusers_sd_inpaint", "its page shows words for other types than inpaint only"
     assert "UniPC" in server.ask("GET", "/api/v1/samplers").json
+
+
+def test_older_clients_send_an_example_beside_the_photo(server: RunningServer) -> None:
+    """IOPaint's in base64, lama-cleaner's as a file of the form; both as an uploaded one."""
+    shown = encode(np.full((30, 40, 3), 200, np.uint8))
+    uploaded = server.ask("POST", "/api/v1/images?name=example.png", shown).json["id"]
+    params = {"model": "example", "params": {"steps": 2, "example": uploaded, "sampler": "DDIM"}, "seed": 3}
+    expected = server.one_shot(encode(pixels()), encode(rect_mask()), params).body
+    server.post_json("/api/v1/model", {"name": "example"})
+    try:
+        assert server.ask("GET", "/api/v1/model").json["model_type"] == "diffusers_other"
+        body = {"sd_steps": 2, "sd_sampler": "DDIM", "sd_seed": 3, "hd_strategy": "Crop"}
+        for name, data in (("image", encode(pixels())), ("mask", encode(rect_mask())), (EXAMPLE, shown)):
+            body[name] = base64.b64encode(data).decode()
+        assert server.post_json("/api/v1/inpaint", body).body == expected
+        assert server.post_json("/api/v1/inpaint", {**body, EXAMPLE: ""}).body != expected
+        assert server.post_json("/api/v1/inpaint", {**body, EXAMPLE: "***"}).code == "param.invalid"
+
+        fields = {"paintByExampleSteps": "2", "paintByExampleSeed": "3", "sdSeed": "9", "sdSampler": "ddim"}
+        assert cleaner(server, fields, paintByExampleImage=shown) == expected
+    finally:
+        server.post_json("/api/v1/model", {"name": "words"})
+
+
+def test_lama_cleaners_form_gives_words(server: RunningServer) -> None:
+    fields = {"prompt": "a red ball", "sdSteps": "2", "sdSeed": "3", "sdSampler": "uni_pc", "hdStrategy": "Crop"}
+    params = {**WORDS, "params": {**WORDS["params"], "sampler": "UniPC"}}  # type: ignore[dict-item]
+    expected = server.one_shot(encode(pixels()), encode(rect_mask()), params).body
+    assert cleaner(server, fields) == expected
+    soft = server.one_shot(encode(pixels()), encode(rect_mask()), {**params, "feather_px": 5}).body
+    assert cleaner(server, {**fields, "sdMaskBlur": "5"}) == soft != expected
+    assert cleaner(server, {**fields, "prompt": "snow"}) != expected
 
 
 def test_one_model_only_where_switching_is_disabled(start_server: Callable[..., RunningServer]) -> None:

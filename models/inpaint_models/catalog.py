@@ -41,6 +41,7 @@ _OWN = (
     "grabcut:ENTRY",
     "lasso:ENTRY",
     "wand:ENTRY",
+    "sam:SAM2",
     "text:ENTRY",
     "dust:ENTRY",
     "wires:ENTRY",
