@@ -134,7 +134,13 @@ class ProposingEngine(SelectEngine[EncodedT], Protocol):
     """Also tells what else the prompts may mean."""
 
     def candidates(
-        self, encoded: EncodedT, prompts: Prompts, most: int, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self,
+        encoded: EncodedT,
+        prompts: Prompts,
+        most: int,
+        *,
+        params: Mapping[str, ParamValue],
+        progress: StepProgress,
     ) -> Sequence[Candidate]:
         """At most as many, at least one, the likeliest first: that is what `select` gives. Errors as there."""
 
