@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import Request, Response, UploadFile
+from fastapi import Request, Response
+from starlette.datastructures import UploadFile
 
 from inpaint_models.options import SEED_LIMIT
 from inpaint_models.registry import ModelEntry
