@@ -69,7 +69,7 @@ class ModelJobs:
         """As `ModelManager.ready_names`."""
         return self._manager.ready_names(task)
 
-    def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
+    async def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
 
         where  the field of the request that holds both, for errors
@@ -86,17 +86,19 @@ class ModelJobs:
             refused = api_error_of(error)
             raise refused.fresh(pointer=f"{where}{refused.pointer}") from None
         pictures = {
-            name: self._picture(parameter, params[name], where) for name, parameter in kinds.items() if name in params
+            name: await self._picture(parameter, params[name], where)
+            for name, parameter in kinds.items()
+            if name in params
         }
         return ModelUse(choice, plain, pictures)
 
-    def _picture(self, parameter: Parameter, value: WireValue, where: str) -> StoredImage:
+    async def _picture(self, parameter: Parameter, value: WireValue, where: str) -> StoredImage:
         """The uploaded photo that a parameter names."""
         pointer = where + json_pointer("params", parameter.name)
         if not isinstance(value, str):
             raise ParamWrongType(f"{parameter.name} must be the id of an uploaded image.", pointer=pointer)
         try:
-            image = self._documents.image(value)
+            image = await self._documents.image(value)
         except ImageNotFound as error:
             raise error.fresh(pointer=pointer) from None
         check_pixels(parameter, image.info, pointer)

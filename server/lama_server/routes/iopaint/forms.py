@@ -80,7 +80,7 @@ async def inpaint(request: Request, found: Found, ticket: Reserved, work: Privat
     check_form(request)
     async with multipart(request, found.limits, work, MAX_FIELDS) as form:
         image, mask = file_field(form, "image"), file_field(form, "mask")
-        run = planned(found.runner, options_of(form, found.manager.current), found.manager.current)
+        run = await planned(found.runner, options_of(form, found.manager.current), found.manager.current)
         await work.put_image(image)
         await work.put_mask(mask)
         if example := optional_file_field(form, EXAMPLE):

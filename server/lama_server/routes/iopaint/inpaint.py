@@ -56,7 +56,7 @@ CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 async def inpaint(request: Request, found: Services, ticket: Ticket, work: Workspace) -> Response:
     """Fill as IOPaint's clients ask for it."""
     body = await json_body(request, found.limits)
-    run = planned(found.runner, body, found.manager.current)
+    run = await planned(found.runner, body, found.manager.current)
     await work.put_image(await picture(body, "image"))
     await work.put_mask(await picture(body, "mask"))
     if body.get(EXAMPLE):
@@ -123,10 +123,10 @@ def engine_params(options: Mapping[str, Any], model: ModelEntry) -> dict[str, An
     return {name: value for name, value in given.items() if value is not None}
 
 
-def planned(runner: JobRunner, options: Mapping[str, Any], model: ModelEntry) -> PlannedRun:
+async def planned(runner: JobRunner, options: Mapping[str, Any], model: ModelEntry) -> PlannedRun:
     """The fill that is asked for. Raises what checking finds, with IOPaint's names."""
     try:
-        return runner.plan_one_shot(one_shot_params(options, model))
+        return await runner.plan_one_shot(one_shot_params(options, model))
     except ApiError as error:
         names = {f"/params/{ours}": f"/{theirs}" for ours, theirs in their_names(model).items()}
         raise error.fresh(pointer=names.get(error.pointer or "", error.pointer)) from None
