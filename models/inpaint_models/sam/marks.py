@@ -31,7 +31,7 @@ class Marks:
     @property
     def ambiguous(self) -> bool:
         """One point on a thing may mean a part of it."""
-        return self.labels.tolist() == [_INSIDE]
+        return [int(label) for label in self.labels] == [_INSIDE]
 
     @property
     def boxed(self) -> bool:
@@ -46,7 +46,7 @@ def marks_of(prompts: Prompts) -> Marks:
         whole = prompts.boxes[0]
         for box in prompts.boxes[1:]:
             whole = whole.union(box)
-        marks += [(*map(float, whole[:2]), _TOP_LEFT), (*map(float, whole[2:]), _BOTTOM_RIGHT)]
+        marks += [(whole.x0, whole.y0, _TOP_LEFT), (whole.x1, whole.y1, _BOTTOM_RIGHT)]
     return Marks(np.array([mark[:2] for mark in marks], np.float32), np.array([mark[2] for mark in marks], np.int64))
 
 
