@@ -12,7 +12,7 @@ from tools import house
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "lama_server": (
-        ("__main__",),
+        ("__main__", "cluster"),
         ("cli",),
         ("app",),
         ("routes",),
@@ -140,5 +140,5 @@ def test_what_is_needed_late_is_imported_late(process: str) -> None:
         env={"PYTHONPATH": f"{SERVER.parent}:{LIBRARY.parent}"},
     )
     imported = set(json.loads(run.stdout))
-    never = {"torch", "numba", "scipy", "psutil", "huggingface_hub", "onnxruntime", "rapidocr"}
+    never = {"torch", "numba", "scipy", "psutil", "huggingface_hub", "obstore", "onnxruntime", "ray", "rapidocr"}
     assert not (never | LATE[process]) & imported

@@ -79,28 +79,28 @@ class Selections:
 
     async def plan(self, request: SelectRequest) -> SelectionPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         name, prompts = "/".join((image.id, *request.parents)), prompts_of(request.prompts)
-        plan = self._checked(request.model, request.params, image, picture, name, prompts)
+        plan = await self._checked(request.model, request.params, image, picture, name, prompts)
         view = box_of_view(request.view, picture.shown.height, picture.shown.width) if request.view else None
         return replace(plan, shadow=request.shadow, view=view, most=request.candidates)
 
     async def plan_find(self, request: FindRequest) -> FindPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
         try:
-            return FindPlan([self._models.checked(name, {}, "", "find") for name in names], image, picture)
+            return FindPlan([await self._models.checked(name, {}, "", "find") for name in names], image, picture)
         except ModelWrongTask as error:
             raise error.fresh(pointer="/models") from None
 
-    def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
+    async def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
         """As `plan`, in a picture that nothing is kept of."""
-        return self._checked(None, {}, None, picture, image_name, prompts)
+        return await self._checked(None, {}, None, picture, image_name, prompts)
 
-    def _checked(
+    async def _checked(
         self,
         model: str | None,
         params: Mapping[str, WireValue],
@@ -113,7 +113,8 @@ class Selections:
             prompts.check(picture.shown.height, picture.shown.width)
         except InvalidPrompts as error:
             raise ParamInvalid(str(error), pointer="/prompts") from None
-        return SelectionPlan(self._models.checked(model, params, "", "select"), image, picture, image_name, prompts)
+        use = await self._models.checked(model, params, "", "select")
+        return SelectionPlan(use, image, picture, image_name, prompts)
 
     async def run(self, ticket: Ticket, plan: SelectionPlan, *, whole: bool) -> Selection:
         """Waits for the ticket's turn. `whole`: the mask at the canvas's size, and not in a box."""

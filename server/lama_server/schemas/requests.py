@@ -175,6 +175,7 @@ class IopaintParams(OneShotParams):
     """The same with the sizes under IOPaint's names."""
 
     seed: Annotated[int, _ranged("seed", "sd_seed")] = 0
+    feather_px: Annotated[int, _ranged("feather_px", "sd_mask_blur")] = 0
     margin_px: Annotated[int | None, _ranged("margin_px", "hd_strategy_crop_margin")] = None
     max_side: Annotated[int | None, _ranged("max_side", "hd_strategy_resize_limit")] = None
     crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None
