@@ -44,7 +44,7 @@ test("a press points, a drag draws a box, and what takes away is no box", () => 
   const press = stroke(
     [
       { x: 10, y: 10 },
-      { x: 11, y: 10 },
+      { x: 11, y: 11 },
     ],
     1,
     "add",

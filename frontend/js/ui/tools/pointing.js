@@ -99,6 +99,7 @@ export function createPointer(ports) {
   let hovering = false;
   let turn = 0;
 
+  const able = () => /ready|loaded/.test(model?.state);
   const active = () => store.get().tool === "point";
   const show = () => drawProposal(canvas, found[at] ?? null, store.get().view, op);
 
@@ -150,7 +151,7 @@ export function createPointer(ports) {
 
   /** One question at a time, and never stopped: what was seen of the photo is of use for the next. */
   const hover = async () => {
-    if (hovering || marks.length > 0) return;
+    if (hovering || !able()) return;
     hovering = true;
     while (wanted && marks.length === 0 && active()) {
       const asked = wanted;
@@ -168,7 +169,7 @@ export function createPointer(ports) {
 
   /** @param {Prompt} prompt */
   const hold = async (prompt) => {
-    if (!model || !(await ready())) return;
+    if (!(await ready())) return;
     const mine = ++turn;
     marks = [...marks, prompt];
     const { image } = store.get();
@@ -195,21 +196,16 @@ export function createPointer(ports) {
 
   /** Whether there is a model to point with; says what is missing. */
   const ready = async () => {
-    if (model && /ready|loaded/.test(model.state)) return true;
+    if (able()) return true;
     const { models } = await api.json(`${API}/models`);
     const all = models.filter((/** @type {any} */ each) => each.gesture === "point");
-    model =
-      all.find((/** @type {any} */ each) => /ready|loaded/.test(each.state)) ??
-      all.find((/** @type {any} */ each) => each.state === "downloading") ??
-      all
-        .filter(downloadable)
-        .sort((/** @type {any} */ a, /** @type {any} */ b) => a.download_bytes - b.download_bytes)[0] ??
-      all[0] ??
-      null;
-    if (!model) return false;
-    if (!/ready|loaded/.test(model.state)) offer();
-    else if (marks.length === 0) options.replaceChildren();
-    return /ready|loaded/.test(model.state);
+    const rank = (/** @type {any} */ each) =>
+      ["loaded", "ready", "downloading"].indexOf(each.state) + 1 || (downloadable(each) ? 4 : 5);
+    all.sort((/** @type {any} */ a, /** @type {any} */ b) => rank(a) - rank(b) || a.download_bytes - b.download_bytes);
+    model = all[0] ?? null;
+    if (able()) showButtons();
+    else if (model) offer();
+    return able();
   };
 
   const offer = () => {
@@ -219,11 +215,13 @@ export function createPointer(ports) {
     if (model.state === "downloading") {
       const percent = downloadPercent(model);
       options.replaceChildren(words(`${model.title}: ${percent === null ? "…" : `${percent} %`}`));
-      polling = setTimeout(() => active() && void ready().catch(failed), POLL_MS);
-    } else if (downloadable(model)) {
-      const get = make("button", { type: "button", class: "button", text: t("Download"), onclick: () => fetchIt() });
-      options.replaceChildren(words(t("Pointing needs {model} ({facts}).", values)), get);
-    } else options.replaceChildren(words(model.problem ? whyNot(model.problem) : t("No model is ready")));
+      polling = setTimeout(() => active() && void ready().then(hover).catch(failed), POLL_MS);
+    } else {
+      const get = make("button", { type: "button", class: "button", text: t("Download"), onclick: fetchIt });
+      const why = model.problem ? whyNot(model.problem) : "";
+      const needed = words(`${t("Pointing needs {model} ({facts}).", values)} ${why}`.trim());
+      options.replaceChildren(needed, ...(downloadable(model) ? [get] : []));
+    }
   };
 
   const fetchIt = () => {
@@ -242,11 +240,9 @@ export function createPointer(ports) {
 
   /** @param {ImagePoint} point */
   const pointAt = (point) => {
-    if (marks.length > 0 || !model || store.get().painting) return;
+    if (marks.length > 0 || store.get().painting) return;
     wanted = point;
-    void ready()
-      .then((able) => (able ? hover() : undefined))
-      .catch(failed);
+    if (able()) void hover();
   };
 
   stage.addEventListener("pointermove", (event) => {
@@ -303,7 +299,7 @@ export function createPointer(ports) {
   store.watch(
     (state) => state.tool,
     (tool, before) => {
-      if (tool === "point") void ready().catch(failed);
+      if (tool === "point") void ready().then(hover).catch(failed);
       else if (before === "point") drop();
     },
   );
