@@ -213,6 +213,9 @@ WORDED = replace(
 )
 """A model that takes words and a picture."""
 
+POINTER = replace(entry("pointer", loader="fake_pointer:load"), task="select", gesture="point", parameters=())
+"""A model that is pointed at things."""
+
 COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
 """A model that can be told where to copy from."""
 
@@ -231,6 +234,7 @@ ENTRIES = (
     wires.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
+    POINTER,
 )
 
 

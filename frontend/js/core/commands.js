@@ -40,6 +40,7 @@ export const COMMANDS = Object.freeze([
   { id: "tool-rect", label: "Box", group: "Paint", keys: ["r"] },
   { id: "tool-polygon", label: "Corners", group: "Paint", keys: ["k"] },
   { id: "tool-eraser", label: "Erase", group: "Paint", keys: ["e"] },
+  { id: "tool-point", label: "Point at a thing", group: "Paint", keys: ["t"] },
   { id: "tool-snap", label: "Rough stroke", group: "Paint", keys: ["q"] },
   { id: "tool-magnet", label: "Magnetic lasso", group: "Paint", keys: ["g"] },
   { id: "tool-wand", label: "Magic wand", group: "Paint", keys: ["w"] },
