@@ -41,6 +41,7 @@ _OWN = (
     "grabcut:ENTRY",
     "lasso:ENTRY",
     "wand:ENTRY",
+    "sam:MOBILE_SAM",
     "sam:SAM2",
     "text:ENTRY",
     "dust:ENTRY",
