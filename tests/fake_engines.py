@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,6 +108,25 @@ class Quick:
         return out
 
 
+class Batcher(Quick):
+    """Fills with a red that says how many crops it was given: 40 for each."""
+
+    def fill_batch(
+        self,
+        images: Sequence[FloatImage],
+        holes: Sequence[HoleMask],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> list[FloatImage]:
+        progress("painting", 0, 1)
+        filled = [image.copy() for image in images]
+        for image, hole in zip(filled, holes, strict=True):
+            image[hole] = (40 * len(images) / 255, 0, 0)
+        return filled
+
+
 class Worded:
     """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
 
@@ -150,6 +169,10 @@ def load(context: LoadContext) -> Painter:
 
 def load_quick(context: LoadContext) -> Quick:
     return Quick()
+
+
+def load_batcher(context: LoadContext) -> Batcher:
+    return Batcher()
 
 
 def load_copier(context: LoadContext) -> Copier:
@@ -203,6 +226,9 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
         ),
     )
 
+
+BATCHER = replace(entry("batcher", loader="fake_engines:load_batcher"), parameters=(), stochastic=False)
+"""A model that fills several crops in one call."""
 
 WORDED = replace(
     entry("worded", loader="fake_engines:load_worded"),

@@ -69,10 +69,17 @@ RunnerT = TypeVar("RunnerT", Inpainter, Selector, Finder, Enlarger)
 
 
 class EngineHandler:
-    """Does jobs."""
+    """Does jobs. `load` makes a model of its files; None: as `load_runner` does."""
 
-    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
+    def __init__(
+        self,
+        memory_budget_bytes: int,
+        device: str,
+        max_megapixels: int,
+        load: Callable[[EngineChoice], Runner] | None = None,
+    ) -> None:
         self.device = device
+        self._load = load or load_runner
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
         self._warm_up_s: dict[str, float] = {}
@@ -104,7 +111,7 @@ class EngineHandler:
             context.check()
 
         def load() -> Runner:
-            model = self._cache.add(choice, load_runner)
+            model = self._cache.add(choice, self._load)
             try:
                 if isinstance(model, Inpainter):
                     began = time.monotonic()
