@@ -86,7 +86,7 @@ class Selections:
         picture = await self._documents.picture(image, request.parents)
         names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
         try:
-            return FindPlan([self._models.checked(name, {}, "", "find") for name in names], image, picture)
+            return FindPlan([self._models.checked(name, {}, "", "find", "matte") for name in names], image, picture)
         except ModelWrongTask as error:
             raise error.fresh(pointer="/models") from None
 
