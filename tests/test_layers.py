@@ -43,6 +43,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "grabcut",
             "lasso",
             "wand",
+            "sam",
             "text",
             "dust",
             "wires",
@@ -142,5 +143,5 @@ def test_what_is_needed_late_is_imported_late(process: str) -> None:
         env={"PYTHONPATH": f"{SERVER.parent}:{LIBRARY.parent}"},
     )
     imported = set(json.loads(run.stdout))
-    never = {"torch", "numba", "scipy", "psutil", "huggingface_hub", "onnxruntime", "rapidocr"}
+    never = {"torch", "numba", "scipy", "psutil", "huggingface_hub", "obstore", "onnxruntime", "ray", "rapidocr"}
     assert not (never | LATE[process]) & imported

@@ -159,6 +159,19 @@ def test_models_can_be_switched(server: RunningServer) -> None:
     assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
 
 
+def test_an_example_that_is_too_large_is_refused(server: RunningServer) -> None:
+    field = "paint_by_example_example_image"
+    server.post_json("/api/v1/model", {"name": "worded"})
+    try:
+        blue = np.full((50, 60, 3), (0, 0, 90), np.uint8)
+        assert decode(fill(server, **{field: text(encode(blue))}).body)[20, 30].tolist() == [0, 0, 90]
+        refused = fill(server, **{field: text(encode(photo(100, 71)))})
+        assert (refused.code, refused.json["problems"][0]["pointer"]) == ("param.out_of_range", f"/{field}")
+    finally:
+        server.post_json("/api/v1/model", {"name": "painter"})
+    assert fill(server, **{field: text(b"no picture")}).status == 200, "a model without a use for it leaves it alone"
+
+
 def test_opencv_goes_by_iopaints_name_too(start_server: Callable[..., RunningServer]) -> None:
     server = start_server(real_engines=True, model="cv2")
     assert server.ask("GET", "/api/v1/model").json["name"] == "cv2"

@@ -41,6 +41,8 @@ _OWN = (
     "grabcut:ENTRY",
     "lasso:ENTRY",
     "wand:ENTRY",
+    "sam:MOBILE_SAM",
+    "sam:SAM2",
     "text:ENTRY",
     "dust:ENTRY",
     "wires:ENTRY",

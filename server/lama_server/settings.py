@@ -272,6 +272,17 @@ class Settings:
             "Files",
         ),
     ] = None
+    store: Annotated[
+        str | None,
+        Option(
+            "Bucket of an S3-compatible object store that several servers share, as s3://BUCKET/PREFIX. Opened photos "
+            "and edits are kept there, and --data-dir is a cache of it. Endpoint, region and keys are those of the "
+            "variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Needs the extra "
+            "cluster.",
+            "ADDRESS",
+            "Files",
+        ),
+    ] = None
     data_cap: Annotated[
         int,
         Option(
@@ -401,6 +412,8 @@ class Limits:
     cancel_grace_s: float = 10.0
     backoff_s: tuple[float, ...] = (0.0, 1.0, 5.0, 30.0)
     codec_deadline_s: float = 120.0
+    store_deadline_s: float = 60.0
+    store_retry_s: float = 20.0
     fill_deadline_s: float = 180.0
     network_deadline_s: float = 900.0
     drain_s: int = 20

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 
 import tiny_pipelines as tiny
 from browser.driver import App, OpenApp
+from browser.iopaint_page import IopaintPage
 from fake_engines import photo
+from inpaint_models.diffusion.families import SAMPLERS
 from serving import RunningServer
 
 LOADING_S = 120
@@ -134,3 +137,20 @@ def test_a_fill_with_words_shows_itself_and_is_cancelled(app: App) -> None:
     app.wait("state.jobs.length === 0")
     assert app.read("doc.edits.length") == 0
     assert app.read("doc.draft.length") == 1
+
+
+def test_iopaints_page_gives_words_too(browser: Browser, models_server: RunningServer, tmp_path: Path) -> None:
+    Image.fromarray(photo(320, 240)).save(tmp_path / "picture.png")
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    iopaint = IopaintPage(context.new_page(), f"http://127.0.0.1:{models_server.port}/")
+    iopaint.open(tmp_path / "picture.png")
+    iopaint.drag(STROKE)
+    page = iopaint.page
+    page.get_by_placeholder("I want to repaint of...").fill("a red ball")
+    with page.expect_response("**/api/v1/inpaint") as filled:
+        page.get_by_role("button", name="Paint", exact=True).click()
+    assert (filled.value.status, filled.value.headers["x-model"]) == (200, "words")
+    sent = filled.value.request.post_data_json or {}
+    assert sent["prompt"] == "a red ball"
+    assert sent["sd_sampler"] in SAMPLERS
+    context.close()

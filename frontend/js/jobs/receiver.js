@@ -3,15 +3,15 @@
  * the list of results.
  *
  * @typedef {import("../core/state.js").Result} Result
- * @typedef {import("../core/protocol.js").FillLine} FillLine
+ * @typedef {import("../wire/protocol.js").FillLine} FillLine
  * @typedef {import("./jobs.js").Wanted} Wanted
  */
 
 import { parentsOf } from "../core/document.js";
-import { remember } from "../core/eta.js";
-import { commitEdit, recordFill } from "../core/filled.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
 import { number, t } from "../core/words.js";
+import { commitEdit, recordFill } from "../edits/filled.js";
+import { remember } from "./eta.js";
 import { paintedArea } from "./groups.js";
 
 /** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose called with a result that is shown from now on */

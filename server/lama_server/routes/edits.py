@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound, JobNotFound, RouteNotFound
+from ..errors import (
+    EditNotFound,
+    EditOnOtherCanvas,
+    ImageNotFound,
+    JobNotFound,
+    RouteNotFound,
+    StoreUnavailable,
+)
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..http.strict_json import validated
 from ..jobs.runner import CanvasPlan, Plan, edit_reply
@@ -43,10 +50,10 @@ async def create_edit(request: Request, found: Found, ticket: Reserved) -> Ndjso
     return NdjsonResponse(found.runner.edit(ticket, plan))
 
 
-@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound))
+@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound, StoreUnavailable))
 async def describe(found: Found, edit: str) -> EditReply:
     """A finished edit."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     return edit_reply(stored, found.documents.shown(stored))
 
 
@@ -65,7 +72,7 @@ async def cancel(found: Found, job: str) -> Response:
     response_class=Response,
     responses={
         200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems(EditNotFound),
+        **problems(EditNotFound, ImageNotFound, StoreUnavailable),
     },
 )
 async def patch(found: Found, edit: str, index: str) -> Response:
@@ -75,7 +82,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     """
     if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
         return Response(early, media_type="image/png", headers={"cache-control": FOR_EVER})
-    patches = found.documents.patches(found.documents.edit(edit))
+    patches = found.documents.patches(await found.documents.edit(edit))
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
         raise EditNotFound(f"The edit has {len(named)} patches, counted from 0.")
@@ -93,7 +100,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 )
 async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     patches = found.documents.patches(stored)
     if not patches:
         raise EditNotFound("The edit has no patches: it changed the canvas.")

@@ -20,7 +20,7 @@ from inpaint_models.loading import Runner, build, warm_up
 from inpaint_models.machine import available_processors
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.protocols import AlphaMap, Finding
+from inpaint_models.protocols import AlphaMap, Candidate, Finding
 from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.find import Finder
 from inpaint_models.tasks.matte import Matter
@@ -50,6 +50,7 @@ from .messages import (
     PatchReport,
     PreviewReport,
     ProgressReport,
+    Proposed,
     Remade,
     RemakeCanvas,
     RunJob,
@@ -189,17 +190,19 @@ class EngineHandler:
         progress = Progress(context)
         params = with_pictures(job.params, job.pictures)
 
-        def select() -> Mask:
-            encoded = self._cache.encoded(choice, job.image_name, lambda: model.encode(job.image, progress))
-            return model.select(encoded, job.prompts, params, progress)
+        view = job.view if choice.entry.gesture == "point" else None
+        name = job.image_name if view is None else f"{job.image_name}@{tuple(view)}"
 
-        mask = self._with_room(choice, context, select)
-        shadow = model.shadow(job.image, mask) if job.shadow else None
-        if job.whole:
-            box = Box(0, 0, job.image.shape[1], job.image.shape[0])
-            mask = Mask(box, mask.hole_in(box) * np.uint8(255))
+        def select() -> Sequence[Candidate]:
+            encoded = self._cache.encoded(choice, name, lambda: model.encode(job.image, progress, view))
+            return model.candidates(encoded, job.prompts, params, progress, job.most)
+
+        found = self._with_room(choice, context, select)
+        shadow = model.shadow(job.image, found[0].mask) if job.shadow else None
+        box = Box(0, 0, job.image.shape[1], job.image.shape[0])
+        masks = (Mask(box, one.mask.hole_in(box) * np.uint8(255)) if job.whole else one.mask for one in found)
         return Selected(
-            mask=pictured(mask),
+            candidates=tuple(Proposed(pictured(mask), one.score) for mask, one in zip(masks, found, strict=True)),
             shadow=pictured(shadow) if shadow else None,
             load_ms=1000 * (loaded - began),
             select_ms=1000 * (time.monotonic() - loaded),

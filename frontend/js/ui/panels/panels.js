@@ -61,6 +61,7 @@ export function createPanels(ports) {
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
     pointing,
     extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
+    swipe: once(async () => (await import("../tools/swipe.js")).createSwipe(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
     words: once(async () => (await import("./words.js")).createWords(ports)),
@@ -68,6 +69,7 @@ export function createPanels(ports) {
     notes: once(() => import("./notes.js")),
     again: once(() => Promise.all([import("../../session/reopening.js"), import("../../session/keeping.js")])),
     glow: once(() => import("../../canvas/glow.js")),
+    groups: once(async () => (await import("../roving.js")).createGroups()),
     saving,
     savingPanel: once(async () => {
       const [{ createSavingPanel }, { createMaskFile }, saves] = await Promise.all([
@@ -75,7 +77,7 @@ export function createPanels(ports) {
         import("../saving/mask-file.js"),
         saving(),
       ]);
-      createSavingPanel(store, saves, createMaskFile(ports));
+      createSavingPanel(store, saves, createMaskFile(ports), bitmaps);
     }),
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
@@ -88,6 +90,7 @@ export function createPanels(ports) {
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.tool === "extend", panels.extend);
+  whenTrue((state) => state.tool === "hand", panels.swipe);
   whenTrue((state) => state.tool === "find" || selects(state.tool), pointing);
   whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>

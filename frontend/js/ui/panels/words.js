@@ -11,7 +11,7 @@ const KEPT = 30;
 
 /**
  * @typedef {import("../../core/state.js").State} State
- * @typedef {import("../../core/protocol.js").Parameter} Parameter
+ * @typedef {import("../../wire/protocol.js").Parameter} Parameter
  * @typedef {object} Ports
  * @property {import("../../core/store.js").Store<State>} store
  * @property {import("../../net/api.js").Api} api

@@ -6,7 +6,7 @@
  * @typedef {import("../../core/shapes.js").Shape} Shape
  * @typedef {import("../../core/shapes.js").Bitmap} Bitmap
  * @typedef {import("../../core/state.js").SelectTool} SelectTool
- * @typedef {import("../../core/wire.js").SelectRequest["prompts"][number]} Prompt
+ * @typedef {import("../../wire/wire.js").SelectRequest["prompts"][number]} Prompt
  * @typedef {Pick<import("../panels/panels.js").Ports, "store" | "api" | "messages" | "imageId" | "step" | "strokesFreed">} Ports
  */
 
