@@ -60,7 +60,7 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         if self.process and self.process.poll() is None:
-            self.process.kill()
+            self.process.terminate() if "cluster" in self.options else self.process.kill()
         if self.process:
             self.process.communicate()
 
@@ -200,6 +200,7 @@ def main() -> None:
     "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there,
     with "migan_file" the real MI-GAN among them;
     "offloaded", names of diffusers folders, adds those on a GPU that is too small for them;
+    "cluster" serves on Ray, with fields of `Size` and "nodes";
     "quick" adds a model for quick looks; "deadlines_s" gives fakes deadlines of their own;
     "inline" runs jobs in so many threads of the server itself.
     """
@@ -219,7 +220,7 @@ def main() -> None:
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
     real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
-    migan_file = given.pop("migan_file", None)
+    migan_file, cluster = given.pop("migan_file", None), given.pop("cluster", None)
     deadlines_s = given.pop("deadlines_s", {})
     fakes = [replace(entry, deadline_s=deadlines_s.get(entry.name, 0)) for entry in ENTRIES]
     fakes += [QUICK] if given.pop("quick", False) else []
@@ -233,6 +234,12 @@ def main() -> None:
     settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub or settings.model_dir else NoWeights()
+    if cluster is not None:
+        from cluster_serving import serve_on_ray
+
+        bound.close()
+        serve_on_ray(settings, cluster, entries=entries, weights=weights, limits=limits)
+        return
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
     )

@@ -12,7 +12,7 @@ from tools import house
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "lama_server": (
-        ("__main__",),
+        ("__main__", "cluster"),
         ("cli",),
         ("app",),
         ("routes",),

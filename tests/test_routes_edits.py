@@ -15,6 +15,8 @@ import pytest
 from fake_engines import photo
 from serving import RECT, Reply, RunningServer, decode, edit_request, encode, misbehaving, within
 
+pytestmark = pytest.mark.on_ray
+
 BOX = (slice(16, 36), slice(20, 44))
 
 

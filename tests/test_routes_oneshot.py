@@ -17,6 +17,8 @@ from lama_server import codec
 from lama_server.codec import png
 from serving import RunningServer, decode, encode, form, rect_mask, within
 
+pytestmark = pytest.mark.on_ray
+
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 BOX = (slice(16, 36), slice(20, 44))
 

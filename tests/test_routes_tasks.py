@@ -19,6 +19,8 @@ from inpaint_models import load_model
 from lama_server import codec
 from serving import RECT, Reply, RunningServer, decode, encode, misbehaving, within
 
+pytestmark = pytest.mark.on_ray
+
 BIRD, COVERED = bird()
 ROUGH = [(130, 115), (165, 135), (240, 170), (270, 175)]
 STROKE = {"kind": "stroke", "d": 30, "p": [520, 460, 140, 80, 300, 140, 120, 20]}

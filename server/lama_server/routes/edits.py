@@ -14,6 +14,7 @@ from ..errors import (
 )
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..http.strict_json import validated
+from ..jobs.early import Preview
 from ..jobs.runner import CanvasPlan, Plan, edit_reply
 from ..schemas.replies import EditReply
 from ..schemas.requests import CanvasRequest, EditRequest
@@ -60,10 +61,8 @@ async def describe(found: Found, edit: str) -> EditReply:
 @router.delete("/edits/{job}", status_code=204, responses=problems(JobNotFound))
 async def cancel(found: Found, job: str) -> Response:
     """Cancel a job that waits or runs; its stream ends with job.cancelled."""
-    ticket = found.queue.find(job)
-    if ticket is None:
+    if await found.find("cancel", job) is None:
         raise JobNotFound("No job of that id waits or runs.")
-    ticket.cancel()
     return Response(status_code=204)
 
 
@@ -80,13 +79,19 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 
     While the edit is being made, those that its stream has told of.
     """
+    known = {"cache-control": FOR_EVER}
     if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
-        return Response(early, media_type="image/png", headers={"cache-control": FOR_EVER})
-    patches = found.documents.patches(await found.documents.edit(edit))
+        return Response(early, media_type="image/png", headers=known)
+    try:
+        patches = found.documents.patches(await found.documents.edit(edit))
+    except EditNotFound:
+        if index.isdecimal() and isinstance(elsewhere := await found.find("patch", f"{edit}/{index}"), bytes):
+            return Response(elsewhere, media_type="image/png", headers=known)
+        raise
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
         raise EditNotFound(f"The edit has {len(named)} patches, counted from 0.")
-    return WholeFile(named[index].png, "image/png", {"cache-control": FOR_EVER})
+    return WholeFile(named[index].png, "image/png", known)
 
 
 @router.get(
@@ -120,7 +125,7 @@ async def joined_patch(found: Found, edit: str) -> Response:
 )
 async def preview(found: Found, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""
-    shown = found.runner.early.preview(name)
-    if shown is None:
+    shown = await found.find("preview", name)
+    if not isinstance(shown, Preview):
         raise RouteNotFound("This preview is gone.")
     return Response(shown.image, media_type=shown.media_type)

@@ -57,7 +57,6 @@ export const SENTENCES = {
   "save.failed": "Das Ergebnis konnte nicht gespeichert werden",
   "save.off": "Der Server speichert keine Ergebnisse",
   "server.temp_full": "Der Speicher des Servers ist voll",
-  "store.unavailable": "Der Speicher für Fotos und Bearbeitungen ist nicht zu erreichen",
   "model.unknown": "Dieses Modell gibt es nicht",
   "model.wrong_task": "Dieses Modell ist für etwas anderes da",
   "model.no_source_control": "Diesem Modell kann man nicht sagen, wovon es kopieren soll",
@@ -148,7 +147,6 @@ export const DETAILS = {
   "save.disk_full/min_free": "{actual} MiB wären noch frei; mindestens {value} MiB bleiben frei.",
   "save.failed": "",
   "save.off": "",
-  "store.unavailable": "Was gespeichert war, ist nicht verloren: gleich noch einmal versuchen.",
   "server.temp_full": "Auf dem Datenträger des Servers Platz schaffen.",
   "server.temp_full/data_cap":
     "Fotos und Füllungen brauchen zusammen {actual} MiB; die Grenze ist {value} MiB. Warten, ein kleineres Foto nehmen oder --data-cap erhöhen.",
