@@ -47,7 +47,12 @@ _OWN = (
     "dust:ENTRY",
     "wires:ENTRY",
     "backdrop:ENTRY",
+    "cutout:U2NETP",
+    "cutout:ISNET",
+    "cutout:BIREFNET",
     "lanczos:ENTRY",
+    "realesrgan:ENTRY",
+    "gfpgan:ENTRY",
 )
 """Where the entries of this package are, as "folder:name": adding a model is adding a line."""
 
