@@ -55,8 +55,13 @@ def serve_on_ray(settings: Settings, wanted: dict[str, Any], **more: Any) -> Non
     count, cpus = wanted.pop("nodes"), wanted.pop("node_cpus", 8)
     size = Size(**{**wanted, "models": tuple(wanted["models"])})
     with nodes(count, cpus):
+
+        def note(number: int, frame: object) -> None:
+            signals.append(number)
+            come.set()
+
         for number in (signal.SIGTERM, signal.SIGHUP):  # Ray has handlers of its own
-            signal.signal(number, lambda number, _: (signals.append(number), come.set()))
+            signal.signal(number, note)
         serve.start("HeadOnly", {"host": "127.0.0.1", "port": settings.port})
         while signal.SIGTERM not in signals:
             come.clear()

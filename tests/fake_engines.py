@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from inpaint_models import backdrop, dust, grabcut, lanczos, lasso, migan, opencv, wand, wires
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
+from inpaint_models.protocols import Restored, StepProgress
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
-from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from inpaint_models.types import Box, FloatImage, HoleMask, ParamValue, Progress
 from lama_server.workers.messages import Engine, Request
 from lama_server.workers.worker import JobContext
 
@@ -165,6 +166,24 @@ class Copier:
         return out
 
 
+class Redrawer:
+    """Draws a square in the middle white, half through."""
+
+    def restore(
+        self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Iterator[Restored]:
+        height, width = image.shape[:2]
+        progress("restoring", 0, 1)
+        box = Box(width // 4, height // 4, width // 2, height // 2)
+        yield Restored(
+            box, np.ones((box.height, box.width, 3), np.float32), np.full((box.height, box.width), 0.5, np.float32)
+        )
+
+
+def load_redrawer(context: LoadContext) -> Redrawer:
+    return Redrawer()
+
+
 def load(context: LoadContext) -> Painter:
     return Painter()
 
@@ -241,8 +260,14 @@ WORDED = replace(
 )
 """A model that takes words and a picture."""
 
+POINTER = replace(entry("pointer", loader="fake_pointer:load"), task="select", gesture="point", parameters=())
+"""A model that is pointed at things."""
+
 COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
 """A model that can be told where to copy from."""
+
+REDRAWER = replace(entry("redrawer", loader="fake_engines:load_redrawer"), task="restore", parameters=())
+"""A model that restores."""
 
 
 ENTRIES = (
@@ -259,6 +284,8 @@ ENTRIES = (
     wires.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
+    POINTER,
+    REDRAWER,
 )
 
 

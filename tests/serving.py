@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -203,10 +203,13 @@ def main() -> None:
 
     "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there,
     with "migan_file" the real MI-GAN among them;
+    "offloaded", names of diffusers folders, adds those on a GPU that is too small for them;
     "cluster" serves on Ray, with fields of `Size` and "nodes";
-    "quick" adds a model for quick looks; "inline" runs jobs in so many threads of the server itself.
+    "quick" adds a model for quick looks; "deadlines_s" gives fakes deadlines of their own;
+    "inline" runs jobs in so many threads of the server itself.
     """
     from fake_engines import BATCHER, ENTRIES, QUICK, on_hub
+    from inpaint_models import list_models
     from inpaint_models.weights import Network
     from lama_server.app import create_app
     from lama_server.http.server import listen, serve
@@ -222,9 +225,17 @@ def main() -> None:
     port = bound.getsockname()[1]
     real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
     migan_file, cluster = given.pop("migan_file", None), given.pop("cluster", None)
-    fakes = (*ENTRIES, QUICK) if given.pop("quick", False) else ENTRIES
-    settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
+    deadlines_s = given.pop("deadlines_s", {})
+    fakes = [replace(entry, deadline_s=deadlines_s.get(entry.name, 0)) for entry in ENTRIES]
+    fakes += [QUICK] if given.pop("quick", False) else []
     entries = None if real else on_hub(hub, migan_file) if hub else fakes
+    if offloaded := given.pop("offloaded", ()):
+        import gpu_stand_in
+
+        home = given["model_dir"]
+        entries = [*list_models(model_dir=home)]
+        entries += [entry for name in offloaded for entry in gpu_stand_in.entries(home / name)]
+    settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub or settings.model_dir else NoWeights()
     if cluster is not None:

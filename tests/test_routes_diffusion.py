@@ -12,6 +12,8 @@ import pytest
 
 import tiny_pipelines as tiny
 from fake_engines import photo
+from inpaint_models import list_models
+from lama_server.settings import Limits
 from serving import RunningServer, decode, edit_request, encode, form, rect_mask
 
 LOADING_S = 120
@@ -31,9 +33,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One process for all: it loads the library once."""
+    """One process for all: it loads the library once. Without a GPU --cpu-offload does nothing by itself."""
     settings = {
         "real_engines": True,
+        "offloaded": ["words", "example"],
+        "cpu_offload": True,
         "model": "words",
         "model_dir": str(models),
         "local_files_only": True,
@@ -100,6 +104,19 @@ def test_an_example_is_an_uploaded_photo(server: RunningServer) -> None:
     assert one != other
 
 
+@pytest.mark.parametrize("way", ["model", "group", "sequential"])
+def test_a_model_that_is_kept_off_the_gpu_gives_the_same(server: RunningServer, way: str) -> None:
+    image = server.upload(pixels()).json["id"]
+    example = server.upload(np.full((30, 40, 3), 200, np.uint8)).json["id"]
+    runs = [WORDS, {"model": "example", "params": {"steps": 2, "example": example}, "seed": 3}]
+    others = [{**run, "model": f"{run['model']}-{way}"} for run in runs]
+    lines = server.edit(image, *runs, *others).lines
+    results = [line for line in lines if line["type"] == "result"]
+    words, shown, *spread = (decode(server.ask("GET", line["patches"][0]["url"]).body).astype(int) for line in results)
+    for whole, other in zip((words, shown), spread, strict=True):
+        np.testing.assert_allclose(other, whole, atol=1)
+
+
 def test_a_fill_with_many_steps_shows_previews_and_is_cancelled(server: RunningServer) -> None:
     image = server.upload(pixels()).json["id"]
     run = {**WORDS, "params": {"prompt": "a ball", "steps": 200}}
@@ -116,6 +133,12 @@ def test_a_fill_with_many_steps_shows_previews_and_is_cancelled(server: RunningS
     assert rest[-1]["type"] == "error"
     assert rest[-1]["problem"]["code"] == "job.cancelled"
     assert server.edit(image, WORDS).lines[-1]["type"] == "result"
+
+
+def test_diffusion_models_may_take_longer_than_other_networks() -> None:
+    deadlines_s = [entry.deadline_s for entry in list_models() if entry.kind == "words"]
+    assert len(deadlines_s) == 5
+    assert min(deadlines_s) > Limits().network_deadline_s
 
 
 @pytest.mark.parametrize(

@@ -105,23 +105,26 @@ def create_app(
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    policy = access_policy(settings, services.limits)
-    app.state.services, app.state.policy = services, policy
+    app.state.services, app.state.announcer = services, Announcer()
+    app.state.policy = policy = access_policy(settings, services.limits)
     app.state.guard = TokenGuard(policy, session=_made_of(secret, "session"))
-    app.state.announcer = Announcer()
     app.state.frontend = Frontend(find_frontend())
     for routes in (images, photos, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
     _answer_errors(app)
+    _restrict_access(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _restrict_access(app: FastAPI) -> None:
     app.add_middleware(
         AccessMiddleware,
-        policy=policy,
+        policy=app.state.policy,
         guard=app.state.guard,
-        boot_id=services.boot_id,
+        boot_id=app.state.services.boot_id,
         sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
     )
-    return app
 
 
 @asynccontextmanager

@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..imaging.edges import enlarged, halvings
+from ..imaging.edges import edge_alpha, enlarged, halvings
 from ..types import Box, Mask, PixelSource, tight_box
 
 _FINER = 2
 """Of the view in which the answer is read, as a multiple of the answer's own resolution."""
 _AROUND_CELLS = 3
 """How far around the answer its edge may come to lie."""
+_BAND_PX = 2
+"""How far an edge may be off in an image that is not larger than the answer."""
 _LEAST_VIEW_PX = 64 * 64
 _SPECK = 0.01
 """Parts that are smaller than that share of the largest are noise."""
@@ -41,7 +43,7 @@ def outlined(image: PixelSource, logits: Floats, cells_per_px: tuple[float, floa
     view_px = max(_LEAST_VIEW_PX, round(_FINER**2 * box.area * across * down))
     levels = halvings(np.ascontiguousarray(image[box.slices]), view_px)
     inside = without_specks(_read(logits, box, cells_per_px, *levels[-1].shape[:2]) > 0)
-    found = enlarged(inside, levels)
+    found = enlarged(inside, levels) if len(levels) > 1 else edge_alpha(levels[0], inside, _BAND_PX) >= 0.5
     inner = tight_box(found)
     return None if inner is None else Mask(inner.shifted(box.x0, box.y0), found[inner.slices] * np.uint8(255))
 
