@@ -120,6 +120,7 @@ def test_what_does_not_listen_to_its_cancelling_ends_with_its_replica(cluster: R
 
 def test_crops_of_several_jobs_are_filled_in_one_call(cluster: RunningServer, image: str) -> None:
     streams = [cluster.stream(edit_request(image, {"model": "batcher"})) for _ in range(8)]
+    assert {next(stream)["type"] for stream in streams} == {"queued"}
     urls = [results(list(stream))[0]["patches"][0]["url"] for stream in streams]
     crops = [int(decode(cluster.ask("GET", url).body)[..., 0].max()) // 40 for url in urls]
     assert max(crops) > 1, "the batcher's red tells how many crops it was given at once"
