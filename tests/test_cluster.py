@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from tools import house
 
-from fake_engines import BATCHER, ENTRIES, Batcher
+from fake_engines import BATCHER, ENTRIES, Batcher, photo
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.types import FloatImage, Progress, no_progress
 from lama_server.app import create_app
@@ -26,6 +27,7 @@ from lama_server.cluster.batching import Crop, SharedEngine
 from lama_server.exits import ExitCode, StartError
 from lama_server.http.static_files import Frontend, find_frontend
 from lama_server.settings import Settings
+from serving import RunningServer, edit_request
 
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
 
@@ -210,3 +212,26 @@ def test_replicas_of_one_server_know_each_others_cookies_and_are_one_start(tmp_p
 
     assert made("one") == made("one")
     assert len({*made("one"), *made("two"), *made("")}) == 6
+
+
+def test_the_command_serves_on_ray_and_lets_the_running_job_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lama_server", "cluster", "--models", "opencv", "--port", "0", "--offline"]
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values()))},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = next(line for line in process.stdout if " is at " in line)
+            server = RunningServer(tmp_path, port=int(line.rsplit(":", 1)[1].strip("/\n")))
+            server.wait_ready()
+            image = server.upload(photo(400, 300)).json["id"]
+            stream = server.stream(edit_request(image, {"model": "opencv"}))
+            next(stream)
+            process.terminate()
+            assert list(stream)[-1]["type"] == "result"
+            assert process.wait(60) == ExitCode.OK
+        finally:
+            process.terminate()
