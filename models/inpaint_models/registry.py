@@ -15,8 +15,9 @@ from .parameters import Parameter as Parameter
 from .parameters import PictureReader, quoted
 from .types import ParamValue
 
-Task = Literal["fill", "select", "find", "matte", "enlarge"]
-"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges."""
+Task = Literal["fill", "select", "find", "matte", "enlarge", "restore"]
+"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges, or
+draws damaged parts anew."""
 
 Gesture = Literal["mark", "trace", "sample", "point"]
 """How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour, by a
