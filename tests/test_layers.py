@@ -49,7 +49,10 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "wires",
             "people",
             "backdrop",
+            "cutout",
             "lanczos",
+            "realesrgan",
+            "gfpgan",
         ),
         ("nn", "onnx"),
         ("weights", "imaging", "devices", "options", "evaluation", "finish"),
@@ -57,7 +60,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("registry",),
         ("parameters", "protocols"),
         ("types",),
-        ("errors", "machine", "folders"),
+        ("machine",),
+        ("errors", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

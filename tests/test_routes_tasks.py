@@ -289,6 +289,34 @@ def test_a_cut_out_is_an_edit_with_alpha_that_is_rendered_and_undone(server: Run
     np.testing.assert_array_equal(decode(shown(server, mug_id)), MUG)
 
 
+def test_a_colour_comes_behind_what_is_cut_out(server: RunningServer, mug_id: str) -> None:
+    result = run(server, mug_id, "backdrop", background="#00ff80")
+    assert not result["canvas"]["has_alpha"]
+    made = decode(shown(server, mug_id, result["edit"]))
+    assert made.shape == (300, 400, 3)
+    np.testing.assert_array_equal(made[0, 0], (0, 255, 128))
+    refused = server.post_json(
+        "/api/v1/edits", {"image": mug_id, "runs": [{"model": "backdrop", "params": {"background": "green"}}]}
+    )
+    assert refused.code == "param.wrong_type"
+    assert refused.json["errors"][0]["pointer"] == "/runs/0/params/background"
+
+
+def test_what_is_cut_out_is_also_a_mask(server: RunningServer, mug_id: str) -> None:
+    reply = server.post_json("/api/v1/find", {"image": mug_id, "models": ["backdrop"]})
+    (subject,) = reply.json["findings"]
+    assert subject["category"] == "subject"
+    assert overlap(drawn(subject["shapes"][0], 300, 400), MUG_COVERED > 0.5) > 0.98
+
+
+def test_a_restored_photo_is_an_edit_that_leaves_the_rest_alone(server: RunningServer, mug_id: str) -> None:
+    result = run(server, mug_id, "redrawer")
+    assert result["canvas"] == {"width": 400, "height": 300, "has_alpha": False}
+    made, wanted = decode(shown(server, mug_id, result["edit"])), MUG.astype(np.float32)
+    wanted[75:150, 100:200] += 0.5 * (255 - wanted[75:150, 100:200])
+    np.testing.assert_array_equal(made, np.rint(wanted))
+
+
 def test_an_enlarged_photo_is_an_edit_and_what_comes_after_lies_on_it(server: RunningServer) -> None:
     pixels = photo(code=61)
     image = upload(server, pixels)

@@ -48,7 +48,12 @@ _OWN = (
     "wires:ENTRY",
     "people:ENTRY",
     "backdrop:ENTRY",
+    "cutout:U2NETP",
+    "cutout:ISNET",
+    "cutout:BIREFNET",
     "lanczos:ENTRY",
+    "realesrgan:ENTRY",
+    "gfpgan:ENTRY",
 )
 """Where the entries of this package are, as "folder:name": adding a model is adding a line."""
 

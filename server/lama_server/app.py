@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -94,44 +95,45 @@ def create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=executor, boot_id=_made_of(secret, "boot")
     )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await services.start()
-        try:
-            yield
-        finally:
-            await services.stop()
-
     app = FastAPI(
         title="lama-server",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, services),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    policy = access_policy(settings, services.limits)
-    app.state.services, app.state.policy, app.state.guard = (
-        services,
-        policy,
-        TokenGuard(policy, session=_made_of(secret, "session")),
-    )
-    app.state.announcer = Announcer()
+    app.state.services, app.state.announcer = services, Announcer()
+    app.state.policy = policy = access_policy(settings, services.limits)
+    app.state.guard = TokenGuard(policy, session=_made_of(secret, "session"))
     app.state.frontend = Frontend(find_frontend())
     for routes in (images, photos, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
     _answer_errors(app)
+    _restrict_access(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _restrict_access(app: FastAPI) -> None:
     app.add_middleware(
         AccessMiddleware,
-        policy=policy,
+        policy=app.state.policy,
         guard=app.state.guard,
-        boot_id=services.boot_id,
+        boot_id=app.state.services.boot_id,
         sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
     )
-    return app
+
+
+@asynccontextmanager
+async def _lifespan(services: Services, app: FastAPI) -> AsyncIterator[None]:
+    await services.start()
+    try:
+        yield
+    finally:
+        await services.stop()
 
 
 def _made_of(secret: str, purpose: str) -> str:

@@ -78,7 +78,7 @@
  * @property {import("../jobs/eta.js").Timings} timings
  *
  * @typedef {"point" | "snap" | "magnet" | "wand"} SelectTool
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | SelectTool} ToolName
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | "cutout" | SelectTool} ToolName
  *
  * @typedef {object} State
  * @property {Config} config

@@ -85,8 +85,8 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     try:
         patches = found.documents.patches(await found.documents.edit(edit))
     except EditNotFound:
-        if index.isdecimal() and isinstance(early := await found.find("patch", f"{edit}/{index}"), bytes):
-            return Response(early, media_type="image/png", headers=known)
+        if index.isdecimal() and isinstance(elsewhere := await found.find("patch", f"{edit}/{index}"), bytes):
+            return Response(elsewhere, media_type="image/png", headers=known)
         raise
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
