@@ -87,7 +87,7 @@ def test_where_nobody_is_nothing_is_found(people: Finder) -> None:
 
 
 def test_a_search_can_be_cancelled(people: Finder) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise Cancelled("No longer wanted.")
 
     with pytest.raises(Cancelled):
