@@ -48,7 +48,10 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "dust",
             "wires",
             "backdrop",
+            "cutout",
             "lanczos",
+            "realesrgan",
+            "gfpgan",
         ),
         ("nn", "onnx"),
         ("weights", "imaging", "devices", "options", "evaluation", "finish"),
@@ -56,7 +59,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("registry",),
         ("parameters", "protocols"),
         ("types",),
-        ("errors", "machine", "folders"),
+        ("machine",),
+        ("errors", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

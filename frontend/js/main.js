@@ -105,6 +105,8 @@ const panels = createPanels({
   step: filling.step,
   strokesFreed: filling.armDraft,
   refit: looking.refit,
+  keepPatch: session.keepPatch,
+  openFiles: (files) => void session.openFiles(files).catch(failed),
   undo: () => run("undo"),
   run,
   uploads,

@@ -174,6 +174,28 @@ class MatteEngine(Protocol):
         """image  (H, W, 3) RGB. Raises `UnsuitableImage` where it is no image for this engine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A part of an image drawn anew.
+
+    pixels  (box.height, box.width, 3) in [0, 1]
+    weight  (box.height, box.width) in [0, 1]: how much of them shows
+    """
+
+    box: Box
+    pixels: FloatImage
+    weight: NDArray[np.float32]
+
+
+class RestoreEngine(Protocol):
+    """Draws damaged parts of an image anew, and leaves the rest."""
+
+    def restore(
+        self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Iterator[Restored]:
+        """image  (H, W, 3) RGB. One part after the other; none is no error."""
+
+
 class EnlargeEngine(Protocol):
     """Makes a tile larger by the parameter `factor`, a choice of whole numbers that every such model has."""
 

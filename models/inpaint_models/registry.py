@@ -15,8 +15,9 @@ from .parameters import Parameter as Parameter
 from .parameters import PictureReader, quoted
 from .types import ParamValue
 
-Task = Literal["fill", "select", "find", "matte", "enlarge"]
-"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges."""
+Task = Literal["fill", "select", "find", "matte", "enlarge", "restore"]
+"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges, or
+draws damaged parts anew."""
 
 Gesture = Literal["mark", "trace", "sample", "point"]
 """How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour, by a
@@ -135,8 +136,10 @@ class WeightsFolder:
         return self.approx or sum(file.size_bytes or 0 for file in self.files)
 
     def __str__(self) -> str:
-        known = f" ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else ""
-        return f"the folder {self.name}{known}"
+        if self.size_bytes:
+            return f"the folder {self.name} ({self.size_bytes / 2**20:.0f} MiB)"
+        files = f" with {listed([file.path for file in self.files])}" if self.files else ""
+        return f"the folder {self.name}{files}"
 
 
 Artifact = WeightsFile | WeightsFolder

@@ -18,7 +18,7 @@
  * @property {number} fadeMs
  */
 
-import { overlaps, visibleBox } from "../core/view.js";
+import { covers, overlaps, visibleBox } from "../core/view.js";
 
 /** Beyond this zoom, pixels are shown as squares. */
 const CRISP_ABOVE = 4;
@@ -38,7 +38,12 @@ export function drawImageLayer(context, frame, scene) {
   context.imageSmoothingEnabled = frame.view.scale * frame.dpr < CRISP_ABOVE;
   context.imageSmoothingQuality = "low";
   const { width, height, photo } = scene.canvas;
-  const clear = scene.pyramid.clear || photo.width < width || photo.height < height;
+  const clear =
+    scene.pyramid.clear ||
+    photo.width < width ||
+    photo.height < height ||
+    (scene.tiles?.size ?? 0) > 0 ||
+    scene.patches.some(({ box }) => covers(box, scene.canvas));
   const back = clear ? checkerboard(context, frame, scene.checks) : null;
   const whole = { x: 0, y: 0, width, height };
   if (back) fillBox(context, frame, whole, back);

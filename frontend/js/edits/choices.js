@@ -94,6 +94,6 @@ export function neighbour(state, step) {
 
 /** The fill whose results are talked of: the selected one, or the last. @param {State} state */
 export function editInHand(state) {
-  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
+  const edits = documentOf(state).edits.filter(({ shapes }) => shapes.length > 0);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }

@@ -187,7 +187,7 @@ export function createViewer(store, element, bitmaps, ports) {
     (tool) => {
       element.classList.toggle("painting-tool", brushes(tool));
       element.classList.toggle("shape-tool", ["rect", "lasso", "polygon", "magnet", "wand"].includes(tool));
-      element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
+      element.classList.toggle("hand-tool", ["hand", "extend", "cutout"].includes(tool));
     },
   );
 

@@ -98,7 +98,7 @@ export interface EditReply {
   readonly canvas: CanvasReply;
 }
 
-/** Run models on a photo. Positions are those of the canvas that the parents make. Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none. */
+/** Run models on a photo. Positions are those of the canvas that the parents make. Models that fill need a mask. Those that cut out, enlarge or restore make the whole canvas anew and take none. */
 export interface EditRequest {
   readonly image: string;
   /** Edits that lie under this one, in drawing order. */
@@ -156,7 +156,7 @@ export interface FindRequest {
   readonly image: string;
   /** Edits that lie under this one, in drawing order. */
   readonly parents?: ReadonlyArray<string>;
-  /** Left out, all that find and are ready. */
+  /** Left out, all that find and are ready. Models that cut out find the subject. */
   readonly models?: ReadonlyArray<string> | null;
 }
 
@@ -228,7 +228,7 @@ export interface ModelReply {
   readonly name: string;
   readonly title: string;
   /** Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find. */
-  readonly task: "fill" | "select" | "find" | "matte" | "enlarge";
+  readonly task: "fill" | "select" | "find" | "matte" | "enlarge" | "restore";
   /** Under what people look for it: wires and scratches; almost everything; what has to be invented; what they say in words. Empty: it is not for everyday photos. */
   readonly kind: "" | "quick" | "natural" | "creative" | "words";
   readonly tagline: string;
@@ -286,7 +286,7 @@ export interface OneShotParams {
 
 export interface ParameterReply {
   readonly name: string;
-  readonly kind: "int" | "float" | "bool" | "choice" | "text" | "picture";
+  readonly kind: "int" | "float" | "bool" | "choice" | "text" | "colour" | "picture";
   readonly default: boolean | number | string | null;
   readonly minimum: number | null;
   readonly maximum: number | null;

@@ -116,7 +116,7 @@ def solve(
         priced = enlarged(strange, level.shape)
         sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
     else:
-        sources = begin(coherent=True).favourites
+        sources = begin(coherent=settings.lines).favourites
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
@@ -225,8 +225,11 @@ def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatc
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
     """The settings for a stroke, and for a picture that repeats itself."""
     unlimited = settings.max_distance
-    if levels[0].distance[levels[0].hole].mean() <= settings.stroke_px:
-        settings = replace(settings, inward=settings.inward_stroke, inward_px=unlimited, strange=0, regions=False)
+    depths = levels[0].distance[levels[0].hole]
+    if depths.mean() <= settings.thin_px:
+        settings = replace(settings, strange=0, lines=False)
+    if depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels:
+        settings = replace(settings, inward=settings.inward_stroke, inward_px=unlimited, regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, Number, kernel
+from ..machine.compiled import Array, Number, kernel
 from .features import FEATURES, to_bytes
 from .matching import PATCH, next_random, patch_distance, source_anchors
 from .pyramid import PyramidLevel, fill_smoothly
@@ -98,6 +98,8 @@ def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: 
     height, width = known.shape
     for dy in range(reach + 1):
         for dx in range(-reach, reach + 1):
+            if (dy % 2 or dx % 2) and (2 * dy > reach or 2 * abs(dx) > reach):
+                continue  # neither a whole distance that is looked at nor the half of one
             total, pairs = np.int64(0), 0
             for sample in range(rows.size):
                 y, x = rows[sample], columns[sample]

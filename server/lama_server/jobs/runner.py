@@ -136,7 +136,7 @@ class JobRunner:
 
     async def _planned_run(self, request: EditRequest, index: int, canvas: codec.ImageInfo) -> PlannedRun:
         run, mask, where = request.runs[index], request.mask, f"/runs/{index}"
-        use = await self._models.checked(run.model, run.params, where, "fill", "matte", "enlarge")
+        use = await self._models.checked(run.model, run.params, where, "fill", "matte", "enlarge", "restore")
         if use.entry.task != "fill":
             if mask is not None:
                 raise ParamUnknown(f"{use.entry.title} works on the whole canvas: it takes no mask.", pointer="/mask")

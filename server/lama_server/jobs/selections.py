@@ -92,7 +92,8 @@ class Selections:
         picture = await self._documents.picture(image, request.parents)
         names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
         try:
-            return FindPlan([await self._models.checked(name, {}, "", "find") for name in names], image, picture)
+            uses = [await self._models.checked(name, {}, "", "find", "matte") for name in names]
+            return FindPlan(uses, image, picture)
         except ModelWrongTask as error:
             raise error.fresh(pointer="/models") from None
 

@@ -89,7 +89,7 @@ Save = Annotated[
 class EditRequest(_OnImage):
     """Run models on a photo. Positions are those of the canvas that the parents make.
 
-    Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none.
+    Models that fill need a mask. Those that cut out, enlarge or restore make the whole canvas anew and take none.
     """
 
     mask: MaskShapes | None = None
@@ -152,7 +152,10 @@ class FindRequest(_OnImage):
     """Find what people usually want gone. Positions are those of the canvas that the parents make."""
 
     models: list[ModelName] | None = Field(
-        None, min_length=1, max_length=20, description="Left out, all that find and are ready."
+        None,
+        min_length=1,
+        max_length=20,
+        description="Left out, all that find and are ready. Models that cut out find the subject.",
     )
 
 

@@ -22,7 +22,7 @@ const FINGER_PX = 44;
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
 
-/** All that points instead of painting. @param {Ports} ports */
+/** All that points instead of painting. @param {Ports & {download: (name: string) => void}} ports */
 export function createPointing(ports) {
   createFinding(ports);
   return createSelecting(ports);

@@ -17,7 +17,12 @@ from .common import json_body, text_of
 
 router = APIRouter(prefix="/api/v1")
 
-PLUGINS: dict[str, Task] = {"InteractiveSeg": "select", "RemoveBG": "matte", "RealESRGAN": "enlarge"}
+PLUGINS: dict[str, Task] = {
+    "InteractiveSeg": "select",
+    "RemoveBG": "matte",
+    "RealESRGAN": "enlarge",
+    "GFPGAN": "restore",
+}
 """IOPaint's plugins, in the order of its menu -> the task whose models do the same."""
 
 THEIR_NAMES = {
@@ -27,7 +32,7 @@ THEIR_NAMES = {
 }
 """Our name of a model -> IOPaint's, under which its page offers the options, where that is another."""
 
-GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN"), ("InteractiveSeg", "RemoveBG")
+GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN", "GFPGAN"), ("InteractiveSeg", "RemoveBG")
 
 
 @router.get("/server-config")

@@ -1,4 +1,4 @@
-"""IOPaint's plugins, where a model here does the same: click to select, remove the background, enlarge."""
+"""IOPaint's plugins, where a model here does the same: select, remove the background, enlarge, restore faces."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def gen_mask(request: Request, found: Found, ticket: Reserved, work: Priva
 
 @router.post("/run_plugin_gen_image")
 async def gen_image(request: Request, found: Found, ticket: Reserved, work: Private) -> Response:
-    """The picture without its background, or larger, in its own format, or as PNG where that has no transparency."""
+    """The picture made anew, in its own format, or as PNG where that has no transparency."""
     body = await json_body(request, found.limits)
     asked = checked(found, body, GIVES_IMAGE, "a picture")
     await work.put_image(await picture(body, "image"))
