@@ -96,10 +96,10 @@ export function createCutOut(ports) {
       ports.openFiles([new File([picture], `${stem}-${factor.value}x.png`, { type: "image/png" })]);
       return;
     }
-    const { width: w, height: h } = canvasOf(store.get());
+    const { width, height } = canvasOf(store.get());
     const key = newKey();
     const { edit, model: name, ms } = line;
-    const patches = [{ url, x: 0, y: 0, w, h }];
+    const patches = [{ url, x: 0, y: 0, w: width, h: height }];
     const result = { edit, model: name, seed: 0, ms, strategy: "original", params, patches };
     await ports.keepPatch(line.edit, picture);
     store.update(({ results }) => ({ results: { ...results, [key]: [result] } }));
@@ -145,10 +145,18 @@ export function createCutOut(ports) {
     }
   };
 
-  store.watch((state) => state.image?.key, () => asking?.abort(), false);
+  store.watch(
+    (state) => state.image?.key,
+    () => asking?.abort(),
+    false,
+  );
   store.watch(
     (state) => state.tool,
-    (tool) => tool === "cutout" && void list().catch((error) => messages.complain(error, () => void list())),
+    (tool) => {
+      if (tool !== "cutout") return;
+      find("hint").hidden = true;
+      list().catch((error) => messages.complain(error, null));
+    },
   );
   show();
 }

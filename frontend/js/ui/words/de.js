@@ -162,7 +162,6 @@ export const WORDS = {
   "cut out": "Freistellen",
   "Restore faces": "Gesichter auffrischen",
   Enlarge: "Vergrößern",
-  Model: "Modell",
   Background: "Hintergrund",
   "Background colour": "Farbe des Hintergrunds",
   Transparent: "Durchsichtig",
