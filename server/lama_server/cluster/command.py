@@ -103,7 +103,13 @@ def cluster(address: str | None, settings: Settings, size: Size) -> Iterator[Non
         else max(available_processors(), math.ceil(size.cpus * size.max_replicas * len(size.chosen(settings))))
     )
     try:
-        ray.init(address, num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(
+            address or "local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
     except (ConnectionError, ValueError) as error:
         raise StartError(ExitCode.USAGE, f"--address {address}: {error}") from None
     try:
