@@ -30,8 +30,8 @@ from .measure import ROOT, Row, interleaved
 
 ENGINES = ("opencv", "patchmatch")
 SIZE = (1224, 1632)
-HOLES_PX = {"opencv": 900, "patchmatch": 300}
-"""Sides of the holes of the throughput: a fill of about half a second or more, beside which HTTP counts little."""
+HOLES_PX = {"opencv": 300, "patchmatch": 150}
+"""Sides of the holes of the throughput: a fill takes so long that HTTP counts little beside it."""
 
 CLIENTS, EDITS, RUNS = 4, 4, 15
 
