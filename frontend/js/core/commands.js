@@ -105,7 +105,7 @@ export const COMMANDS = Object.freeze([
   { id: "tool-source", label: "Copy from here", group: "Paint", keys: ["s"], when: takesSource },
   { id: "tool-avoid", label: "Never from here", group: "Paint", keys: ["a"], when: takesSource },
   { id: "tool-extend", label: "Extend", group: "View", keys: ["c"], when: hasImage },
-  { id: "tool-cutout", label: "Cut out, enlarge", group: "View", keys: ["o"], when: hasImage },
+  { id: "tool-cutout", label: "Cut out, enlarge", group: "View", keys: ["d"], when: hasImage },
   { id: "tool-hand", label: "Move", group: "View", keys: ["h"] },
   { id: "zoom-fit", label: "Fit to the window", group: "View", keys: ["0"], when: hasImage },
   { id: "zoom-100", label: "Actual pixels", group: "View", keys: ["1"], when: hasImage },
