@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ import pytest
 from browser.driver import App, OpenApp, Server, running_server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
-
-
-@pytest.fixture(scope="module")
-def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("varied"), "--model", "patchmatch") as server:
-        yield server
 
 
 @pytest.fixture
