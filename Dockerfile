@@ -4,9 +4,12 @@
 #
 # Inside a container the server listens on all of the container's addresses, so it asks for a token. One of your own
 # comes in a mounted file: --token-file /run/secrets/token in place of --token auto.
+#
+# For several machines (deploy/): docker build --build-arg EXTRAS=[cluster] .
 
 FROM python:3.13-slim-bookworm AS build
 ARG TORCH=cpu
+ARG EXTRAS=
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -20,7 +23,7 @@ RUN python -m venv /opt/lama-server \
          /opt/lama-server/bin/pip install --no-cache-dir --constraint constraints.txt torch \
            --index-url https://download.pytorch.org/whl/cpu; \
        fi \
-    && /opt/lama-server/bin/pip install --no-cache-dir --constraint constraints.txt .
+    && /opt/lama-server/bin/pip install --no-cache-dir --constraint constraints.txt ".$EXTRAS"
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="lama-server" \

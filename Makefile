@@ -46,7 +46,7 @@ test-python: $(VENV)/.dev  ## library and server, and the page in Chromium besid
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 	OMP_WAIT_POLICY=passive $(MAKE) --jobs=2 --output-sync=line test-server test-page
 
-test-server: $(VENV)/.dev  ## library and server; PYTEST_ARGS="-k masks"
+test-server: $(VENV)/.dev node_modules/.installed  ## library and server; PYTEST_ARGS="-k masks"
 	$(BIN)/python -m pytest --ignore=tests/browser $(PYTEST_ARGS)
 
 test-page: $(VENV)/.dev  ## the page in Chromium; PYTEST_ARGS="-k undo"

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.settings import VARIABLE_PREFIX
+from object_store import BUCKET, object_store
 from serving import RunningServer
 
 settings.register_profile("suite", deadline=None)  # how fast a machine is decides no test
@@ -22,6 +23,9 @@ settings.load_profile("suite")
 for variable in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
     del os.environ[variable]  # settings of whoever runs the tests
 os.environ[CONFIG_VARIABLE] = os.devnull
+
+RAY = {"nodes": 2, "ingress_replicas": 2, "models": ["painter", "second+broken+remote+worded+copier"]}
+"""The cluster of the tests of the HTTP API."""
 
 HAS_CUDA = shutil.which("nvidia-smi") is not None
 
@@ -49,10 +53,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `on_ray` are run against the plain server and against the ingress of a cluster."""
+    if "server" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_ray"):
+        alone = metafunc.definition.get_closest_marker("plain")
+        metafunc.parametrize("server", ["plain"] if alone else ["plain", "ray"], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the fake engines; tests leave it as they found it."""
-    with RunningServer(tmp_path_factory.mktemp("server")) as running:
+    folder = tmp_path_factory.mktemp("server")
+    with ExitStack() as stack:
+        options: dict[str, Any] = {}
+        if getattr(request, "param", "plain") == "ray":
+            stack.enter_context(object_store())
+            options = {"cluster": RAY, "store": f"s3://{BUCKET}/ray"}
+        running = stack.enter_context(RunningServer(folder, options))
         running.wait_ready()
         yield running
 

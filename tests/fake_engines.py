@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from inpaint_models import backdrop, dust, grabcut, lanczos, lasso, migan, opencv, wand, wires
 from inpaint_models.errors import EngineFailed, OutOfMemory, WeightsCorrupted, WeightsMissing
 from inpaint_models.machine import available_processors
+from inpaint_models.protocols import Restored, StepProgress
 from inpaint_models.registry import Licence, LoadContext, ModelEntry, Parameter, Strategy, WeightsFile
-from inpaint_models.types import FloatImage, HoleMask, ParamValue, Progress
+from inpaint_models.types import Box, FloatImage, HoleMask, ParamValue, Progress
 from lama_server.workers.messages import Engine, Request
 from lama_server.workers.worker import JobContext
 
@@ -108,6 +109,27 @@ class Quick:
         return out
 
 
+class Batcher(Quick):
+    """Fills with a red that says how many crops it was given, 40 for each, and takes a second for that."""
+
+    def fill_batch(
+        self,
+        images: Sequence[FloatImage],
+        holes: Sequence[HoleMask],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> list[FloatImage]:
+        for step in range(10):
+            progress("painting", step, 10)
+            time.sleep(0.1)
+        filled = [image.copy() for image in images]
+        for image, hole in zip(filled, holes, strict=True):
+            image[hole] = (40 * len(images) / 255, 0, 0)
+        return filled
+
+
 class Worded:
     """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
 
@@ -144,12 +166,34 @@ class Copier:
         return out
 
 
+class Redrawer:
+    """Draws a square in the middle white, half through."""
+
+    def restore(
+        self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Iterator[Restored]:
+        height, width = image.shape[:2]
+        progress("restoring", 0, 1)
+        box = Box(width // 4, height // 4, width // 2, height // 2)
+        yield Restored(
+            box, np.ones((box.height, box.width, 3), np.float32), np.full((box.height, box.width), 0.5, np.float32)
+        )
+
+
+def load_redrawer(context: LoadContext) -> Redrawer:
+    return Redrawer()
+
+
 def load(context: LoadContext) -> Painter:
     return Painter()
 
 
 def load_quick(context: LoadContext) -> Quick:
     return Quick()
+
+
+def load_batcher(context: LoadContext) -> Batcher:
+    return Batcher()
 
 
 def load_copier(context: LoadContext) -> Copier:
@@ -204,6 +248,9 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
     )
 
 
+BATCHER = replace(entry("batcher", loader="fake_engines:load_batcher"), parameters=(), stochastic=False)
+"""A model that fills several crops in one call."""
+
 WORDED = replace(
     entry("worded", loader="fake_engines:load_worded"),
     parameters=(
@@ -213,8 +260,14 @@ WORDED = replace(
 )
 """A model that takes words and a picture."""
 
+POINTER = replace(entry("pointer", loader="fake_pointer:load"), task="select", gesture="point", parameters=())
+"""A model that is pointed at things."""
+
 COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
 """A model that can be told where to copy from."""
+
+REDRAWER = replace(entry("redrawer", loader="fake_engines:load_redrawer"), task="restore", parameters=())
+"""A model that restores."""
 
 
 ENTRIES = (
@@ -231,6 +284,8 @@ ENTRIES = (
     wires.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
+    POINTER,
+    REDRAWER,
 )
 
 

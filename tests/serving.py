@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -60,7 +60,7 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         if self.process and self.process.poll() is None:
-            self.process.kill()
+            self.process.terminate() if self.is_on_ray else self.process.kill()
         if self.process:
             self.process.communicate()
 
@@ -88,6 +88,10 @@ class RunningServer:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    @property
+    def is_on_ray(self) -> bool:
+        return "cluster" in self.options
 
     @property
     def child(self) -> subprocess.Popen[str]:
@@ -199,9 +203,13 @@ def main() -> None:
 
     "real_engines" offers the library's catalogue; "hub", an address, real OpenCV and models to be fetched from there,
     with "migan_file" the real MI-GAN among them;
-    "quick" adds a model for quick looks; "inline" runs jobs in so many threads of the server itself.
+    "offloaded", names of diffusers folders, adds those on a GPU that is too small for them;
+    "cluster" serves on Ray, with fields of `Size` and "nodes";
+    "quick" adds a model for quick looks; "deadlines_s" gives fakes deadlines of their own;
+    "inline" runs jobs in so many threads of the server itself.
     """
-    from fake_engines import ENTRIES, QUICK, on_hub
+    from fake_engines import BATCHER, ENTRIES, QUICK, on_hub
+    from inpaint_models import list_models
     from inpaint_models.weights import Network
     from lama_server.app import create_app
     from lama_server.http.server import listen, serve
@@ -216,12 +224,26 @@ def main() -> None:
     bound = listen("127.0.0.1", given["port"])
     port = bound.getsockname()[1]
     real, hub, inline = given.pop("real_engines", False), given.pop("hub", None), given.pop("inline", 0)
-    migan_file = given.pop("migan_file", None)
-    fakes = (*ENTRIES, QUICK) if given.pop("quick", False) else ENTRIES
-    settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
+    migan_file, cluster = given.pop("migan_file", None), given.pop("cluster", None)
+    deadlines_s = given.pop("deadlines_s", {})
+    fakes = [replace(entry, deadline_s=deadlines_s.get(entry.name, 0)) for entry in ENTRIES]
+    fakes += [QUICK] if given.pop("quick", False) else []
     entries = None if real else on_hub(hub, migan_file) if hub else fakes
+    if offloaded := given.pop("offloaded", ()):
+        import gpu_stand_in
+
+        home = given["model_dir"]
+        entries = [*list_models(model_dir=home)]
+        entries += [entry for name in offloaded for entry in gpu_stand_in.entries(home / name)]
+    settings = Settings(**{"model": "opencv" if real else "painter", **given, "port": port})
     network = Network(plain_http_hosts=frozenset({"127.0.0.1"}), tries=10_000, sleep=lambda _: time.sleep(0.05))
     weights = LibraryWeights(settings, network) if hub or settings.model_dir else NoWeights()
+    if cluster is not None:
+        from cluster_serving import serve_on_ray
+
+        bound.close()
+        serve_on_ray(settings, cluster, entries=entries and (*entries, BATCHER), weights=weights, limits=limits)
+        return
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None
     )

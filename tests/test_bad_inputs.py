@@ -25,6 +25,8 @@ from PIL import Image
 from fake_engines import photo
 from serving import RECT, Reply, RunningServer, decode, encode, rect_mask, within
 
+pytestmark = pytest.mark.on_ray
+
 GOOD, MASK = encode(photo()), encode(rect_mask())
 TELLTALE = (b"Traceback", b"Error(", b"Exception", b"lama_server", b"site-packages", b".py", b"/tmp", b"/home", b"0x7f")
 FRONTIER = "multipart/form-data; boundary=frontier"

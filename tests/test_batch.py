@@ -14,7 +14,7 @@ import jpeg_reader
 from inpaint_models import FillOptions, load_model
 from inpaint_models.pipeline.inpainter import Inpainter
 from lama_server import codec
-from lama_server.cli.photos.batch import Event, Summary, Writer, plan, run_all
+from lama_server.cli.photos.batch import Event, Fill, Summary, Writer, plan, run_all
 from lama_server.errors import BatchInvalid, DiskFull, RootUnavailable
 from lama_server.store import saving
 from test_codec_cut import CUT, HEIGHT, WIDTH
@@ -60,7 +60,7 @@ def run_batch(
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Summary:
     """Plans and runs."""
-    return run_all(plan(image, hole, out, format=format), inpainter, options, Writer(), on_event=on_event)
+    return run_all(plan(image, hole, out, format=format), Fill(inpainter, options, Writer()), on_event)
 
 
 def names(folder: Path) -> list[str]:
@@ -122,7 +122,7 @@ def test_a_jpeg_keeps_the_blocks_that_were_not_filled(folders: tuple[Path, Path,
     picture(pictures / "a.jpg")
     events: list[Event] = []
     run_batch(pictures, mask(masks / "m.png"), out, inpainter, FillOptions(), on_event=events.append)
-    assert [(event.outcome, event.message) for event in events] == [("filled", "")]
+    assert [(event.made.outcome, event.made.message) for event in events] == [("filled", "")]
     old, new = (jpeg_reader.read((folder / "a.jpg").read_bytes()).shown_blocks() for folder in (pictures, out))
     same = [(was == now).all(axis=2) for was, now in zip(old, new, strict=True)]
     assert 0.2 < same[0].mean() < 1
@@ -136,9 +136,9 @@ def test_each_picture_gets_the_mask_of_its_name(folders: tuple[Path, Path, Path]
     mask(masks / "b.bmp", empty=True)
     events: list[Event] = []
     summary = run_batch(pictures, masks, out, inpainter, FillOptions(), on_event=events.append)
-    assert [event.outcome for event in events] == ["filled", "copied", "failed"]
+    assert [event.made.outcome for event in events] == ["filled", "copied", "failed"]
     assert [(event.index, event.total) for event in events] == [(1, 3), (2, 3), (3, 3)]
-    assert "no mask called c" in events[2].message
+    assert "no mask called c" in events[2].made.message
     assert (out / "b.jpg").read_bytes() == (pictures / "b.jpg").read_bytes()
     assert (summary.filled, summary.copied, summary.skipped, summary.failed) == (1, 1, 0, 1)
 
@@ -175,9 +175,9 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(folders: tuple[Path, Path, 
     picture(pictures / "d.png")
     events: list[Event] = []
     run_batch(pictures, mask(masks / "m.png"), out, inpainter, FillOptions(), on_event=events.append)
-    assert [event.outcome for event in events] == ["filled", "failed", "failed", "filled"]
-    assert "ends too early" in events[1].message
-    assert "60x40 but the image is 61x40" in events[2].message
+    assert [event.made.outcome for event in events] == ["filled", "failed", "failed", "filled"]
+    assert "ends too early" in events[1].made.message
+    assert "60x40 but the image is 61x40" in events[2].made.message
     assert names(out) == ["a.png", "d.png"]
 
 
@@ -195,8 +195,8 @@ def test_a_picture_or_mask_that_is_cut_is_reported_and_not_saved(
     (pictures / "cut.png").unlink()
     picture(pictures / "whole.png", size=size)
     run_batch(pictures, cut, out, inpainter, FillOptions(), on_event=events.append)
-    assert [event.outcome for event in events] == ["failed", "failed"]
-    assert all(name.split()[-1] in event.message for event in events)
+    assert [event.made.outcome for event in events] == ["failed", "failed"]
+    assert all(name.split()[-1] in event.made.message for event in events)
     assert not out.exists()
 
 
@@ -268,6 +268,6 @@ def test_a_mask_that_is_gone_is_a_read_error_and_the_rest_goes_on(
         mask(masks / f"{stem}.png")
     jobs, events = plan(pictures, masks, out), list[Event]()
     (masks / "a.png").unlink()
-    run_all(jobs, inpainter, FillOptions(), Writer(), on_event=events.append)
-    assert [event.outcome for event in events] == ["failed", "filled"]
-    assert events[0].message == "The photo or its mask cannot be read (No such file or directory)."
+    run_all(jobs, Fill(inpainter, FillOptions(), Writer()), events.append)
+    assert [event.made.outcome for event in events] == ["failed", "filled"]
+    assert events[0].made.message == "The photo or its mask cannot be read (No such file or directory)."

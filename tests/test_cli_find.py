@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,24 @@ def test_a_search_that_makes_no_sense_is_refused(
     code, _, said = outcome(["inpaint", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *more], capsys)
     assert code == ExitCode.USAGE
     assert wanted in said
+
+
+def test_a_report_says_what_was_found_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scans, report = tmp_path / "scans", tmp_path / "found" / "report.json"
+    scans.mkdir()
+    scan(scans / "a.png", specks=1)
+    scan(scans / "b.png", specks=0)
+    command = ["inpaint", str(scans), "-o", str(tmp_path / "out"), "--find", "dust", "--model", "opencv"]
+    code, _, _ = outcome([*command, "--report", str(report)], capsys)
+    assert code == ExitCode.OK
+    dusty, clean = json.loads(report.read_text())["photos"]
+    (speck,) = dusty.pop("found")
+    assert dusty == {"photo": "a.png", "outcome": "filled", "result": "a.png", "message": ""}
+    assert speck["category"] == "dust"
+    assert 0 < speck["score"] <= 1
+    assert speck["x"] <= 40 < 43 <= speck["x"] + speck["w"]
+    assert speck["y"] <= 60 < 63 <= speck["y"] + speck["h"]
+    assert (clean["outcome"], clean["found"]) == ("copied", [])
+    code, _, said = outcome([*command, "--report", str(report)], capsys)
+    assert code == ExitCode.USAGE
+    assert "exists. Name another file" in said

@@ -39,16 +39,17 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def shot(server: RunningServer, behaviour: str, seconds: float = 30.0) -> str:
-    params = {"seed": 7, "params": {"behaviour": behaviour, "seconds": seconds}}
+def shot(server: RunningServer, behaviour: str, seconds: float = 30.0, model: str = "painter") -> str:
+    params = {"model": model, "seed": 7, "params": {"behaviour": behaviour, "seconds": seconds}}
     return server.one_shot(IMAGE, MASK, params).code
 
 
 @pytest.fixture(scope="module")
 def rough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server whose fills may take a second."""
+    """A server whose fills may take a second, but for those of `second`, which may take a minute."""
     limits = {"fill_deadline_s": 1.0, "cancel_grace_s": 0.3, "queue_wait_s": 0.4}
-    with RunningServer(tmp_path_factory.mktemp("rough"), {"limits": limits}) as running:
+    settings = {"limits": limits, "deadlines_s": {"second": 60.0}}
+    with RunningServer(tmp_path_factory.mktemp("rough"), settings) as running:
         running.wait_ready()
         yield running
 
@@ -61,6 +62,14 @@ def test_a_crash_in_a_model_is_named_and_the_next_request_works(rough: RunningSe
 def test_a_fill_that_takes_too_long_is_stopped(rough: RunningServer) -> None:
     assert shot(rough, "slow") == "job.deadline_exceeded"
     assert shot(rough, "paint") == "ok"
+
+
+def test_a_model_with_a_deadline_of_its_own_may_take_so_long_and_no_longer(
+    rough: RunningServer, start_server: Callable[..., RunningServer]
+) -> None:
+    """As diffusion models have: longer than others, or, in the second server, shorter."""
+    assert shot(rough, "slow", 2.0, "second") == "ok"
+    assert shot(start_server(deadlines_s={"second": 1.0}), "slow", 30.0, "second") == "job.deadline_exceeded"
 
 
 def test_a_model_that_does_not_listen_loses_its_process(rough: RunningServer) -> None:

@@ -16,6 +16,8 @@ from fake_engines import photo
 from lama_server import codec
 from serving import RunningServer, decode, encode, misbehaving, within
 
+pytestmark = pytest.mark.on_ray
+
 EXTEND = {"op": "extend", "left": 30, "top": 7, "bottom": 20}
 CROP = {"op": "crop", "x": 11, "y": 9, "w": 60, "h": 40}
 TURN = {"op": "rotate", "quarter_turns": 1}

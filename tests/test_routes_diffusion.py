@@ -12,11 +12,14 @@ import pytest
 
 import tiny_pipelines as tiny
 from fake_engines import photo
-from serving import RunningServer, decode, edit_request, encode, rect_mask
+from inpaint_models import list_models
+from lama_server.settings import Limits
+from serving import RunningServer, decode, edit_request, encode, form, rect_mask
 
 LOADING_S = 120
 """The worker imports diffusers first, on a machine that may be slow."""
 
+EXAMPLE = "paint_by_example_example_image"
 WORDS = {"model": "words", "params": {"prompt": "a red ball", "steps": 2}, "seed": 3}
 
 
@@ -30,9 +33,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One process for all: it loads the library once."""
+    """One process for all: it loads the library once. Without a GPU --cpu-offload does nothing by itself."""
     settings = {
         "real_engines": True,
+        "offloaded": ["words", "example"],
+        "cpu_offload": True,
         "model": "words",
         "model_dir": str(models),
         "local_files_only": True,
@@ -47,6 +52,15 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 def pixels() -> np.ndarray:
     return photo(96, 64)
+
+
+def cleaner(server: RunningServer, fields: dict[str, str], **files: bytes) -> bytes:
+    """What lama-cleaner's address answers."""
+    body, kind = form(encode(pixels()), encode(rect_mask()), **files)
+    head, tail = body.split(b"--frontier--")
+    for name, value in fields.items():
+        head += f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    return server.ask("POST", "/inpaint", head + b"--frontier--" + tail, {"content-type": kind}).body
 
 
 def listed(server: RunningServer) -> dict[str, Any]:
@@ -90,6 +104,25 @@ def test_an_example_is_an_uploaded_photo(server: RunningServer) -> None:
     assert one != other
 
 
+@pytest.mark.parametrize("way", ["model", "group", "sequential"])
+def test_a_model_that_is_kept_off_the_gpu_gives_the_same(server: RunningServer, way: str) -> None:
+    image = server.upload(pixels()).json["id"]
+    example = server.upload(np.full((30, 40, 3), 200, np.uint8)).json["id"]
+    runs = [WORDS, {"model": "example", "params": {"steps": 2, "example": example}, "seed": 3}]
+    others = [{**run, "model": f"{run['model']}-{way}"} for run in runs]
+    lines = server.edit(image, *runs, *others).lines
+    results = [line for line in lines if line["type"] == "result"]
+    words, shown, *spread = (decode(server.ask("GET", line["patches"][0]["url"]).body).astype(int) for line in results)
+    for whole, other in zip((words, shown), spread, strict=True):
+        np.testing.assert_allclose(other, whole, atol=1)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(server: RunningServer) -> None:
+    problem = server.edit(server.upload(pixels()).json["id"], {"model": "words-refused"}).lines[-1]["problem"]
+    assert problem["code"] == "engine.out_of_memory"
+    assert "was not loaded. Offloading keeps the model in its memory." in problem["detail"]
+
+
 def test_a_fill_with_many_steps_shows_previews_and_is_cancelled(server: RunningServer) -> None:
     image = server.upload(pixels()).json["id"]
     run = {**WORDS, "params": {"prompt": "a ball", "steps": 200}}
@@ -106,6 +139,12 @@ def test_a_fill_with_many_steps_shows_previews_and_is_cancelled(server: RunningS
     assert rest[-1]["type"] == "error"
     assert rest[-1]["problem"]["code"] == "job.cancelled"
     assert server.edit(image, WORDS).lines[-1]["type"] == "result"
+
+
+def test_diffusion_models_may_take_longer_than_other_networks() -> None:
+    deadlines_s = [entry.deadline_s for entry in list_models() if entry.kind == "words"]
+    assert len(deadlines_s) == 5
+    assert min(deadlines_s) > Limits().network_deadline_s
 
 
 @pytest.mark.parametrize(
@@ -140,7 +179,40 @@ def test_iopaints_clients_give_words_too(server: RunningServer) -> None:
     assert "sampler" in server.post_json("/api/v1/inpaint", {**body, "sd_sampler": "magic"}).json["detail"]
     info = server.ask("GET", "/api/v1/model").json
     assert (info["need_prompt"], info["support_strength"]) == (True, True)
+    assert info["model_type"] == "diffusers_sd_inpaint", "its page shows words for other types than inpaint only"
     assert "UniPC" in server.ask("GET", "/api/v1/samplers").json
+
+
+def test_older_clients_send_an_example_beside_the_photo(server: RunningServer) -> None:
+    """IOPaint's in base64, lama-cleaner's as a file of the form; both as an uploaded one."""
+    shown = encode(np.full((30, 40, 3), 200, np.uint8))
+    uploaded = server.ask("POST", "/api/v1/images?name=example.png", shown).json["id"]
+    params = {"model": "example", "params": {"steps": 2, "example": uploaded, "sampler": "DDIM"}, "seed": 3}
+    expected = server.one_shot(encode(pixels()), encode(rect_mask()), params).body
+    server.post_json("/api/v1/model", {"name": "example"})
+    try:
+        assert server.ask("GET", "/api/v1/model").json["model_type"] == "diffusers_other"
+        body = {"sd_steps": 2, "sd_sampler": "DDIM", "sd_seed": 3, "hd_strategy": "Crop"}
+        for name, data in (("image", encode(pixels())), ("mask", encode(rect_mask())), (EXAMPLE, shown)):
+            body[name] = base64.b64encode(data).decode()
+        assert server.post_json("/api/v1/inpaint", body).body == expected
+        assert server.post_json("/api/v1/inpaint", {**body, EXAMPLE: ""}).body != expected
+        assert server.post_json("/api/v1/inpaint", {**body, EXAMPLE: "***"}).code == "param.invalid"
+
+        fields = {"paintByExampleSteps": "2", "paintByExampleSeed": "3", "sdSeed": "9", "sdSampler": "ddim"}
+        assert cleaner(server, fields, paintByExampleImage=shown) == expected
+    finally:
+        server.post_json("/api/v1/model", {"name": "words"})
+
+
+def test_lama_cleaners_form_gives_words(server: RunningServer) -> None:
+    fields = {"prompt": "a red ball", "sdSteps": "2", "sdSeed": "3", "sdSampler": "uni_pc", "hdStrategy": "Crop"}
+    params = {**WORDS, "params": {**WORDS["params"], "sampler": "UniPC"}}  # type: ignore[dict-item]
+    expected = server.one_shot(encode(pixels()), encode(rect_mask()), params).body
+    assert cleaner(server, fields) == expected
+    soft = server.one_shot(encode(pixels()), encode(rect_mask()), {**params, "feather_px": 5}).body
+    assert cleaner(server, {**fields, "sdMaskBlur": "5"}) == soft != expected
+    assert cleaner(server, {**fields, "prompt": "snow"}) != expected
 
 
 def test_one_model_only_where_switching_is_disabled(start_server: Callable[..., RunningServer]) -> None:

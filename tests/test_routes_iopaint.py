@@ -142,7 +142,7 @@ def test_the_configuration_names_what_is_ready(server: RunningServer) -> None:
     config = server.ask("GET", "/api/v1/server-config").json
     assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded", "copier"]
     assert {model["model_type"] for model in config["modelInfos"]} == {"inpaint"}
-    assert [plugin["name"] for plugin in config["plugins"]] == ["InteractiveSeg", "RemoveBG", "RealESRGAN"]
+    assert [plugin["name"] for plugin in config["plugins"]] == ["InteractiveSeg", "RemoveBG", "RealESRGAN", "GFPGAN"]
     assert (config["interactiveSegModel"], config["removeBGModel"], config["realesrganModel"]) == (
         "grabcut", "backdrop", "lanczos",
     )  # fmt: skip
@@ -157,6 +157,19 @@ def test_models_can_be_switched(server: RunningServer) -> None:
     assert server.post_json("/api/v1/model", {"name": "nothing"}).code == "model.unknown"
     assert server.post_json("/api/v1/model", {}).code == "field.missing"
     assert server.post_json("/api/v1/model", {"name": "painter"}).json["name"] == "painter"
+
+
+def test_an_example_that_is_too_large_is_refused(server: RunningServer) -> None:
+    field = "paint_by_example_example_image"
+    server.post_json("/api/v1/model", {"name": "worded"})
+    try:
+        blue = np.full((50, 60, 3), (0, 0, 90), np.uint8)
+        assert decode(fill(server, **{field: text(encode(blue))}).body)[20, 30].tolist() == [0, 0, 90]
+        refused = fill(server, **{field: text(encode(photo(100, 71)))})
+        assert (refused.code, refused.json["problems"][0]["pointer"]) == ("param.out_of_range", f"/{field}")
+    finally:
+        server.post_json("/api/v1/model", {"name": "painter"})
+    assert fill(server, **{field: text(b"no picture")}).status == 200, "a model without a use for it leaves it alone"
 
 
 def test_opencv_goes_by_iopaints_name_too(start_server: Callable[..., RunningServer]) -> None:
@@ -174,7 +187,7 @@ def test_plugin_models_can_be_switched(server: RunningServer) -> None:
     assert server.post_json(switch, {"plugin_name": "RemoveBG", "model_name": "backdrop"}).status == 200
     assert server.post_json(switch, {"plugin_name": "RemoveBG", "model_name": "lanczos"}).code == "model.wrong_task"
     assert server.post_json(switch, {"plugin_name": "RemoveBG", "model_name": "x"}).code == "model.unknown"
-    assert server.post_json(switch, {"plugin_name": "GFPGAN", "model_name": "x"}).code == "param.unknown_value"
+    assert server.post_json(switch, {"plugin_name": "RestoreFormer", "model_name": "x"}).code == "param.unknown_value"
     assert server.post_json(switch, {"plugin_name": ["RemoveBG"], "model_name": "x"}).code == "param.wrong_type"
 
 
@@ -193,6 +206,25 @@ def test_clicks_become_a_mask_in_the_colour_of_the_brush(server: RunningServer) 
     assert plugin(server, "mask", "InteractiveSeg", encode(pixels)).code == "param.invalid"
 
 
+def test_clicks_go_to_the_model_that_was_chosen_for_them(server: RunningServer) -> None:
+    pixels = np.full((300, 400, 3), (70, 110, 160), np.uint8)
+    pixels[100:200, 60:140] = pixels[100:200, 260:340] = (200, 120, 90)
+    clicks = [[100, 150, 1]]
+    switch = {"plugin_name": "InteractiveSeg", "model_name": "pointer"}
+    assert server.post_json("/api/v1/switch_plugin_model", switch).status == 200
+    try:
+        assert server.ask("GET", "/api/v1/server-config").json["interactiveSegModel"] == "pointer"
+        mask = decode(plugin(server, "mask", "InteractiveSeg", encode(pixels), clicks=clicks).body)[..., 3] > 0
+    finally:
+        server.post_json("/api/v1/switch_plugin_model", {**switch, "model_name": "grabcut"})
+    assert mask[100:200, 60:140].all()
+    assert mask[100:200, 260:340].all(), "one colour, though in two places: GrabCut would have taken one"
+    adjusted = server.post_json(
+        "/api/v1/adjust_mask", {"mask": text(encode(mask * np.uint8(255))), "operate": "expand", "kernel_size": 5}
+    )
+    assert (decode(adjusted.body)[..., 3] > 0).sum() > mask.sum()
+
+
 def test_the_background_is_removed_or_masked(server: RunningServer) -> None:
     pixels, covered = mug()
     cut_out = decode(plugin(server, "image", "RemoveBG", encode(pixels)).body)
@@ -209,12 +241,19 @@ def test_a_picture_is_enlarged_in_its_own_format(server: RunningServer, scale: f
     assert decode(reply.body).shape == (64 * factor, 96 * factor, 3)
 
 
+def test_faces_are_restored_in_the_photos_own_format(server: RunningServer) -> None:
+    reply = plugin(server, "image", "GFPGAN", jpeg(photo()), scale=2)
+    assert reply.headers["content-type"] == "image/jpeg"
+    assert decode(reply.body).shape == (64, 96, 3)
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "code"),
     [
         ("image", {"name": "InteractiveSeg"}, "param.unknown_value"),
         ("mask", {"name": "RealESRGAN"}, "param.unknown_value"),
-        ("image", {"name": "GFPGAN"}, "param.unknown_value"),
+        ("image", {"name": "RestoreFormer"}, "param.unknown_value"),
+        ("mask", {"name": "GFPGAN"}, "param.unknown_value"),
         ("image", {}, "field.missing"),
         ("image", {"name": "RemoveBG", "image": "***"}, "param.invalid"),
         ("image", {"name": "RemoveBG", "image": None}, "field.missing"),

@@ -23,6 +23,8 @@ from inpaint_models.registry import Strategy
 from inpaint_models.types import Box, CopyingEngine, Mask, SourceControl
 from serving import RECT, RunningServer, decode, encode, rect_mask
 
+pytestmark = pytest.mark.on_ray
+
 RED, GREEN = (0, 0, 200), (0, 200, 0)
 LEFT = {"kind": "rect", "x": 0, "y": 0, "w": 10, "h": 64}
 RIGHT = {"kind": "rect", "x": 60, "y": 0, "w": 36, "h": 64}

@@ -40,6 +40,7 @@ def main() -> None:
                 for state in states(App(page), SAMPLES / "beach.jpg"):
                     taken.append(SHOTS / f"{look}-{state}.png")
                     page.screenshot(path=taken[-1])
+                page.unroute_all(behavior="wait")
                 page.context.close()
                 make_sheet(taken, SHOTS / f"sheet-{look}.png")
         browser.close()

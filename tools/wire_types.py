@@ -1,4 +1,4 @@
-"""Writes the wire's types for the page, frontend/js/core/wire.d.ts, from the server's OpenAPI description.
+"""Writes the wire's types for the page, frontend/js/wire/wire.d.ts, from the server's OpenAPI description.
 
 `make docs` runs it. A test holds that what is committed is what this would write.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from lama_server.app import create_app
 from lama_server.settings import Settings
 
-TARGET = Path(__file__).resolve().parent.parent / "frontend" / "js" / "core" / "wire.d.ts"
+TARGET = Path(__file__).resolve().parent.parent / "frontend" / "js" / "wire" / "wire.d.ts"
 NOTE = "/** The wire's types, made from the server's OpenAPI description by `make docs`; change them there. */\n"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 

@@ -28,7 +28,7 @@ const prefs = loadPrefs();
 await speak(prefs.language);
 // The link with the server's token was opened in a browser that is signed in: keep the token out of sight.
 if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname + location.search);
-const boot = /** @type {import("./core/protocol.js").Boot} */ (JSON.parse(find("boot").textContent ?? ""));
+const boot = /** @type {import("./wire/protocol.js").Boot} */ (JSON.parse(find("boot").textContent ?? ""));
 /** @type {import("./core/store.js").Store<State>} */
 const store = createStore(initialState(boot, prefs));
 const messages = createMessages();
@@ -105,6 +105,8 @@ const panels = createPanels({
   step: filling.step,
   strokesFreed: filling.armDraft,
   refit: looking.refit,
+  keepPatch: session.keepPatch,
+  openFiles: (files) => void session.openFiles(files).catch(failed),
   undo: () => run("undo"),
   run,
   uploads,

@@ -38,14 +38,22 @@ _OWN = (
     "diffusion:SDXL",
     "diffusion:PAINT_BY_EXAMPLE",
     "diffusion:INSTRUCT_PIX2PIX",
+    "sam:SAM2",
+    "sam:MOBILE_SAM",
     "grabcut:ENTRY",
     "lasso:ENTRY",
     "wand:ENTRY",
     "text:ENTRY",
     "dust:ENTRY",
     "wires:ENTRY",
+    "people:ENTRY",
     "backdrop:ENTRY",
+    "cutout:U2NETP",
+    "cutout:ISNET",
+    "cutout:BIREFNET",
     "lanczos:ENTRY",
+    "realesrgan:ENTRY",
+    "gfpgan:ENTRY",
 )
 """Where the entries of this package are, as "folder:name": adding a model is adding a line."""
 

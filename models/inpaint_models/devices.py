@@ -62,11 +62,11 @@ def choose_device(wanted: str = "auto") -> str:
 
 
 def device_for(entry: ModelEntry, wanted: str) -> str:
-    """As `choose_device`; an engine without weights runs on the processor, and torch is not imported to find out.
+    """As `choose_device`; an engine without weights, or of ONNX, runs on the processor, and torch is not imported.
 
     Where this process may use fewer processors than torch thinks, as in a container, torch is told.
     """
-    if not entry.weights:
+    if all(artifact.name.endswith(".onnx") for artifact in entry.weights):
         return "cpu"
     import torch
 

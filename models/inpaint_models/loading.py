@@ -15,6 +15,7 @@ from .registry import Families, LoadContext, ModelEntry, Placement, Task
 from .tasks.enlarge import Enlarger
 from .tasks.find import Finder
 from .tasks.matte import Matter
+from .tasks.restore import Restorer
 from .tasks.select import Selector
 from .types import Box, Mask, PatchProgress, no_progress
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 WARM_UP_SIDE_PX = 64
 
-Runner = Inpainter | Selector | Finder | Matter | Enlarger
+Runner = Inpainter | Selector | Finder | Matter | Enlarger | Restorer
 """A loaded model with everything around it, of the kind that its task has."""
 
 _RUNNERS: Mapping[Task, type[Runner]] = {
@@ -32,6 +33,7 @@ _RUNNERS: Mapping[Task, type[Runner]] = {
     "find": Finder,
     "matte": Matter,
     "enlarge": Enlarger,
+    "restore": Restorer,
 }
 
 
@@ -65,6 +67,8 @@ def load_model(name: str, *, task: Literal["find"], **options: Unpack[LoadOption
 def load_model(name: str, *, task: Literal["matte"], **options: Unpack[LoadOptions]) -> Matter: ...
 @overload
 def load_model(name: str, *, task: Literal["enlarge"], **options: Unpack[LoadOptions]) -> Enlarger: ...
+@overload
+def load_model(name: str, *, task: Literal["restore"], **options: Unpack[LoadOptions]) -> Restorer: ...
 def load_model(name: str, *, task: Task = "fill", **options: Unpack[LoadOptions]) -> Runner:
     """A model by name or alias, or a diffusion model's folder, file or repository, ready to be called.
 

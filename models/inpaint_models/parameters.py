@@ -13,13 +13,14 @@ import numpy as np
 from .errors import ParameterChoice, ParameterRange, ParameterType
 from .types import AnyImage, ParamValue
 
-ParameterKind = Literal["int", "float", "bool", "choice", "text", "picture"]
+ParameterKind = Literal["int", "float", "bool", "choice", "text", "colour", "picture"]
 
 PictureReader = Callable[[str], AnyImage]
 """Opens the picture that a command line names."""
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}|")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -27,7 +28,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 class Parameter:
     """One knob of a model.
 
-    kind         "text" is words; "picture" is an (H, W, 3 or 4) array of uint8 or uint16
+    kind         "text" is words; "colour" is #rrggbb, or empty for none; "picture" is an (H, W, 3 or 4) array of uint8
+                 or uint16
     default      None for a picture: the model does without one
     max_length   of a text, in characters
     placeholder  shown in an empty text field
@@ -57,6 +59,8 @@ class Parameter:
             return self._checked_number(value)
         if not isinstance(value, str):
             raise ParameterType(self.name, f"{self.name} must be a text, not {quoted(value)}.")
+        if self.kind == "colour":
+            return self._checked_colour(value)
         return self._checked_text(value) if self.kind == "text" else self._checked_choice(value)
 
     def from_text(self, text: str, open_picture: PictureReader | None = None) -> ParamValue:
@@ -93,6 +97,13 @@ class Parameter:
             )
         return value
 
+    def _checked_colour(self, value: str) -> str:
+        if not _COLOUR.fullmatch(value):
+            raise ParameterType(
+                self.name, f"{self.name} must be a colour such as #ffffff, or empty, not {quoted(value)}."
+            )
+        return value
+
     def _checked_text(self, value: str) -> str:
         if len(value) > self.max_length:
             raise ParameterRange(
@@ -122,6 +133,12 @@ class Parameter:
                 self.name, f"{self.name} has {height * width:,} pixels; at most {self.max_pixels:,} are allowed."
             )
         return value
+
+
+BACKGROUND = Parameter(
+    "background", "colour", "", help="Put behind the subject, such as #ffffff; empty, the rest becomes transparent."
+)
+"""Of every model that cuts out; the runner does it."""
 
 
 def quoted(value: object) -> str:

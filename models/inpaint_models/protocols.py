@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -63,6 +63,15 @@ class Prompts:
                 f"Nothing points at a place in the image ({width}x{height}). Send a point, a box or a stroke that adds."
             )
 
+    def shifted(self, dx: float, dy: float) -> Prompts:
+        """The same marks from another origin; whole pixels for boxes."""
+        points = tuple(Point(x + dx, y + dy, add) for x, y, add in self.points)
+        boxes = tuple(box.shifted(int(dx), int(dy)) for box in self.boxes)
+        strokes = tuple(
+            replace(stroke, points=tuple((x + dx, y + dy) for x, y in stroke.points)) for stroke in self.strokes
+        )
+        return Prompts(points, boxes, strokes)
+
     def _adding(self) -> Iterator[Box]:
         """Boxes of all that adds, in whole pixels."""
         for x, y, adds in self.points:
@@ -114,6 +123,29 @@ class SelectEngine(Protocol[EncodedT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the things that prompts may mean, a part or the whole; `score` in [0, 1]: how sure the engine is."""
+
+    mask: Mask
+    score: float
+
+
+class ProposingEngine(SelectEngine[EncodedT], Protocol):
+    """Also tells what else the prompts may mean."""
+
+    def candidates(
+        self,
+        encoded: EncodedT,
+        prompts: Prompts,
+        most: int,
+        *,
+        params: Mapping[str, ParamValue],
+        progress: StepProgress,
+    ) -> Sequence[Candidate]:
+        """At most as many, at least one, the likeliest first: that is what `select` gives. Errors as there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that a person may want gone.
 
@@ -140,6 +172,28 @@ class MatteEngine(Protocol):
 
     def matte(self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress) -> AlphaMap:
         """image  (H, W, 3) RGB. Raises `UnsuitableImage` where it is no image for this engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A part of an image drawn anew.
+
+    pixels  (box.height, box.width, 3) in [0, 1]
+    weight  (box.height, box.width) in [0, 1]: how much of them shows
+    """
+
+    box: Box
+    pixels: FloatImage
+    weight: NDArray[np.float32]
+
+
+class RestoreEngine(Protocol):
+    """Draws damaged parts of an image anew, and leaves the rest."""
+
+    def restore(
+        self, image: NDArray[np.uint8], *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> Iterator[Restored]:
+        """image  (H, W, 3) RGB. One part after the other; none is no error."""
 
 
 class EnlargeEngine(Protocol):

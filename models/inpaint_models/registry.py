@@ -15,11 +15,13 @@ from .parameters import Parameter as Parameter
 from .parameters import PictureReader, quoted
 from .types import ParamValue
 
-Task = Literal["fill", "select", "find", "matte", "enlarge"]
-"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges."""
+Task = Literal["fill", "select", "find", "matte", "enlarge", "restore"]
+"""What a model does: fills a hole, selects a thing, finds things of a sort, tells subject from background, enlarges, or
+draws damaged parts anew."""
 
-Gesture = Literal["mark", "trace", "sample"]
-"""How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour."""
+Gesture = Literal["mark", "trace", "sample", "point"]
+"""How a thing is pointed at: by marks over or around it, by points along its outline, by places of its colour, by a
+point on it."""
 
 Kind = Literal["", "quick", "natural", "creative", "words"]
 """Under what people look for a model that fills: wires and scratches; almost everything; what has to be invented;
@@ -134,8 +136,10 @@ class WeightsFolder:
         return self.approx or sum(file.size_bytes or 0 for file in self.files)
 
     def __str__(self) -> str:
-        known = f" ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else ""
-        return f"the folder {self.name}{known}"
+        if self.size_bytes:
+            return f"the folder {self.name} ({self.size_bytes / 2**20:.0f} MiB)"
+        files = f" with {listed([file.path for file in self.files])}" if self.files else ""
+        return f"the folder {self.name}{files}"
 
 
 Artifact = WeightsFile | WeightsFolder
@@ -248,7 +252,7 @@ class ModelEntry:
     synthesises   whether it makes pixels of its own, which lack the photo's grain and may miss its colour; a fill is
                   finished then, see finish/
     needs_known   whether it copies from the picture, and so cannot fill an image without known pixels
-    gesture       of a model that selects
+    gesture       of a model that selects; the engine of one with "point" is a `ProposingEngine`, and looks at a view
     source_control  whether it can be told where to copy from: its engine is a `CopyingEngine`
     reach_px      how far it continues a picture beyond its edge at once; what lies further out is filled after that
     grow_px       default growth of a mask that a person painted; masks given as pictures are exact

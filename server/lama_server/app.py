@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -78,49 +81,64 @@ def create_app(
     weights: WeightsSource | None = None,
     limits: Limits | None = None,
     executor: Callable[[FindFiles], Executor] | None = None,
+    secret: str = "",
 ) -> FastAPI:
     """The ASGI application. Workers start with it and end with it.
 
     entries   the models to offer; None = the library's catalogue
     weights   where weights come from; None = the library's own search and download
     executor  makes what runs the jobs; None = processes of this machine, as the settings say
+    secret    a random value of this start that all processes of one server share; "" = there is only this one
     """
-    services = Services(settings, entries=entries, weights=weights, limits=limits, executor=executor)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await services.start()
-        try:
-            yield
-        finally:
-            await services.stop()
+    secret = secret or secrets.token_urlsafe(32)
+    services = Services(
+        settings, entries=entries, weights=weights, limits=limits, executor=executor, boot_id=_made_of(secret, "boot")
+    )
 
     app = FastAPI(
         title="lama-server",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, services),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
     )
-    policy = access_policy(settings, services.limits)
-    app.state.services, app.state.policy, app.state.guard = services, policy, TokenGuard(policy)
-    app.state.announcer = Announcer()
+    app.state.services, app.state.announcer = services, Announcer()
+    app.state.policy = policy = access_policy(settings, services.limits)
+    app.state.guard = TokenGuard(policy, session=_made_of(secret, "session"))
     app.state.frontend = Frontend(find_frontend())
     for routes in (images, photos, edits, selections, oneshot, iopaint, models, health, session, documentation, pages):
         app.include_router(routes.router)
     _answer_errors(app)
+    _restrict_access(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _restrict_access(app: FastAPI) -> None:
     app.add_middleware(
         AccessMiddleware,
-        policy=policy,
+        policy=app.state.policy,
         guard=app.state.guard,
-        boot_id=services.boot_id,
+        boot_id=app.state.services.boot_id,
         sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
     )
-    return app
+
+
+@asynccontextmanager
+async def _lifespan(services: Services, app: FastAPI) -> AsyncIterator[None]:
+    await services.start()
+    try:
+        yield
+    finally:
+        await services.stop()
+
+
+def _made_of(secret: str, purpose: str) -> str:
+    """A value that tells nothing about the secret, nor about what else is made of it."""
+    return hmac.digest(secret.encode(), purpose.encode(), "sha256").hex()
 
 
 def _answer_errors(app: FastAPI) -> None:

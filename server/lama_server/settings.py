@@ -190,7 +190,9 @@ class Settings:
         Option("Open the page in a window of its own: by Chrome, Chromium, Edge or Brave, else by pywebview."),
     ] = False
     gui_size: Annotated[str, Option("Width and height of that window.", "WIDTH HEIGHT", words=True)] = "1200,1000"
-    gui_auto_close: Annotated[bool, Option("End the server when that window is closed.")] = True
+    gui_auto_close: Annotated[bool, Option("End the server with that window; --no-gui-auto-close lets it run on.")] = (
+        True
+    )
     log_level: Annotated[LogLevel, Option("How much is logged.")] = "info"
 
     token: Annotated[
@@ -269,6 +271,17 @@ class Settings:
         Option(
             "Folder for opened photos and edits, which survive a restart. Default: the platform's cache folder.",
             "DIR",
+            "Files",
+        ),
+    ] = None
+    store: Annotated[
+        str | None,
+        Option(
+            "Bucket of an S3-compatible object store that several servers share, as s3://BUCKET/PREFIX. Opened photos "
+            "and edits are kept there, and --data-dir is a cache of it. Endpoint, region and keys are those of the "
+            "variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Needs the extra "
+            "cluster.",
+            "ADDRESS",
             "Files",
         ),
     ] = None
@@ -401,6 +414,8 @@ class Limits:
     cancel_grace_s: float = 10.0
     backoff_s: tuple[float, ...] = (0.0, 1.0, 5.0, 30.0)
     codec_deadline_s: float = 120.0
+    store_deadline_s: float = 60.0
+    store_retry_s: float = 20.0
     fill_deadline_s: float = 180.0
     network_deadline_s: float = 900.0
     drain_s: int = 20

@@ -100,7 +100,7 @@ class IopaintPage:
         before = self.digest()
         self._wait_until_uncovered(points[0])
         with self.page.expect_response("**/api/v1/inpaint", timeout=_FILL_MS) as filled:
-            self._drag(points)
+            self.drag(points)
         self._wait(lambda: self.digest() != before, "a fill")
         return filled.value
 
@@ -125,7 +125,7 @@ class IopaintPage:
         under = "([x, y]) => document.elementFromPoint(x, y)?.tagName"
         self._wait(lambda: self.page.evaluate(under, self._on_screen(point)) == "CANVAS", "the picture uncovered")
 
-    def _drag(self, points: Sequence[Point]) -> None:
+    def drag(self, points: Sequence[Point]) -> None:
         mouse = self.page.mouse
         mouse.move(*self._on_screen(points[0]))
         mouse.down()

@@ -133,8 +133,8 @@ def _tools(app: App) -> Iterator[str]:
     _rest(app)
     yield "corners"
     page.keyboard.press("Escape")
-    thing = _mask(app, (0.36, 0.62, 0.14, 0.2))
-    _answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": [_mask(app, (0.3, 0.76, 0.2, 0.06))]})
+    thing = ellipse(app, (0.36, 0.62, 0.14, 0.2))
+    answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": [ellipse(app, (0.3, 0.76, 0.2, 0.06))]})
     _choose(app, "q", "snap")
     app.paint(_points(app, 1))
     page.locator("#told-act").wait_for()
@@ -142,8 +142,8 @@ def _tools(app: App) -> Iterator[str]:
     yield "selected"
     page.keyboard.press("Delete")
     places = {"text": (0.1, 0.1, 0.24, 0.08), "wire": (0.4, 0.2, 0.5, 0.03), "dust": (0.7, 0.5, 0.01, 0.01)}
-    found = [{"category": sort, "score": 0.8, "shapes": [_mask(app, box)]} for sort, box in places.items()]
-    _answer(app, "find", {"models": [], "ms": 0, "left_out": 0, "findings": found})
+    found = [{"category": sort, "score": 0.8, "shapes": [ellipse(app, box)]} for sort, box in places.items()]
+    answer(app, "find", {"models": [], "ms": 0, "left_out": 0, "findings": found})
     page.keyboard.press("f")
     page.locator(".suggestions button").first.wait_for()
     _rest(app)
@@ -231,7 +231,7 @@ def _choose(app: App, key: str, tool: str) -> None:
     app.wait(f"state.tool === {tool!r}")
 
 
-def _mask(app: App, place: tuple[float, float, float, float]) -> dict[str, Any]:
+def ellipse(app: App, place: tuple[float, float, float, float]) -> dict[str, Any]:
     """An ellipse as a bitmap shape, in a box given as shares of the photo: left, top, width, height."""
     image = app.read("state.image")
     x, y, w, h = (round(share * side) for share, side in zip(place, (image["width"], image["height"]) * 2, strict=True))
@@ -247,7 +247,7 @@ def _png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _answer(app: App, path: str, reply: Mapping[str, Any]) -> None:
+def answer(app: App, path: str, reply: Mapping[str, Any]) -> None:
     """The next question is answered with this."""
     app.page.route(f"**/api/v1/{path}", lambda route: route.fulfill(json=reply), times=1)
 

@@ -245,6 +245,32 @@ def test_the_next_photo_keeps_place_and_zoom_and_passes_over_broken_ones(
     assert app.read("state.fitted"), "a view that was not chosen is fitted anew"
 
 
+def test_a_finger_that_moves_a_whole_photo_aside_turns_to_the_next_one(
+    start: StartServer, open_app: OpenApp, folder: Path
+) -> None:
+    app = open_app(start(folder).url, viewport={"width": 390, "height": 844}, has_touch=True)
+    open_photo(app, "b 2.jpg")
+    app.page.locator(".rail [data-command=tool-hand]").tap()
+    app.settle()
+    devtools = app.page.context.new_cdp_session(app.page)
+
+    def swipe(dx: int, dy: int) -> None:
+        for kind, share in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0), ("touchEnd", None)):
+            fingers = [] if share is None else [{"x": 195 + dx * share, "y": 400 + dy * share, "id": 0}]
+            devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    swipe(-150, 20)
+    app.wait("state.image.name === 'b 10.jpg' && state.fitted")
+    swipe(150, 20)
+    app.wait("state.image.name === 'b 2.jpg' && state.fitted")
+    swipe(-60, 150)
+    app.settle()
+    assert not app.read("state.fitted"), "it is moved"
+    swipe(-150, 20)
+    app.settle()
+    assert app.read("state.image.name") == "b 2.jpg", "what is not seen whole is moved, and stays"
+
+
 @pytest.fixture
 def two_thousand(start: StartServer, open_app: OpenApp, tmp_path: Path, tolerated: list[str]) -> App:
     tolerated.append("429")  # a server that is slow to make small pictures refuses some for a while

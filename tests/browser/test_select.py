@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Route
 
 from browser.driver import App, OpenApp
+from browser.states import answer, ellipse
 
 COIN = (155, 198)
 """The middle of one of scikit-image's coins, which are some 19 pixels in radius."""
@@ -192,3 +193,21 @@ def test_a_finger_selects(open_app: OpenApp, coins: Path) -> None:
     app.page.get_by_role("button", name="Select", exact=True).tap()
     app.page.touchscreen.tap(*app.on_screen(COIN))
     assert is_the_coin(box_of_the_mask(app))
+
+
+def test_a_speck_is_outlined_as_small_as_it_is_and_taken_by_a_finger_beside_it(open_app: OpenApp, coins: Path) -> None:
+    app = open_app(has_touch=True, viewport={"width": 390, "height": 844})
+    app.open(coins)
+    app.settle()
+    app.fill_on_release(False)
+    speck = ellipse(app, (0.5, 0.5, 0.01, 0.01))
+    answer(app, "find", {"findings": [{"category": "dust", "score": 0.8, "shapes": [speck]}]})
+    app.page.locator(".rail [data-command=tool-find]").tap()
+    button = app.page.locator(".suggestions button")
+    box = button.bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (44, 44)
+    drawn = button.evaluate("each => parseFloat(getComputedStyle(each, '::before').width)")
+    assert drawn < 20
+    app.page.touchscreen.tap(box["x"] + 4, box["y"] + 4)
+    app.wait("doc.draft.length === 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,10 @@ def test_a_copy_has_the_format_and_the_quality_that_were_chosen(
         filled.page.locator(".save-more").click()
         filled.page.locator("#save").get_by_label(label, exact=True).check()
         filled.page.locator("#save-quality").fill(str(quality))
+        told = filled.page.locator("#save").get_by_text(re.compile(r"512 × 512, about [\d.]+ KiB"))
+        told.wait_for()
+        filled.settle()
+        about = 1024 * float(told.inner_text().split()[-2])
         with filled.page.expect_download() as download:
             filled.page.locator("#save").get_by_role("button", name="Save", exact=True).click()
         assert download.value.suggested_filename == f"astronaut-edited.{suffix}"
@@ -68,6 +73,7 @@ def test_a_copy_has_the_format_and_the_quality_that_were_chosen(
         with Image.open(tmp_path / "copy") as picture:
             assert (picture.format, picture.size) == (found, (512, 512))
         sizes.append((tmp_path / "copy").stat().st_size)
+        assert about / 2 < sizes[-1] < about * 2
     assert sizes[0] < sizes[1] / 2
     assert not filled.page.locator("#save").is_visible()
 

@@ -1,6 +1,6 @@
 /** What a server says of itself, for tests of the page. */
 
-/** @type {import("../../frontend/js/core/protocol.js").Config} */
+/** @type {import("../../frontend/js/wire/protocol.js").Config} */
 export const config = {
   version: "1",
   boot_id: "b",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, endOfStage, estimate, expectedTotal, marked, remember } from "../../frontend/js/core/eta.js";
+import { duration, endOfStage, estimate, expectedTotal, marked, remember } from "../../frontend/js/jobs/eta.js";
 
 const LAMA = { model: "lama" };
 

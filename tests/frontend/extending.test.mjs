@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canvasOf, marginsOf, patchesOn } from "../../frontend/js/core/canvas.js";
-import { chooseResult, meeting, reopenMask } from "../../frontend/js/core/choices.js";
 import { EMPTY, NO_MARGINS } from "../../frontend/js/core/document.js";
-import { beside, border, dragged, extended, marginsFor, marginsTo, shifted } from "../../frontend/js/core/extending.js";
 import { begin } from "../../frontend/js/core/history.js";
 import { bounds, rect, stroke } from "../../frontend/js/core/shapes.js";
 import { DEFAULT_PREFS, initialState } from "../../frontend/js/core/state.js";
+import { chooseResult, meeting, reopenMask } from "../../frontend/js/edits/choices.js";
+import {
+  beside,
+  border,
+  dragged,
+  extended,
+  marginsFor,
+  marginsTo,
+  shifted,
+} from "../../frontend/js/edits/extending.js";
 import { config } from "./boot.mjs";
 
 const photo = { width: 300, height: 200 };

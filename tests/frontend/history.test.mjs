@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseResult, reopenMask } from "../../frontend/js/core/choices.js";
 import { addShape, clearDraft, EMPTY, parentsOf, shownEdits } from "../../frontend/js/core/document.js";
-import { commitEdit, recordFill } from "../../frontend/js/core/filled.js";
 import {
   begin,
   canRedo,
@@ -15,6 +13,8 @@ import {
   undoLabel,
 } from "../../frontend/js/core/history.js";
 import { rect } from "../../frontend/js/core/shapes.js";
+import { chooseResult, reopenMask } from "../../frontend/js/edits/choices.js";
+import { commitEdit, recordFill } from "../../frontend/js/edits/filled.js";
 
 const size = { width: 100, height: 100 };
 /** @param {number} x @param {"add" | "sub"} [op] */

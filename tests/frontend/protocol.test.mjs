@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { explain } from "../../frontend/js/core/explain.js";
-import { ApiError, formatBytes } from "../../frontend/js/core/protocol.js";
-import { editRequest, readLine } from "../../frontend/js/core/requests.js";
 import { DEFAULT_PREFS, fillers, initialState, workingModel } from "../../frontend/js/core/state.js";
 import { downloadPercent } from "../../frontend/js/ui/models/licence.js";
+import { explain } from "../../frontend/js/wire/explain.js";
+import { ApiError, formatBytes } from "../../frontend/js/wire/protocol.js";
+import { editRequest, readLine } from "../../frontend/js/wire/requests.js";
 import { config } from "./boot.mjs";
 
 const wanted = {
@@ -63,7 +63,7 @@ test("sizes are shown in the unit people expect", () => {
   assert.deepEqual([0, 999, 1024, 205_669_892, 1.1e9].map(formatBytes), ["", "999 B", "1.0 KiB", "196 MiB", "1.0 GiB"]);
 });
 
-/** @param {string} name @param {Partial<import("../../frontend/js/core/protocol.js").ModelInfo>} more @returns {import("../../frontend/js/core/protocol.js").ModelInfo} */
+/** @param {string} name @param {Partial<import("../../frontend/js/wire/protocol.js").ModelInfo>} more @returns {import("../../frontend/js/wire/protocol.js").ModelInfo} */
 const model = (name, more) => ({
   name,
   title: name,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addShape, EMPTY } from "../../frontend/js/core/document.js";
 import { IDLE, reduce } from "../../frontend/js/core/gestures.js";
-import { invertDraft } from "../../frontend/js/core/inverted.js";
 import { decodePoints, rect } from "../../frontend/js/core/shapes.js";
+import { invertDraft } from "../../frontend/js/edits/inverted.js";
 import { startSketch } from "../../frontend/js/tools/tools.js";
 
 const image = { width: 100, height: 80 };

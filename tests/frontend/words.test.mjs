@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../frontend/js/core/commands.js";
-import { explain, HINTS, whyNot } from "../../frontend/js/core/explain.js";
-import { ApiError } from "../../frontend/js/core/protocol.js";
 import { count, number, sentence, speakIn, t } from "../../frontend/js/core/words.js";
 import { GESTURES } from "../../frontend/js/ui/panels/key-tables.js";
 import { WORDS } from "../../frontend/js/ui/words/de.js";
 import { DETAILS, SENTENCES } from "../../frontend/js/ui/words/de-server.js";
 import { languageOf } from "../../frontend/js/ui/words/page.js";
+import { explain, HINTS, whyNot } from "../../frontend/js/wire/explain.js";
+import { ApiError } from "../../frontend/js/wire/protocol.js";
 
 const root = fileURLToPath(new URL("../../frontend/", import.meta.url));
 
@@ -60,6 +60,13 @@ test("German has every word of the page, and none that it does not say", () => {
   );
 });
 
+test("the page that asks for the token says every word of its markup in German", () => {
+  const source = readFileSync(`${root}js/sign-in.js`, "utf8");
+  const markup = markupWords(readFileSync(`${root}sign-in.html`, "utf8"));
+  assert.equal(markup.length, 3);
+  for (const words of markup) assert.match(source, new RegExp(`^ +("${words}"|${words}):`, "m"), words);
+});
+
 test("values have their places in the translation too", () => {
   for (const [english, german] of Object.entries(WORDS)) assert.deepEqual(places(german), places(english), english);
 });
@@ -99,8 +106,12 @@ test("why something went wrong is said without the server's English, with its fi
   }
 });
 
-test("English is said where a figure is missing, or where there are no words for it", async () => {
+test("nothing is said where a figure is missing, and English where there are no words", async () => {
   speakIn(await languageOf("de"));
-  for (const code of ["image.too_small", "model.unavailable", "param.unknown"])
-    assert.equal(explain(new ApiError({ code, detail: "This is English." })).cause, "This is English.");
+  for (const code of ["image.too_small", "model.unavailable"])
+    assert.equal(explain(new ApiError({ code, detail: "This is English." })).cause, "", code);
+  const newer = explain(
+    new ApiError({ code: "of.a_newer_server", title: "Something new", detail: "This is English." }),
+  );
+  assert.deepEqual([newer.title, newer.cause], ["Something new", "This is English."]);
 });

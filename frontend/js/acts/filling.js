@@ -104,7 +104,7 @@ export function createFilling({ store, messages, makeJobs, dropStroke }) {
       step(w("clear"), marks(store.get().tool) ? clearSource : clearDraft);
     },
     async invert() {
-      const { invertDraft } = await import("../core/inverted.js");
+      const { invertDraft } = await import("../edits/inverted.js");
       arm(false);
       step(w("invert"), (doc) => invertDraft(doc, canvasOf(store.get())));
     },

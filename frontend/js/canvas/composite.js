@@ -12,7 +12,7 @@
  * @typedef {{tiles: Tiles, patches: readonly Placed[]}} Layers  the patches lie over the tiles
  */
 
-import { overlaps } from "../core/view.js";
+import { covers, overlaps } from "../core/view.js";
 
 /** Of the budget, so much goes on being patches. */
 const LEFT = 0.5;
@@ -117,7 +117,7 @@ function drawPatch(bitmap, box, into, pyramid, image) {
       const context = contextOf(canvas);
       context.setTransform(sx, 0, 0, sy, -tile.x, -tile.y);
       context.imageSmoothingQuality = sx < 0.5 ? "medium" : "low";
-      if (pyramid.clear) context.clearRect(box.x, box.y, box.width, box.height);
+      if (pyramid.clear || covers(box, image)) context.clearRect(box.x, box.y, box.width, box.height);
       context.drawImage(bitmap, box.x, box.y, box.width, box.height);
     }
   }

@@ -7,15 +7,56 @@
  * @typedef {import("../core/shapes.js").Shape} Shape
  */
 
+import { canvasOf } from "../core/canvas.js";
+import { grown, intersection, visibleBox } from "../core/view.js";
 import { drawShape, setInk } from "./ink-layer.js";
 
+const EDGE_PX = 3;
 const LINE_PX = 1.5;
 const LEAVE_MS = 180;
 
-/** @typedef {ReturnType<typeof createGlow>} Glow */
+/** @typedef {ReturnType<typeof createGlows>} Glows */
+
+/** @param {HTMLElement} stage @param {() => void} changed called when a painted shape is shown by it, or is not any more */
+export function createGlows(stage, changed) {
+  /** By the number of its job. @type {Map<number, ReturnType<typeof createGlow>>} */
+  const glows = new Map();
+
+  return {
+    /** Whether the shapes of a running fill are drawn here, and not as ink. @param {number} job */
+    ready: (job) => glows.get(job)?.ready() ?? false,
+
+    /** @param {View} view */
+    place(view) {
+      for (const glow of glows.values()) glow.place(view);
+    },
+
+    /** Every fill under way has its own; what is done of it does not shimmer any more. @param {import("../core/state.js").State} state @param {number} dpr */
+    async show(state, dpr) {
+      const { view, viewport, image } = state;
+      const fresh = state.jobs.filter((job) => job.fresh);
+      for (const [number, glow] of glows) {
+        if (fresh.some((job) => job.number === number)) continue;
+        glow.hide();
+        glows.delete(number);
+      }
+      if (!image) return;
+      for (const job of fresh) {
+        const glow = glows.get(job.number) ?? createGlow(stage, changed);
+        if (!glows.has(job.number)) {
+          glows.set(job.number, glow);
+          const edge = EDGE_PX / view.scale; // for the line around it
+          const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
+          if (box) await glow.show(job.shapes, box, view, dpr);
+        }
+        await glow.cut(job.early.map(({ box }) => box));
+      }
+    },
+  };
+}
 
 /** For one fill. @param {HTMLElement} stage @param {() => void} changed called when the painted shape is shown by it, or is not any more */
-export function createGlow(stage, changed) {
+function createGlow(stage, changed) {
   /** @type {{element: HTMLElement, body: HTMLElement, line: HTMLCanvasElement, mask: OffscreenCanvas, box: Box, scale: number, url: string, ready: boolean} | null} */
   let shown = null;
   /** @type {readonly Box[]} */
@@ -57,7 +98,6 @@ export function createGlow(stage, changed) {
   return {
     place,
     hide,
-    /** Whether the shapes of the running fill are drawn here, and not as ink. */
     ready: () => shown?.ready ?? false,
 
     /** What is finished shimmers no more. @param {readonly Box[]} boxes all that are */
@@ -70,7 +110,10 @@ export function createGlow(stage, changed) {
         for (const canvas of [mask, line]) {
           const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
           context.setTransform(scale, 0, 0, scale, -box.x * scale, -box.y * scale);
-          for (const each of done.slice(parts)) context.clearRect(each.x, each.y, each.width, each.height);
+          for (const each of done.slice(parts)) {
+            const { x, y, width, height } = grown(each, EDGE_PX / scale); // with the line around it
+            context.clearRect(x, y, width, height);
+          }
         }
         parts = done.length;
         await setMask(); // takes a while: what comes meanwhile is cut in one go

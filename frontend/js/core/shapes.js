@@ -6,10 +6,10 @@
  *
  * @typedef {import("./view.js").ImagePoint} ImagePoint
  * @typedef {import("./view.js").Box} Box
- * @typedef {Required<import("./wire.js").Stroke>} Stroke
- * @typedef {Required<import("./wire.js").Rectangle>} Rect
- * @typedef {Required<import("./wire.js").Polygon>} Poly
- * @typedef {Required<import("./wire.js").Bitmap>} Bitmap  a mask that came as a picture
+ * @typedef {Required<import("../wire/wire.js").Stroke>} Stroke
+ * @typedef {Required<import("../wire/wire.js").Rectangle>} Rect
+ * @typedef {Required<import("../wire/wire.js").Polygon>} Poly
+ * @typedef {Required<import("../wire/wire.js").Bitmap>} Bitmap  a mask that came as a picture
  * @typedef {Stroke["op"]} Op
  * @typedef {Stroke | Rect | Poly | Bitmap} Shape
  */

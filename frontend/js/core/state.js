@@ -2,10 +2,10 @@
  * The page's whole state, and what can be read from it. The document inside `timeline` changes through history
  * alone; every other slice belongs to the module named beside it.
  *
- * @typedef {import("./protocol.js").ModelInfo} ModelInfo
- * @typedef {import("./protocol.js").Config} Config
- * @typedef {import("./protocol.js").ParamValue} ParamValue
- * @typedef {import("./protocol.js").PatchRef} PatchRef
+ * @typedef {import("../wire/protocol.js").ModelInfo} ModelInfo
+ * @typedef {import("../wire/protocol.js").Config} Config
+ * @typedef {import("../wire/protocol.js").ParamValue} ParamValue
+ * @typedef {import("../wire/protocol.js").PatchRef} PatchRef
  * @typedef {import("./history.js").Timeline} Timeline
  * @typedef {import("./view.js").View} View
  * @typedef {import("./view.js").Box} Box
@@ -36,7 +36,7 @@
  * @property {"waiting" | "running" | "done" | "failed"} status
  * @property {string} stage
  * @property {number} fraction   0 to 1; negative when unknown
- * @property {import("./eta.js").Mark | null} mark
+ * @property {import("../jobs/eta.js").Mark | null} mark
  * @property {number | null} endsAt  performance.now() at which its stage should be over; null until that can be told
  * @property {string | null} preview  object URL
  *
@@ -60,7 +60,7 @@
  * @property {string} language         "system", or one of the page's
  * @property {boolean} auto            fill on release
  * @property {string | null} model     null: the server's
- * @property {import("./protocol.js").Strategy} strategy
+ * @property {import("../wire/protocol.js").Strategy} strategy
  * @property {number | null} growPx    null: the model's
  * @property {number} featherPx
  * @property {boolean} finish          grain and colour of the surroundings
@@ -75,10 +75,10 @@
  * @property {Readonly<Record<string, Readonly<Record<string, ParamValue>>>>} params  by model
  * @property {Readonly<Record<string, number>>} seeds  by model, where the person chose one
  * @property {readonly string[]} words  that models were told, the last first
- * @property {import("./eta.js").Timings} timings
+ * @property {import("../jobs/eta.js").Timings} timings
  *
- * @typedef {"snap" | "magnet" | "wand"} SelectTool
- * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | SelectTool} ToolName
+ * @typedef {"point" | "snap" | "magnet" | "wand"} SelectTool
+ * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | "cutout" | SelectTool} ToolName
  *
  * @typedef {object} State
  * @property {Config} config
@@ -140,10 +140,10 @@ export const DEFAULT_PREFS = Object.freeze({
   timings: {},
 });
 
-/** Models that fill; the page has no use for others yet. @param {import("./protocol.js").ModelList} list */
+/** Models that fill; the page has no use for others yet. @param {import("../wire/protocol.js").ModelList} list */
 export const fillers = ({ models }) => models.filter((model) => model.task === "fill");
 
-/** @param {import("./protocol.js").Boot} boot @param {Prefs} prefs @returns {State} */
+/** @param {import("../wire/protocol.js").Boot} boot @param {Prefs} prefs @returns {State} */
 export const initialState = ({ config, models }, prefs) => ({
   config,
   models: fillers(models),
@@ -256,7 +256,7 @@ export const takesWords = (state) => {
 export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
 /** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
-export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";
+export const selects = (tool) => tool === "point" || tool === "snap" || tool === "magnet" || tool === "wand";
 /** Tools with a round brush. @param {ToolName} tool */
 export const brushes = (tool) => ["brush", "eraser", "source", "avoid", "snap"].includes(tool);
 

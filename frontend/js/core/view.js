@@ -174,3 +174,6 @@ export function union(boxes) {
 /** @param {Box} a @param {Box} b */
 export const overlaps = (a, b) =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+
+/** Whether a patch is a picture of the whole photo, which may be clear where the photo is not. @param {Box} box @param {Size} image */
+export const covers = (box, image) => box.width >= image.width && box.height >= image.height;

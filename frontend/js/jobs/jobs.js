@@ -7,7 +7,7 @@
  *
  * @typedef {import("../core/state.js").State} State
  * @typedef {import("../core/state.js").Job} Job
- * @typedef {import("../core/protocol.js").Run} Run
+ * @typedef {import("../wire/protocol.js").Run} Run
  * @typedef {import("../core/shapes.js").Shape} Shape
  * @typedef {object} Wanted
  * @property {string} key
@@ -33,11 +33,11 @@
  */
 
 import { newKey, parentsOf, shownEdits } from "../core/document.js";
-import { ApiError } from "../core/protocol.js";
 import { bounds, unionBounds } from "../core/shapes.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
 import { t } from "../core/words.js";
+import { ApiError } from "../wire/protocol.js";
 import { groups, near } from "./groups.js";
 import { createRunner } from "./runner.js";
 import { freshRuns } from "./runs.js";

@@ -3,15 +3,15 @@
  * the list of results.
  *
  * @typedef {import("../core/state.js").Result} Result
- * @typedef {import("../core/protocol.js").FillLine} FillLine
+ * @typedef {import("../wire/protocol.js").FillLine} FillLine
  * @typedef {import("./jobs.js").Wanted} Wanted
  */
 
 import { parentsOf } from "../core/document.js";
-import { remember } from "../core/eta.js";
-import { commitEdit, recordFill } from "../core/filled.js";
 import { documentOf, findModel, patchesOf } from "../core/state.js";
 import { number, t } from "../core/words.js";
+import { commitEdit, recordFill } from "../edits/filled.js";
+import { remember } from "./eta.js";
 import { paintedArea } from "./groups.js";
 
 /** @param {import("./jobs.js").Ports} ports @param {(edit: string) => void} choose called with a result that is shown from now on */
@@ -52,12 +52,12 @@ export function createReceiver(ports, choose) {
   return {
     /**
      * Brings a result's patches to where they can be drawn.
-     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
+     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Promise<Blob | null>>} blobs that are here already or on their way, by address
      * @returns {Promise<boolean>} whether the result is still wanted
      */
     async fetchPatches(line, signal, blobs) {
       const kept = patchesOf(line).map(async ({ name, url }) =>
-        ports.keepPatch(name, blobs.get(url) ?? (await ports.api.blob(url, { signal }))),
+        ports.keepPatch(name, (await blobs.get(url)) ?? (await ports.api.blob(url, { signal }))),
       );
       await Promise.all(kept);
       return !signal.aborted;

@@ -4,25 +4,25 @@
  * @typedef {import("../core/state.js").State} State
  * @typedef {import("../core/state.js").Job} Job
  * @typedef {import("../core/state.js").JobRun} JobRun
- * @typedef {import("../core/protocol.js").Line} Line
+ * @typedef {import("../wire/protocol.js").Line} Line
  * @typedef {import("./jobs.js").Wanted} Wanted
  * @typedef {object} Progress         of one stream
  * @property {number} ended           runs that have
  * @property {ApiError[]} failures
- * @property {Map<string, Blob>} blobs  patches that came before their result, by address
+ * @property {Map<string, Promise<Blob | null>>} blobs  patches that came before their result, by address
  * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
 import { parentsOf, sourceOf } from "../core/document.js";
-import { endOfStage, estimate, marked } from "../core/eta.js";
-import { beside } from "../core/extending.js";
-import { ApiError } from "../core/protocol.js";
-import { editRequest, readLine } from "../core/requests.js";
 import { unionBounds } from "../core/shapes.js";
 import { documentOf, findModel, patchName, sourceIsMarked } from "../core/state.js";
 import { t } from "../core/words.js";
+import { beside } from "../edits/extending.js";
 import { API } from "../net/api.js";
 import { readLines } from "../net/ndjson.js";
+import { ApiError } from "../wire/protocol.js";
+import { editRequest, readLine } from "../wire/requests.js";
+import { endOfStage, estimate, marked } from "./eta.js";
 import { groups, paintedArea } from "./groups.js";
 import { createReceiver } from "./receiver.js";
 
@@ -119,9 +119,10 @@ export function createRunner(ports, choose) {
       case "saved":
         return;
       case "result": {
-        await Promise.all(progress.coming.splice(0));
-        const result = /** @type {import("../core/protocol.js").FillLine} */ (line);
-        if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
+        const result = /** @type {import("../wire/protocol.js").FillLine} */ (line);
+        const all = receiver.fetchPatches(result, signal, progress.blobs);
+        const [wantedStill] = await Promise.all([all, ...progress.coming.splice(0)]);
+        if (!wantedStill) return;
         bitmaps.clearEstimates(number);
         update(number, ({ regions }) => ({ fresh: false, early: [], regionsDone: regions }));
         updateRun(number, line.run, () => ({ status: "done", fraction: 1 }));
@@ -136,7 +137,7 @@ export function createRunner(ports, choose) {
     progress.ended += 1;
   };
 
-  /** An estimate, beside the other results and, where the first result will be, in the picture. @param {number} number @param {import("../core/protocol.js").PreviewLine} line @param {AbortSignal} signal */
+  /** An estimate, beside the other results and, where the first result will be, in the picture. @param {number} number @param {import("../wire/protocol.js").PreviewLine} line @param {AbortSignal} signal */
   const showPreview = async (number, { url, run, x, y, w, h }, signal) => {
     const blob = await fetched(url, signal);
     if (!blob) return;
@@ -144,13 +145,13 @@ export function createRunner(ports, choose) {
     if (find(number)?.fresh) await bitmaps.addEstimate(number, blob, { x, y, width: w, height: h });
   };
 
-  /** A region that is finished while others are not. @param {number} number @param {import("../core/protocol.js").PatchLine} line @param {AbortSignal} signal @param {Progress} progress */
+  /** A region that is finished while others are not. @param {number} number @param {import("../wire/protocol.js").PatchLine} line @param {AbortSignal} signal @param {Progress} progress */
   const showPatch = async (number, { url, edit, index, of, run, x, y, w, h }, signal, { blobs }) => {
     const first = run === 0 && (find(number)?.fresh ?? false);
-    const blob = await fetched(url, signal);
-    if (!blob) return;
-    blobs.set(url, blob);
-    if (!first) return;
+    const coming = fetched(url, signal);
+    blobs.set(url, coming);
+    const blob = await coming;
+    if (!blob || !first) return;
     const name = patchName(edit, index);
     await bitmaps.addPatch(name, blob);
     if (signal.aborted || !find(number)) return bitmaps.dropPatches([name]);
@@ -225,7 +226,7 @@ function newJob({ prefs }, number, { key, shapes, parents, fresh, runs }) {
   };
 }
 
-/** @param {import("../core/eta.js").Mark | null} last @param {import("../core/protocol.js").ProgressLine} line */
+/** @param {import("./eta.js").Mark | null} last @param {import("../wire/protocol.js").ProgressLine} line */
 function progressed(last, { stage, step, total }) {
   const now = performance.now();
   const fraction = total > 0 ? step / total : -1;

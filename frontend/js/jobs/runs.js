@@ -4,7 +4,7 @@ import { findModel } from "../core/state.js";
 
 /**
  * @typedef {import("../core/state.js").State} State
- * @typedef {import("../core/protocol.js").Run} Run
+ * @typedef {import("../wire/protocol.js").Run} Run
  */
 
 /** @param {State} state @param {string} name @param {number} [seed] @returns {Run} */
@@ -26,7 +26,7 @@ export function freshRuns(state, model) {
   );
 }
 
-/** Overrides only: what equals the default is left out. @param {import("../core/state.js").State} state @param {import("../core/state.js").ModelInfo} model @returns {Record<string, import("../core/protocol.js").ParamValue>} */
+/** Overrides only: what equals the default is left out. @param {import("../core/state.js").State} state @param {import("../core/state.js").ModelInfo} model @returns {Record<string, import("../wire/protocol.js").ParamValue>} */
 function chosenParams(state, model) {
   const set = state.prefs.params[model.name] ?? {};
   const known = model.parameters.filter(

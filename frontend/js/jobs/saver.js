@@ -7,10 +7,10 @@
  */
 
 import { shownEdits } from "../core/document.js";
-import { ApiError } from "../core/protocol.js";
 import { documentOf, shownResult } from "../core/state.js";
 import { t } from "../core/words.js";
 import { API } from "../net/api.js";
+import { ApiError } from "../wire/protocol.js";
 
 /** @param {import("./jobs.js").Ports} ports */
 export function createSaver({ store, api, health, complain, say, tell }) {

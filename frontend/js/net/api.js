@@ -1,7 +1,7 @@
 /** The one place that calls fetch: answers are checked here, and every failure becomes a `ApiError` with a code. */
 
-import { ApiError } from "../core/protocol.js";
 import { t } from "../core/words.js";
+import { ApiError } from "../wire/protocol.js";
 
 export const API = "/api/v1";
 
@@ -58,13 +58,13 @@ export function createApi(unreachable) {
   };
 }
 
-/** @param {Response} response @returns {Promise<import("../core/protocol.js").Problem>} */
+/** @param {Response} response @returns {Promise<import("../wire/protocol.js").Problem>} */
 async function readProblem(response) {
   const text = await response.text();
   return parseProblem(text, response.status);
 }
 
-/** @param {string} text @param {number} status @returns {import("../core/protocol.js").Problem} */
+/** @param {string} text @param {number} status @returns {import("../wire/protocol.js").Problem} */
 export function parseProblem(text, status) {
   try {
     const problem = JSON.parse(text);

@@ -34,7 +34,7 @@ export function createHealth(store) {
   };
 }
 
-/** @returns {Promise<import("../core/protocol.js").Config | null>} null: no answer */
+/** @returns {Promise<import("../wire/protocol.js").Config | null>} null: no answer */
 async function ask() {
   try {
     const response = await fetch(`${API}/config`);

@@ -16,7 +16,7 @@ export function createModels(store, api, failed) {
   let timer;
 
   const refresh = async () => {
-    const list = /** @type {import("../core/protocol.js").ModelList} */ (await api.json(`${API}/models`));
+    const list = /** @type {import("../wire/protocol.js").ModelList} */ (await api.json(`${API}/models`));
     const { models } = store.get();
     const now = fillers(list);
     const same = JSON.stringify(models) === JSON.stringify(now);

@@ -2,10 +2,10 @@
  * Brings each photo to the server once: in the background from the moment it is opened, and again only when the
  * server says that it does not have it.
  *
- * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
+ * @typedef {import("../wire/protocol.js").ImageInfo} ImageInfo
  */
 
-import { ApiError } from "../core/protocol.js";
+import { ApiError } from "../wire/protocol.js";
 import { API, parseProblem } from "./api.js";
 
 /** @typedef {ReturnType<typeof createUploads>} Uploads */

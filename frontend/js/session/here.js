@@ -12,9 +12,8 @@
  * @typedef {{readonly at: number, readonly items: readonly Item[]}} PhotoList  at: the one that is open; -1: none of them
  */
 
-const SESSION = "lama-server.session";
-const PHOTOS = "lama-server.photos";
-const ANSWER_MS = 100;
+export const SESSION = "lama-server.session";
+export const PHOTOS = "lama-server.photos";
 
 /** The session that this window has open; "" when there is none. */
 let own = "";
@@ -25,17 +24,8 @@ export function rememberSession(key) {
   write(SESSION, key);
 }
 
-/** @returns {string} "" when there is none */
-export const recallSession = () => read(SESSION) ?? "";
-
 /** @param {PhotoList} list */
 export const rememberPhotos = (list) => write(PHOTOS, JSON.stringify(list));
-
-/** @returns {PhotoList} */
-export function recallPhotos() {
-  const list = JSON.parse(read(PHOTOS) ?? "null");
-  return Array.isArray(list?.items) ? list : { at: -1, items: [] };
-}
 
 /** @param {string} name @param {string} value */
 function write(name, value) {
@@ -47,7 +37,7 @@ function write(name, value) {
 }
 
 /** @param {string} name @returns {string | null} */
-function read(name) {
+export function read(name) {
   try {
     return sessionStorage.getItem(name);
   } catch (error) {
@@ -56,24 +46,8 @@ function read(name) {
   }
 }
 
-/** A duplicated tab has the same memory: asks the others who has a session open. @type {BroadcastChannel} */
-const channel = new BroadcastChannel("lama-server");
+/** A duplicated tab has the same memory: it asks the others who has a session open. */
+export const channel = new BroadcastChannel("lama-server");
 channel.addEventListener("message", ({ data }) => {
   if (data.ask && data.ask === own) channel.postMessage({ taken: data.ask });
 });
-
-/** Whether another window has the session open. @param {string} key @returns {Promise<boolean>} */
-export function openElsewhere(key) {
-  return new Promise((resolve) => {
-    const listen = (/** @type {MessageEvent} */ { data }) => {
-      if (data.taken === key) done(true);
-    };
-    const done = (/** @type {boolean} */ taken) => {
-      channel.removeEventListener("message", listen);
-      resolve(taken);
-    };
-    channel.addEventListener("message", listen);
-    channel.postMessage({ ask: key });
-    setTimeout(() => done(false), ANSWER_MS);
-  });
-}

@@ -4,7 +4,7 @@
  * A photo that is open stays until the next one can be drawn. Opening takes time, and whoever opens another photo
  * meanwhile wins: each opening has a turn, and an older one is thrown away when it is ready.
  *
- * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
+ * @typedef {import("../wire/protocol.js").ImageInfo} ImageInfo
  * @typedef {import("./here.js").Item} Item
  * @typedef {object} Parts
  * @property {import("./originals.js").Originals} originals
@@ -14,8 +14,8 @@
  * @property {(key: string | undefined) => Promise<void>} back  to a photo of the list
  */
 
-import { ApiError } from "../core/protocol.js";
 import { t } from "../core/words.js";
+import { ApiError } from "../wire/protocol.js";
 import { createReader } from "./reader.js";
 
 /** @typedef {ReturnType<typeof createOpening>} Opening */

@@ -1,13 +1,13 @@
 /**
  * The files of the photos in the list: here, in this browser's database, and on the server once they were sent.
  *
- * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
+ * @typedef {import("../wire/protocol.js").ImageInfo} ImageInfo
  * @typedef {import("../core/state.js").OpenImage} OpenImage
  */
 
-import { ApiError } from "../core/protocol.js";
 import { t } from "../core/words.js";
 import { API } from "../net/api.js";
+import { ApiError } from "../wire/protocol.js";
 
 /** @typedef {ReturnType<typeof createOriginals>} Originals */
 

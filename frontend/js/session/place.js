@@ -8,7 +8,7 @@
 
 import { EMPTY } from "../core/document.js";
 import { begin } from "../core/history.js";
-import { openElsewhere, rememberSession } from "./here.js";
+import { rememberSession } from "./here.js";
 
 /** @typedef {ReturnType<typeof createPlace>} Place */
 
@@ -53,7 +53,7 @@ export function createPlace({ store, bitmaps, persistence, leaving, arrived }, k
       const listed = new Set(store.get().gallery.items.map(({ key }) => key));
       void keeper.during(async () => {
         const { prune } = await import("./keeping.js");
-        await prune(persistence, async (key) => listed.has(key) || openElsewhere(key));
+        await prune(persistence, listed);
       });
     },
   };

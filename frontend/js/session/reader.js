@@ -2,7 +2,7 @@
  * From a file to pixels that can be drawn: by this browser, or by the server where the browser cannot read the format,
  * shows something else, or has too little memory for the photo.
  *
- * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
+ * @typedef {import("../wire/protocol.js").ImageInfo} ImageInfo
  * @typedef {import("../canvas/decode.worker.js").Pyramid} Pyramid
  * @typedef {{pyramid: Pyramid, width: number, height: number, asPreview: boolean}} Read
  */

@@ -1,15 +1,15 @@
 /**
  * Brings work back: after a reload by itself, in a new window when asked; and the photo that the server was started with.
  *
- * @typedef {import("../core/protocol.js").ImageInfo} ImageInfo
+ * @typedef {import("../wire/protocol.js").ImageInfo} ImageInfo
  * @typedef {import("./persist.js").Session} Session
  * @typedef {Pick<import("./session.js").Ports, "store" | "api" | "uploads" | "bitmaps" | "persistence">} Ports
  */
 
 import { newKey } from "../core/document.js";
 import { API } from "../net/api.js";
-import { openElsewhere, recallPhotos, recallSession, rememberSession } from "./here.js";
-import { copy } from "./keeping.js";
+import { PHOTOS, read, rememberSession, SESSION } from "./here.js";
+import { copy, openElsewhere } from "./keeping.js";
 
 /** @typedef {ReturnType<typeof createRestoring>} Restoring */
 
@@ -71,4 +71,13 @@ export function createRestoring({ store, api, uploads, bitmaps, persistence }, {
       await (await reopening()).reopen(session, await persistence.loadBlob(key, "original"));
     },
   };
+}
+
+/** @returns {string} "" when there is none */
+const recallSession = () => read(SESSION) ?? "";
+
+/** @returns {import("./here.js").PhotoList} */
+function recallPhotos() {
+  const list = JSON.parse(read(PHOTOS) ?? "null");
+  return Array.isArray(list?.items) ? list : { at: -1, items: [] };
 }

@@ -1,8 +1,8 @@
 /** The bar at the top: the photo's name, the model that works, the switch of filling by itself; and the theme. */
 
 import { canvasOf } from "../core/canvas.js";
-import { formatBytes } from "../core/protocol.js";
 import { documentOf, fillsOnRelease, takesWords, workingModel } from "../core/state.js";
+import { formatBytes } from "../wire/protocol.js";
 import { find, findInput, icon, setText } from "./dom.js";
 import { number, t } from "./i18n.js";
 

@@ -156,7 +156,7 @@ export function createInput(ports) {
       button: event.buttons & 32 ? 5 : event.button,
       shift: event.shiftKey,
       alt: event.altKey,
-      space: spaceHeld || ["hand", "extend"].includes(store.get().tool),
+      space: spaceHeld || ["hand", "extend", "cutout"].includes(store.get().tool),
     });
   };
 

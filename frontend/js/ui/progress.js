@@ -1,8 +1,8 @@
 /** How the work is going: the words beside the dock, and the banner for a lost server. */
 
-import { editInHand } from "../core/choices.js";
-import { duration, expectedTotal } from "../core/eta.js";
 import { documentOf } from "../core/state.js";
+import { editInHand } from "../edits/choices.js";
+import { duration, expectedTotal } from "../jobs/eta.js";
 import { groups } from "../jobs/groups.js";
 import { find, setText } from "./dom.js";
 import { number, t, w } from "./i18n.js";

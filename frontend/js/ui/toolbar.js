@@ -14,7 +14,7 @@ import {
   takesWords,
   workingModel,
 } from "../core/state.js";
-import { find, findInput, roving, setText } from "./dom.js";
+import { find, findInput, setText } from "./dom.js";
 import { count, t } from "./i18n.js";
 
 export const onMac = /Mac|iP(hone|ad|od)/.test(navigator.platform);
@@ -32,9 +32,6 @@ export function createToolbar(store, run, actions, sized) {
   for (const label of document.querySelectorAll("kbd[data-key]")) {
     label.textContent = showKey(/** @type {HTMLElement} */ (label).dataset.key ?? "", onMac);
   }
-  const settle = [...document.querySelectorAll("[data-roving]")].map((group) =>
-    roving(/** @type {HTMLElement} */ (group), "button"),
-  );
 
   const refresh = () => {
     const state = store.get();
@@ -44,7 +41,6 @@ export function createToolbar(store, run, actions, sized) {
       const pressed = pressedState(id, state, button.classList.contains("tool"));
       if (pressed !== null) button.setAttribute("aria-pressed", String(pressed));
     }
-    for (const each of settle) each();
     showRun(state);
     showOptions(state);
   };

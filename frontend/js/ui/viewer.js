@@ -8,11 +8,10 @@ import { canvasOf, patchesOn } from "../core/canvas.js";
 import { sourceOf } from "../core/document.js";
 import { stroke } from "../core/shapes.js";
 import { brushDiameter, brushes, documentOf, marks, takesSource } from "../core/state.js";
-import { between, grown, intersection, pan, toImage, toScreen, visibleBox } from "../core/view.js";
+import { between, pan, toImage, toScreen } from "../core/view.js";
 import { createInput } from "./input.js";
 
 const GLIDE_MS = 160;
-const EDGE_PX = 3;
 /** The same in both themes, so that a transparent photo looks the same. @type {readonly [string, string]} */
 export const CHECKS = ["#ffffff", "#d9d9d9"];
 
@@ -28,8 +27,8 @@ export function createViewer(store, element, bitmaps, ports) {
   let glides = 0;
   /** @type {typeof import("../canvas/hatch.js").hatch | null} loaded for who wants it */
   let hatch = null;
-  /** By the number of its job. @type {Map<number, import("../canvas/glow.js").Glow>} */
-  const glows = new Map();
+  /** @type {import("../canvas/glow.js").Glows | null} loaded with the first fill */
+  let glows = null;
 
   const stage = createStage(
     element,
@@ -66,7 +65,7 @@ export function createViewer(store, element, bitmaps, ports) {
         setInk(context, ink(context, frame));
         const { edge } = state;
         if (edge) context.filter = `blur(${(edge.featherPx * frame.view.scale * frame.dpr) / 2}px)`;
-        const glowing = new Set(state.jobs.flatMap((job) => (glows.get(job.number)?.ready() ? job.shapes : [])));
+        const glowing = new Set(state.jobs.flatMap((job) => (glows?.ready(job.number) ? job.shapes : [])));
         const { draft } = documentOf(state);
         const shown = edge && draft.length === 0 ? [dab(state)] : draft.filter((shape) => !glowing.has(shape));
         const decoding = drawInkLayer(context, frame, shown, edge?.growPx);
@@ -171,15 +170,13 @@ export function createViewer(store, element, bitmaps, ports) {
     (state) => state.jobs,
     () => {
       stage.invalidate("image", "ink");
-      void showGlows().catch(() => {}); // without it the strokes stay as they are
+      void glow().catch(() => {}); // without it the strokes stay as they are
     },
     false,
   );
   store.watch(
     (state) => state.view,
-    (view) => {
-      for (const glow of glows.values()) glow.place(view);
-    },
+    (view) => glows?.place(view),
     false,
   );
   store.watch((state) => state.crosshair, showCrosshair, false);
@@ -190,32 +187,14 @@ export function createViewer(store, element, bitmaps, ports) {
     (tool) => {
       element.classList.toggle("painting-tool", brushes(tool));
       element.classList.toggle("shape-tool", ["rect", "lasso", "polygon", "magnet", "wand"].includes(tool));
-      element.classList.toggle("hand-tool", tool === "hand" || tool === "extend");
+      element.classList.toggle("hand-tool", ["hand", "extend", "cutout"].includes(tool));
     },
   );
 
-  /** Every fill under way has its own; what is done of it does not shimmer any more. */
-  async function showGlows() {
-    const { createGlow } = await import("../canvas/glow.js");
-    const state = store.get();
-    const { view, viewport, image, jobs } = state;
-    const fresh = jobs.filter((job) => job.fresh);
-    for (const [number, glow] of glows) {
-      if (fresh.some((job) => job.number === number)) continue;
-      glow.hide();
-      glows.delete(number);
-    }
-    if (!image) return;
-    for (const job of fresh) {
-      const glow = glows.get(job.number) ?? createGlow(element, () => stage.invalidate("ink"));
-      if (!glows.has(job.number)) {
-        glows.set(job.number, glow);
-        const edge = EDGE_PX / view.scale; // for the line around it
-        const box = intersection(grown(job.box, edge), visibleBox(view, canvasOf(state), viewport));
-        if (box) await glow.show(job.shapes, box, view, stage.dpr());
-      }
-      await glow.cut(job.early.map(({ box }) => box));
-    }
+  async function glow() {
+    const { createGlows } = await import("../canvas/glow.js");
+    glows ??= createGlows(element, () => stage.invalidate("ink"));
+    await glows.show(store.get(), stage.dpr());
   }
 
   function showCrosshair() {

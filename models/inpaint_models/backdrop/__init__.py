@@ -1,5 +1,6 @@
 """Cutting out what stands before a plain backdrop: no weights, exact, and honest about where it does not work."""
 
+from ..parameters import BACKGROUND
 from ..registry import Licence, ModelEntry, Parameter
 
 ENTRY = ModelEntry(
@@ -24,6 +25,7 @@ ENTRY = ModelEntry(
             help="How much darker than the backdrop its shadow may be and still be taken out; 0 keeps shadows.",
         ),
         Parameter("holes", "bool", False, help="Takes out backdrop that the thing encloses, as inside a handle."),
+        BACKGROUND,
     ),
     bytes_per_px=40,
 )

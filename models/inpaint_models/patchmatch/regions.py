@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.compiled import Array, Number, inlined, kernel
 from .chunks import Chunks
-from .compiled import Array, Number, inlined, kernel
 from .features import FEATURES
 from .matching import PATCH, Patches, Search, source_anchors
 from .pyramid import PyramidLevel

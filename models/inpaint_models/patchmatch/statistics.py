@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, Number, kernel
+from ..machine.compiled import Array, Number, kernel
 from .features import FEATURES, to_bytes
 from .matching import PATCH, next_random, patch_distance, source_anchors
 from .pyramid import PyramidLevel, fill_smoothly

@@ -38,9 +38,15 @@ class Matter:
     def cut_out(
         self, image: PixelSource, params: Mapping[str, object] | None = None, progress: StepProgress = no_progress
     ) -> AnyImage:
-        """(H, W, 4) at the image's depth: its colours with the alpha of `__call__`. Errors as there."""
+        """(H, W, 4) at the image's depth: its colours with the alpha of `__call__`. Errors as there.
+
+        With the parameter `background` (H, W, 3): the subject before that colour.
+        """
         pixels = whole(checked(image))
         alpha = self._alpha(pixels, params, progress)
+        colour = str((params or {}).get("background", ""))
+        if colour:
+            return _before(pixels, alpha, colour)
         out = np.empty((*pixels.shape[:2], 4), pixels.dtype)
         out[..., :3] = pixels[..., :3]
         out[..., 3] = np.rint(alpha * np.float32(full_scale(pixels)))
@@ -58,3 +64,11 @@ class Matter:
         if channels == 4:
             alpha = alpha * np.divide(pixels[..., 3], full_scale(pixels), dtype=np.float32)
         return alpha.astype(np.float32, copy=False)
+
+
+def _before(pixels: AnyImage, alpha: AlphaMap, colour: str) -> AnyImage:
+    """(H, W, 3): the pixels before a colour, #rrggbb."""
+    top = full_scale(pixels)
+    behind = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) * np.float32(top / 255)
+    composite: AnyImage = np.rint(behind + alpha[..., None] * (pixels[..., :3] - behind)).astype(pixels.dtype)
+    return composite

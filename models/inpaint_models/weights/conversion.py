@@ -40,7 +40,7 @@ def convert(
     if not entry.weights:
         raise InvalidInput(f"{entry.title} needs no weights, so there is nothing to convert for it.")
     if not entry.layouts:
-        raise InvalidInput(f"{entry.title} is a folder of several networks. Put it into the model folder as it is.")
+        raise InvalidInput(f"{entry.title} is used as it was published. Put it into the model folder as it is.")
     known = entry.published_sums
     tensors = _network_only(read_tensors(path, known_hashes=known, allow_torchscript=allow_torchscript))
     if not tensors:

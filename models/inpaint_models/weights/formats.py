@@ -16,6 +16,8 @@ Format = Literal["safetensors", "torchscript", "zip pickle", "legacy pickle"]
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt")
 """Endings under which people keep checkpoints, the safest first."""
 
+ONNX = ".onnx"
+
 _TEXTS = (".txt", ".md")
 """Vocabularies and licences."""
 
@@ -32,8 +34,11 @@ _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def check_content(handle: BinaryIO, name: str) -> None:
-    """As `format_of`, and for the small files that lie beside weights in a folder: JSON must be JSON."""
+    """As `format_of`, and for networks in ONNX and the small files that lie beside weights: JSON must be JSON."""
     if name.endswith(_TEXTS):
+        return
+    if name.endswith(ONNX):
+        _check_onnx(handle, name)
         return
     if not name.endswith(".json"):
         format_of(handle, name)
@@ -162,10 +167,18 @@ def _check_safetensors_header(handle: BinaryIO, name: str, start: bytes) -> None
         handle.seek(0)
 
 
+def _check_onnx(handle: BinaryIO, name: str) -> None:
+    """Whether it begins as a ModelProto does, with field 1, the version of the format. onnxruntime checks the rest."""
+    handle.seek(0)
+    start = handle.read(512)
+    if len(start) < 2 or start[0] != 8 or start[1] >= 128:
+        raise WeightsCorrupted(f"{name} is no ONNX file: {_impression(start)}. Delete it and download it again.")
+
+
 def _impression(start: bytes) -> str:
     text = start.lstrip()[:15].lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "it is a web page that was saved under that name"
     if text.startswith(b"version https:/"):
         return "it is a Git LFS pointer, not the file that it points to"
-    return "it is neither safetensors, TorchScript nor a torch.save file, or it is cut off"
+    return "it is neither ONNX, safetensors, TorchScript nor a torch.save file, or it is cut off"

@@ -11,7 +11,7 @@ from ..errors import UnsafeWeights, WeightsCorrupted, WeightsError, WeightsMissi
 from ..folders import default_model_dir, hub_cache_dirs, in_hub_cache, torch_hub_dirs
 from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, listed
 from ..repositories import INDEX, with_files
-from .formats import SUFFIXES, check_content
+from .formats import ONNX, SUFFIXES, check_content
 from .hash_cache import HashCache, Listener, Row
 
 Check = Literal["cached", "new", "all"]
@@ -217,8 +217,9 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
     others = {other.name for files in sets for other in files} - {file.name}
     parts = {Path(other.name).stem for files in sets if len(files) > 1 for other in files}
     own_folder = home / entry.name
+    suffixes = (ONNX,) if file.name.endswith(ONNX) else SUFFIXES
     if own_folder.is_dir():
-        for suffix in SUFFIXES:
+        for suffix in suffixes:
             for path in sorted(own_folder.glob(f"*{suffix}")):
                 if path.name == file.name:
                     yield _Candidate(path, published=True)
@@ -227,7 +228,7 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
                 ):
                     yield _Candidate(path, published=False)
     yield _Candidate(home / file.name, published=True)
-    for suffix in SUFFIXES:
+    for suffix in suffixes:
         other_form = (home / file.name).with_suffix(suffix)
         if other_form.name != file.name:
             yield _Candidate(other_form, published=False)

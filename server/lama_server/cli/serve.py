@@ -82,10 +82,24 @@ def check(settings: Settings) -> None:
         check_input(settings.input, settings.named("input"))
     if settings.output_dir is not None:
         check_folder(settings.output_dir, settings.named("output_dir"), min_free_mib=settings.min_free)
+    if settings.store is not None:
+        check_store(settings.store, settings.named("store"))
     if settings.gui:
         gui.window_size(settings)
     data_dir = settings.resolved_data_dir()
     check_folder(data_dir, settings.named("data_dir"), min_free_mib=settings.min_free, parents=True)
+
+
+def check_store(address: str, source: str) -> None:
+    """Raises `StartError` for an address that is none. One that cannot be reached yet is told by /readyz."""
+    from ..store.keepers import check_address
+
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise StartError(ExitCode.USAGE, f"{source}: {error}") from None
+    except ImportError:
+        raise StartError(ExitCode.USAGE, f"{source} needs pip install 'lama-server[cluster]'.") from None
 
 
 def check_input(path: Path, source: str) -> None:

@@ -12,7 +12,8 @@ ApiError                        code, status, title, retryable; an instance is o
     work.py                     what happens to a request that was understood
         ImageError              image.*: a file that cannot be used
         MaskError               mask.*
-        StoreError              ImageNotFound, EditNotFound, EditOnOtherCanvas, StoreFull, RootUnavailable
+        StoreError              ImageNotFound, EditNotFound, EditOnOtherCanvas, StoreFull, StoreUnavailable,
+                                RootUnavailable
         SaveError               DiskFull, SaveFailed, SaveOff, RootUnavailable
         ModelUnknown ...        model.*
             ModelFilesError     the model's files do not load

@@ -61,6 +61,10 @@ class EditNotFound(StoreError, code="edit.not_found", status=404):
     """The server does not have this edit"""
 
 
+class StoreUnavailable(StoreError, code="store.unavailable", status=503, retryable=True):
+    """The store of images and edits cannot be used"""
+
+
 class EditOnOtherCanvas(StoreError, code="edit.other_canvas"):
     """An edit was made on another canvas than the one it is to be shown on"""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ class LazyPixels:
 
     def __init__(self, open: Callable[[], PixelSource]) -> None:
         """`open` can be pickled."""
-        self._open = open
+        self.open = open
         self._opened: PixelSource | None = None
 
     def __reduce__(self) -> tuple[type[LazyPixels], tuple[Callable[[], PixelSource]]]:
-        return LazyPixels, (self._open,)
+        return LazyPixels, (self.open,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,15 +45,36 @@ class LazyPixels:
     def _pixels(self) -> PixelSource:
         if self._opened is None:
             with disk_errors():
-                self._opened = self._open()
+                self._opened = self.open()
         return self._opened
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """Opens a photo with the patches over it."""
+
+    picture: Picture
+
+    def __call__(self) -> PixelSource:
+        return open_picture(self.picture)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """Opens an .npy file."""
+
+    path: Path
+
+    def __call__(self) -> PixelSource:
+        pixels: PixelSource = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return pixels
 
 
 def stored_picture(picture: Picture) -> LazyPixels:
     """A photo with the patches over it."""
-    return LazyPixels(partial(open_picture, picture))
+    return LazyPixels(StoredPicture(picture))
 
 
 def stored_array(path: Path) -> LazyPixels:
     """An .npy file."""
-    return LazyPixels(partial(np.load, path, mmap_mode="r", allow_pickle=False))
+    return LazyPixels(StoredArray(path))

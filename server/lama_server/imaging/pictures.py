@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -91,14 +91,24 @@ def shown_info(info: codec.ImageInfo, layers: Iterable[Layer]) -> codec.ImageInf
 
 def open_picture(picture: Picture) -> PixelSource:
     """The photo's pixels from its memory-mapped file with its layers over them; slices are copies. Raises `OSError`."""
+    path, over = lowest(picture)
+    return layered(np.load(path, mmap_mode="r", allow_pickle=False), over, lambda overlay: overlay.png.read_bytes())
+
+
+def lowest(picture: Picture) -> tuple[Path, tuple[Layer, ...]]:
+    """(the .npy file with the lowest pixels of which something can be seen, the layers over it)."""
     path, over = picture.pixels, picture.layers
     for index, layer in enumerate(picture.layers):
         if isinstance(layer, Raster):
             path, over = layer.pixels, picture.layers[index + 1 :]
-    pixels: PixelSource = np.load(path, mmap_mode="r", allow_pickle=False)
-    for kind, group in groupby(over, type):
+    return path, over
+
+
+def layered(pixels: PixelSource, layers: Iterable[Layer], read: Callable[[Overlay], bytes]) -> PixelSource:
+    """Pixels under layers without a raster; `read` gives an overlay's PNG. Slices are copies."""
+    for kind, group in groupby(layers, type):
         if kind is Overlay:
-            pixels = _covered(pixels, [layer for layer in group if isinstance(layer, Overlay)])
+            pixels = _covered(pixels, [layer for layer in group if isinstance(layer, Overlay)], read)
             continue
         for layer in group:
             assert not isinstance(layer, Overlay | Raster)
@@ -106,10 +116,10 @@ def open_picture(picture: Picture) -> PixelSource:
     return pixels if isinstance(pixels, LayeredPixels) else LayeredPixels(pixels)
 
 
-def _covered(pixels: PixelSource, overlays: Iterable[Overlay]) -> LayeredPixels:
-    read = functools.partial(_read, has_alpha=pixels.shape[2] == 4)
-    return LayeredPixels(pixels, [(overlay.box, functools.partial(read, overlay)) for overlay in overlays])
+def _covered(pixels: PixelSource, overlays: Iterable[Overlay], read: Callable[[Overlay], bytes]) -> LayeredPixels:
+    has_alpha = pixels.shape[2] == 4
 
+    def decoded(overlay: Overlay) -> codec.Pixels:
+        return codec.decode_patch(read(overlay), has_alpha=has_alpha)
 
-def _read(overlay: Overlay, has_alpha: bool) -> codec.Pixels:
-    return codec.decode_patch(overlay.png.read_bytes(), has_alpha=has_alpha)
+    return LayeredPixels(pixels, [(overlay.box, functools.partial(decoded, overlay)) for overlay in overlays])

@@ -11,6 +11,7 @@ from inpaint_models.parameters import Parameter
 from inpaint_models.registry import ModelEntry, Task
 from inpaint_models.types import ParamValue, PixelSource
 
+from ..codec import ImageInfo
 from ..errors import (
     ImageNotFound,
     Limit,
@@ -68,7 +69,7 @@ class ModelJobs:
         """As `ModelManager.ready_names`."""
         return self._manager.ready_names(task)
 
-    def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
+    async def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
 
         where  the field of the request that holds both, for errors
@@ -85,26 +86,22 @@ class ModelJobs:
             refused = api_error_of(error)
             raise refused.fresh(pointer=f"{where}{refused.pointer}") from None
         pictures = {
-            name: self._picture(parameter, params[name], where) for name, parameter in kinds.items() if name in params
+            name: await self._picture(parameter, params[name], where)
+            for name, parameter in kinds.items()
+            if name in params
         }
         return ModelUse(choice, plain, pictures)
 
-    def _picture(self, parameter: Parameter, value: WireValue, where: str) -> StoredImage:
+    async def _picture(self, parameter: Parameter, value: WireValue, where: str) -> StoredImage:
         """The uploaded photo that a parameter names."""
         pointer = where + json_pointer("params", parameter.name)
         if not isinstance(value, str):
             raise ParamWrongType(f"{parameter.name} must be the id of an uploaded image.", pointer=pointer)
         try:
-            image = self._documents.image(value)
+            image = await self._documents.image(value)
         except ImageNotFound as error:
             raise error.fresh(pointer=pointer) from None
-        pixels = image.info.width * image.info.height
-        if pixels > parameter.max_pixels:
-            raise ParamOutOfRange(
-                f"{parameter.name} has {pixels:,} pixels; at most {parameter.max_pixels:,} are allowed.",
-                pointer=pointer,
-                limit=Limit("max_pixels", parameter.max_pixels, pixels),
-            )
+        check_pixels(parameter, image.info, pointer)
         return image
 
     @contextlib.asynccontextmanager
@@ -128,3 +125,14 @@ class ModelJobs:
         except ModelFilesError as error:
             self._manager.reject(entry, error)
             raise
+
+
+def check_pixels(parameter: Parameter, info: ImageInfo, pointer: str) -> None:
+    """Raises `ParamOutOfRange` for a picture that is larger than the model takes."""
+    pixels = info.width * info.height
+    if pixels > parameter.max_pixels:
+        raise ParamOutOfRange(
+            f"{parameter.name} has {pixels:,} pixels; at most {parameter.max_pixels:,} are allowed.",
+            pointer=pointer,
+            limit=Limit("max_pixels", parameter.max_pixels, pixels),
+        )

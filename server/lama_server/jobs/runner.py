@@ -117,26 +117,26 @@ class JobRunner:
 
     async def plan(self, request: EditRequest, request_id: str) -> Plan:
         """Everything that can be refused before the first line is sent. Raises `ApiError`."""
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         canvas = picture.shown
         if request.mask is not None:
             await asyncio.to_thread(_check_shapes, request.mask, canvas.width, canvas.height, self._limits)
-        runs = tuple(self._planned_run(request, index, canvas) for index in range(len(request.runs)))
+        runs = tuple([await self._planned_run(request, index, canvas) for index in range(len(request.runs))])
         return Plan(request, image, picture, runs, request_id)
 
     async def plan_canvas(self, request: CanvasRequest, request_id: str) -> CanvasPlan:
         """As `plan`."""
         self._documents.check_room()
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         canvas = picture.shown
         check_change(request.canvas, canvas.width, canvas.height, self._documents.codec_limits)
         return CanvasPlan(request, image, picture, request_id)
 
-    def _planned_run(self, request: EditRequest, index: int, canvas: codec.ImageInfo) -> PlannedRun:
+    async def _planned_run(self, request: EditRequest, index: int, canvas: codec.ImageInfo) -> PlannedRun:
         run, mask, where = request.runs[index], request.mask, f"/runs/{index}"
-        use = self._models.checked(run.model, run.params, where, "fill", "matte", "enlarge")
+        use = await self._models.checked(run.model, run.params, where, "fill", "matte", "enlarge", "restore")
         if use.entry.task != "fill":
             if mask is not None:
                 raise ParamUnknown(f"{use.entry.title} works on the whole canvas: it takes no mask.", pointer="/mask")
@@ -303,13 +303,13 @@ class JobRunner:
 
     # one shot
 
-    def plan_one_shot(self, params: OneShotParams, where: str = "", sources: Sequence[str] = ()) -> PlannedRun:
+    async def plan_one_shot(self, params: OneShotParams, where: str = "", sources: Sequence[str] = ()) -> PlannedRun:
         """Everything that can be refused before the pictures are looked at.
 
         where    the field of the parameters
         sources  the fields that say where to copy from
         """
-        use = self._models.checked(params.model, params.params, where, "fill")
+        use = await self._models.checked(params.model, params.params, where, "fill")
         for name in sources:
             _check_source_control(use, f"/{name}")
         return PlannedRun(use, _options(params, params.seed, params.grow_px, params.feather_px, use.params))
@@ -324,6 +324,7 @@ class JobRunner:
         async with self._models.pictures(run.use) as pictures:
             mask, include, exclude = (stored_array(path) if path else None for path in work.mask_files)
             assert mask is not None, "put_mask comes first"
+            pictures |= {name: stored_picture(picture) for name, picture in work.pictures.items()}
             hole = _hole(run, work.picture, mask, pictures, DrawnSource(include, exclude))
             filled = await self._models.run(hole, listener)
         await work.apply(filled)
@@ -331,9 +332,9 @@ class JobRunner:
         box = reduce(Box.union, (patch.box for patch in filled.patches))
         return OneShot(run.use.entry.name, run.options.seed, box, timing)
 
-    def plan_remake(self, work: Workspace, task: Task, params: Mapping[str, WireValue], where: str) -> ModelUse:
+    async def plan_remake(self, work: Workspace, task: Task, params: Mapping[str, WireValue], where: str) -> ModelUse:
         """A model that makes the workspace's picture anew; `where` is the field that says how large."""
-        use = self._models.checked(None, params, "", task)
+        use = await self._models.checked(None, params, "", task)
         self._check_factor(use, work.picture.shown, where)
         return use
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from inpaint_models.errors import InvalidPrompts
 from inpaint_models.protocols import Prompts
+from inpaint_models.types import Box
 
 from ..errors import ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
 from ..schemas.base import WireValue
-from ..schemas.requests import FindRequest, SelectRequest
+from ..schemas.requests import FindRequest, SelectRequest, View
 from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
@@ -30,6 +31,8 @@ class SelectionPlan:
 
     image       the stored photo, None for one that is not kept
     image_name  the same for the same pixels
+    view        the part of the picture in which the thing is pointed at
+    most        how many candidates are wanted at most
     """
 
     use: ModelUse
@@ -38,6 +41,8 @@ class SelectionPlan:
     image_name: str
     prompts: Prompts
     shadow: bool = False
+    view: Box | None = None
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +79,29 @@ class Selections:
 
     async def plan(self, request: SelectRequest) -> SelectionPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         name, prompts = "/".join((image.id, *request.parents)), prompts_of(request.prompts)
-        plan = self._checked(request.model, request.params, image, picture, name, prompts)
-        return replace(plan, shadow=request.shadow)
+        plan = await self._checked(request.model, request.params, image, picture, name, prompts)
+        view = box_of_view(request.view, picture.shown.height, picture.shown.width) if request.view else None
+        return replace(plan, shadow=request.shadow, view=view, most=request.candidates)
 
     async def plan_find(self, request: FindRequest) -> FindPlan:
         """Everything that can be refused before waiting. Raises `ApiError`."""
-        image = self._documents.image(request.image)
+        image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
         names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
         try:
-            return FindPlan([self._models.checked(name, {}, "", "find") for name in names], image, picture)
+            uses = [await self._models.checked(name, {}, "", "find", "matte") for name in names]
+            return FindPlan(uses, image, picture)
         except ModelWrongTask as error:
             raise error.fresh(pointer="/models") from None
 
-    def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
+    async def plan_once(self, picture: Picture, image_name: str, prompts: Prompts) -> SelectionPlan:
         """As `plan`, in a picture that nothing is kept of."""
-        return self._checked(None, {}, None, picture, image_name, prompts)
+        return await self._checked(None, {}, None, picture, image_name, prompts)
 
-    def _checked(
+    async def _checked(
         self,
         model: str | None,
         params: Mapping[str, WireValue],
@@ -107,7 +114,8 @@ class Selections:
             prompts.check(picture.shown.height, picture.shown.width)
         except InvalidPrompts as error:
             raise ParamInvalid(str(error), pointer="/prompts") from None
-        return SelectionPlan(self._models.checked(model, params, "", "select"), image, picture, image_name, prompts)
+        use = await self._models.checked(model, params, "", "select")
+        return SelectionPlan(use, image, picture, image_name, prompts)
 
     async def run(self, ticket: Ticket, plan: SelectionPlan, *, whole: bool) -> Selection:
         """Waits for the ticket's turn. `whole`: the mask at the canvas's size, and not in a box."""
@@ -125,6 +133,8 @@ class Selections:
                         pictures,
                         whole,
                         plan.shadow,
+                        plan.view,
+                        plan.most,
                     )
                 )
         return Selection(plan.use.entry.name, mask, round(1000 * (time.monotonic() - began)))
@@ -141,3 +151,11 @@ class Selections:
                 found[use.entry.name] = await self._models.run(job)
                 left -= len(found[use.entry.name].things)
         return Findings(found, round(1000 * (time.monotonic() - began)))
+
+
+def box_of_view(view: View, height: int, width: int) -> Box:
+    """The part of it that lies on the canvas. Raises `ParamInvalid` where that is nothing."""
+    box = Box(view.x, view.y, view.x + view.w, view.y + view.h).clipped(height, width)
+    if min(box.width, box.height) < 1:
+        raise ParamInvalid(f"The view shows nothing of the canvas ({width}x{height}).", pointer="/view")
+    return box

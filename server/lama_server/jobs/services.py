@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from inpaint_models.catalog import get_model, list_models
 from inpaint_models.registry import ModelEntry
@@ -34,6 +35,9 @@ from .selections import Selections
 CODEC_HANDLER = "lama_server.workers.codec_worker:CodecHandler"
 """Named and not imported: image libraries belong into the worker alone."""
 
+Question = Literal["cancel", "preview", "patch"]
+"""About a job that runs: cancel it, by its id; its estimate, by name; its finished patch, by EDIT/INDEX."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +52,10 @@ def _offered(settings: Settings) -> tuple[tuple[ModelEntry, ...], Settings]:
 
 
 class Services:
-    """What routes work with; one per application."""
+    """What routes work with; one per application.
+
+    ask_peers  of an application of several: asks the others about their jobs
+    """
 
     def __init__(
         self,
@@ -58,11 +65,13 @@ class Services:
         weights: WeightsSource | None = None,
         limits: Limits | None = None,
         executor: Callable[[FindFiles], Executor] | None = None,
+        boot_id: str = "",
     ) -> None:
         if entries is None:
             entries, settings = _offered(settings)
         self.settings, self.limits = settings, limits or Limits()
-        self.boot_id = uuid.uuid4().hex
+        self.boot_id = boot_id or uuid.uuid4().hex
+        self.ask_peers: Callable[[Question, str], Awaitable[object | None]] | None = None
         self.manager = ModelManager(entries, weights or LibraryWeights(settings), settings)
         self.codec: Supervisor[Codec] = Supervisor(
             "codec",
@@ -80,6 +89,7 @@ class Services:
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
         self.selections = Selections(self.limits, self.documents, models)
         folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
+        folders |= {"store": self.documents.check_kept} if settings.store else {}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -185,6 +195,24 @@ class Services:
     async def _open(self, path: Path) -> None:
         """Takes in the photo that --input names."""
         self.open_image = (await self.documents.add_file(path)).id
+
+    # jobs that run
+
+    def answer(self, question: Question, name: str) -> object | None:
+        """True for a job that was cancelled, a `Preview`, a patch's bytes; None where that is not of this process."""
+        if question == "preview":
+            return self.runner.early.preview(name)
+        if question == "patch":
+            edit, _, index = name.partition("/")
+            return self.runner.early.patch(edit, int(index))
+        if ticket := self.queue.find(name):
+            ticket.cancel()
+        return True if ticket else None
+
+    async def find(self, question: Question, name: str) -> object | None:
+        """As `answer`, of this process or a peer."""
+        own = self.answer(question, name)
+        return own if own is not None or self.ask_peers is None else await self.ask_peers(question, name)
 
     # describing
 

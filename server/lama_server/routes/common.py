@@ -62,6 +62,7 @@ JOB: Kinds = (
     errors.ShuttingDown,
     errors.StoreFull,
     errors.RootUnavailable,
+    errors.StoreUnavailable,
     errors.EngineOutOfMemory,
 )
 """What any work in a worker may end in."""

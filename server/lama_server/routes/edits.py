@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound, JobNotFound, RouteNotFound
+from ..errors import (
+    EditNotFound,
+    EditOnOtherCanvas,
+    ImageNotFound,
+    JobNotFound,
+    RouteNotFound,
+    StoreUnavailable,
+)
 from ..http.streams import NDJSON, NdjsonResponse, WholeFile
 from ..http.strict_json import validated
+from ..jobs.early import Preview
 from ..jobs.runner import CanvasPlan, Plan, edit_reply
 from ..schemas.replies import EditReply
 from ..schemas.requests import CanvasRequest, EditRequest
@@ -43,20 +51,18 @@ async def create_edit(request: Request, found: Found, ticket: Reserved) -> Ndjso
     return NdjsonResponse(found.runner.edit(ticket, plan))
 
 
-@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound))
+@router.get("/edits/{edit}", responses=problems(ImageNotFound, EditNotFound, StoreUnavailable))
 async def describe(found: Found, edit: str) -> EditReply:
     """A finished edit."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     return edit_reply(stored, found.documents.shown(stored))
 
 
 @router.delete("/edits/{job}", status_code=204, responses=problems(JobNotFound))
 async def cancel(found: Found, job: str) -> Response:
     """Cancel a job that waits or runs; its stream ends with job.cancelled."""
-    ticket = found.queue.find(job)
-    if ticket is None:
+    if await found.find("cancel", job) is None:
         raise JobNotFound("No job of that id waits or runs.")
-    ticket.cancel()
     return Response(status_code=204)
 
 
@@ -65,7 +71,7 @@ async def cancel(found: Found, job: str) -> Response:
     response_class=Response,
     responses={
         200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems(EditNotFound),
+        **problems(EditNotFound, ImageNotFound, StoreUnavailable),
     },
 )
 async def patch(found: Found, edit: str, index: str) -> Response:
@@ -73,13 +79,21 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 
     While the edit is being made, those that its stream has told of.
     """
+    known = {"cache-control": FOR_EVER}
     if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
-        return Response(early, media_type="image/png", headers={"cache-control": FOR_EVER})
-    patches = found.documents.patches(found.documents.edit(edit))
+        return Response(early, media_type="image/png", headers=known)
+    try:
+        patches = found.documents.patches(await found.documents.edit(edit))
+    except EditNotFound:
+        if found.ask_peers is None or not index.isdecimal():
+            raise
+        if isinstance(elsewhere := await found.ask_peers("patch", f"{edit}/{index}"), bytes):
+            return Response(elsewhere, media_type="image/png", headers=known)
+        patches = found.documents.patches(await found.documents.edit(edit))  # stored while the peers were asked
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
         raise EditNotFound(f"The edit has {len(named)} patches, counted from 0.")
-    return WholeFile(named[index].png, "image/png", {"cache-control": FOR_EVER})
+    return WholeFile(named[index].png, "image/png", known)
 
 
 @router.get(
@@ -93,7 +107,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 )
 async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
-    stored = found.documents.edit(edit)
+    stored = await found.documents.edit(edit)
     patches = found.documents.patches(stored)
     if not patches:
         raise EditNotFound("The edit has no patches: it changed the canvas.")
@@ -113,7 +127,7 @@ async def joined_patch(found: Found, edit: str) -> Response:
 )
 async def preview(found: Found, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""
-    shown = found.runner.early.preview(name)
-    if shown is None:
+    shown = await found.find("preview", name)
+    if not isinstance(shown, Preview):
         raise RouteNotFound("This preview is gone.")
     return Response(shown.image, media_type=shown.media_type)

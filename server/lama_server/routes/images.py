@@ -90,10 +90,10 @@ async def upload(
 
 
 @router.head("/{image}", include_in_schema=False)
-@router.get("/{image}", responses=problems(errors.ImageNotFound))
+@router.get("/{image}", responses=problems(errors.ImageNotFound, errors.StoreUnavailable))
 async def describe(found: Found, image: str) -> ImageReply:
     """What the server knows about an image; 404 means: send it again."""
-    return image_reply(found, found.documents.image(image))
+    return image_reply(found, await found.documents.image(image))
 
 
 @router.get(
@@ -104,12 +104,12 @@ async def describe(found: Found, image: str) -> ImageReply:
             "description": "The file as it was sent.",
             "content": {f"image/{name}": {} for name in sorted(ALL_FORMATS)},
         },
-        **problems(errors.ImageNotFound),
+        **problems(errors.ImageNotFound, errors.StoreUnavailable),
     },
 )
 async def original(found: Found, image: str) -> Response:
     """The bytes that were sent, for a page that shows a photo which it did not send itself."""
-    record = found.documents.image(image)
+    record = await found.documents.image(image)
     headers = {"content-disposition": attachment(record.name, Path(record.name).suffix), **_NOTHING_BUT_A_PICTURE}
     return WholeFile(found.documents.original(record), f"image/{record.info.format}", headers)
 
@@ -124,7 +124,7 @@ async def original(found: Found, image: str) -> Response:
 )
 async def preview(found: Found, image: str, edits: EditIds = "", max_side: PreviewSide = 2048) -> Response:
     """The photo with edits over it, small; without edits, for browsers that cannot decode the file."""
-    file, rendered = await found.documents.preview(found.documents.image(image), edit_ids(edits), max_side)
+    file, rendered = await found.documents.preview(await found.documents.image(image), edit_ids(edits), max_side)
     return _once(file, rendered.media_type, {"cache-control": "private, max-age=31536000, immutable"})
 
 
@@ -154,7 +154,7 @@ async def render(
     quality: Quality = None,
 ) -> Response:
     """The original with edits over it, at its own depth and with its metadata."""
-    record = found.documents.image(image)
+    record = await found.documents.image(image)
     file, rendered = await found.documents.render(record, edit_ids(edits), wanted, quality)
     headers = {"content-disposition": attachment(record.name, rendered.suffix), **jpeg_header(rendered)}
     return _once(file, rendered.media_type, headers)
@@ -177,7 +177,7 @@ async def save(request: Request, found: Found, image: str) -> SavedReply:
     For edits that were made with `save` false, such as several results of which one was chosen.
     """
     body = await json_body(request, SaveRequest, found.limits)
-    record = found.documents.image(image)
+    record = await found.documents.image(image)
     found.documents.check_room()
     return await found.saves.save_edits(record, body.edits)
 
@@ -191,19 +191,8 @@ def jpeg_header(rendered: Rendered) -> dict[str, str]:
 
 def image_reply(found: Services, image: StoredImage) -> ImageReply:
     """An image as the page wants to know it."""
-    info = image.info
-    return ImageReply(
-        id=image.id,
-        name=image.name,
-        width=info.width,
-        height=info.height,
-        format=info.format,
-        bit_depth=info.bit_depth,
-        has_alpha=info.has_alpha,
-        icc=info.has_icc,
-        browsers_agree=info.browsers_agree,
-        size_bytes=found.documents.original_bytes(image),
-    )
+    size_bytes = found.documents.original_bytes(image)
+    return ImageReply.of_record(image.info, id=image.id, name=image.name, icc=image.info.has_icc, size_bytes=size_bytes)
 
 
 def edit_ids(text: str) -> list[str]:

@@ -92,7 +92,7 @@ async def inpaint(
         image, mask = file_field(form, "image"), file_field(form, "mask")
         given = parse_object(text_field(form, "params") or "{}", max_depth=found.limits.json_depth, where="/params")
         sources = {name: file for name in SOURCES if (file := optional_file_field(form, name))}
-        run = found.runner.plan_one_shot(validated(OneShotParams, given, "/params"), "/params", tuple(sources))
+        run = await found.runner.plan_one_shot(validated(OneShotParams, given, "/params"), "/params", tuple(sources))
         await work.put_image(image)
         await work.put_mask(mask)
         for name, file in sources.items():

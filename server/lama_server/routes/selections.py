@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
 from ..http.streams import unless_disconnected
-from ..schemas.replies import FindingReply, FindReply, SelectReply, wire_box
+from ..schemas.replies import CandidateReply, FindingReply, FindReply, SelectReply, wire_box
 from ..schemas.requests import FindRequest, SelectRequest
 from ..schemas.shapes import Bitmap
 from ..workers.messages import MaskPicture
@@ -42,7 +42,11 @@ async def select(request: Request, found: Found, ticket: Reserved) -> Response:
         model=selection.model,
         ms=selection.ms,
         load_ms=round(made.load_ms),
+        score=round(made.candidates[0].score, 3),
         shapes=[bitmap(made.mask)],
+        others=[
+            CandidateReply(score=round(other.score, 3), shapes=[bitmap(other.mask)]) for other in made.candidates[1:]
+        ],
         shadow=[bitmap(made.shadow)] if made.shadow else [],
     )
     return Response(reply.model_dump_json(), media_type="application/json", headers=headers)

@@ -62,7 +62,7 @@ class ModelReply(ReplyType):
     source_control: bool = Field(description="Whether it can be told where to copy from.")
     gesture: Gesture | None = Field(
         description="How a model that selects is pointed at: by marks over or around a thing, by points that trace its "
-        "outline, by places that are a sample of its colour. Null for other tasks."
+        "outline, by places that are a sample of its colour, by a point on it in a `view`. Null for other tasks."
     )
     strategies: list[StrategyKind]
     strategy: StrategyKind

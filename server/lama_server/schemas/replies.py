@@ -89,13 +89,22 @@ class Patches(ReplyType):
         return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
 
 
+class CandidateReply(ReplyType):
+    """A thing that the prompts may mean; `shapes` can be the mask of an edit as they are."""
+
+    score: float = Field(description="From 0 to 1: how sure the model is.")
+    shapes: list[Bitmap]
+
+
 class SelectReply(ReplyType):
     """A selection. `shapes` can be the mask of an edit as they are; `load_ms` of `ms` went into loading the model."""
 
     model: str
     ms: int
     load_ms: int
+    score: float = Field(description="From 0 to 1: how sure the model is.")
     shapes: list[Bitmap]
+    others: list[CandidateReply] = Field(description="What else the prompts may mean, the likeliest first.")
     shadow: list[Bitmap] = Field(description="What it casts, without the thing; empty unless asked for and seen.")
 
 

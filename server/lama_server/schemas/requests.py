@@ -89,7 +89,7 @@ Save = Annotated[
 class EditRequest(_OnImage):
     """Run models on a photo. Positions are those of the canvas that the parents make.
 
-    Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none.
+    Models that fill need a mask. Those that cut out, enlarge or restore make the whole canvas anew and take none.
     """
 
     mask: MaskShapes | None = None
@@ -120,6 +120,15 @@ class SaveRequest(RequestType):
     edits: list[Identifier] = Field(max_length=_LIMITS.parents, description="Edits to show, in drawing order.")
 
 
+class View(RequestType):
+    """A part of the canvas, in pixels."""
+
+    x: int = Field(ge=-(10**6), le=10**6)
+    y: int = Field(ge=-(10**6), le=10**6)
+    w: int = Field(ge=1, le=10**6)
+    h: int = Field(ge=1, le=10**6)
+
+
 class SelectRequest(_OnImage):
     """Select a thing. Positions are those of the canvas that the parents make."""
 
@@ -129,13 +138,24 @@ class SelectRequest(_OnImage):
         min_length=1, max_length=_LIMITS.shapes, description='"add" marks the thing, "sub" what is not part of it.'
     )
     shadow: bool = Field(False, description="Look for the shadow that the thing casts as well.")
+    view: View | None = Field(
+        None,
+        description='What a person sees of the canvas, for models with the gesture "point": they look there only, so '
+        "small things are found in a small view. The same view again is answered sooner. Left out, the whole canvas.",
+    )
+    candidates: Annotated[int, Field(strict=True, ge=1, le=4)] = Field(
+        1, description="How many things that the prompts may mean are wanted at most, such as a part and the whole."
+    )
 
 
 class FindRequest(_OnImage):
     """Find what people usually want gone. Positions are those of the canvas that the parents make."""
 
     models: list[ModelName] | None = Field(
-        None, min_length=1, max_length=20, description="Left out, all that find and are ready."
+        None,
+        min_length=1,
+        max_length=20,
+        description="Left out, all that find and are ready. Models that cut out find the subject.",
     )
 
 
@@ -158,6 +178,7 @@ class IopaintParams(OneShotParams):
     """The same with the sizes under IOPaint's names."""
 
     seed: Annotated[int, _ranged("seed", "sd_seed")] = 0
+    feather_px: Annotated[int, _ranged("feather_px", "sd_mask_blur")] = 0
     margin_px: Annotated[int | None, _ranged("margin_px", "hd_strategy_crop_margin")] = None
     max_side: Annotated[int | None, _ranged("max_side", "hd_strategy_resize_limit")] = None
     crop_above: Annotated[int | None, _ranged("crop_above", "hd_strategy_crop_trigger_size")] = None

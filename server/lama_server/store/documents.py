@@ -52,6 +52,7 @@ from ..workers.messages import (
 from ..workers.supervisor import Supervisor
 from . import saving
 from .image_store import EditRecord, ImageStore, StoredEdit, StoredImage
+from .keepers import keeper_for
 from .space import Scratch
 
 COPY_BYTES = 1 << 20
@@ -73,12 +74,13 @@ class MadeBy:
 
 
 class Documents:
-    """The photos and edits of one data folder."""
+    """The photos and edits of one data folder, and of the object store behind it, where there is one."""
 
     def __init__(self, settings: Settings, limits: Limits, worker: Supervisor[Codec]) -> None:
         self.root = settings.resolved_data_dir()
         self.codec_limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
         self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits, settings.min_free * 2**20)
+        self._keeper = keeper_for(settings, limits, self._store)
         self._settings, self._limits, self._worker = settings, limits, worker
         self._pending = 0
         self._decoding: dict[str, asyncio.Lock] = {}
@@ -86,6 +88,10 @@ class Documents:
     def check(self) -> None:
         """Raises `StoreError` when nothing could be taken in now. Takes the time of the disk."""
         self._store.check()
+
+    def check_kept(self) -> None:
+        """As `check`, of where images and edits are kept beyond the folder."""
+        self._keeper.check()
 
     # photos
 
@@ -105,6 +111,7 @@ class Documents:
                 upload.write(chunk)
             image = await asyncio.to_thread(upload.finish, name)
         await self._decoded(image)
+        await self._keeper.keep_image(image)
         return image
 
     async def add_file(self, path: Path) -> StoredImage:
@@ -121,8 +128,9 @@ class Documents:
 
         return await self.add_image(chunks(), name, size_bytes)
 
-    def image(self, image_id: str) -> StoredImage:
+    async def image(self, image_id: str) -> StoredImage:
         """Raises `ImageNotFound`."""
+        await self._keeper.fetch_image(image_id)
         return self._store.get_image(image_id)
 
     def original_bytes(self, image: StoredImage) -> int:
@@ -143,6 +151,7 @@ class Documents:
 
         Raises `EditNotFound`, `EditOnOtherCanvas`, and what decoding raises.
         """
+        await self._keeper.fetch_edits(edits)
         pixels = await self._decoded(image)
         return Picture(self._store.original_path(image.id), pixels, image.info, self._store.resolve(image.id, edits))
 
@@ -165,8 +174,9 @@ class Documents:
 
     # edits
 
-    def edit(self, edit_id: str) -> StoredEdit:
-        """Raises `EditNotFound`."""
+    async def edit(self, edit_id: str) -> StoredEdit:
+        """Its image and parents are there then as well. Raises `EditNotFound`."""
+        await self._keeper.fetch_edits([edit_id])
         return self._store.get_edit(edit_id)
 
     def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
@@ -175,7 +185,7 @@ class Documents:
 
     async def joined_patch(self, edit: StoredEdit) -> Scratch:
         """A file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`, `StoreFull`."""
-        image, around = self.image(edit.record.image), functools.reduce(Box.union, edit.record.boxes)
+        image, around = self._store.get_image(edit.record.image), functools.reduce(Box.union, edit.record.boxes)
 
         async def crop(target: Path) -> None:
             picture = await self.picture(image, (*edit.record.parents, edit.id))
@@ -186,7 +196,9 @@ class Documents:
     def shown(self, edit: StoredEdit) -> codec.ImageInfo:
         """What the photo is with an edit over its parents. Raises `ImageNotFound`, `EditNotFound`."""
         record = edit.record
-        return shown_info(self.image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id)))
+        return shown_info(
+            self._store.get_image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id))
+        )
 
     async def add_edit(
         self, image: StoredImage, request: EditRequest, filled: Filled, made: MadeBy, edit_id: str
@@ -196,7 +208,7 @@ class Documents:
         asked = {"mask": request.mask.model_dump(mode="json"), "strategy": request.strategy, **_described(made)}
         record = EditRecord(image.id, tuple(request.parents), tuple(p.box for p in filled.patches), asked)
         files = [patch.png for patch in filled.patches]
-        return await asyncio.to_thread(self._store.add_edit, record, files, edit_id=edit_id)
+        return await self._kept(record, files, edit_id=edit_id)
 
     async def add_remade(
         self, image: StoredImage, request: EditRequest, pixels: Path, remade: Remade, made: MadeBy
@@ -204,7 +216,7 @@ class Documents:
         """Stores a canvas that was made anew; its `pixels` are moved. Raises `StoreFull`."""
         size = remade.width, remade.height, remade.has_alpha
         record = EditRecord(image.id, tuple(request.parents), (), _described(made), size)
-        return await asyncio.to_thread(self._store.add_edit, record, (), pixels)
+        return await self._kept(record, raster=pixels)
 
     async def change_canvas(self, image: StoredImage, request: CanvasRequest, picture: Picture) -> StoredEdit:
         """Stores a change of the canvas that the parents make, the `picture`. Raises `StoreFull`."""
@@ -218,7 +230,16 @@ class Documents:
             made = {"ms": round(1000 * (time.monotonic() - began))}
             asked = {"canvas": change.model_dump(mode="json"), "made": made}
             record = EditRecord(image.id, tuple(request.parents), (), asked, raster)
-            return await asyncio.to_thread(self._store.add_edit, record, (), scratch.result if raster else None)
+            return await self._kept(record, raster=scratch.result if raster else None)
+
+    async def _kept(
+        self, record: EditRecord, patches: Sequence[bytes] = (), raster: Path | None = None, edit_id: str = ""
+    ) -> StoredEdit:
+        """As `ImageStore.add_edit`, and wherever else edits are kept."""
+        with self._store.hold(record.image):
+            edit = await asyncio.to_thread(self._store.add_edit, record, patches, raster, edit_id)
+            await self._keeper.keep_edit(edit)
+        return edit
 
     def layers(self, edit: StoredEdit) -> tuple[Layer, ...]:
         """What an edit lays over its parents. Raises `EditNotFound`."""
@@ -327,7 +348,7 @@ MaskName = Literal["mask", "source_include", "source_exclude"]
 
 
 class Workspace:
-    """A photo and a mask that are forgotten after one request."""
+    """A photo, masks and pictures beside it that are forgotten after one request."""
 
     def __init__(self, documents: Documents, scratch: Scratch) -> None:
         self._documents, self._scratch, self.folder = documents, scratch, scratch.path
@@ -335,6 +356,7 @@ class Workspace:
         self.remade = self.folder / "remade.npy"
         self._picture: Picture | None = None
         self._masks: dict[MaskName, Path] = {}
+        self.pictures: dict[str, Picture] = {}
 
     @property
     def picture(self) -> Picture:
@@ -350,10 +372,19 @@ class Workspace:
     async def put_image(self, upload: UploadFile | bytes) -> None:
         """Decodes the photo. Raises image problems, `QueueFull`, `StoreFull`, `RootUnavailable`."""
         self._documents.check_room()
-        info = await asyncio.to_thread(self._received, upload, self._source)
+        self._picture = await self._decoded(upload, self._source, self.pixels)
+
+    async def put_picture(self, name: str, upload: UploadFile | bytes) -> codec.ImageInfo:
+        """Decodes a picture that a model takes beside the photo, under its parameter's name. Raises as `put_image`."""
+        encoded, decoded = self.folder / f"picture-{name}", self.folder / f"picture-{name}.npy"
+        self.pictures[name] = await self._decoded(upload, encoded, decoded)
+        return self.pictures[name].info
+
+    async def _decoded(self, upload: UploadFile | bytes, encoded: Path, decoded: Path) -> Picture:
+        info = await asyncio.to_thread(self._received, upload, encoded)
         await self.take(info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(self._source, self.pixels, durable=False))
-        self._picture = Picture(self._source, self.pixels, facts.info)
+        facts = await self._documents.in_codec(DecodeImage(encoded, decoded, durable=False))
+        return Picture(encoded, decoded, facts.info)
 
     @property
     def mask_files(self) -> Iterator[Path | None]:

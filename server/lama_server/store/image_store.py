@@ -190,6 +190,10 @@ class ImageStore:
             scratch.keep(scratch.result, target)
         return target
 
+    def holds_image(self, image_id: str) -> bool:
+        """Raises `ImageNotFound` for what is no id."""
+        return (self._folder(image_id) / "info.json").exists()
+
     def remove_image(self, image_id: str) -> None:
         """Takes an image with its edits away at once, for one that turned out not to decode."""
         with self._lock:
@@ -254,9 +258,25 @@ class ImageStore:
         data = _read_json(self._edit_folder(edit_id) / "edit.json")
         if data is None:
             raise _no_edit()
-        boxes = tuple(Box(*box) for box in (data["boxes"] if "boxes" in data else [data["box"]]))
-        raster = tuple(data["raster"]) if data.get("raster") else None
-        return StoredEdit(edit_id, EditRecord(data["image"], tuple(data["parents"]), boxes, data["request"], raster))
+        return StoredEdit(edit_id, record_of(data))
+
+    def holds_edit(self, edit_id: str) -> bool:
+        """Raises `EditNotFound` for what is no id."""
+        if not _EDIT_ID.match(edit_id):
+            raise _no_edit()
+        with self._lock:
+            known = edit_id in self._image_of_edit
+        return known and (self._edit_folder(edit_id) / "edit.json").exists()
+
+    def edit_files(self, edit: StoredEdit) -> list[Path]:
+        """All that it consists of, its record last. Raises `EditNotFound`."""
+        return sorted(self._edit_folder(edit.id).iterdir(), key=lambda path: path.name == "edit.json")
+
+    def remove_edit(self, edit: StoredEdit) -> None:
+        """Takes away an edit that nothing was made on yet."""
+        with self._lock, contextlib.suppress(EditNotFound):
+            remove_tree(self._edit_folder(edit.id), self._tmp)
+            self._image_of_edit.pop(edit.id, None)
 
     def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
         """Its patches, in the order of `boxes`. Raises `EditNotFound`."""
@@ -438,6 +458,11 @@ class Upload:
         with disk_errors():
             self._file.write(chunk)
 
+    @property
+    def digest(self) -> str:
+        """Of what was written so far: the image's id, once it is all."""
+        return self._hash.hexdigest()
+
     def finish(self, name: str) -> StoredImage:
         """Checks the header and stores the image; the same bytes again are the same image.
 
@@ -447,7 +472,14 @@ class Upload:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        return self._documents._commit(self.scratch, self._hash.hexdigest(), name)
+        return self._documents._commit(self.scratch, self.digest, name)
+
+
+def record_of(data: Mapping[str, Any]) -> EditRecord:
+    """What an edit.json holds."""
+    boxes = tuple(Box(*box) for box in (data["boxes"] if "boxes" in data else [data["box"]]))
+    raster = tuple(data["raster"]) if data.get("raster") else None
+    return EditRecord(data["image"], tuple(data["parents"]), boxes, data["request"], raster)
 
 
 def _write_info(folder: Path, name: str, info: codec.ImageInfo) -> None:

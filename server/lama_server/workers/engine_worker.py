@@ -6,10 +6,11 @@ torch is imported by the models that need it, when they are loaded, and nowhere 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TypeVar, assert_never
 
 import numpy as np
@@ -20,10 +21,12 @@ from inpaint_models.loading import Runner, build, warm_up
 from inpaint_models.machine import available_processors
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
+from inpaint_models.protocols import AlphaMap, Candidate, Finding
 from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.find import Finder
 from inpaint_models.tasks.matte import Matter
 from inpaint_models.tasks.pixels import whole
+from inpaint_models.tasks.restore import Restorer
 from inpaint_models.tasks.select import Selector
 from inpaint_models.types import Box, Mask, ParamValue, Patch, PixelSource, SourceControl
 
@@ -48,6 +51,7 @@ from .messages import (
     PatchReport,
     PreviewReport,
     ProgressReport,
+    Proposed,
     Remade,
     RemakeCanvas,
     RunJob,
@@ -66,10 +70,17 @@ RunnerT = TypeVar("RunnerT", Inpainter, Selector, Finder, Enlarger)
 
 
 class EngineHandler:
-    """Does jobs."""
+    """Does jobs. `load` makes a model of its files; None: as `load_runner` does."""
 
-    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
+    def __init__(
+        self,
+        memory_budget_bytes: int,
+        device: str,
+        max_megapixels: int,
+        load: Callable[[EngineChoice], Runner] | None = None,
+    ) -> None:
         self.device = device
+        self._load = load or load_runner
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
         self._warm_up_s: dict[str, float] = {}
@@ -101,7 +112,7 @@ class EngineHandler:
             context.check()
 
         def load() -> Runner:
-            model = self._cache.add(choice, load_runner)
+            model = self._cache.add(choice, self._load)
             try:
                 if isinstance(model, Inpainter):
                     began = time.monotonic()
@@ -187,17 +198,19 @@ class EngineHandler:
         progress = Progress(context)
         params = with_pictures(job.params, job.pictures)
 
-        def select() -> Mask:
-            encoded = self._cache.encoded(choice, job.image_name, lambda: model.encode(job.image, progress))
-            return model.select(encoded, job.prompts, params, progress)
+        view = job.view if choice.entry.gesture == "point" else None
+        name = job.image_name if view is None else f"{job.image_name}@{tuple(view)}"
 
-        mask = self._with_room(choice, context, select)
-        shadow = model.shadow(job.image, mask) if job.shadow else None
-        if job.whole:
-            box = Box(0, 0, job.image.shape[1], job.image.shape[0])
-            mask = Mask(box, mask.hole_in(box) * np.uint8(255))
+        def select() -> Sequence[Candidate]:
+            encoded = self._cache.encoded(choice, name, lambda: model.encode(job.image, progress, view))
+            return model.candidates(encoded, job.prompts, params, progress, job.most)
+
+        found = self._with_room(choice, context, select)
+        shadow = model.shadow(job.image, found[0].mask) if job.shadow else None
+        box = Box(0, 0, job.image.shape[1], job.image.shape[0])
+        masks = (Mask(box, one.mask.hole_in(box) * np.uint8(255)) if job.whole else one.mask for one in found)
         return Selected(
-            mask=pictured(mask),
+            candidates=tuple(Proposed(pictured(mask), one.score) for mask, one in zip(masks, found, strict=True)),
             shadow=pictured(shadow) if shadow else None,
             load_ms=1000 * (loaded - began),
             select_ms=1000 * (time.monotonic() - loaded),
@@ -205,10 +218,16 @@ class EngineHandler:
 
     def _find(self, job: FindThings, choice: EngineChoice, context: JobContext) -> Found:
         began = time.monotonic()
-        model = of_kind(Finder, self._model(choice, context))
+        model = self._model(choice, context)
         loaded = time.monotonic()
         progress = Progress(context)
-        found = self._with_room(choice, context, lambda: model(job.image, job.params, progress))
+
+        def find() -> Sequence[Finding]:
+            if isinstance(model, Matter):
+                return subject_in(model(job.image, job.params, progress))
+            return of_kind(Finder, model)(job.image, job.params, progress)
+
+        found = self._with_room(choice, context, find)
         things = (FoundThing(one.category, one.score, pictured(one.mask)) for one in found[: job.most])
         return Found(
             things=tuple(things),
@@ -227,6 +246,8 @@ class EngineHandler:
         def remake() -> codec.Pixels:
             if isinstance(model, Matter):
                 return model.cut_out(job.image, params, progress)
+            if isinstance(model, Restorer):
+                return model(job.image, params, progress)
             return of_kind(Enlarger, model)(job.image, params, progress)
 
         pixels = self._with_room(choice, context, remake)
@@ -244,6 +265,13 @@ class EngineHandler:
 def with_pictures(params: Mapping[str, ParamValue], pictures: Mapping[str, PixelSource]) -> dict[str, ParamValue]:
     """All parameters, pictures as arrays."""
     return {**params, **{name: whole(picture) for name, picture in pictures.items()}}
+
+
+def subject_in(alpha: AlphaMap) -> Sequence[Finding]:
+    """What a model kept that cuts out, as one mask; none where it kept nothing."""
+    height, width = alpha.shape
+    mask = Mask(Box(0, 0, width, height), np.rint(alpha * 255).astype(np.uint8)).trimmed()
+    return [Finding("subject", float(np.abs(2 * alpha - 1).mean()), mask)] if mask else []
 
 
 def pictured(mask: Mask) -> MaskPicture:
@@ -289,9 +317,13 @@ def encoded(
             context.send(PatchReport(context.number, index, patch.of, made))
         return made
 
+    coming = iter(patches)
+    first = next(coming)
+    if first.of == 1:
+        return first.strategy, (encode(0, first),)
     with ThreadPoolExecutor(available_processors()) as encoder:
-        made = [(patch.strategy, encoder.submit(encode, index, patch)) for index, patch in enumerate(patches)]
-        return made[0][0], tuple(file.result() for _, file in made)
+        made = [encoder.submit(encode, index, patch) for index, patch in enumerate(chain((first,), coming))]
+        return first.strategy, tuple(file.result() for file in made)
 
 
 def load_runner(choice: EngineChoice) -> Runner:

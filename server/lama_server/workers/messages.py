@@ -220,6 +220,8 @@ class SelectMask(Job["Selected"]):
     image_name  the same for the same pixels: what a model keeps of an image is found by it
     whole       whether the mask is wanted at the image's size, and not in a box
     shadow      whether the shadow of the thing is wanted too
+    view        the part of the image in which the thing is pointed at, for models that look at one
+    most        how many things that the prompts may mean are wanted at most
     """
 
     image: PixelSource
@@ -229,6 +231,8 @@ class SelectMask(Job["Selected"]):
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     whole: bool = False
     shadow: bool = False
+    view: Box | None = None
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +333,25 @@ class MaskPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
-    """`shadow`: None where none was asked for or seen."""
+class Proposed:
+    """As `Candidate` of the library, with its mask as a picture."""
 
     mask: MaskPicture
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What the prompts may mean, the likeliest first. `shadow`: of that one; None where none was asked for or seen."""
+
+    candidates: tuple[Proposed, ...]
     shadow: MaskPicture | None
     load_ms: float
     select_ms: float
+
+    @property
+    def mask(self) -> MaskPicture:
+        return self.candidates[0].mask
 
 
 @dataclass(frozen=True, slots=True)

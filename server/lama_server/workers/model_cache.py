@@ -1,4 +1,4 @@
-"""What an engine worker keeps in memory: loaded models, and the images that models which select have encoded."""
+"""What an engine worker keeps in memory: loaded models, and images and views that models which select have encoded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ModelCache:
         return model
 
     def encoded(self, choice: EngineChoice, image_name: str, encode: Callable[[], Encoded]) -> Encoded:
-        """What a loaded model keeps of the image of that name, encoded if it is not there."""
+        """What a loaded model keeps of the image or view of that name, encoded if it is not there."""
         key = (_key(choice), image_name)
         if key not in self._encodings:
             self._encodings[key] = encode()

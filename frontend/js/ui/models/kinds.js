@@ -1,7 +1,7 @@
 /** Models as people think of them: four kinds, each with a picture, what it is good for, and how long it takes here. */
 
-import { formatBytes } from "../../core/protocol.js";
 import { usable, wantedModel } from "../../core/state.js";
+import { formatBytes } from "../../wire/protocol.js";
 import { find, icon, make } from "../dom.js";
 import { number, t, w } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";
@@ -111,7 +111,7 @@ function factsOf({ prefs }, model) {
   ].filter(Boolean);
 }
 
-/** The median of its last fills on this server. @param {import("../../core/eta.js").Timings} timings @param {string} name */
+/** The median of its last fills on this server. @param {import("../../jobs/eta.js").Timings} timings @param {string} name */
 function usualMs(timings, name) {
   const [, times = []] = Object.entries(timings).findLast(([key]) => key.startsWith(`${name}/`)) ?? [];
   return times.length === 0 ? null : times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)];

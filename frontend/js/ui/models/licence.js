@@ -1,10 +1,10 @@
 /** What is told of a model before it is fetched. */
 
-import { formatBytes } from "../../core/protocol.js";
+import { formatBytes } from "../../wire/protocol.js";
 
 /**
  * Licence and size of a model, to be read before it is downloaded.
- * @param {import("../../core/protocol.js").ModelInfo} model @param {(text: string, values?: Record<string, string>) => string} t
+ * @param {import("../../wire/protocol.js").ModelInfo} model @param {(text: string, values?: Record<string, string>) => string} t
  */
 export function licenceFacts({ licence, download_bytes, download_is_estimate }, t) {
   const size = formatBytes(download_bytes);

@@ -1,8 +1,8 @@
 /** All models: which there are, what state each is in, and what may be done with its results. */
 
-import { whyNot } from "../../core/explain.js";
-import { formatBytes } from "../../core/protocol.js";
 import { wantedModel } from "../../core/state.js";
+import { whyNot } from "../../wire/explain.js";
+import { formatBytes } from "../../wire/protocol.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { prefsOf } from "../panels/fields.js";
@@ -19,10 +19,12 @@ import { downloadable, downloadPercent, licenceFacts } from "./licence.js";
 export function createList(store, download) {
   const list = find("models");
   const setPrefs = prefsOf(store);
+  /** Models of which more is being read. @type {Set<string>} */
+  const unfolded = new Set();
   store.follow([(state) => state.models, (state) => wantedModel(state)?.name], () => {
     const state = store.get();
     keepingFocus(list, () =>
-      list.replaceChildren(...state.models.map((model) => modelChoice(state, model, setPrefs, download))),
+      list.replaceChildren(...state.models.map((model) => modelChoice(state, model, setPrefs, download, unfolded))),
     );
   });
 }
@@ -36,9 +38,8 @@ export function keepingFocus(list, make) {
   if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`input[value="${CSS.escape(focused)}"]`))?.focus();
 }
 
-/** @param {State} state @param {ModelInfo} model @param {(change: Partial<Prefs>) => void} setPrefs @param {(name: string) => void} download */
-function modelChoice(state, model, setPrefs, download) {
-  const facts = licenceFacts(model, t).join(" · ");
+/** @param {State} state @param {ModelInfo} model @param {(change: Partial<Prefs>) => void} setPrefs @param {(name: string) => void} download @param {Set<string>} unfolded */
+function modelChoice(state, model, setPrefs, download, unfolded) {
   const input = make("input", {
     type: "radio",
     name: "model",
@@ -53,11 +54,11 @@ function modelChoice(state, model, setPrefs, download) {
     input,
     make("span", {}, make("b", { text: model.title }), ` ${model.tagline ? `· ${t(model.tagline)}` : ""}`),
     stateOf(model, download),
-    make("span", { class: "facts-line", text: t(model.description) }),
-    make("span", { class: "facts-line licence", text: facts }),
+    more(model, unfolded),
   );
   if (model.reason) choice.append(make("span", { class: "facts-line", text: t(model.reason) }));
-  if (model.problem) choice.append(make("span", { class: "facts-line", text: whyNot(model.problem) }));
+  if (model.state === "failed" && model.problem)
+    choice.append(make("span", { class: "facts-line", text: whyNot(model.problem) }));
   if (model.state === "downloading") {
     const percent = downloadPercent(model);
     choice.append(
@@ -69,6 +70,24 @@ function modelChoice(state, model, setPrefs, download) {
     );
   }
   return choice;
+}
+
+/** Its licence and size, and behind them what it is good for and what stands in its way. @param {ModelInfo} model @param {Set<string>} unfolded */
+function more(model, unfolded) {
+  const { name, description, problem, state } = model;
+  const facts = [...licenceFacts(model, t), t("More")].join(" · ");
+  const lines = [t(description), problem && state !== "failed" ? whyNot(problem) : ""].filter(Boolean);
+  const details = make(
+    "details",
+    {
+      class: "facts-line",
+      open: unfolded.has(name),
+      ontoggle: () => (details.open ? unfolded.add(name) : unfolded.delete(name)),
+    },
+    make("summary", { class: "licence", text: facts }),
+    ...lines.map((text) => make("p", { text })),
+  );
+  return details;
 }
 
 /** @param {ModelInfo} model @param {(name: string) => void} download */

@@ -69,7 +69,7 @@ function fieldsOf(store, model, setPrefs) {
       t("Area the model sees"),
       strategies,
       strategies.includes(prefs.strategy) ? prefs.strategy : "default",
-      (strategy) => setPrefs({ strategy: /** @type {import("../../core/protocol.js").Strategy} */ (strategy) }),
+      (strategy) => setPrefs({ strategy: /** @type {import("../../wire/protocol.js").Strategy} */ (strategy) }),
       names,
     ),
     numberField(

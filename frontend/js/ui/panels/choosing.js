@@ -11,8 +11,8 @@
  * @property {() => void} undo
  */
 
-import { chooseResult, editInHand, meeting, neighbour, reopenMask } from "../../core/choices.js";
 import { documentOf, findModel, shownResult } from "../../core/state.js";
+import { chooseResult, editInHand, meeting, neighbour, reopenMask } from "../../edits/choices.js";
 import { plainRun } from "../../jobs/runs.js";
 import { count, t, w } from "../i18n.js";
 

@@ -25,7 +25,7 @@ function field(label, control, help = "") {
   return row;
 }
 
-/** @param {import("../../core/protocol.js").Parameter} parameter @param {import("../../core/protocol.js").ParamValue} value @param {(value: import("../../core/protocol.js").ParamValue) => void} set */
+/** @param {import("../../wire/protocol.js").Parameter} parameter @param {import("../../wire/protocol.js").ParamValue} value @param {(value: import("../../wire/protocol.js").ParamValue) => void} set */
 export function parameterField(parameter, value, set) {
   const label = t(parameter.name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase()));
   const help = t(parameter.help ?? "");
@@ -45,7 +45,7 @@ export function parameterField(parameter, value, set) {
   );
 }
 
-/** @param {string} label @param {import("../../core/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set @param {string} help */
+/** @param {string} label @param {import("../../wire/protocol.js").Parameter} parameter @param {string} value @param {(value: string) => void} set @param {string} help */
 function textField(label, { max_length = 1000, placeholder = "" }, value, set, help) {
   const attributes = { maxlength: max_length, placeholder, value, autocomplete: "off" };
   const input = make("input", { ...attributes, onchange: () => set(input.value.trim()) });

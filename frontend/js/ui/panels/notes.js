@@ -1,6 +1,6 @@
 /** What went wrong, why, and the way on: one note, which stays until it is dealt with, replaced, or a fill succeeds. */
 
-import { explain } from "../../core/explain.js";
+import { explain } from "../../wire/explain.js";
 import { find, icon, make, setText } from "../dom.js";
 import { t } from "../i18n.js";
 

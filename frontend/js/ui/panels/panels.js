@@ -21,6 +21,8 @@ const IDLE_MS = 300;
  *   uploads: import("../../net/uploads.js").Uploads,
  *   loadJobs: () => Promise<import("../../jobs/jobs.js").Jobs>,
  *   refit: () => void,
+ *   keepPatch: (name: string, png: Blob) => Promise<void>,
+ *   openFiles: (files: File[]) => void,
  * }} Ports  openPhoto: another one of the list; fileOf: of one of them; refit: what is to be seen has another size
  */
 
@@ -28,7 +30,7 @@ const IDLE_MS = 300;
 export function createPanels(ports) {
   const { store, bitmaps, api, messages } = ports;
   const failed = (/** @type {unknown} */ error) => messages.complain(error, null);
-  const pointing = once(async () => (await import("../tools/finding.js")).createPointing(ports));
+  const pointing = once(async () => (await import("../tools/finding.js")).createPointing({ ...ports, download }));
   const models = once(async () => (await import("../../net/models.js")).createModels(store, api, failed));
   const refresh = () =>
     void models()
@@ -61,6 +63,8 @@ export function createPanels(ports) {
     results: once(async () => (await import("./results.js")).createResults(store, bitmaps, await choosing())),
     pointing,
     extend: once(async () => (await import("../tools/extend.js")).createExtend(ports)),
+    cutout: once(async () => (await import("../tools/cutout.js")).createCutOut(ports)),
+    swipe: once(async () => (await import("../tools/swipe.js")).createSwipe(ports)),
     compare: once(async () => (await import("./compare.js")).createCompare(store)),
     wanted: once(async () => (await import("./wanted.js")).watchWanted(store, messages, download)),
     words: once(async () => (await import("./words.js")).createWords(ports)),
@@ -68,6 +72,7 @@ export function createPanels(ports) {
     notes: once(() => import("./notes.js")),
     again: once(() => Promise.all([import("../../session/reopening.js"), import("../../session/keeping.js")])),
     glow: once(() => import("../../canvas/glow.js")),
+    groups: once(async () => (await import("../roving.js")).createGroups()),
     saving,
     savingPanel: once(async () => {
       const [{ createSavingPanel }, { createMaskFile }, saves] = await Promise.all([
@@ -75,7 +80,7 @@ export function createPanels(ports) {
         import("../saving/mask-file.js"),
         saving(),
       ]);
-      createSavingPanel(store, saves, createMaskFile(ports));
+      createSavingPanel(store, saves, createMaskFile(ports), bitmaps);
     }),
   };
   const load = (/** @type {() => Promise<unknown>} */ panel) => void panel().catch(failed);
@@ -88,6 +93,8 @@ export function createPanels(ports) {
   whenTrue((state) => documentOf(state).edits.length > 0, panels.results);
   whenTrue((state) => state.jobs.length > 0 || !state.reachable, panels.progress);
   whenTrue((state) => state.tool === "extend", panels.extend);
+  whenTrue((state) => state.tool === "cutout", panels.cutout);
+  whenTrue((state) => state.tool === "hand", panels.swipe);
   whenTrue((state) => state.tool === "find" || selects(state.tool), pointing);
   whenTrue((state) => documentOf(state).edits.length > 0, panels.compare);
   const waits = (/** @type {State} */ state) =>

@@ -9,12 +9,13 @@
 import { drawImageLayer } from "../../canvas/image-layer.js";
 import { drawShape, setInk } from "../../canvas/ink-layer.js";
 import { canvasOf, patchesOn } from "../../core/canvas.js";
-import { chooseResult, meeting } from "../../core/choices.js";
 import { unionBounds } from "../../core/shapes.js";
 import { documentOf, findModel, shownResult, usable, workingModel } from "../../core/state.js";
 import { around, fit, overlaps, visibleBox } from "../../core/view.js";
-import { find, findButton, icon, make, roving, setText } from "../dom.js";
+import { chooseResult, meeting } from "../../edits/choices.js";
+import { find, findButton, icon, make, setText } from "../dom.js";
 import { number, t, w } from "../i18n.js";
+import { roving } from "../roving.js";
 import { CHECKS } from "../viewer.js";
 
 /** What the model saw, by the strategy that the result names, where it is not what one expects. @type {Readonly<Record<string, string>>} */
@@ -33,14 +34,13 @@ const MOST_DPR = 2;
  * @param {{choose: (key: string, edit: string) => void, again: (key: string, model: string) => void}} acts
  */
 export function createResults(store, bitmaps, acts) {
-  const settleSteps = roving(find("fills"), "button");
+  roving(find("fills"), "button");
   roving(find("results"), "button");
   const models = /** @type {HTMLSelectElement} */ (find("again-model"));
 
   const showSteps = () => {
     const state = store.get();
     find("fills").replaceChildren(originalStep(state), ...fills(state).map((edit, i) => stepButton(state, edit, i)));
-    settleSteps();
   };
 
   /** The photo without what was done to it, while it is held. @param {State} state */

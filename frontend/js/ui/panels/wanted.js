@@ -1,7 +1,7 @@
 /** The note about a model that was asked for and is not there yet. */
 
-import { whyNot } from "../../core/explain.js";
 import { usable, wantedModel, workingModel } from "../../core/state.js";
+import { whyNot } from "../../wire/explain.js";
 import { find, findButton, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { downloadable, downloadPercent, licenceFacts } from "../models/licence.js";

@@ -4,25 +4,28 @@
  * @typedef {import("./saving.js").Format} Format
  */
 
+import { canvasOf } from "../../core/canvas.js";
+import { formatBytes } from "../../wire/protocol.js";
 import { find, icon, make, setText } from "../dom.js";
-import { t } from "../i18n.js";
+import { number, t } from "../i18n.js";
+import { estimateBytes } from "./estimate.js";
 import { editedName } from "./saving.js";
 
 const QUALITY = 92;
-/** @type {readonly {format: Format, name: string, suffix: string, hasQuality: boolean}[]} */
+/** @type {readonly {format: Format, name: string, type: string, suffix: string, hasQuality: boolean}[]} */
 const FORMATS = [
-  { format: "keep", name: "Original", suffix: "", hasQuality: false },
-  { format: "jpeg", name: "JPEG", suffix: ".jpg", hasQuality: true },
-  { format: "png", name: "PNG", suffix: ".png", hasQuality: false },
-  { format: "webp", name: "WebP", suffix: ".webp", hasQuality: true },
-  { format: "tiff", name: "TIFF", suffix: ".tif", hasQuality: false },
+  { format: "keep", name: "Original", type: "", suffix: "", hasQuality: false },
+  { format: "jpeg", name: "JPEG", type: "image/jpeg", suffix: ".jpg", hasQuality: true },
+  { format: "png", name: "PNG", type: "image/png", suffix: ".png", hasQuality: false },
+  { format: "webp", name: "WebP", type: "image/webp", suffix: ".webp", hasQuality: true },
+  { format: "tiff", name: "TIFF", type: "image/png", suffix: ".tif", hasQuality: false }, // packed the same way
 ];
 
 /**
  * @param {import("./saving.js").Store} store @param {import("./saving.js").Saving} saving
- * @param {import("./mask-file.js").MaskFile} masks
+ * @param {import("./mask-file.js").MaskFile} masks @param {import("../../canvas/bitmaps.js").Bitmaps} bitmaps
  */
-export function createSavingPanel(store, saving, masks) {
+export function createSavingPanel(store, saving, masks, bitmaps) {
   const panel = find("save");
   let chosen = FORMATS[0];
   const quality = make("input", {
@@ -42,7 +45,21 @@ export function createSavingPanel(store, saving, masks) {
     quality,
   );
   const name = make("p", { class: "muted small name" });
+  const size = make("p", { class: "muted small tabular" });
   const about = make("p", { class: "muted small" });
+  let asks = 0;
+
+  /** Pixels at once, bytes as soon as they are known. */
+  const showSize = async () => {
+    const { image } = store.get();
+    const pyramid = bitmaps.pyramid();
+    if (!image || !pyramid) return;
+    const ask = ++asks;
+    const canvas = canvasOf(store.get());
+    const pixels = `${number(canvas.width)} × ${number(canvas.height)}`;
+    const bytes = chosen.type ? await estimateBytes(pyramid, canvas, chosen.type, Number(quality.value)) : image.bytes;
+    if (ask === asks) setText(size, bytes ? `${pixels}, ${t("about {size}", { size: formatBytes(bytes) })}` : pixels);
+  };
 
   const show = () => {
     const state = store.get();
@@ -52,6 +69,7 @@ export function createSavingPanel(store, saving, masks) {
     about.hidden = chosen.hasQuality;
     setText(about, chosen.format === "keep" ? t(AS_IT_WAS) : t("Every pixel is kept as it is."));
     setText(percent, quality.value);
+    if (panel.matches(":popover-open")) void showSize();
   };
 
   const tiles = FORMATS.map((each) =>
@@ -95,6 +113,7 @@ export function createSavingPanel(store, saving, masks) {
       ),
     ),
     name,
+    size,
     make("fieldset", { class: "tiles" }, make("legend", { class: "unseen", text: t("Format") }), ...tiles),
     asked,
     about,
@@ -117,6 +136,7 @@ export function createSavingPanel(store, saving, masks) {
       item(t("Load a mask"), "open", leave(masks.load)),
     ),
   );
+  panel.addEventListener("toggle", show);
   store.follow([(state) => state.image, (state) => state.timeline], show);
 }
 

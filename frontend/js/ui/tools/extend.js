@@ -16,15 +16,16 @@
 
 import { canvasOf } from "../../core/canvas.js";
 import { NO_MARGINS, newKey, shownEdits } from "../../core/document.js";
-import { dragged, extended, marginsFor, marginsTo } from "../../core/extending.js";
-import { ApiError } from "../../core/protocol.js";
-import { readLine } from "../../core/requests.js";
 import { documentOf } from "../../core/state.js";
 import { toScreen } from "../../core/view.js";
+import { dragged, extended, marginsFor, marginsTo } from "../../edits/extending.js";
 import { API } from "../../net/api.js";
 import { readLines } from "../../net/ndjson.js";
-import { find, icon, make, roving, setText } from "../dom.js";
+import { ApiError } from "../../wire/protocol.js";
+import { readLine } from "../../wire/requests.js";
+import { find, icon, make, setText } from "../dom.js";
 import { number, t, w } from "../i18n.js";
+import { roving } from "../roving.js";
 
 /** @type {readonly [string, number][]} */
 const RATIOS = [
@@ -243,7 +244,7 @@ function createOptions(store, refit, apply) {
     go,
   );
   find("pill").append(element);
-  const settle = roving(ratios, "button");
+  roving(ratios, "button");
 
   return {
     element,
@@ -256,7 +257,6 @@ function createOptions(store, refit, apply) {
       width.value = String(size.width);
       height.value = String(size.height);
       go.disabled = idle;
-      settle();
     },
   };
 }

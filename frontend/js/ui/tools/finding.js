@@ -2,7 +2,7 @@
  * Suggestions: what people usually want gone, as outlines on the photo. A click takes one, and a button all of a sort.
  * Loaded when they are asked for first. Nothing is changed unasked.
  *
- * @typedef {import("../../core/wire.js").FindingReply} Finding
+ * @typedef {import("../../wire/wire.js").FindingReply} Finding
  * @typedef {import("./selecting.js").Ports} Ports
  */
 
@@ -22,7 +22,7 @@ const FINGER_PX = 44;
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
 
-/** All that points instead of painting. @param {Ports} ports */
+/** All that points instead of painting. @param {Ports & {download: (name: string) => void}} ports */
 export function createPointing(ports) {
   createFinding(ports);
   return createSelecting(ports);
@@ -60,11 +60,12 @@ function createFinding(ports) {
       const box = unionBounds(masksOf(finding));
       if (!box) continue;
       const { x, y } = toScreen(view, { x: box.x + box.width / 2, y: box.y + box.height / 2 });
-      const width = Math.max(least, box.width * view.scale + 2 * AROUND_PX);
-      const height = Math.max(least, box.height * view.scale + 2 * AROUND_PX);
+      const [ownWidth, ownHeight] = [box.width * view.scale + 2 * AROUND_PX, box.height * view.scale + 2 * AROUND_PX];
+      const [width, height] = [Math.max(least, ownWidth), Math.max(least, ownHeight)];
       button.style.transform = `translate(${x - width / 2}px, ${y - height / 2}px)`;
       button.style.inlineSize = `${width}px`;
       button.style.blockSize = `${height}px`;
+      button.style.setProperty("--beyond", `${(height - ownHeight) / 2}px ${(width - ownWidth) / 2}px`);
     }
   };
 

@@ -52,6 +52,7 @@ export const SENTENCES = {
   "mask.invalid": "Die Maske ist ungültig",
   "file.not_found": "Diese Datei gibt es nicht",
   "root.unavailable": "Ein Ordner des Servers ist nicht zu erreichen",
+  "store.unavailable": "Der gemeinsame Speicher ist nicht zu erreichen",
   "save.disk_full": "Der Datenträger ist voll",
   "save.failed": "Das Ergebnis konnte nicht gespeichert werden",
   "save.off": "Der Server speichert keine Ergebnisse",
@@ -83,12 +84,38 @@ export const SENTENCES = {
 
 /**
  * Why, and what to do, by the error's code, or by code and limit. Empty where the sentence and the page's advice say it
- * all; the server's English is shown for codes that are missing here, and where a figure is missing.
+ * all, and not shown where a figure is missing.
  * {value} is the limit, {actual} what was found, {command} what the server's administrator has to enter.
  *
  * @type {Readonly<Record<string, string>>}
  */
 export const DETAILS = {
+  "request.bad_target": "Die Seite neu laden.",
+  "request.malformed": "Die Seite neu laden.",
+  "request.headers_too_large": "Die Cookies dieser Adresse löschen und die Seite neu laden.",
+  "request.uri_too_long": "Die Seite neu laden.",
+  "host.invalid": "Die Adresse verwenden, die der Server beim Start ausgibt.",
+  "host.not_allowed":
+    "Die Adresse verwenden, die der Server beim Start ausgibt, oder ihn mit --allow-host und diesem Namen starten.",
+  "origin.forbidden": "Die Seite unter der Adresse öffnen, die der Server beim Start ausgibt.",
+  "route.not_found": "Die Seite neu laden: Sie gehört vielleicht zu einer anderen Version des Servers.",
+  "route.method_not_allowed": "Die Seite neu laden: Sie gehört vielleicht zu einer anderen Version des Servers.",
+  "body.unsupported_type": "Die Seite neu laden.",
+  "body.unsupported_encoding": "Die Seite neu laden.",
+  "multipart.malformed": "Noch einmal versuchen.",
+  "multipart.too_many_files": "Weniger Dateien auf einmal nehmen.",
+  "multipart.too_many_fields": "Noch einmal versuchen.",
+  "field.missing": "Die Seite neu laden.",
+  "field.duplicate": "Die Seite neu laden.",
+  "field.too_large": "Einen kürzeren Text eingeben.",
+  "field.not_a_file": "Die Datei noch einmal wählen.",
+  "params.malformed": "Die Seite neu laden.",
+  "param.unknown": "Die Seite neu laden: Sie gehört vielleicht zu einer anderen Version des Servers.",
+  "param.wrong_type": "In den Optionen des Modells einen anderen Wert eingeben.",
+  "param.out_of_range": "In den Optionen des Modells einen anderen Wert eingeben, oder weniger auf einmal malen.",
+  "param.unknown_value": "In den Optionen des Modells etwas anderes wählen.",
+  "param.too_long": "Einen kürzeren Text eingeben.",
+  "param.invalid": "In den Optionen des Modells einen anderen Wert eingeben.",
   "auth.required": "",
   "auth.invalid": "Es steht in der Adresse, die der Server beim Start ausgibt.",
   "auth.rate_limited": "",
@@ -112,7 +139,10 @@ export const DETAILS = {
   "mask.size_mismatch": "",
   "mask.invalid": "Die Striche löschen und neu malen.",
   "mask.nothing_to_copy": "Weniger übermalen, oder weniger von der Quelle ausnehmen.",
+  "edit.other_canvas": "Bis vor die Änderung der Bildgröße zurückgehen und von dort aus füllen.",
+  "file.not_found": "Sie wurde vielleicht umbenannt oder gelöscht. Die Seite neu laden.",
   "root.unavailable": "Er muss da sein, und der Server muss in ihn schreiben dürfen.",
+  "store.unavailable": "Gleich noch einmal versuchen.",
   "save.disk_full": "",
   "save.disk_full/min_free": "{actual} MiB wären noch frei; mindestens {value} MiB bleiben frei.",
   "save.failed": "",
@@ -122,6 +152,11 @@ export const DETAILS = {
     "Fotos und Füllungen brauchen zusammen {actual} MiB; die Grenze ist {value} MiB. Warten, ein kleineres Foto nehmen oder --data-cap erhöhen.",
   "server.temp_full/min_free":
     "{actual} MiB wären noch frei; mindestens {value} MiB bleiben frei. Auf dem Datenträger des Servers Platz schaffen.",
+  "model.unknown": "Ein anderes Modell wählen.",
+  "model.wrong_task": "Ein anderes Modell wählen.",
+  "model.image_unsuitable": "Ein anderes Modell wählen.",
+  "model.unsafe_format":
+    "Sie könnten Programme enthalten und werden nicht geladen. Dateien im Format .safetensors verwenden.",
   "model.no_source_control": "PatchMatch wählen, oder die Quelle löschen.",
   "model.not_downloaded":
     "Die Dateien des Modells fehlen. Mit --offline lädt der Server sie nicht; lama-server models sagt, wohin sie gehören.",

@@ -7,9 +7,8 @@ whole or not at all and nothing is ever replaced, so running the same command ag
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,7 +32,7 @@ from ...store import saving
 if TYPE_CHECKING:
     from inpaint_models.pipeline.inpainter import Inpainter
 
-    from .finding import Find
+    from .finding import Find, FoundMask
 
 _WRITABLE: dict[codec.SourceFormat, codec.WantedFormat] = {"png": "png", "jpeg": "jpeg", "webp": "webp", "tiff": "tiff"}
 
@@ -69,24 +68,33 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Made:
     """What became of a photo.
 
     outcome  filled; copied: its mask is empty; skipped: its result was there already; failed
     result   the file that was written or was there
     message  why it failed, or what is to be known of the result
-    found    what was found in it and filled, for people; empty where nothing was looked for
-    index    counts from 1
+    found    what was looked for in it and filled
     """
 
-    job: Job
     outcome: Outcome
-    index: int
-    total: int
-    seconds: float
     result: Path | None = None
     message: str = ""
-    found: str = ""
+    found: FoundMask | None = None
+
+
+Process = Callable[[Job], Made]
+"""Does one photo. Raises whatever is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A photo that was done; `index` counts from 1."""
+
+    job: Job
+    made: Made
+    index: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,69 +158,79 @@ class Writer:
     strip_metadata: bool = False
     limits: codec.ImageLimits = field(default_factory=codec.ImageLimits)
 
+    def write(
+        self, job: Job, path: Path, pixels: PixelSource, info: codec.ImageInfo, edited: codec.Edited | None
+    ) -> Made:
+        """A file of those pixels beside `path`, under its name where that is free. Arguments as `codec.encode`."""
+        made = codec.encode(
+            job.image,
+            pixels,
+            info,
+            edited,
+            format=job.format,
+            quality=self.quality,
+            strip_metadata=self.strip_metadata,
+        )
+        message = f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
+        return Made("filled", self.save(job, path, made.data), message)
 
-def run_all(
-    jobs: Sequence[Job],
-    inpainter: Inpainter,
-    options: FillOptions,
-    writer: Writer,
-    *,
-    find: Find | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> Summary:
+    def save(self, job: Job, path: Path, data: bytes) -> Path:
+        """Where it was written. Raises `SaveError`."""
+        saving.make_directory(job.folder)
+        return job.folder / saving.save_new(job.folder, job.stem, path.suffix, data)
+
+
+def run_all(jobs: Sequence[Job], process: Process, on_event: Callable[[Event], None] = lambda event: None) -> Summary:
     """Does the jobs and counts. Raises as `run`."""
     counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
-    for event in run(jobs, inpainter, options, writer, find):
-        counts[event.outcome] += 1
+    for event in run(jobs, process):
+        counts[event.made.outcome] += 1
         on_event(event)
     return Summary(**counts)
 
 
-def run(
-    jobs: Sequence[Job], inpainter: Inpainter, options: FillOptions, writer: Writer, find: Find | None = None
-) -> Iterator[Event]:
+def run(jobs: Sequence[Job], process: Process) -> Iterator[Event]:
     """Does the jobs; what is wrong with one photo is told and the next one is taken.
-
-    find  says what to fill, where there are no masks
 
     Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
     """
     for index, job in enumerate(jobs, 1):
-        began = time.monotonic()
-        result, message, found = None, "", ""
         try:
-            outcome, result, message, found = _process(job, inpainter, options, writer, find)
+            made = process(job)
         except (SaveError, Cancelled):
             raise
         except (ApiError, ModelError) as error:
-            outcome, message = "failed", str(error)
+            made = Made("failed", message=str(error))
         except OSError as error:
-            outcome, message = "failed", f"The photo or its mask cannot be read ({error.strerror})."
-        yield Event(job, outcome, index, len(jobs), time.monotonic() - began, result, message, found)
+            made = Made("failed", message=f"The photo or its mask cannot be read ({error.strerror}).")
+        yield Event(job, made, index, len(jobs))
 
 
-def _process(
-    job: Job, inpainter: Inpainter, options: FillOptions, writer: Writer, find: Find | None
-) -> tuple[Outcome, Path, str, str]:
-    """Does one photo: outcome, result, message and found of its event. Raises whatever is wrong with it."""
-    path = job.result(codec.probe(job.image, writer.limits))
-    if path.exists():
-        return "skipped", path, "", ""
-    if job.mask is None and job.extend is None and find is None:
-        raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
-    source = codec.decode(job.image, writer.limits)
-    found = find(source.pixels) if find else None
-    outcome: Outcome = "filled"
-    try:
-        canvas, hole = (source.pixels, found.hole()) if found else _canvas(job, source, writer)
-        patches = list(inpainter.patches(canvas, hole, options))
-        made = _rendered(job, source, patches, writer)
-    except (MaskEmpty, EmptyMask):
-        outcome, made = "copied", _unchanged(job, source, writer)
-    saving.make_directory(job.folder)
-    result = job.folder / saving.save_new(job.folder, job.stem, path.suffix, made.data)
-    message = f"The whole JPEG was encoded anew: {made.reencoded}." if made.reencoded else ""
-    return outcome, result, message, found.text if found else ""
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A `Process`; `find` says what to fill, where there are no masks."""
+
+    inpainter: Inpainter
+    options: FillOptions
+    writer: Writer
+    find: Find | None = None
+
+    def __call__(self, job: Job) -> Made:
+        """Raises whatever is wrong with the photo."""
+        path = job.result(codec.probe(job.image, self.writer.limits))
+        if path.exists():
+            return Made("skipped", path)
+        if job.mask is None and job.extend is None and self.find is None:
+            raise BatchInvalid(f"There is no mask called {job.image.stem}. Add one, or leave the photo out.")
+        source = codec.decode(job.image, self.writer.limits)
+        found = self.find(source.pixels) if self.find else None
+        try:
+            canvas, hole = (source.pixels, found.hole()) if found else _canvas(job, source, self.writer)
+            patches = list(self.inpainter.patches(canvas, hole, self.options))
+            made = _write(job, path, source, patches, self.writer)
+        except (MaskEmpty, EmptyMask):
+            made = replace(_unchanged(job, path, source, self.writer), outcome="copied")
+        return replace(made, found=found)
 
 
 def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSource, Mask]:
@@ -234,27 +252,20 @@ def _canvas(job: Job, source: codec.Decoded, writer: Writer) -> tuple[PixelSourc
     return canvas, Mask(Box(0, 0, canvas.shape[1], canvas.shape[0]), coverage)
 
 
-def _unchanged(job: Job, source: codec.Decoded, writer: Writer) -> codec.Encoded:
+def _unchanged(job: Job, path: Path, source: codec.Decoded, writer: Writer) -> Made:
     """The file itself when its format is wanted: the least that can happen to a photo with nothing to remove."""
     same = codec.output_format(source.info, job.format).name == source.info.format
     if same and writer.quality is None and not writer.strip_metadata:
-        return codec.Encoded(job.image.read_bytes())
-    return _rendered(job, source, (), writer)
+        return Made("copied", writer.save(job, path, job.image.read_bytes()))
+    return _write(job, path, source, (), writer)
 
 
-def _rendered(job: Job, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> codec.Encoded:
+def _write(job: Job, path: Path, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> Made:
     layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
     pixels = LayeredPixels(MovedPixels(source.pixels, job.extend) if job.extend else source.pixels, layers)
     boxes = tuple(patch.box for patch in patches)
-    return codec.encode(
-        job.image,
-        pixels,
-        shown_info(source.info, [job.extend] if job.extend else []),
-        None if job.extend else codec.Edited(source.pixels, pixels, boxes),
-        format=job.format,
-        quality=writer.quality,
-        strip_metadata=writer.strip_metadata,
-    )
+    edited = None if job.extend else codec.Edited(source.pixels, pixels, boxes)
+    return writer.write(job, path, pixels, shown_info(source.info, [job.extend] if job.extend else []), edited)
 
 
 def _pixels_of(patch: Patch) -> codec.Pixels:

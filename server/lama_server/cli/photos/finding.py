@@ -13,6 +13,7 @@ import numpy as np
 from inpaint_models import load_model
 from inpaint_models.catalog import get_model, list_models
 from inpaint_models.errors import ModelError
+from inpaint_models.protocols import Finding
 from inpaint_models.types import Box, Mask, PixelSource
 
 from ...errors import MaskEmpty
@@ -20,10 +21,16 @@ from ...errors import MaskEmpty
 
 @dataclass(frozen=True, slots=True)
 class FoundMask:
-    """`mask` is None where nothing was found; `text` says how many of each sort, for people."""
+    """`mask` is None where nothing was found."""
 
+    findings: Sequence[Finding]
     mask: Mask | None
-    text: str
+
+    @property
+    def text(self) -> str:
+        """How many of each sort, for people."""
+        counts = Counter(one.category for one in self.findings)
+        return ", ".join(f"{count} {category}" for category, count in sorted(counts.items())) or "nothing"
 
     def hole(self) -> Mask:
         """Raises `MaskEmpty`."""
@@ -51,9 +58,7 @@ def finding(wanted: Sequence[str]) -> Find:
 
     def find(image: PixelSource) -> FoundMask:
         found = [one for finder in finders for one in finder(image)]
-        counts = Counter(one.category for one in found)
-        text = ", ".join(f"{count} {category}" for category, count in sorted(counts.items())) or "nothing"
-        return FoundMask(_together([one.mask for one in found]), text)
+        return FoundMask(found, _together([one.mask for one in found]))
 
     return find
 

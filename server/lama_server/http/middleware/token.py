@@ -28,11 +28,12 @@ class TokenGuard:
 
     From an address with too many wrong tokens the right one is refused as well until the minute has passed, so that a
     guess is never confirmed faster than the limit says. Browsers that are signed in go on: their cookie holds
-    `session`, a random value of this start, which cannot be guessed and tells nothing about the token.
+    `session`, a random value of this start, which cannot be guessed and tells nothing about the token. Processes that
+    are one server have it in common.
     """
 
-    def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
-        self.session = secrets.token_urlsafe(32)
+    def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic, session: str = "") -> None:
+        self.session = session or secrets.token_urlsafe(32)
         self._policy, self._clock = policy, clock
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 

@@ -24,7 +24,7 @@ async def input_image(found: Found) -> Response:
     """The photo that --input names, nothing without one: the page asks at every start."""
     if found.open_image is None:
         return Response(status_code=204)
-    image = found.documents.image(found.open_image)
+    image = await found.documents.image(found.open_image)
     return WholeFile(found.documents.original(image), SOURCE_TYPES[image.info.format], PICTURE_HEADERS)
 
 

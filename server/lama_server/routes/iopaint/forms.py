@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
+from inpaint_models.registry import ModelEntry
+
 from ...errors import BodyUnsupportedType, ParamWrongType
-from ...http.forms import file_field, multipart, text_field
+from ...http.forms import file_field, multipart, optional_file_field, text_field
 from ...http.strict_json import parse
 from ..common import Found, Private, Reserved, content_type
 from .common import whole_picture
-from .inpaint import filled, planned
+from .inpaint import filled, planned, put_example
 from .models import GIVES_IMAGE, GIVES_MASK
 from .plugins import checked, remake, select
 
@@ -20,6 +22,8 @@ router = APIRouter()
 
 MAX_FIELDS = 64
 """Its page sends 36."""
+
+EXAMPLE = "paintByExampleImage"
 
 NUMBERS = {
     "sdSeed": "sd_seed",
@@ -29,8 +33,45 @@ NUMBERS = {
     "hdStrategyCropTrigerSize": "hd_strategy_crop_trigger_size",
     "hdStrategyResizeLimit": "hd_strategy_resize_limit",
 }
-WORDS = {"cv2Flag": "cv2_flag", "ldmSampler": "ldm_sampler", "hdStrategy": "hd_strategy"}
+WORDS = {
+    "cv2Flag": "cv2_flag",
+    "ldmSampler": "ldm_sampler",
+    "hdStrategy": "hd_strategy",
+    "prompt": "prompt",
+    "negativePrompt": "negative_prompt",
+}
 """lama-cleaner's name of an option that counts -> IOPaint's."""
+
+STEPPED = {
+    "strength": {
+        "sdSteps": "sd_steps",
+        "sdGuidanceScale": "sd_guidance_scale",
+        "sdStrength": "sd_strength",
+        "sdMaskBlur": "sd_mask_blur",
+    },
+    "example": {
+        "paintByExampleSteps": "sd_steps",
+        "paintByExampleGuidanceScale": "sd_guidance_scale",
+        "paintByExampleSeed": "sd_seed",
+        "paintByExampleMaskBlur": "sd_mask_blur",
+    },
+    "image_guidance": {
+        "p2pSteps": "sd_steps",
+        "p2pGuidanceScale": "sd_guidance_scale",
+        "p2pImageGuidanceScale": "p2p_image_guidance_scale",
+    },
+}
+"""The same of diffusion models, by a parameter that only one kind of them has."""
+
+SAMPLERS = {
+    "ddim": "DDIM",
+    "pndm": "PNDM",
+    "k_euler": "Euler",
+    "k_euler_a": "Euler a",
+    "dpm++": "DPM++ 2M",
+    "uni_pc": "UniPC",
+}
+"""lama-cleaner's samplers, but for k_lms, instead of which the model's own is taken."""
 
 
 @router.post("/inpaint")
@@ -39,9 +80,11 @@ async def inpaint(request: Request, found: Found, ticket: Reserved, work: Privat
     check_form(request)
     async with multipart(request, found.limits, work, MAX_FIELDS) as form:
         image, mask = file_field(form, "image"), file_field(form, "mask")
-        run = planned(found.runner, options_of(form), found.manager.current)
+        run = await planned(found.runner, options_of(form, found.manager.current), found.manager.current)
         await work.put_image(image)
         await work.put_mask(mask)
+        if example := optional_file_field(form, EXAMPLE):
+            await put_example(work, run.use.entry, example, EXAMPLE)
     return await filled(request, found, ticket, work, run)
 
 
@@ -71,14 +114,19 @@ def check_form(request: Request) -> None:
         raise BodyUnsupportedType("Send multipart/form-data.", headers=(("accept", "multipart/form-data"),))
 
 
-def options_of(form: FormData) -> dict[str, Any]:
+def options_of(form: FormData, model: ModelEntry) -> dict[str, Any]:
     """The options that count, under IOPaint's names."""
+    takes = {parameter.name for parameter in model.parameters}
+    stepped = [names for own, names in STEPPED.items() if own in takes]
     words = {theirs: text_field(form, name) for name, theirs in WORDS.items()}
-    numbers = {theirs: text_field(form, name) for name, theirs in NUMBERS.items()}
-    return {
-        **{name: text for name, text in words.items() if text is not None},
-        **{name: number(text, name) for name, text in numbers.items() if text is not None},
+    words["sd_sampler"] = SAMPLERS.get(text_field(form, "sdSampler") or "")
+    numbers = {
+        theirs: number(text, name)
+        for names in (NUMBERS, *stepped)
+        for name, theirs in names.items()
+        if (text := text_field(form, name)) is not None
     }
+    return {name: text for name, text in words.items() if text is not None} | numbers
 
 
 def number(text: str, name: str) -> int | float:

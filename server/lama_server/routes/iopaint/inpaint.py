@@ -1,7 +1,8 @@
 """Filling as IOPaint's clients ask for it: JSON with photo and mask, answered by the picture in the photo's own format.
 
 `hd_strategy` and its sizes, `sd_seed`, `cv2_flag`, `cv2_radius`, `ldm_steps` and `ldm_sampler` count, and for diffusion
-models words, steps, guidance, strength and sampler. Other options are taken without effect.
+models words, example, steps, guidance, strength, sampler and mask blur; `hd_strategy` does not, as in IOPaint. Other
+options are taken without effect.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.datastructures import UploadFile
 
 from inpaint_models.options import SEED_LIMIT
 from inpaint_models.registry import ModelEntry
@@ -18,6 +20,7 @@ from inpaint_models.registry import ModelEntry
 from ...errors import ApiError
 from ...http.streams import unless_disconnected
 from ...http.strict_json import validated
+from ...jobs.model_jobs import check_pixels
 from ...jobs.queue import Ticket
 from ...jobs.runner import JobRunner, PlannedRun
 from ...jobs.services import Services
@@ -43,7 +46,9 @@ DIFFUSION_PARAMS = {
     "sampler": "sd_sampler",
     "image_guidance": "p2p_image_guidance_scale",
 }
-"""The same, of models that take a guidance."""
+"""The same, of diffusion models."""
+
+EXAMPLE = "paint_by_example_example_image"
 
 CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 
@@ -51,10 +56,22 @@ CV2_FLAGS = {"INPAINT_TELEA": "telea", "INPAINT_NS": "navier-stokes"}
 async def inpaint(request: Request, found: Services, ticket: Ticket, work: Workspace) -> Response:
     """Fill as IOPaint's clients ask for it."""
     body = await json_body(request, found.limits)
-    run = planned(found.runner, body, found.manager.current)
+    run = await planned(found.runner, body, found.manager.current)
     await work.put_image(await picture(body, "image"))
     await work.put_mask(await picture(body, "mask"))
+    if body.get(EXAMPLE):
+        await put_example(work, run.use.entry, await picture(body, EXAMPLE), EXAMPLE)
     return await filled(request, found, ticket, work, run)
+
+
+async def put_example(work: Workspace, model: ModelEntry, example: UploadFile | bytes, field: str) -> None:
+    """Puts the example picture beside the photo, where the model takes one.
+
+    Raises as `Workspace.put_picture`, and `ParamOutOfRange`.
+    """
+    for parameter in model.parameters:
+        if parameter.kind == "picture":
+            check_pixels(parameter, await work.put_picture(parameter.name, example), f"/{field}")
 
 
 async def filled(request: Request, found: Services, ticket: Ticket, work: Workspace, run: PlannedRun) -> Response:
@@ -71,9 +88,11 @@ async def filled(request: Request, found: Services, ticket: Ticket, work: Worksp
 
 def one_shot_params(options: Mapping[str, Any], model: ModelEntry) -> IopaintParams:
     """IOPaint's options that count, checked. Sizes of a strategy that is not asked for are not looked at."""
-    strategy = STRATEGIES.get(str(options.get("hd_strategy")), "auto")
+    diffuses = is_diffusion(model)
+    strategy = "auto" if diffuses else STRATEGIES.get(str(options.get("hd_strategy")), "auto")
     wanted = {
         "sd_seed": options.get("sd_seed"),
+        "sd_mask_blur": options.get("sd_mask_blur") if diffuses else None,
         **{name: options.get(name) for name in SIZES.get(strategy, ())},
         "model": model.name,
         "strategy": strategy,
@@ -84,10 +103,15 @@ def one_shot_params(options: Mapping[str, Any], model: ModelEntry) -> IopaintPar
     return validated(IopaintParams, {name: value for name, value in wanted.items() if value is not None})
 
 
+def is_diffusion(model: ModelEntry) -> bool:
+    """Whether IOPaint's options of diffusion models are meant for it."""
+    return any(parameter.name == "guidance" for parameter in model.parameters)
+
+
 def their_names(model: ModelEntry) -> Mapping[str, str]:
     """Our name of each parameter that IOPaint knows -> IOPaint's."""
     ours = {parameter.name for parameter in model.parameters}
-    names = DIFFUSION_PARAMS if "guidance" in ours else ENGINE_PARAMS.get(model.name, {})
+    names = DIFFUSION_PARAMS if is_diffusion(model) else ENGINE_PARAMS.get(model.name, {})
     return {name: theirs for name, theirs in names.items() if name in ours}
 
 
@@ -99,10 +123,10 @@ def engine_params(options: Mapping[str, Any], model: ModelEntry) -> dict[str, An
     return {name: value for name, value in given.items() if value is not None}
 
 
-def planned(runner: JobRunner, options: Mapping[str, Any], model: ModelEntry) -> PlannedRun:
+async def planned(runner: JobRunner, options: Mapping[str, Any], model: ModelEntry) -> PlannedRun:
     """The fill that is asked for. Raises what checking finds, with IOPaint's names."""
     try:
-        return runner.plan_one_shot(one_shot_params(options, model))
+        return await runner.plan_one_shot(one_shot_params(options, model))
     except ApiError as error:
         names = {f"/params/{ours}": f"/{theirs}" for ours, theirs in their_names(model).items()}
         raise error.fresh(pointer=names.get(error.pointer or "", error.pointer)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,13 +17,22 @@ from .common import json_body, text_of
 
 router = APIRouter(prefix="/api/v1")
 
-PLUGINS: dict[str, Task] = {"InteractiveSeg": "select", "RemoveBG": "matte", "RealESRGAN": "enlarge"}
+PLUGINS: dict[str, Task] = {
+    "InteractiveSeg": "select",
+    "RemoveBG": "matte",
+    "RealESRGAN": "enlarge",
+    "GFPGAN": "restore",
+}
 """IOPaint's plugins, in the order of its menu -> the task whose models do the same."""
 
-THEIR_NAMES = {"opencv": "cv2"}
+THEIR_NAMES = {
+    "opencv": "cv2",
+    "paint-by-example": "Fantasy-Studio/Paint-by-Example",
+    "instruct-pix2pix": "timbrooks/instruct-pix2pix",
+}
 """Our name of a model -> IOPaint's, under which its page offers the options, where that is another."""
 
-GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN"), ("InteractiveSeg", "RemoveBG")
+GIVES_IMAGE, GIVES_MASK = ("RemoveBG", "RealESRGAN", "GFPGAN"), ("InteractiveSeg", "RemoveBG")
 
 
 @router.get("/server-config")
@@ -95,7 +105,7 @@ def model_info(entry: ModelEntry) -> dict[str, Any]:
     return {
         "name": name,
         "path": name,
-        "model_type": "inpaint",
+        "model_type": model_type(takes),
         "need_prompt": "prompt" in takes,
         "controlnets": [],
         "brushnets": [],
@@ -107,3 +117,10 @@ def model_info(entry: ModelEntry) -> dict[str, Any]:
         "support_powerpaint_v2": False,
         "is_single_file_diffusers": False,
     }
+
+
+def model_type(takes: Collection[str]) -> str:
+    """IOPaint's page shows words, an example and their options for every type but the first."""
+    if "guidance" not in takes:
+        return "inpaint"
+    return "diffusers_sd_inpaint" if "strength" in takes else "diffusers_other"

@@ -1,4 +1,4 @@
-"""IOPaint's plugins, where a model here does the same: click to select, remove the background, enlarge."""
+"""IOPaint's plugins, where a model here does the same: select, remove the background, enlarge, restore faces."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def gen_mask(request: Request, found: Found, ticket: Reserved, work: Priva
 
 @router.post("/run_plugin_gen_image")
 async def gen_image(request: Request, found: Found, ticket: Reserved, work: Private) -> Response:
-    """The picture without its background, or larger, in its own format, or as PNG where that has no transparency."""
+    """The picture made anew, in its own format, or as PNG where that has no transparency."""
     body = await json_body(request, found.limits)
     asked = checked(found, body, GIVES_IMAGE, "a picture")
     await work.put_image(await picture(body, "image"))
@@ -81,7 +81,7 @@ async def select(
 ) -> bytes:
     """A grey PNG of the photo's size. Further clicks on the same photo find what the model made of it before."""
     prompts = Prompts(tuple(Point(x + 0.5, y + 0.5, add == 1) for x, y, add, *_ in asked.clicks))
-    plan = found.selections.plan_once(work.picture, hashlib.sha256(source).hexdigest(), prompts)
+    plan = await found.selections.plan_once(work.picture, hashlib.sha256(source).hexdigest(), prompts)
     return (await unless_disconnected(request, found.selections.run(ticket, plan, whole=True))).selected.mask.png
 
 
@@ -89,6 +89,6 @@ async def remake(request: Request, found: Services, ticket: Ticket, work: Worksp
     """Makes the workspace's picture anew."""
     task = plugin_task(found, asked.name, "/name")
     params = {"factor": "4" if asked.scale > 2 else "2"} if task == "enlarge" else {}
-    use = found.runner.plan_remake(work, task, params, "/scale")
+    use = await found.runner.plan_remake(work, task, params, "/scale")
     await unless_disconnected(request, found.runner.remake_once(ticket, work, use))
     ticket.release()

@@ -1,15 +1,15 @@
 /**
  * The inverse of what is painted.
  *
- * @typedef {import("./document.js").Doc} Doc
- * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {import("../core/document.js").Doc} Doc
+ * @typedef {import("../core/shapes.js").Shape} Shape
  */
 
-import { withoutLeadingErasures } from "./document.js";
+import { withoutLeadingErasures } from "../core/document.js";
 
 /**
  * What is not painted, painted, and the other way round.
- * @param {Doc} doc @param {import("./view.js").Size} canvas @returns {Doc}
+ * @param {Doc} doc @param {import("../core/view.js").Size} canvas @returns {Doc}
  */
 export function invertDraft(doc, { width, height }) {
   /** @type {Shape} */

@@ -7,7 +7,7 @@
  * @typedef {{stage: string, at: number, fraction: number}} Mark  where a stage stood when it was first heard of
  */
 
-import { number } from "./words.js";
+import { number } from "../core/words.js";
 
 const KEPT = 7;
 const KINDS = 80;

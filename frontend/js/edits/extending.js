@@ -1,16 +1,16 @@
 /**
  * Adding to the sides of the canvas: what is drawn moves with the photo, and the new border is painted, to be filled.
  *
- * @typedef {import("./document.js").Doc} Doc
- * @typedef {import("./document.js").Margins} Margins
- * @typedef {import("./shapes.js").Shape} Shape
- * @typedef {import("./view.js").Size} Size
+ * @typedef {import("../core/document.js").Doc} Doc
+ * @typedef {import("../core/document.js").Margins} Margins
+ * @typedef {import("../core/shapes.js").Shape} Shape
+ * @typedef {import("../core/view.js").Size} Size
  */
 
-import { canvasOf, marginsOf } from "./canvas.js";
-import { sourceOf } from "./document.js";
-import { bounds } from "./shapes.js";
-import { overlaps } from "./view.js";
+import { canvasOf, marginsOf } from "../core/canvas.js";
+import { sourceOf } from "../core/document.js";
+import { bounds } from "../core/shapes.js";
+import { overlaps } from "../core/view.js";
 
 /** Points of shapes count quarters of a pixel. */
 const QUARTER = 4;
@@ -42,7 +42,7 @@ export function border({ width, height }, { left, top, right, bottom }) {
 
 /**
  * The document on the larger canvas.
- * @param {Doc} doc @param {Size} before  the canvas until now @param {import("./document.js").Edit & {extend: Margins}} edit
+ * @param {Doc} doc @param {Size} before  the canvas until now @param {import("../core/document.js").Edit & {extend: Margins}} edit
  * @returns {Doc}
  */
 export function extended(doc, before, edit) {
@@ -56,7 +56,7 @@ export function extended(doc, before, edit) {
   };
 }
 
-/** What was painted for fills, where it lies on the canvas that they make. @param {readonly import("./document.js").Edit[]} edits */
+/** What was painted for fills, where it lies on the canvas that they make. @param {readonly import("../core/document.js").Edit[]} edits */
 export const shapesOn = (edits) =>
   edits.flatMap((edit, i) => {
     const { left, top } = marginsOf(edits.slice(i + 1));
@@ -94,5 +94,5 @@ export function dragged(margins, sides, dx, dy) {
   };
 }
 
-/** Whether something was painted wholly beside the photo, as a new border is. @param {import("./state.js").State} state @param {readonly import("./shapes.js").Shape[]} shapes */
+/** Whether something was painted wholly beside the photo, as a new border is. @param {import("../core/state.js").State} state @param {readonly import("../core/shapes.js").Shape[]} shapes */
 export const beside = (state, shapes) => shapes.some((shape) => !overlaps(bounds(shape), canvasOf(state).photo));

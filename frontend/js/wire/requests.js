@@ -5,7 +5,7 @@
  * @typedef {import("./protocol.js").Line} Line
  * @typedef {import("./protocol.js").Run} Run
  * @typedef {import("./protocol.js").Strategy} Strategy
- * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {import("../core/shapes.js").Shape} Shape
  */
 
 const LINE_TYPES = new Set(["queued", "progress", "preview", "patch", "result", "saved", "error"]);
@@ -21,7 +21,7 @@ export function readLine(text) {
 
 /**
  * @param {{image: string, parents: readonly string[], shapes: readonly Shape[], growPx: number | null, featherPx: number,
- *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[], source?: import("./document.js").Source}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
+ *   strategy: Strategy, finish: boolean, quickLook: boolean, save: boolean, runs: readonly Run[], source?: import("../core/document.js").Source}} wanted  `growPx` null and `strategy` "default" leave the choice to the model
  * @returns {EditRequest}
  */
 export function editRequest(wanted) {

@@ -1,7 +1,7 @@
 /** What an error means to a person: what was wrong, why, and what to do. */
 
+import { detail, number, sentence, t } from "../core/words.js";
 import { ApiError } from "./protocol.js";
-import { detail, number, sentence, t } from "./words.js";
 
 /** @type {Readonly<Record<string, string>>} */
 export const HINTS = {
@@ -33,19 +33,19 @@ export const HINTS = {
  */
 
 /**
- * Why, in the language of the page; in the server's English where there are no words for it, or where a figure in them is
- * missing.
+ * Why, in the language of the page: nothing where a figure in its words is missing, and the server's English in English.
  * @param {import("./protocol.js").Problem} problem
  */
 function reasonOf({ code, detail: english = "", limit }) {
-  const words = detail(`${code}/${limit?.name}`) ?? detail(code) ?? english;
+  const words = detail(`${code}/${limit?.name}`) ?? detail(code);
+  if (words === undefined) return t(english);
   /** @type {Record<string, string>} */
   const values = {};
   for (const [name, figure] of Object.entries({ value: limit?.value, actual: limit?.actual }))
     if (typeof figure === "number") values[name] = number(figure, Number.isInteger(figure) ? 0 : 1);
   const command = /pip install .+/.exec(english)?.[0];
   if (command) values.command = command;
-  return [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => name in values) ? t(words, values) : english;
+  return [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => name in values) ? t(words, values) : "";
 }
 
 /** Why a model cannot be used: never nothing. @param {import("./protocol.js").Problem} problem */

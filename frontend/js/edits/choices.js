@@ -1,16 +1,16 @@
 /**
  * Choosing between the results of a fill, and taking a fill apart again.
  *
- * @typedef {import("./document.js").Doc} Doc
- * @typedef {import("./document.js").Edit} Edit
- * @typedef {import("./shapes.js").Shape} Shape
- * @typedef {import("./state.js").State} State
+ * @typedef {import("../core/document.js").Doc} Doc
+ * @typedef {import("../core/document.js").Edit} Edit
+ * @typedef {import("../core/shapes.js").Shape} Shape
+ * @typedef {import("../core/state.js").State} State
  */
 
-import { patchesOn } from "./canvas.js";
+import { patchesOn } from "../core/canvas.js";
+import { documentOf } from "../core/state.js";
+import { overlaps } from "../core/view.js";
 import { shifted } from "./extending.js";
-import { documentOf } from "./state.js";
-import { overlaps } from "./view.js";
 
 /**
  * Shows another result. Later fills that lie over what changes were computed on it, so they leave, and what was
@@ -94,6 +94,6 @@ export function neighbour(state, step) {
 
 /** The fill whose results are talked of: the selected one, or the last. @param {State} state */
 export function editInHand(state) {
-  const edits = documentOf(state).edits.filter((edit) => !edit.extend);
+  const edits = documentOf(state).edits.filter(({ shapes }) => shapes.length > 0);
   return edits.find((edit) => edit.key === state.selected) ?? edits.at(-1) ?? null;
 }

@@ -1,7 +1,7 @@
 /**
  * The wire: its types, how a request is made, how a line or a problem is read. Nothing here touches the network.
  *
- * @typedef {import("./shapes.js").Shape} Shape
+ * @typedef {import("../core/shapes.js").Shape} Shape
  * @typedef {import("./wire.js").ParameterReply} Parameter
  * @typedef {import("./wire.js").ModelReply} ModelInfo
  * @typedef {import("./wire.js").ModelsReply} ModelList
@@ -21,7 +21,7 @@
  * @typedef {Partial<import("./wire.js").ProblemReply> & {code: string}} Problem  the page has some of its own
  */
 
-import { number } from "./words.js";
+import { number } from "../core/words.js";
 
 /** Something the person should know about, with what to do about it. */
 export class ApiError extends Error {

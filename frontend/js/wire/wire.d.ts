@@ -12,6 +12,13 @@ export interface Bitmap {
   readonly png: string;
 }
 
+/** A thing that the prompts may mean; `shapes` can be the mask of an edit as they are. */
+export interface CandidateReply {
+  /** From 0 to 1: how sure the model is. */
+  readonly score: number;
+  readonly shapes: ReadonlyArray<Bitmap>;
+}
+
 /** The size that the picture has with an edit over its parents, and whether it has an alpha channel. */
 export interface CanvasReply {
   readonly width: number;
@@ -91,7 +98,7 @@ export interface EditReply {
   readonly canvas: CanvasReply;
 }
 
-/** Run models on a photo. Positions are those of the canvas that the parents make. Models that fill need a mask. Those that cut out or enlarge make the whole canvas anew and take none. */
+/** Run models on a photo. Positions are those of the canvas that the parents make. Models that fill need a mask. Those that cut out, enlarge or restore make the whole canvas anew and take none. */
 export interface EditRequest {
   readonly image: string;
   /** Edits that lie under this one, in drawing order. */
@@ -149,7 +156,7 @@ export interface FindRequest {
   readonly image: string;
   /** Edits that lie under this one, in drawing order. */
   readonly parents?: ReadonlyArray<string>;
-  /** Left out, all that find and are ready. */
+  /** Left out, all that find and are ready. Models that cut out find the subject. */
   readonly models?: ReadonlyArray<string> | null;
 }
 
@@ -221,7 +228,7 @@ export interface ModelReply {
   readonly name: string;
   readonly title: string;
   /** Models to fill take masks; others are for edits, POST /api/v1/select and POST /api/v1/find. */
-  readonly task: "fill" | "select" | "find" | "matte" | "enlarge";
+  readonly task: "fill" | "select" | "find" | "matte" | "enlarge" | "restore";
   /** Under what people look for it: wires and scratches; almost everything; what has to be invented; what they say in words. Empty: it is not for everyday photos. */
   readonly kind: "" | "quick" | "natural" | "creative" | "words";
   readonly tagline: string;
@@ -233,8 +240,8 @@ export interface ModelReply {
   readonly synthesises: boolean;
   /** Whether it can be told where to copy from. */
   readonly source_control: boolean;
-  /** How a model that selects is pointed at: by marks over or around a thing, by points that trace its outline, by places that are a sample of its colour. Null for other tasks. */
-  readonly gesture: "mark" | "trace" | "sample" | null;
+  /** How a model that selects is pointed at: by marks over or around a thing, by points that trace its outline, by places that are a sample of its colour, by a point on it in a `view`. Null for other tasks. */
+  readonly gesture: "mark" | "trace" | "sample" | "point" | null;
   readonly strategies: ReadonlyArray<"auto" | "crop" | "resize" | "original">;
   readonly strategy: "auto" | "crop" | "resize" | "original";
   readonly grow_px: number;
@@ -279,7 +286,7 @@ export interface OneShotParams {
 
 export interface ParameterReply {
   readonly name: string;
-  readonly kind: "int" | "float" | "bool" | "choice" | "text" | "picture";
+  readonly kind: "int" | "float" | "bool" | "choice" | "text" | "colour" | "picture";
   readonly default: boolean | number | string | null;
   readonly minimum: number | null;
   readonly maximum: number | null;
@@ -478,7 +485,11 @@ export interface SelectReply {
   readonly model: string;
   readonly ms: number;
   readonly load_ms: number;
+  /** From 0 to 1: how sure the model is. */
+  readonly score: number;
   readonly shapes: ReadonlyArray<Bitmap>;
+  /** What else the prompts may mean, the likeliest first. */
+  readonly others: ReadonlyArray<CandidateReply>;
   /** What it casts, without the thing; empty unless asked for and seen. */
   readonly shadow: ReadonlyArray<Bitmap>;
 }
@@ -495,6 +506,10 @@ export interface SelectRequest {
   readonly prompts: ReadonlyArray<Stroke | Rectangle | Point>;
   /** Look for the shadow that the thing casts as well. */
   readonly shadow?: boolean;
+  /** What a person sees of the canvas, for models with the gesture "point": they look there only, so small things are found in a small view. The same view again is answered sooner. Left out, the whole canvas. */
+  readonly view?: View | null;
+  /** How many things that the prompts may mean are wanted at most, such as a part and the whole. */
+  readonly candidates?: number;
 }
 
 /** Swap the server's token for a cookie. */
@@ -518,6 +533,14 @@ export interface Stroke {
   readonly kind: "stroke";
   /** diameter in pixels */
   readonly d: number;
+}
+
+/** A part of the canvas, in pixels. */
+export interface View {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
 }
 
 /** A process in which fills run, one at a time. */

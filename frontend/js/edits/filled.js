@@ -1,14 +1,14 @@
 /**
  * A fill becomes part of the document and of its history.
  *
- * @typedef {import("./document.js").Doc} Doc
- * @typedef {import("./document.js").Edit} Edit
- * @typedef {import("./history.js").Timeline} Timeline
+ * @typedef {import("../core/document.js").Doc} Doc
+ * @typedef {import("../core/document.js").Edit} Edit
+ * @typedef {import("../core/history.js").Timeline} Timeline
  */
 
-import { withoutLeadingErasures } from "./document.js";
-import { current, MOST_STEPS, record } from "./history.js";
-import { w } from "./words.js";
+import { withoutLeadingErasures } from "../core/document.js";
+import { current, MOST_STEPS, record } from "../core/history.js";
+import { w } from "../core/words.js";
 
 /**
  * A fill arrived: its shapes leave the draft; what was painted meanwhile stays.

@@ -1,0 +1,101 @@
+"""`lama-server cluster`: the server on Ray, on this machine alone or on a cluster that runs already."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+import ray
+from ray import serve
+
+from .. import __version__
+from ..cli.main import PROGRAM
+from ..cli.options import Parser, add_settings, read_settings
+from ..cli.serve import check_access, page_address
+from ..exits import ExitCode, StartError
+from ..http.access import with_token
+from ..http.server import listen
+from ..settings import Settings, table
+from .application import NAME, Size, application, names
+
+LEFT_OUT = {"inbrowser", "gui", "gui_size", "gui_auto_close", "workers"}
+"""Settings of a server with a page on this machine."""
+
+_HELP = {
+    "models": "Models, each with replicas of its own. Default: --model, or patchmatch and opencv.",
+    "min_replicas": "Replicas of each model while nothing is to be done.",
+    "max_replicas": "Replicas of each model at most.",
+    "target_ongoing": "Jobs at a replica, waiting ones included, above which there is to be one more.",
+    "ingress_replicas": "Processes that speak HTTP; more than one need --store.",
+    "cpus": "Processors of each engine replica; it computes in as many threads.",
+    "gpus": "GPUs of each replica of a model with weights, such as 1 or 0.5.",
+    "batch": "Jobs of a replica whose crops are filled in one call, where its engine can. Default: 8 on GPUs, else 1.",
+}
+
+
+def parser() -> Parser:
+    """Every option of the command."""
+    made = Parser(
+        prog=f"{PROGRAM} cluster",
+        description="The same server on a Ray cluster: models run in replicas, on as many machines as there are.",
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--address", metavar="ADDRESS", help="of a running Ray cluster, or auto. Default: start Ray here."
+    )
+    size = made.add_argument_group("Size")
+    for name, default in dataclasses.asdict(Size()).items():
+        kind = names if name == "models" else type(default)
+        shown = f" Default: {default}." if default else ""
+        metavar = "NAME,..." if name == "models" else "N"
+        flag = f"--{name.replace('_', '-')}"
+        size.add_argument(flag, type=kind, default=default, metavar=metavar, help=_HELP[name] + shown)
+    add_settings(made, [row.name for row in table() if row.name not in LEFT_OUT])
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Serves until a signal comes; then lets jobs end. Raises `StartError`."""
+    given = parser().parse_args(arguments)
+    size = Size(**{name: getattr(given, name) for name in dataclasses.asdict(Size())})
+    settings = with_token(read_settings(given))
+    made_token = settings.token == "auto"
+    if made_token:
+        settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
+    check_access(settings)
+    stopped = threading.Event()
+    with cluster(given.address, settings):
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
+            signal.signal(number, lambda *_: stopped.set())
+        serve.run(application(settings, size), name=NAME, route_prefix="/")
+        address = page_address(settings)
+        shown = address if made_token else address.partition("#")[0]
+        sys.stdout.write(f"lama-server {__version__} on Ray is at {shown}\n")
+        sys.stdout.flush()
+        stopped.wait()
+        serve.delete(NAME)
+    return ExitCode.OK
+
+
+@contextlib.contextmanager
+def cluster(address: str | None, settings: Settings) -> Iterator[None]:
+    """Ray and Serve, as long as the context lasts; a cluster that ran before goes on. Raises `StartError`."""
+    if address is None:
+        listen(settings.host, settings.port).close()  # refused in words, and not by each node's proxy
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    except (ConnectionError, ValueError) as error:
+        raise StartError(ExitCode.USAGE, f"--address {address}: {error}") from None
+    try:
+        serve.start("EveryNode", {"host": settings.host, "port": settings.port})
+        yield
+    finally:
+        if address is None:
+            serve.shutdown()
+        ray.shutdown()
