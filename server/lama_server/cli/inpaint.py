@@ -26,6 +26,7 @@ from ..schemas.canvas import Extend
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
 from .photos import batch, finding, remaking
+from .photos.report import Report
 from .terminal import Bar
 
 SHARED_SETTINGS = (
@@ -134,7 +135,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     params = entry.params_from_text(dict(given.param), partial(open_picture, limits=limits))
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)
-    report = finding.Report(given.report) if given.report else None
+    report = Report(given.report) if given.report else None
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
     load = partial(
         load_model,
@@ -167,7 +168,7 @@ def fill_options(given: argparse.Namespace, params: Mapping[str, ParamValue]) ->
     )
 
 
-def show(jobs: Sequence[batch.Job], process: batch.Process, report: finding.Report | None) -> batch.Summary:
+def show(jobs: Sequence[batch.Job], process: batch.Process, report: Report | None) -> batch.Summary:
     """Does the jobs, and says what became of each photo. Raises as `batch.run`, and `SaveError` of the report."""
     bar = Bar(sys.stderr)
 
