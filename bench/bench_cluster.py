@@ -1,7 +1,7 @@
 """Two nodes of a Ray cluster against one, and one edit on a cluster against the plain server, in the same run.
 
 All nodes are on this machine: each has one engine replica, which computes in one thread and is tied to a processor of
-its own, so that two nodes have twice the processors of one. Ray's processes, the ingress and the clients share all of them.
+its own, so that two nodes have twice the processors of one. Ray's processes, ingress and clients share all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -159,7 +160,7 @@ def main() -> None:
     from lama_server.settings import Settings
 
     nodes, data = int(sys.argv[1]), Path(sys.argv[2])
-    node = {"num_cpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}
+    node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 200 * 2**20, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args=node)
     for _ in range(nodes - 1):
         made.add_node(**node)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_the_command_refuses_an_open_server(capsys: pytest.CaptureFixture[str]) 
 def test_each_model_has_a_deployment_and_what_is_joined_shares_one(tmp_path: Path) -> None:
     size = Size(models=("painter", "second+worded"), max_replicas=3)
     made = application(Settings(data_dir=tmp_path, model="painter"), size, entries=ENTRIES)
-    config, engines = made._bound_deployment.init_args  # Serve offers no other look at it
+    config, engines = cast("tuple[Any, Any]", made._bound_deployment.init_args)  # Serve offers no other look at it
     assert set(engines) == {"painter", "second+worded", "tools"}
     assert config.deployments["worded"] == config.deployments["second"] == "second+worded"
     assert config.slots["painter"] == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from browser.driver import App, OpenApp, Server
+from browser.driver import App, OpenApp, Server, running_server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
 

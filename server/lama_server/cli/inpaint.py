@@ -55,29 +55,9 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("image", type=Path, help="a photo, or a folder of them")
-    made.add_argument(
-        "mask",
-        type=Path,
-        nargs="?",
-        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
-        "and --find, and with models that fill nothing",
-    )
+    _what_to_fill(made)
     made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
     made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
-    made.add_argument(
-        "--extend",
-        type=margins,
-        metavar="LEFT,TOP,RIGHT,BOTTOM",
-        help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
-    )
-    made.add_argument(
-        "--find",
-        type=finding.names,
-        metavar="WHAT,...",
-        help="fill what is found instead of a mask, and say what that was: "
-        + ", ".join(entry.name for entry in list_models("find")),
-    )
-    made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
     made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
@@ -102,6 +82,30 @@ def parser() -> Parser:
         },
     )
     return made
+
+
+def _what_to_fill(made: Parser) -> None:
+    made.add_argument(
+        "mask",
+        type=Path,
+        nargs="?",
+        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
+        "and --find, and with models that fill nothing",
+    )
+    made.add_argument(
+        "--extend",
+        type=margins,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
+    )
+    made.add_argument(
+        "--find",
+        type=finding.names,
+        metavar="WHAT,...",
+        help="fill what is found instead of a mask, and say what that was: "
+        + ", ".join(entry.name for entry in list_models("find")),
+    )
+    made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
 
 
 def run(arguments: Sequence[str]) -> int:
