@@ -110,7 +110,7 @@ class Quick:
 
 
 class Batcher(Quick):
-    """Fills with a red that says how many crops it was given: 40 for each."""
+    """Fills with a red that says how many crops it was given, 40 for each, and takes a second for that."""
 
     def fill_batch(
         self,
@@ -121,7 +121,9 @@ class Batcher(Quick):
         seed: int,
         progress: Progress,
     ) -> list[FloatImage]:
-        progress("painting", 0, 1)
+        for step in range(10):
+            progress("painting", step, 10)
+            time.sleep(0.1)
         filled = [image.copy() for image in images]
         for image, hole in zip(filled, holes, strict=True):
             image[hole] = (40 * len(images) / 255, 0, 0)

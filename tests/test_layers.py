@@ -47,6 +47,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "text",
             "dust",
             "wires",
+            "people",
             "backdrop",
             "cutout",
             "lanczos",

@@ -46,6 +46,7 @@ _OWN = (
     "text:ENTRY",
     "dust:ENTRY",
     "wires:ENTRY",
+    "people:ENTRY",
     "backdrop:ENTRY",
     "cutout:U2NETP",
     "cutout:ISNET",

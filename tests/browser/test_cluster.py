@@ -22,13 +22,15 @@ from serving import RunningServer, decode, edit_request, misbehaving, within
 CLUSTER = {
     "nodes": 2,
     "node_cpus": 1,
-    "models": ["painter+second"],
+    "cpus": 0.5,
+    "batch": 4,
+    "models": ["painter+second", "batcher"],
     "min_replicas": 2,
     "max_replicas": 2,
     "ingress_replicas": 2,
 }
-SLOTS = 2 * (2 + 2)
-"""Jobs that run at once: each ingress replica counts two painters, and as many replicas of the tools."""
+SLOTS = 2 * (2 + 2 * 4 + 2)
+"""Jobs that run at once: each ingress replica counts two painters, two batchers of four jobs, and two for tools."""
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,14 @@ def test_what_does_not_listen_to_its_cancelling_ends_with_its_replica(cluster: R
     assert results(cluster.edit(image).lines)
 
 
+def test_crops_of_several_jobs_are_filled_in_one_call(cluster: RunningServer, image: str) -> None:
+    streams = [cluster.stream(edit_request(image, {"model": "batcher"})) for _ in range(8)]
+    assert {next(stream)["type"] for stream in streams} == {"queued"}
+    urls = [results(list(stream))[0]["patches"][0]["url"] for stream in streams]
+    crops = [int(decode(cluster.ask("GET", url).body)[..., 0].max()) // 40 for url in urls]
+    assert max(crops) > 1, "the batcher's red tells how many crops it was given at once"
+
+
 def test_more_jobs_than_the_ingress_replicas_take_are_refused(cluster: RunningServer, image: str) -> None:
     """The limit is that of each replica: the cluster's is as often as high as there are replicas."""
     streams = [cluster.stream(edit_request(image, misbehaving("slow", 60))) for _ in range(SLOTS + 2)]
@@ -135,7 +145,7 @@ def test_an_update_ends_no_job_and_takes_nothing_away(cluster: RunningServer, im
     job = next(stream)["job"]
     cluster.child.send_signal(signal.SIGHUP)
     assert cluster.child.stdout is not None
-    assert cluster.child.stdout.readline().startswith("port")
+    assert any(line.startswith("port") for line in iter(cluster.child.stdout.readline, ""))
     assert results(list(stream)), job
     assert within(60, lambda: cluster.ask("GET", "/api/v1/config").json["boot_id"] != boot)
     shown = decode(cluster.ask("GET", f"/api/v1/images/{image}/render?edits={before}&format=png").body)
@@ -154,13 +164,13 @@ def test_the_page_fills_cancels_and_outlives_killed_replicas(
 
     work_slowly(app, 60)
     app.paint([(400.0, 100.0), (440.0, 100.0)])
-    app.wait("state.jobs.some((job) => job.progress)")
+    app.wait("state.jobs.some((job) => job.stage)")
     app.page.get_by_role("button", name="Cancel").click()
     app.wait("state.jobs.length === 0")
 
     work_slowly(app, 3)
     app.paint([(400.0, 400.0), (440.0, 400.0)])
-    app.wait("state.jobs.some((job) => job.progress)")
+    app.wait("state.jobs.some((job) => job.stage)")
     for process in painters(cluster):
         os.kill(process.pid, signal.SIGKILL)
     app.wait_for_edits(2)

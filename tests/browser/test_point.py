@@ -84,8 +84,8 @@ def proposed(app: App, box: tuple[int, int, int, int]) -> None:
     app.wait(f"{sides}.every((side, i) => Math.abs(side - {[x0, y0, x1 - x0, y1 - y0]}[i]) <= {NEARLY_PX})")
 
 
-def is_nearly(found: tuple[int, ...], box: tuple[int, ...]) -> bool:
-    return max(abs(one - other) for one, other in zip(found, box, strict=True)) <= NEARLY_PX
+def is_nearly(found: tuple[float, ...], box: tuple[float, ...]) -> bool:
+    return max(abs(one - other) for one, other in zip(found, box, strict=True)) <= 2 * NEARLY_PX
 
 
 def click(app: App, place: tuple[int, int], *, alt: bool = False) -> None:
@@ -108,6 +108,10 @@ def test_the_outline_is_shown_under_the_pointer_and_nothing_is_painted(open_thin
     app.page.on("request", lambda request: asked.append(request) if request.url.endswith("/select") else None)
     app.page.mouse.move(*app.on_screen(ON_LEFT))
     proposed(app, BLOCK)
+    shown = app.page.locator(".proposal").bounding_box()
+    (x0, y0), (x1, y1) = app.on_screen(BLOCK[:2]), app.on_screen(BLOCK[2:])
+    assert shown is not None
+    assert is_nearly((shown["x"], shown["y"], shown["width"], shown["height"]), (x0, y0, x1 - x0, y1 - y0))
     app.page.mouse.move(*app.on_screen(ON_DISC), steps=12)
     proposed(app, DISC)
     assert app.read("doc.draft.length") == 0
@@ -184,4 +188,4 @@ def test_without_a_model_one_sentence_says_which_there_is(app: App, things: Path
     app.settle()
     app.page.locator("#stage").focus()
     app.page.keyboard.press("t")
-    app.page.locator("#found").get_by_text("MobileSAM").wait_for()
+    app.page.locator("#told").get_by_text("Pointing needs MobileSAM (Apache-2.0, 43 MiB).").wait_for()

@@ -36,7 +36,7 @@ class PatchMatchSettings:
     # What a source costs per pixel (statistics.py): times its squared distance to what is beside the hole, which
     # counts up to a limit. Without it skin and hair stray onto walls. Thin strokes go without: they cross things that
     # show only a little beside them, and their patches see both sides (PSNR 0.7 to 1.4 dB higher on photos).
-    strange: int = 4
+    strange: int = 2
     strangest: int = 3600
     overuse: float = 0.03  # and for each use more than needed, times the patch's squared texture strength
 

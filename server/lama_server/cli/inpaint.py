@@ -26,6 +26,7 @@ from ..schemas.canvas import Extend
 from .models import exit_code, fetch, model_names
 from .options import Parser, add_settings, read_settings
 from .photos import batch, finding, remaking
+from .photos.report import Report
 from .terminal import Bar
 
 SHARED_SETTINGS = (
@@ -54,29 +55,9 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("image", type=Path, help="a photo, or a folder of them")
-    made.add_argument(
-        "mask",
-        type=Path,
-        nargs="?",
-        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
-        "and --find, and with models that fill nothing",
-    )
+    _what_to_fill(made)
     made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
     made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
-    made.add_argument(
-        "--extend",
-        type=margins,
-        metavar="LEFT,TOP,RIGHT,BOTTOM",
-        help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
-    )
-    made.add_argument(
-        "--find",
-        type=finding.names,
-        metavar="WHAT,...",
-        help="fill what is found instead of a mask, and say what that was: "
-        + ", ".join(entry.name for entry in list_models("find")),
-    )
-    made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
     made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
@@ -101,6 +82,30 @@ def parser() -> Parser:
         },
     )
     return made
+
+
+def _what_to_fill(made: Parser) -> None:
+    made.add_argument(
+        "mask",
+        type=Path,
+        nargs="?",
+        help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
+        "and --find, and with models that fill nothing",
+    )
+    made.add_argument(
+        "--extend",
+        type=margins,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="add so many pixels at each side, and fill them: 0,256,0,256 makes the photo 512 pixels higher",
+    )
+    made.add_argument(
+        "--find",
+        type=finding.names,
+        metavar="WHAT,...",
+        help="fill what is found instead of a mask, and say what that was: "
+        + ", ".join(entry.name for entry in list_models("find")),
+    )
+    made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -134,7 +139,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     params = entry.params_from_text(dict(given.param), partial(open_picture, limits=limits))
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)
-    report = finding.Report(given.report) if given.report else None
+    report = Report(given.report) if given.report else None
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
     load = partial(
         load_model,
@@ -167,7 +172,7 @@ def fill_options(given: argparse.Namespace, params: Mapping[str, ParamValue]) ->
     )
 
 
-def show(jobs: Sequence[batch.Job], process: batch.Process, report: finding.Report | None) -> batch.Summary:
+def show(jobs: Sequence[batch.Job], process: batch.Process, report: Report | None) -> batch.Summary:
     """Does the jobs, and says what became of each photo. Raises as `batch.run`, and `SaveError` of the report."""
     bar = Bar(sys.stderr)
 

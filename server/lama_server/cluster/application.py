@@ -152,14 +152,14 @@ def _groups(settings: Settings, size: Size, entries: Sequence[ModelEntry] | None
     offered = list_models(model_dir=home) if entries is None else entries
     wanted = size.models or (FALLBACK_ORDER if settings.model == "auto" else (settings.model,))
     known = {name: entry for entry in offered for name in (entry.name, *entry.aliases)}
-    groups = dict[str, tuple[ModelEntry, ...]]()
+    groups, chosen = dict[str, tuple[ModelEntry, ...]](), list[str]()
     for group in wanted:
         try:
             members = tuple(known[name] if name in known else get_model(name, None, home) for name in group.split("+"))
         except UnknownModel as error:
             raise StartError(ExitCode.USAGE, f"--models: {error}") from None
+        chosen += [entry.name for entry in members]
         groups["+".join(entry.name.replace("/", "-") for entry in members)] = members
-    chosen = [entry.name for members in groups.values() for entry in members]
     if len(set(chosen)) < len(chosen):
         raise StartError(ExitCode.USAGE, f"--models: a model is named twice in {', '.join(wanted)}.")
     if not any(entry.task == "fill" for members in groups.values() for entry in members):

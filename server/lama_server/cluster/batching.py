@@ -59,19 +59,23 @@ class Crop:
                 return found
 
 
+Collect = Callable[[Callable[[list[Crop]], Awaitable[list[Outcome]]]], Callable[[Crop], Awaitable[Outcome]]]
+
+
 class SharedEngine:
     """A `BatchEngine` that fills the crops of many threads together, each as it would be filled alone.
 
     most        crops in one call
+    collected   makes of what fills a list of crops what fills one: by collecting those that come within a moment
     stochastic  whether another seed gives another result: then only crops of one seed are alike
     """
 
-    def __init__(self, engine: BatchEngine, most: int, *, stochastic: bool) -> None:
+    def __init__(self, engine: BatchEngine, most: int, *, stochastic: bool, collected: Collect | None = None) -> None:
         self._engine, self._stochastic = engine, stochastic
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(1, "batches")
-        collected = serve.batch(max_batch_size=most, batch_wait_timeout_s=WAIT_S)(self._fill_all)
-        self._collected = cast(Callable[[Crop], Awaitable[Outcome]], collected)
+        by_serve = cast(Collect, serve.batch(max_batch_size=most, batch_wait_timeout_s=WAIT_S))
+        self._collected = (collected or by_serve)(self._fill_all)
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Collects from now on, in this loop. Before, each call goes to the engine by itself."""

@@ -209,19 +209,18 @@ export function createPointer(ports) {
   };
 
   const offer = () => {
-    const words = (/** @type {string} */ text) => make("span", { class: "muted small", text });
-    const values = { model: model.title, facts: licenceFacts(model, t).join(", ") };
     clearTimeout(polling);
     if (model.state === "downloading") {
       const percent = downloadPercent(model);
-      options.replaceChildren(words(`${model.title}: ${percent === null ? "…" : `${percent} %`}`));
+      const text = `${model.title}: ${percent === null ? "…" : `${percent} %`}`;
+      options.replaceChildren(make("span", { class: "muted small", text }));
       polling = setTimeout(() => active() && void ready().then(hover).catch(failed), POLL_MS);
-    } else {
-      const get = make("button", { type: "button", class: "button", text: t("Download"), onclick: fetchIt });
-      const why = model.problem ? whyNot(model.problem) : "";
-      const needed = words(`${t("Pointing needs {model} ({facts}).", values)} ${why}`.trim());
-      options.replaceChildren(needed, ...(downloadable(model) ? [get] : []));
+      return;
     }
+    options.replaceChildren();
+    const values = { model: model.title, facts: licenceFacts(model, t).join(", ") };
+    const get = downloadable(model) ? { label: t("Download"), act: fetchIt } : undefined;
+    messages.tell(t("Pointing needs {model} ({facts}).", values), model.problem ? whyNot(model.problem) : "", get);
   };
 
   const fetchIt = () => {

@@ -36,6 +36,8 @@ function place(canvas, picture, mask, view, op) {
   const [width, height] = [mask.w, mask.h].map((side) => Math.max(1, Math.round(side * view.scale * shrink)));
   canvas.width = width + 2 * WIDTH_PX;
   canvas.height = height + 2 * WIDTH_PX;
+  canvas.style.inlineSize = `${canvas.width}px`;
+  canvas.style.blockSize = `${canvas.height}px`;
   canvas.style.transform = `translate(${x - WIDTH_PX / shrink}px, ${y - WIDTH_PX / shrink}px) scale(${1 / shrink})`;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   for (let step = 0; step < 8; step++) {
