@@ -23,7 +23,7 @@ NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": 
 
 @contextlib.contextmanager
 def nodes(count: int, cpus: int) -> Iterator[None]:
-    """A cluster of so many nodes with so many processors each, on loopback, with ports that are free."""
+    """A cluster of so many nodes on this machine with so many processors each, on ports that are free."""
     import ray
     from ray.cluster_utils import Cluster
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from tools import house
 
-from fake_engines import BATCHER, ENTRIES, Batcher
+from fake_engines import BATCHER, ENTRIES, Batcher, photo
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.types import FloatImage, Progress, no_progress
+from lama_server.app import create_app
 from lama_server.cli.main import main
 from lama_server.cluster import app
 from lama_server.cluster.application import Size, application
 from lama_server.cluster.batching import Crop, SharedEngine
 from lama_server.exits import ExitCode, StartError
+from lama_server.http.static_files import Frontend, find_frontend
 from lama_server.settings import Settings
+from serving import RunningServer, edit_request
 
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
 
@@ -70,7 +74,8 @@ def test_the_command_refuses_an_open_server(capsys: pytest.CaptureFixture[str]) 
 def test_each_model_has_a_deployment_and_what_is_joined_shares_one(tmp_path: Path) -> None:
     size = Size(models=("painter", "second+worded"), max_replicas=3)
     made = application(Settings(data_dir=tmp_path, model="painter"), size, entries=ENTRIES)
-    config, engines = cast("tuple[Any, Any]", made._bound_deployment.init_args)  # Serve offers no other look at it
+    arguments: tuple[Any, ...] = made._bound_deployment.init_args  # Serve offers no other look at it
+    config, engines = arguments
     assert set(engines) == {"painter", "second+worded", "tools"}
     assert config.deployments["worded"] == config.deployments["second"] == "second+worded"
     assert config.slots["painter"] == 3
@@ -189,3 +194,44 @@ def test_an_engines_error_is_that_of_each_job_in_the_batch(loop: asyncio.Abstrac
     shared = shared_engine(Recorder(EngineFailed("Nothing but NaN.")), loop, 2)
     found = fill_side_by_side(shared, (8, 0, no_progress), (8, 0, no_progress))
     assert [type(error) for error in found] == [EngineFailed] * 2
+
+
+def test_a_process_serves_the_pages_files_before_it_has_shown_the_page() -> None:
+    """The page came from another ingress replica, or from this server before a restart."""
+    folder = find_frontend()
+    shown = Frontend(folder).snapshot()
+    asset = Frontend(folder).asset(shown.hash, "js/main.js")
+    assert asset is not None
+    assert Frontend(folder).asset("0" * 16, "js/main.js") is None
+
+
+def test_replicas_of_one_server_know_each_others_cookies_and_are_one_start(tmp_path: Path) -> None:
+    def made(secret: str) -> tuple[str, str]:
+        app = create_app(Settings(data_dir=tmp_path, model="painter"), entries=ENTRIES, secret=secret)
+        return app.state.guard.session, app.state.services.boot_id
+
+    assert made("one") == made("one")
+    assert len({*made("one"), *made("two"), *made("")}) == 6
+
+
+def test_the_command_serves_on_ray_and_lets_the_running_job_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lama_server", "cluster", "--models", "opencv", "--port", "0", "--offline"]
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values()))},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = next(line for line in process.stdout if " is at " in line)
+            server = RunningServer(tmp_path, port=int(line.rsplit(":", 1)[1].strip("/\n")))
+            server.wait_ready()
+            image = server.upload(photo(400, 300)).json["id"]
+            stream = server.stream(edit_request(image, {"model": "opencv"}))
+            next(stream)
+            process.terminate()
+            assert list(stream)[-1]["type"] == "result"
+            assert process.wait(60) == ExitCode.OK
+        finally:
+            process.terminate()

@@ -126,7 +126,7 @@ PROCESSES = {
 LATE = {
     "catalogue": {"cv2", "PIL", "pydantic"},
     "web": {
-        *("cv2", "PIL", "jinja2", "socketio", "urllib.request", "concurrent.futures.process"),
+        *("cv2", "PIL", "jinja2", "socketio", "urllib.request", "concurrent.futures.process", "ray", "grpc"),
         *("lama_server.codec.probing", "lama_server.codec.rendering", "inpaint_models.pipeline"),
     },
     "engine": {"PIL", "fastapi", "lama_server.codec.probing", "inpaint_models.catalog", "inpaint_models.weights"},

@@ -29,6 +29,7 @@ CLUSTER = {
     "max_replicas": 2,
     "ingress_replicas": 2,
 }
+PAINTING = "state.jobs.some((job) => job.runs.some((run) => run.stage === 'painting'))"
 SLOTS = 2 * (2 + 2 * 4 + 2)
 """Jobs that run at once: each ingress replica counts two painters, two batchers of four jobs, and two for tools."""
 
@@ -164,13 +165,13 @@ def test_the_page_fills_cancels_and_outlives_killed_replicas(
 
     work_slowly(app, 60)
     app.paint([(400.0, 100.0), (440.0, 100.0)])
-    app.wait("state.jobs.some((job) => job.stage)")
+    app.wait(PAINTING)
     app.page.get_by_role("button", name="Cancel").click()
     app.wait("state.jobs.length === 0")
 
     work_slowly(app, 3)
     app.paint([(400.0, 400.0), (440.0, 400.0)])
-    app.wait("state.jobs.some((job) => job.stage)")
+    app.wait(PAINTING)
     for process in painters(cluster):
         os.kill(process.pid, signal.SIGKILL)
     app.wait_for_edits(2)

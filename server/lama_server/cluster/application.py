@@ -70,6 +70,10 @@ class Size:
         if self.ingress_replicas < 1 or self.batch < 0 or self.target_ongoing <= 0 or min(self.cpus, self.gpus) < 0:
             raise StartError(ExitCode.USAGE, f"{self} holds a number that is too small.")
 
+    def chosen(self, settings: Settings) -> tuple[str, ...]:
+        """The models, with the default."""
+        return self.models or (FALLBACK_ORDER if settings.model == "auto" else (settings.model,))
+
     def jobs(self, members: Sequence[ModelEntry]) -> int:
         """How many jobs a replica of these models has at once."""
         if len(members) > 1 or members[0].task != "fill":
@@ -153,7 +157,7 @@ def _groups(settings: Settings, size: Size, entries: Sequence[ModelEntry] | None
     """The models of each deployment, by its name. Raises `StartError`."""
     home = settings.resolved_model_dir()
     offered = list_models(model_dir=home) if entries is None else entries
-    wanted = size.models or (FALLBACK_ORDER if settings.model == "auto" else (settings.model,))
+    wanted = size.chosen(settings)
     known = {name: entry for entry in offered for name in (entry.name, *entry.aliases)}
     groups, chosen = dict[str, tuple[ModelEntry, ...]](), list[str]()
     for group in wanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import secrets
 import signal
 import sys
@@ -14,10 +15,12 @@ from collections.abc import Iterator, Sequence
 import ray
 from ray import serve
 
+from inpaint_models.machine import available_processors
+
 from .. import __version__
 from ..cli.main import PROGRAM
 from ..cli.options import Parser, add_settings, read_settings
-from ..cli.serve import check_access, page_address
+from ..cli.serve import check, check_access, page_address
 from ..exits import ExitCode, StartError
 from ..http.access import with_token
 from ..http.server import listen
@@ -68,14 +71,19 @@ def run(arguments: Sequence[str]) -> int:
     made_token = settings.token == "auto"
     if made_token:
         settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
-    check_access(settings)
-    stopped = threading.Event()
-    with cluster(given.address, settings):
+    if given.address is None:
+        check(settings)
+        with listen(settings.host, settings.port) as bound:  # refused in words, and not by Serve's proxy
+            settings = dataclasses.replace(settings, port=bound.getsockname()[1])
+    else:
+        check_access(settings)
+    address = page_address(settings)
+    shown = address if made_token else address.partition("#")[0]
+    made, stopped = application(settings, size), threading.Event()
+    with cluster(given.address, settings, size):
         for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
             signal.signal(number, lambda *_: stopped.set())
-        serve.run(application(settings, size), name=NAME, route_prefix="/")
-        address = page_address(settings)
-        shown = address if made_token else address.partition("#")[0]
+        serve.run(made, name=NAME, route_prefix="/")
         sys.stdout.write(f"lama-server {__version__} on Ray is at {shown}\n")
         sys.stdout.flush()
         stopped.wait()
@@ -84,12 +92,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, settings: Settings) -> Iterator[None]:
-    """Ray and Serve, as long as the context lasts; a cluster that ran before goes on. Raises `StartError`."""
-    if address is None:
-        listen(settings.host, settings.port).close()  # refused in words, and not by each node's proxy
+def cluster(address: str | None, settings: Settings, size: Size) -> Iterator[None]:
+    """Ray and Serve, as long as the context lasts; a cluster that ran before goes on. Raises `StartError`.
+
+    A cluster that is started here has as many processors as all replicas ask for, as the plain server's workers have.
+    """
+    cpus = (
+        None
+        if address
+        else max(available_processors(), math.ceil(size.cpus * size.max_replicas * len(size.chosen(settings))))
+    )
     try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(
+            address or "local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
     except (ConnectionError, ValueError) as error:
         raise StartError(ExitCode.USAGE, f"--address {address}: {error}") from None
     try:

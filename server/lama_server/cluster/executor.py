@@ -32,6 +32,8 @@ from .pixels import Sender, Sent
 TRIES = 2
 """A job whose replica dies is tried once more, elsewhere."""
 
+LOOK_AGAIN_S = 5.0
+
 START_DEADLINE_S = 300.0
 """For the first replica of a model: its node may have to be started, and its weights to be read."""
 
@@ -81,15 +83,17 @@ class RayExecutor(Executor):
             self._keep(asyncio.get_running_loop().create_task(self._look(name)))
 
     async def _look(self, name: str) -> None:
-        """Waits for the first replica of a deployment."""
-        try:
-            async with asyncio.timeout(START_DEADLINE_S):
-                device, loaded = await self._deployments[name].handle.state.remote()
-            self._states[name] = WorkerState(name, device, "ready", loaded=loaded)
-        except (TimeoutError, RayError, RayServeException) as error:
-            log.warning("no replica of %s is up: %s", name, error)
-            self._states[name] = WorkerState(name, "", "unavailable")
-        self.on_change()
+        """Waits for the first replica of a deployment, which counts as unavailable when that takes long."""
+        while self._states[name].state != "ready":
+            try:
+                async with asyncio.timeout(START_DEADLINE_S):
+                    device, loaded = await self._deployments[name].handle.state.remote()
+                self._states[name] = WorkerState(name, device, "ready", loaded=loaded)
+            except (TimeoutError, RayError, RayServeException) as error:
+                log.warning("no replica of %s is up: %s", name, error)
+                self._states[name] = WorkerState(name, "", "unavailable")
+                await asyncio.sleep(LOOK_AGAIN_S)
+            self.on_change()
 
     async def close(self) -> None:
         self._is_closing = True

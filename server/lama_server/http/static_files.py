@@ -106,10 +106,14 @@ class Frontend:
         return self._snapshot
 
     def asset(self, tree_hash: str, name: str) -> Asset | None:
-        """A file of the current tree; None when the hash or the name is not known."""
-        if tree_hash != self._snapshot.hash or name not in self._snapshot.files:
+        """A file of the current tree; None when the hash or the name is not known.
+
+        The tree may not be read yet: the page may be of this server before a restart, or of another process of it.
+        """
+        snapshot = self._snapshot if tree_hash == self._snapshot.hash else self.snapshot()
+        if tree_hash != snapshot.hash or name not in snapshot.files:
             return None
-        return _asset(Path(name).suffix, self._snapshot.files[name])
+        return _asset(Path(name).suffix, snapshot.files[name])
 
     def file(self, name: str) -> bytes | None:
         """A file of the current tree."""
