@@ -48,7 +48,7 @@ export function createApi(unreachable) {
      * @param {boolean} [keepalive] it arrives also when the page is left
      * @param {string} [accept] the media type that is wanted
      */
-    post: (path, body, signal, lane = 0, keepalive = false, accept = "*/*") =>
+    post: (path, body, signal, lane = 0, keepalive = false, accept = "application/json") =>
       call(path, {
         method: "POST",
         headers: { accept, "content-type": "application/json", "x-client-id": lane ? `${clientId}-${lane}` : clientId },

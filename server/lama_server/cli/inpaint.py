@@ -78,6 +78,22 @@ def parser() -> Parser:
         + ", ".join(entry.name for entry in list_models("find")),
     )
     made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
+    add_fill_options(made)
+    add_settings(
+        made,
+        SHARED_SETTINGS,
+        texts={
+            "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
+            "model": f"Model that fills: {model_names('fill')}; or makes the whole photo anew: "
+            f"{', '.join(map(model_names, WHOLE_PHOTO))}. Default: auto, the best that needs no download now.",
+            "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
+        },
+    )
+    return made
+
+
+def add_fill_options(made: Parser) -> None:
+    """How a hole is filled, and the model's own parameters."""
     made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
@@ -91,17 +107,6 @@ def parser() -> Parser:
         metavar="NAME=VALUE",
         help="parameter of the model: a number, words, true or false, a picture's file; may be repeated",
     )
-    add_settings(
-        made,
-        SHARED_SETTINGS,
-        texts={
-            "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
-            "model": f"Model that fills: {model_names('fill')}; or makes the whole photo anew: "
-            f"{', '.join(map(model_names, WHOLE_PHOTO))}. Default: auto, the best that needs no download now.",
-            "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
-        },
-    )
-    return made
 
 
 def run(arguments: Sequence[str]) -> int:
