@@ -11,11 +11,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from lama_server.settings import Settings
 
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_DISABLE_MEMORY_MONITOR": "1"}
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
@@ -40,18 +41,34 @@ def nodes(count: int, cpus: int) -> Iterator[None]:
 
 
 def serve_on_ray(settings: Settings, wanted: dict[str, Any], **more: Any) -> None:
-    """Serves until SIGTERM comes; prints the port as the plain server does."""
+    """Serves until SIGTERM comes, and then lets jobs end; SIGHUP puts a new application in the place of the old one.
+
+    Prints the port as the plain server does.
+
+    wanted  fields of `Size`, and how many "nodes" there are with how many "node_cpus"
+    """
     from ray import serve
 
     from lama_server.cluster.application import NAME, Size, application
 
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    count, cpus = wanted.pop("nodes", 1), wanted.pop("node_cpus", 8)
+    signals, come = list[int](), threading.Event()
+    count, cpus = wanted.pop("nodes"), wanted.pop("node_cpus", 8)
+    size = Size(**{**wanted, "models": tuple(wanted["models"])})
     with nodes(count, cpus):
+
+        def note(number: int, frame: object) -> None:
+            signals.append(number)
+            come.set()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):  # Ray has handlers of its own
+            signal.signal(number, note)
         serve.start("HeadOnly", {"host": "127.0.0.1", "port": settings.port})
-        serve.run(application(settings, Size(**{**wanted, "models": tuple(wanted["models"])}), **more), name=NAME)
-        sys.stdout.write(f"port {settings.port}\n")
-        sys.stdout.flush()
-        stopped.wait()
+        while signal.SIGTERM not in signals:
+            come.clear()
+            serve.run(application(settings, size, **more), name=NAME)
+            sys.stdout.write(f"port {settings.port}\n")
+            sys.stdout.flush()
+            come.wait()
+            settings = replace(settings, quality=settings.quality - 1)
+        serve.delete(NAME)
         serve.shutdown()

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.settings import VARIABLE_PREFIX
+from object_store import BUCKET, object_store
 from serving import RunningServer
 
 settings.register_profile("suite", deadline=None)  # how fast a machine is decides no test
@@ -62,8 +63,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the fake engines; tests leave it as they found it."""
-    options = {"cluster": RAY} if getattr(request, "param", "plain") == "ray" else {}
-    with RunningServer(tmp_path_factory.mktemp("server"), options) as running:
+    folder = tmp_path_factory.mktemp("server")
+    with ExitStack() as stack:
+        options: dict[str, Any] = {}
+        if getattr(request, "param", "plain") == "ray":
+            stack.enter_context(object_store())
+            options = {"cluster": RAY, "store": f"s3://{BUCKET}/ray"}
+        running = stack.enter_context(RunningServer(folder, options))
         running.wait_ready()
         yield running
 

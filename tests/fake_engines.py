@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,6 +109,27 @@ class Quick:
         return out
 
 
+class Batcher(Quick):
+    """Fills with a red that says how many crops it was given, 40 for each, and takes a second for that."""
+
+    def fill_batch(
+        self,
+        images: Sequence[FloatImage],
+        holes: Sequence[HoleMask],
+        *,
+        params: Mapping[str, ParamValue],
+        seed: int,
+        progress: Progress,
+    ) -> list[FloatImage]:
+        for step in range(10):
+            progress("painting", step, 10)
+            time.sleep(0.1)
+        filled = [image.copy() for image in images]
+        for image, hole in zip(filled, holes, strict=True):
+            image[hole] = (40 * len(images) / 255, 0, 0)
+        return filled
+
+
 class Worded:
     """Fills with the example's mean colour, or in red where the prompt says so, or in black."""
 
@@ -171,6 +192,10 @@ def load_quick(context: LoadContext) -> Quick:
     return Quick()
 
 
+def load_batcher(context: LoadContext) -> Batcher:
+    return Batcher()
+
+
 def load_copier(context: LoadContext) -> Copier:
     return Copier()
 
@@ -223,6 +248,9 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
     )
 
 
+BATCHER = replace(entry("batcher", loader="fake_engines:load_batcher"), parameters=(), stochastic=False)
+"""A model that fills several crops in one call."""
+
 WORDED = replace(
     entry("worded", loader="fake_engines:load_worded"),
     parameters=(
@@ -231,6 +259,9 @@ WORDED = replace(
     ),
 )
 """A model that takes words and a picture."""
+
+POINTER = replace(entry("pointer", loader="fake_pointer:load"), task="select", gesture="point", parameters=())
+"""A model that is pointed at things."""
 
 COPIER = replace(entry("copier", loader="fake_engines:load_copier"), source_control=True, parameters=())
 """A model that can be told where to copy from."""
@@ -253,6 +284,7 @@ ENTRIES = (
     wires.ENTRY,
     backdrop.ENTRY,
     lanczos.ENTRY,
+    POINTER,
     REDRAWER,
 )
 

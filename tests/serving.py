@@ -60,7 +60,7 @@ class RunningServer:
 
     def __exit__(self, *_: object) -> None:
         if self.process and self.process.poll() is None:
-            self.process.terminate() if "cluster" in self.options else self.process.kill()
+            self.process.terminate() if self.is_on_ray else self.process.kill()
         if self.process:
             self.process.communicate()
 
@@ -88,6 +88,10 @@ class RunningServer:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    @property
+    def is_on_ray(self) -> bool:
+        return "cluster" in self.options
 
     @property
     def child(self) -> subprocess.Popen[str]:
@@ -204,7 +208,7 @@ def main() -> None:
     "quick" adds a model for quick looks; "deadlines_s" gives fakes deadlines of their own;
     "inline" runs jobs in so many threads of the server itself.
     """
-    from fake_engines import ENTRIES, QUICK, on_hub
+    from fake_engines import BATCHER, ENTRIES, QUICK, on_hub
     from inpaint_models import list_models
     from inpaint_models.weights import Network
     from lama_server.app import create_app
@@ -238,7 +242,7 @@ def main() -> None:
         from cluster_serving import serve_on_ray
 
         bound.close()
-        serve_on_ray(settings, cluster, entries=entries, weights=weights, limits=limits)
+        serve_on_ray(settings, cluster, entries=entries and (*entries, BATCHER), weights=weights, limits=limits)
         return
     app = create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=in_threads(inline) if inline else None

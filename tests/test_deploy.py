@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
 from typing import Any
 
@@ -31,6 +35,11 @@ GROUPS = {
     },
 }
 """Fields of KubeRay's API reference for ray.io/v1; its schema is in no package registry."""
+
+PARSE = """import json, sys
+from lama_server.cluster.command import parser
+print([vars(parser().parse_args(words)) for words in json.loads(sys.argv[1])])"""
+"""In a process of its own: importing Ray warns of what it does."""
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +162,18 @@ def test_every_pod_runs_without_rights_and_has_room_only_where_it_writes(manifes
         assert container["resources"]["limits"]["memory"]
 
 
+def test_both_are_started_with_options_that_the_command_has(composed: Any, manifests: list[Any]) -> None:
+    (line,) = composed["services"]["head"]["command"]
+    words = shlex.split(line.partition("lama-server cluster ")[2])
+    (application,) = yaml.safe_load(manifests[0]["spec"]["serveConfigV2"])["applications"]
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in application["args"].items()]
+    command = [sys.executable, "-c", PARSE, json.dumps([words, flags])]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    head, service = ast.literal_eval(run.stdout)
+    assert head["models"] == service["models"] == ("opencv", "patchmatch", "migan", "lama")
+    assert head["address"] == "auto"
+
+
 # ------------------------------------------------------------------------------------------- versions
 
 
@@ -161,6 +182,9 @@ def test_every_image_is_pinned_and_has_our_versions(composed: Any, manifests: li
     ours = {container["image"] for container in containers(manifests[0])}
     assert all(re.search(r":[^:/]+$", image) and not image.endswith(":latest") for image in images | ours)
     assert {image.rpartition(":")[2] for image in ours} == {lama_server.__version__}
+    ray = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    assert ray is not None
+    assert manifests[0]["spec"]["rayClusterConfig"]["rayVersion"] == ray[1]
 
 
 def test_the_image_takes_the_extra_that_a_cluster_needs() -> None:

@@ -239,6 +239,29 @@ def test_a_model_is_named_by_its_folder_or_file_anywhere(models: Path, tmp_path:
         load_model(str(models / "sd.safetensors"), model_dir=tmp_path, local_files_only=True, device="cpu")
 
 
+def test_a_single_file_takes_its_vocabulary_from_another_pipeline(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the model folder or from the Hub's cache, and never from a pipeline of a kind that is not known."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    home, snapshot = tmp_path / "home", tmp_path / "cache/models--somebody--words/snapshots/1"
+    for place, kind in ((home / "other", "FluxPipeline"), (snapshot, "StableDiffusionPipeline")):
+        tiny.vocabulary(place / "tokenizer")
+        (place / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+    file = Path(shutil.copy(models / "sd.safetensors", home))
+    model = loaded(file, home)
+    (snapshot / "tokenizer/vocab.json").rename(snapshot / "vocab.json")
+    with pytest.raises(
+        WeightsMissing,
+        match=r"clip-vocabulary with vocab.json and merges.txt, .*start once without --offline.*huggingface.co/openai",
+    ):
+        loaded(file, home)
+    shutil.copytree(models / "sd", home / "words")
+    tiny.vocabulary(home / "words/tokenizer")
+    params = params_of(model)
+    np.testing.assert_allclose(filled(model, params), filled(loaded(file, home), params), atol=1e-5)
+
+
 def test_pickles_are_refused(models: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(models / "sd", tmp_path / "pickled"))
     (folder / "unet/diffusion_pytorch_model.safetensors").unlink()

@@ -19,7 +19,8 @@ from fake_engines import entry
 from inpaint_models import Inpainter, devices
 from inpaint_models.errors import Cancelled, OutOfMemory, WrongTask
 from inpaint_models.options import FillOptions
-from inpaint_models.protocols import Point, Prompts, StepProgress
+from inpaint_models.protocols import Candidate, Point, Prompts, StepProgress
+from inpaint_models.registry import Gesture
 from inpaint_models.tasks.select import Selector
 from inpaint_models.types import Box, FloatImage, HoleMask, Mask, ParamValue, PixelSource, Progress
 from lama_server import codec
@@ -238,15 +239,20 @@ class Eye:
     ) -> Mask:
         return Mask(Box(3, 2, 4, 3), np.full((1, 1), 255, np.uint8))
 
+    def candidates(
+        self, encoded: Kept, prompts: Prompts, most: int, *, params: Mapping[str, ParamValue], progress: StepProgress
+    ) -> list[Candidate]:
+        return [Candidate(self.select(encoded, prompts, params=params, progress=progress), 0.5)]
 
-def selecting(wanted: EngineChoice, name: str, *, whole: bool = False) -> RunJob[Selected]:
+
+def selecting(wanted: EngineChoice, name: str, *, whole: bool = False, view: Box | None = None) -> RunJob[Selected]:
     image, prompts = np.zeros((4, 5, 3), np.uint8), Prompts(points=(Point(1, 1),))
-    return RunJob(SelectMask(ModelChoice(wanted.entry), image, name, prompts, whole=whole), wanted)
+    return RunJob(SelectMask(ModelChoice(wanted.entry), image, name, prompts, whole=whole, view=view), wanted)
 
 
-def selector(name: str = "eye") -> EngineChoice:
+def selector(name: str = "eye", gesture: Gesture = "mark") -> EngineChoice:
     wanted = choice(name)
-    return replace(wanted, entry=replace(wanted.entry, task="select"))
+    return replace(wanted, entry=replace(wanted.entry, task="select", gesture=gesture))
 
 
 def test_an_image_is_encoded_once_for_any_number_of_selections(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +262,21 @@ def test_an_image_is_encoded_once_for_any_number_of_selections(monkeypatch: pyte
     for name in ("a", "a", "b", "a"):
         handler.handle(selecting(selector(), name), Listener())
     assert eye.encoded == 2
+
+
+@pytest.mark.parametrize(("gesture", "times"), [("mark", 1), ("point", 3)])
+def test_a_view_is_encoded_once_by_models_that_look_at_views(
+    monkeypatch: pytest.MonkeyPatch, gesture: Gesture, times: int
+) -> None:
+    eye = Eye()
+    monkeypatch.setattr(engine_worker, "load_runner", lambda wanted: Selector(wanted.entry, eye))
+    handler = EngineHandler(1000 * MIB, "cpu", 128)
+    whole, corner = Box(0, 0, 5, 4), Box(0, 0, 3, 3)
+    for view in (None, whole, corner, whole, corner, None):
+        made = handler.handle(selecting(selector(gesture=gesture), "a", view=view), Listener())
+        assert isinstance(made, Selected)
+        assert made.mask.box == Box(3, 2, 4, 3)
+    assert eye.encoded == times
 
 
 def test_a_selection_comes_as_a_mask_in_its_box_or_of_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
             "text",
             "dust",
             "wires",
+            "people",
             "backdrop",
             "cutout",
             "lanczos",
@@ -59,7 +60,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("registry",),
         ("parameters", "protocols"),
         ("types",),
-        ("errors", "machine", "folders"),
+        ("machine",),
+        ("errors", "folders"),
     ),
 }
 """Rooms from the top down: a room imports only what stands below it."""

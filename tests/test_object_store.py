@@ -178,14 +178,14 @@ def test_a_folder_that_is_too_small_for_all_is_a_cache_of_the_store(store: Objec
     """P14: its cap holds whatever is fetched, and what had to go is fetched again."""
 
     async def look() -> None:
-        edits = [await Machine(tmp_path / "whole").add(seed) for seed in range(12)]
+        edits = [await Machine(tmp_path / "whole").add(seed) for seed in range(6)]
         for _ in range(2):
             for edit in edits:
-                small = Machine(tmp_path / "small", max_bytes=40_000)
+                small = Machine(tmp_path / "small", max_bytes=20_000)
                 await small.keeper.fetch_edits([edit.id])
                 assert small.folder.get_edit(edit.id) == edit
                 assert small.folder.patches(edit)[0].png.read_bytes() == patch()
-                assert sum(file.stat().st_size for file in (tmp_path / "small").rglob("*") if file.is_file()) <= 40_000
+                assert sum(file.stat().st_size for file in (tmp_path / "small").rglob("*") if file.is_file()) <= 20_000
 
     asyncio.run(look())
 
@@ -247,6 +247,23 @@ def test_a_bucket_that_does_not_exist_is_no_missing_image(store: ObjectStore, tm
         refused = refusal(work)
         assert isinstance(refused, StoreUnavailable)
         assert "NoSuchBucket" in refused.detail
+
+
+def test_a_store_that_never_answers_is_given_up_on(
+    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: also by those who wait for others."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        machine = Machine(tmp_path, Limits(store_retry_s=0, store_deadline_s=1))
+
+        async def all_at_once() -> list[object]:
+            return await asyncio.gather(
+                *(machine.keeper.fetch_image(f"{number:064x}") for number in range(40)), return_exceptions=True
+            )
+
+        assert {type(ended) for ended in asyncio.run(all_at_once())} == {StoreUnavailable}
+        assert isinstance(refusal(lambda: asyncio.to_thread(machine.keeper.check)), StoreUnavailable)
 
 
 class Full(http.server.BaseHTTPRequestHandler):

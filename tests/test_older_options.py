@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inpaint_models import get_model
 from lama_server.cli import gui, older
 from lama_server.cli.inpaint import run as inpaint
 from lama_server.cli.main import COMMANDS, main
@@ -65,6 +66,25 @@ def test_an_option_is_a_variable_and_a_key_in_the_file_too(option: OlderOption, 
 def test_the_documentation_has_a_row_for_every_option(option: OlderOption) -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert f"| `{' '.join(option.words)}` |" in page
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        *((name, name) for name in ("lama", "ldm", "zits", "mat", "fcf", "manga", "sd2")),
+        ("cv2", "opencv"),
+        ("sd1.5", "sd15"),
+        ("runwayml/stable-diffusion-inpainting", "sd15"),
+        ("stabilityai/stable-diffusion-2-inpainting", "sd2"),
+        ("diffusers/stable-diffusion-xl-1.0-inpainting-0.1", "sdxl"),
+        ("paint_by_example", "paint-by-example"),
+        ("Fantasy-Studio/Paint-by-Example", "paint-by-example"),
+        ("instruct_pix2pix", "instruct-pix2pix"),
+        ("timbrooks/instruct-pix2pix", "instruct-pix2pix"),
+    ],
+)
+def test_a_model_has_its_older_name_too(theirs: str, ours: str) -> None:
+    assert get_model(theirs).name == ours
 
 
 def test_full_precision_is_what_no_half_means() -> None:

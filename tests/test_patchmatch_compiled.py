@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from inpaint_models.patchmatch import compiled
+from inpaint_models.machine import compiled
 
 MODELS = Path(__file__).parent.parent / "models"
 
 KERNEL = """
 import numpy as np
-from inpaint_models.patchmatch.compiled import kernel
+from inpaint_models.machine.compiled import kernel
 
 @kernel("void(int64[::1])")
 def add_one(values):

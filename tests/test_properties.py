@@ -164,7 +164,10 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
         reply = server.post_json(f"/api/v1/images/{name}/save", asked_for)
         replies.append(("POST", "/api/v1/images/{image}/save", reply))
     dot = {"kind": "stroke", "d": 20, "p": [60, 60]}
-    for request in ({"image": image, "prompts": [dot]}, {"image": "0" * 64, "prompts": [dot]}, {}):
+    point = {"prompts": [{"kind": "point", "x": 60, "y": 60}], "model": "pointer", "candidates": 2}
+    view, beside = ({"view": {"x": x, "y": 0, "w": 60, "h": 60}} for x in (0, 900))
+    for request in ({"image": image, "prompts": [dot]}, {"image": "0" * 64, "prompts": [dot]}, {},
+                    {"image": image, **point, **view}, {"image": image, **point, **beside}):  # fmt: skip
         replies.append(("POST", "/api/v1/select", server.post_json("/api/v1/select", request)))
     for request in ({"image": image}, {"image": "0" * 64}, {"image": image, "models": ["painter"]}, {}):
         replies.append(("POST", "/api/v1/find", server.post_json("/api/v1/find", request)))

@@ -117,6 +117,12 @@ def test_a_model_that_is_kept_off_the_gpu_gives_the_same(server: RunningServer, 
         np.testing.assert_allclose(other, whole, atol=1)
 
 
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(server: RunningServer) -> None:
+    problem = server.edit(server.upload(pixels()).json["id"], {"model": "words-refused"}).lines[-1]["problem"]
+    assert problem["code"] == "engine.out_of_memory"
+    assert "was not loaded. Offloading keeps the model in its memory." in problem["detail"]
+
+
 def test_a_fill_with_many_steps_shows_previews_and_is_cancelled(server: RunningServer) -> None:
     image = server.upload(pixels()).json["id"]
     run = {**WORDS, "params": {"prompt": "a ball", "steps": 200}}

@@ -280,6 +280,7 @@ def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
     assert results(server.edit(image).lines)
 
 
+@pytest.mark.plain("one job at a time")
 def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServer, image: str) -> None:
     """B113."""
     running = server.stream(edit_request(image, misbehaving("slow", 30)))
@@ -293,6 +294,7 @@ def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServe
     assert [line["type"] for line in running][-1] == "error"
 
 
+@pytest.mark.plain("one job at a time")
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: RunningServer, image: str) -> None:
     """B114."""
     streams = [server.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(9)]

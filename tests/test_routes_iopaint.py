@@ -206,6 +206,25 @@ def test_clicks_become_a_mask_in_the_colour_of_the_brush(server: RunningServer) 
     assert plugin(server, "mask", "InteractiveSeg", encode(pixels)).code == "param.invalid"
 
 
+def test_clicks_go_to_the_model_that_was_chosen_for_them(server: RunningServer) -> None:
+    pixels = np.full((300, 400, 3), (70, 110, 160), np.uint8)
+    pixels[100:200, 60:140] = pixels[100:200, 260:340] = (200, 120, 90)
+    clicks = [[100, 150, 1]]
+    switch = {"plugin_name": "InteractiveSeg", "model_name": "pointer"}
+    assert server.post_json("/api/v1/switch_plugin_model", switch).status == 200
+    try:
+        assert server.ask("GET", "/api/v1/server-config").json["interactiveSegModel"] == "pointer"
+        mask = decode(plugin(server, "mask", "InteractiveSeg", encode(pixels), clicks=clicks).body)[..., 3] > 0
+    finally:
+        server.post_json("/api/v1/switch_plugin_model", {**switch, "model_name": "grabcut"})
+    assert mask[100:200, 60:140].all()
+    assert mask[100:200, 260:340].all(), "one colour, though in two places: GrabCut would have taken one"
+    adjusted = server.post_json(
+        "/api/v1/adjust_mask", {"mask": text(encode(mask * np.uint8(255))), "operate": "expand", "kernel_size": 5}
+    )
+    assert (decode(adjusted.body)[..., 3] > 0).sum() > mask.sum()
+
+
 def test_the_background_is_removed_or_masked(server: RunningServer) -> None:
     pixels, covered = mug()
     cut_out = decode(plugin(server, "image", "RemoveBG", encode(pixels)).body)

@@ -161,6 +161,7 @@ def test_bad_query_values_are_refused(server: RunningServer, query: str) -> None
     assert server.one_shot(IMAGE, MASK, query=query).status == 422
 
 
+@pytest.mark.plain("the data folder has the server's files itself")
 def test_nothing_of_a_one_shot_stays_on_disk(server: RunningServer) -> None:
     server.one_shot(IMAGE, MASK)
     server.one_shot(IMAGE, b"broken")
@@ -216,6 +217,7 @@ def test_auto_save_says_why_a_jpeg_was_encoded_anew(start_server: Callable[..., 
         assert server.edit(image).lines[-1]["saved"]["reencoded"] == reason
 
 
+@pytest.mark.plain("each ingress replica has a current model")
 def test_fifty_switches_at_once_end_in_one_of_the_models(server: RunningServer) -> None:
     """B110."""
     names = ["second", "painter"] * 25

@@ -153,7 +153,7 @@ def test_the_shadow_is_offered_beside_the_thing(server: RunningServer, mug_id: s
     assert not (thing & shadow).any()
 
 
-@pytest.mark.parametrize("gesture", ["trace", "sample"])
+@pytest.mark.parametrize("gesture", ["trace", "sample", "point"])
 def test_each_way_of_pointing_has_its_model(server: RunningServer, bird_id: str, gesture: str) -> None:
     models = server.ask("GET", "/api/v1/models").json["models"]
     (model,) = (model["name"] for model in models if model["gesture"] == gesture)
@@ -162,6 +162,55 @@ def test_each_way_of_pointing_has_its_model(server: RunningServer, bird_id: str,
     reply = select(server, bird_id, *points, model=model)
     assert (reply.status, reply.headers["x-model"]) == (200, model)
     assert all(other["gesture"] is None for other in models if other["task"] != "select")
+
+
+@pytest.fixture(scope="module")
+def tones_id(server: RunningServer) -> str:
+    """Plain ground, a thing of two tones at (100, 100) to (300, 200), and a speck at (40, 41) to (44, 43)."""
+    pixels = np.full((300, 400, 3), (70, 110, 160), np.uint8)
+    pixels[100:200, 100:200], pixels[100:200, 200:300] = (200, 120, 90), (215, 140, 105)
+    pixels[40:43, 41:44] = (200, 120, 90)
+    return upload(server, pixels)
+
+
+def test_a_point_may_mean_a_part_or_the_whole(server: RunningServer, tones_id: str) -> None:
+    on_left = {"kind": "point", "x": 4 * 150, "y": 4 * 150}
+    reply = select(
+        server, tones_id, on_left, model="pointer", candidates=3, view={"x": 60, "y": 60, "w": 300, "h": 200}
+    )
+    assert reply.status == 200, reply.body
+    (other,) = reply.json["others"]
+    assert (reply.json["score"], other["score"]) == (0.9, 0.7)
+    whole, part = (drawn(shapes[0], 300, 400) for shapes in (reply.json["shapes"], other["shapes"]))
+    assert whole.sum() == pytest.approx(100 * 200, rel=0.03)
+    assert part.sum() == pytest.approx(100 * 100, rel=0.06)
+    assert select(server, tones_id, on_left, model="pointer").json["others"] == []
+
+
+def test_a_small_view_shows_small_things(server: RunningServer, tones_id: str) -> None:
+    speck = {"kind": "point", "x": 4 * 42, "y": 4 * 41}
+    view = {"x": 20, "y": 20, "w": 60, "h": 45}
+    (near,) = select(server, tones_id, speck, model="pointer", view=view).json["shapes"]
+    assert {key: near[key] for key in "xywh"} == {"x": 41, "y": 40, "w": 3, "h": 3}
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer", "code"),
+    [
+        ({"view": {"x": 400, "y": 0, "w": 10, "h": 10}}, "/view", "param.invalid"),
+        ({"view": {"x": 0, "y": 0, "w": 0, "h": 10}}, "/view/w", "param.out_of_range"),
+        ({"view": {"x": 0, "y": 0, "w": 50, "h": 50}}, None, "param.invalid"),
+        ({"candidates": 5}, "/candidates", "param.out_of_range"),
+        ({"candidates": "2"}, "/candidates", "param.wrong_type"),
+    ],
+)
+def test_a_view_or_a_number_that_makes_no_sense_is_refused(
+    server: RunningServer, tones_id: str, more: dict[str, Any], pointer: str | None, code: str
+) -> None:
+    reply = select(server, tones_id, {"kind": "point", "x": 600, "y": 600}, model="pointer", **more)
+    assert reply.code == code, reply.body
+    pointers = [error["pointer"] for error in reply.json.get("errors", [])]
+    assert pointers == ([pointer] if pointer else [])
 
 
 # find

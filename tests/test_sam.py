@@ -22,10 +22,10 @@ from drawn_scenes import bird, overlap
 from inpaint_models import Box, Point, Prompts, Stroke
 from inpaint_models.catalog import get_model
 from inpaint_models.errors import Cancelled, InvalidPrompts, OutOfMemory, Unavailable, WeightsCorrupted, WeightsMissing
+from inpaint_models.imaging.outlines import outlined
 from inpaint_models.loading import build, load_model
 from inpaint_models.registry import ModelEntry, WeightsFolder
 from inpaint_models.sam.marks import marks_of
-from inpaint_models.sam.outlines import outlined
 from inpaint_models.tasks.select import EncodedView, Selector
 
 SAM2, MOBILE_SAM = get_model("sam2"), get_model("mobilesam")

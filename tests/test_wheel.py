@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import urllib.request
 import venv
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,3 +82,32 @@ def test_the_wheel_holds_the_library_the_server_and_the_page(environment: Path) 
         [environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True, cwd=environment
     )
     assert all(line.startswith(str(environment)) for line in run.stdout.split())
+
+
+def test_a_base_install_brings_nothing_of_what_the_extras_are_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {name: needs for name, needs in project["optional-dependencies"].items() if name not in ("dev", "quality")}
+    for_extras = {canonicalize_name(Requirement(need).name) for needs in extras.values() for need in needs}
+    assert {"diffusers", "transformers", "accelerate"} <= for_extras
+    assert not for_extras & needed(project["dependencies"])
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """Names of all packages that these bring along, as far as they are installed here."""
+    left, found = [Requirement(text) for text in requirements], set[str]()
+    while left:
+        requirement = left.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found.add(name)
+        with contextlib.suppress(PackageNotFoundError):  # for another system
+            others = [Requirement(text) for text in distribution(name).requires or ()]
+            left += [
+                other
+                for other in others
+                if any(
+                    not other.marker or other.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
+                )
+            ]
+    return found

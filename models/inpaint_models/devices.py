@@ -66,7 +66,7 @@ def device_for(entry: ModelEntry, wanted: str) -> str:
 
     Where this process may use fewer processors than torch thinks, as in a container, torch is told.
     """
-    if not entry.weights or "onnxruntime" in entry.requires:
+    if all(artifact.name.endswith(".onnx") for artifact in entry.weights):
         return "cpu"
     import torch
 

@@ -136,8 +136,10 @@ class WeightsFolder:
         return self.approx or sum(file.size_bytes or 0 for file in self.files)
 
     def __str__(self) -> str:
-        known = f" ({self.size_bytes / 2**20:.0f} MiB)" if self.size_bytes else ""
-        return f"the folder {self.name}{known}"
+        if self.size_bytes:
+            return f"the folder {self.name} ({self.size_bytes / 2**20:.0f} MiB)"
+        files = f" with {listed([file.path for file in self.files])}" if self.files else ""
+        return f"the folder {self.name}{files}"
 
 
 Artifact = WeightsFile | WeightsFolder

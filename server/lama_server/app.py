@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -96,19 +97,11 @@ def create_app(
         settings, entries=entries, weights=weights, limits=limits, executor=executor, boot_id=_made_of(secret, "boot")
     )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await services.start()
-        try:
-            yield
-        finally:
-            await services.stop()
-
     app = FastAPI(
         title="lama-server",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, services),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
@@ -134,6 +127,15 @@ def _restrict_access(app: FastAPI) -> None:
         boot_id=app.state.services.boot_id,
         sign_in_page=lambda: app.state.frontend.render("sign-in.html"),
     )
+
+
+@asynccontextmanager
+async def _lifespan(services: Services, app: FastAPI) -> AsyncIterator[None]:
+    await services.start()
+    try:
+        yield
+    finally:
+        await services.stop()
 
 
 def _made_of(secret: str, purpose: str) -> str:

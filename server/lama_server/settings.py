@@ -190,7 +190,9 @@ class Settings:
         Option("Open the page in a window of its own: by Chrome, Chromium, Edge or Brave, else by pywebview."),
     ] = False
     gui_size: Annotated[str, Option("Width and height of that window.", "WIDTH HEIGHT", words=True)] = "1200,1000"
-    gui_auto_close: Annotated[bool, Option("End the server when that window is closed.")] = True
+    gui_auto_close: Annotated[bool, Option("End the server with that window; --no-gui-auto-close lets it run on.")] = (
+        True
+    )
     log_level: Annotated[LogLevel, Option("How much is logged.")] = "info"
 
     token: Annotated[

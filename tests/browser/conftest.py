@@ -33,6 +33,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Starts with an engine that gives another result for each seed."""
+    with running_server(tmp_path_factory.mktemp("varied"), "--model", "patchmatch") as server:
+        yield server
+
+
 @pytest.fixture
 def tolerated() -> list[str]:
     """Patterns of console errors that a test brings about on purpose."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from browser.driver import App
+from browser.driver import App, OpenApp
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_compare_ends_with_its_key_whatever_was_pressed_meanwhile(open_photo: Ap
     keyboard.down("\\")
     assert open_photo.read("state.compare.mode") == "hold"
     keyboard.down("Shift")
-    keyboard.up("\\")
+    keyboard.up("|")  # the same key, which makes another sign now
     keyboard.up("Shift")
     assert open_photo.read("state.compare.mode") == "off"
 
@@ -139,3 +139,37 @@ def test_the_tab_at_the_edge_draws_before_and_after_apart_and_goes_back_to_the_e
     open_photo.settle()
     assert open_photo.read("state.compare.mode") == "off"
     assert open_photo.colour_at(inside) == after
+
+
+PLACES = """() => [...document.querySelectorAll(".bar button, .rail button, .dock, .pill, .steps")]
+  .filter((each) => each.checkVisibility())
+  .map((each) => [each.dataset.command ?? each.className, ...Object.values(each.getBoundingClientRect().toJSON())])"""
+
+
+def test_undo_pressed_twice_in_one_place_is_undo_twice_and_nothing_has_moved(open_photo: App) -> None:
+    page = open_photo.page
+    places = page.evaluate(PLACES)
+    for edits, y in ((1, 100.0), (2, 400.0)):
+        open_photo.paint([(100.0, y), (160.0, y)])
+        open_photo.wait_for_edits(edits)
+    assert page.evaluate(PLACES) == places
+    page.keyboard.press("v")
+    page.locator("#drawer").wait_for()
+    assert page.evaluate(PLACES) == places
+    box = page.locator(".bar [data-command=undo]").bounding_box()
+    assert box is not None
+    for _ in range(2):
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    open_photo.settle()
+    assert open_photo.read("[doc.edits.length, doc.draft.length, state.jobs.length]") == [0, 0, 0]
+    assert page.evaluate(PLACES) == places
+
+
+def test_a_phone_on_its_side_has_the_size_of_the_brush(open_app: OpenApp, photos: Path) -> None:
+    app = open_app(viewport={"width": 844, "height": 390}, has_touch=True, is_mobile=True)
+    app.open(photos / "astronaut.png")
+    size = app.page.locator("#brush-size")
+    before = app.read("state.prefs.brush")
+    size.tap(position={"x": 22, "y": 30})
+    app.settle()
+    assert app.read("state.prefs.brush") != before

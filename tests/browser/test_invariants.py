@@ -99,4 +99,4 @@ def test_opening_another_photo_gives_the_first_ones_pixels_back(open_app: OpenAp
     assert app.read("lama.bitmaps.counts().decoded") == 1
     app.open(photos / "chelsea.jpg")
     app.settle()
-    assert app.read("lama.bitmaps.counts()") == {"patches": 0, "decoded": 0, "urls": 0, "tiles": 1}
+    assert app.read("lama.bitmaps.counts()") == {"patches": 0, "decoded": 0, "urls": 0, "estimates": 0, "tiles": 1}

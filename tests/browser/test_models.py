@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ import pytest
 from browser.driver import App, OpenApp, Server, running_server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
-
-
-@pytest.fixture(scope="module")
-def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("varied"), "--model", "patchmatch") as server:
-        yield server
 
 
 @pytest.fixture
@@ -76,3 +69,15 @@ def test_a_seed_can_be_set_and_gives_the_same_result_again(app: App) -> None:
     seed.fill("")
     seed.press("Tab")
     assert app.read("state.prefs.seeds") == {}
+
+
+def test_a_server_that_holds_to_one_model_offers_no_other(open_app: OpenApp, photos: Path, tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", "--model", "opencv", "--disable-model-switch") as server:
+        app = open_app(server.url)
+        app.open(photos / "astronaut.png")
+        app.open_models()
+        offered = app.page.locator('input[name="model"]')
+        assert [each.get_attribute("value") for each in offered.all()] == ["opencv"]
+        app.close_panels()
+        app.paint(STROKE)
+        app.wait_for_edits(1)

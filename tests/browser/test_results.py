@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from browser.driver import App, OpenApp, Point, Server, running_server
+from browser.driver import App, OpenApp, Point, Server
 
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
-
-
-@pytest.fixture(scope="module")
-def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Starts with an engine that gives another result for each seed."""
-    with running_server(tmp_path_factory.mktemp("varied"), "--model", "patchmatch") as server:
-        yield server
 
 
 @pytest.fixture

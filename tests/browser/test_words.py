@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +15,15 @@ from browser.driver import App, OpenApp
 from browser.iopaint_page import IopaintPage
 from fake_engines import photo
 from inpaint_models.diffusion.families import SAMPLERS
-from serving import RunningServer
+from serving import RunningServer, decode, encode
 
 LOADING_S = 120
 STROKE = [(60.0, 60.0), (100.0, 60.0)]
+PASTE = """(form, content) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([new Uint8Array(content)], "pasted.png", { type: "image/png" }));
+  form.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
 OTHER = [(200.0, 160.0), (240.0, 160.0)]
 
 
@@ -98,14 +102,15 @@ def test_the_row_is_there_for_models_that_take_words_only(app: App) -> None:
     assert app.page.locator("#auto").is_disabled()
 
 
-def test_an_example_is_picked_dropped_or_taken_from_the_photo(app: App) -> None:
+def test_an_example_is_picked_pasted_or_taken_from_the_photo(
+    app: App, models_server: RunningServer, tmp_path: Path
+) -> None:
     choose(app, "example")
     few_steps(app)
     row = app.page.locator("#words")
-    picture = io.BytesIO()
-    Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(picture, "PNG")
+    picture, other = (encode(np.full((30, 40, 3), grey, np.uint8)) for grey in (90, 200))
     row.get_by_label("Example picture").first.set_input_files(
-        {"name": "example.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        {"name": "example.png", "mimeType": "image/png", "buffer": picture}
     )
     row.get_by_alt_text("Example picture").wait_for()
     app.paint(STROKE)
@@ -116,12 +121,24 @@ def test_an_example_is_picked_dropped_or_taken_from_the_photo(app: App) -> None:
     assert result["params"] == {"steps": 2, "example": picked}
 
     row.get_by_role("button", name="Without the example").click()
-    app.paint(OTHER)
+    row.locator("form").evaluate(PASTE, list(other))
+    row.get_by_alt_text("Example picture").wait_for()
+    pasted = app.read("state.prefs.params.example.example")
+    assert pasted not in ("", picked)
+    assert app.read("doc.edits.length") == 1, "it was not opened as a photo"
+
+    shown = np.asarray(Image.open(app.download(tmp_path / "shown.png")).convert("RGB"), int)
+    row.get_by_role("button", name="Without the example").click()
+    app.paint(STROKE)
     row.get_by_role("button", name="What is painted").click()
     row.get_by_alt_text("Example picture").wait_for()
     taken = app.read("state.prefs.params.example.example")
-    assert taken not in ("", picked)
+    assert taken not in ("", picked, pasted)
     assert app.read("doc.draft.length") == 0, "what became the example is no longer to be filled"
+    part = decode(models_server.ask("GET", f"/api/v1/images/{taken}/original").body)[..., :3].astype(int)
+    height, width, _ = part.shape
+    top, left = 60 - height // 2, 80 - width // 2
+    assert np.abs(part - shown[top : top + height, left : left + width]).mean() < 20, "as it is shown, with the fill"
 
 
 def test_a_fill_with_words_shows_itself_and_is_cancelled(app: App) -> None:

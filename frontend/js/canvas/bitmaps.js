@@ -6,13 +6,15 @@
  * @typedef {import("./composite.js").Placed} Placed
  * @typedef {import("./patches.js").Pixels} Pixels
  * @typedef {import("../core/view.js").Box} Box
- * @typedef {{job: number, box: Box, pixels: Pixels}} Estimate  what a running fill has so far
+ * @typedef {{job: number, began: number, box: Box, pixels: Pixels}} Estimate  what a running fill has so far; began: when its first came
  */
 
 import { createPatches } from "./patches.js";
 
 const MOST_PATCH_BYTES = 256 * 2 ** 20;
 const THUMBNAIL_PX = 192;
+/** An estimate is seen until what takes its place has faded in, on any machine. */
+const FADED_MS = 600;
 
 /** @typedef {ReturnType<typeof createBitmaps>} Bitmaps */
 
@@ -51,9 +53,20 @@ export function createBitmaps(changed) {
     changed();
   };
 
+  /** With the estimates of fills that have ended, under what came of them. @param {readonly import("./image-layer.js").ShownPatch[]} drawn */
+  const overEstimates = (drawn) => {
+    const all = [...drawn];
+    for (const ended of estimates.filter(({ pixels }) => pixels.until)) {
+      const at = all.findIndex(({ pixels }) => pixels && pixels.since >= ended.began);
+      all.splice(at < 0 ? all.length : at, 0, ended);
+    }
+    return all;
+  };
+
   return {
     pyramid: () => pyramid,
-    estimates: () => estimates,
+    /** Of fills that run. */
+    estimates: () => estimates.filter(({ pixels }) => !pixels.until),
 
     /**
      * How edits are drawn: what takes the place of tiles of the photo, and what lies over them. Only what lies on the
@@ -70,22 +83,33 @@ export function createBitmaps(changed) {
       const layers = composite && pyramid ? composite.layers(shown, pyramid, photo) : { tiles: null, patches: here };
       const over = [...moved(layers.patches, photo.x, photo.y), ...beyond];
       patches.hold(new Set(over.map(({ name }) => name)));
-      return { tiles: layers.tiles, patches: over.map(({ name, box }) => ({ box, pixels: patches.take(name) })) };
+      const drawn = over.map(({ name, box }) => ({ box, pixels: patches.take(name) }));
+      return { tiles: layers.tiles, patches: overEstimates(drawn) };
     },
 
-    /** Over those before it, of which it replaces what it covers. @param {number} job @param {Blob} blob @param {Box} box */
+    /** Over those before it, of which it hides what it covers once it has faded in. @param {number} job @param {Blob} blob @param {Box} box */
     async addEstimate(job, blob, box) {
       const bitmap = /** @type {ImageBitmap} */ (await ask({ kind: "bitmap", blob }));
       if (estimated.has(job)) return bitmap.close(); // its fill has ended meanwhile
-      removeEstimates((each) => covers(box, each.box));
-      estimates = [...estimates, { job, box, pixels: { bitmap, since: performance.now() } }];
+      const since = performance.now();
+      const hides = estimates.filter(({ pixels }) => since - pixels.since > FADED_MS);
+      removeEstimates((each) =>
+        hides.some((other) => other !== each && covers(other.box, each.box) && other.pixels.since > each.pixels.since),
+      );
+      const began = estimates.find((each) => each.job === job)?.began ?? since;
+      estimates = [...estimates, { job, began, box, pixels: { bitmap, since } }];
       changed();
     },
 
-    /** A job needs none any more. @param {number} job */
+    /** A job needs none any more: they fade away. @param {number} job */
     clearEstimates(job) {
       estimated.add(job);
-      removeEstimates((each) => each.job === job);
+      const until = performance.now();
+      const mine = (/** @type {Estimate} */ each) => each.job === job && !each.pixels.until;
+      if (!estimates.some(mine)) return;
+      estimates = estimates.map((each) => (mine(each) ? { ...each, pixels: { ...each.pixels, until } } : each));
+      setTimeout(() => removeEstimates((each) => each.job === job), FADED_MS);
+      changed();
     },
 
     /** A photo's pixels, not shown yet; rejects when the browser cannot read the format. @param {Blob} blob @returns {Promise<Pyramid>} */
@@ -167,6 +191,7 @@ export function createBitmaps(changed) {
     counts: () => ({
       ...patches.counts(),
       urls: urls.size,
+      estimates: estimates.length,
       tiles: pyramid?.levels.reduce((sum, level) => sum + level.tiles.length, 0) ?? 0,
     }),
   };

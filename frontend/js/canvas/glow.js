@@ -110,7 +110,10 @@ function createGlow(stage, changed) {
         for (const canvas of [mask, line]) {
           const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
           context.setTransform(scale, 0, 0, scale, -box.x * scale, -box.y * scale);
-          for (const each of done.slice(parts)) context.clearRect(each.x, each.y, each.width, each.height);
+          for (const each of done.slice(parts)) {
+            const { x, y, width, height } = grown(each, EDGE_PX / scale); // with the line around it
+            context.clearRect(x, y, width, height);
+          }
         }
         parts = done.length;
         await setMask(); // takes a while: what comes meanwhile is cut in one go

@@ -6,7 +6,7 @@
  * @typedef {import("./decode.worker.js").Pyramid} Pyramid
  * @typedef {import("./decode.worker.js").Level} Level
  * @typedef {import("../core/view.js").Box} Box
- * @typedef {{box: Box, pixels: {bitmap: ImageBitmap, since: number} | null}} ShownPatch
+ * @typedef {{box: Box, pixels: import("./patches.js").Pixels | null}} ShownPatch
  * @typedef {object} Scene
  * @property {import("../core/view.js").Size & {photo: Box}} canvas  and where on it the photo lies
  * @property {Pyramid | null} pyramid
@@ -108,14 +108,20 @@ function drawPatches(context, frame, scene, seen, back) {
   if (frame.view.scale * frame.dpr < 0.5) context.imageSmoothingQuality = "medium";
   for (const { box, pixels } of scene.patches) {
     if (!pixels || !overlaps(box, seen)) continue;
-    const age = scene.fadeMs > 0 ? Math.max(0, frame.now - pixels.since) / scene.fadeMs : 1;
-    if (back && age >= 1) fillBox(context, frame, box, back);
-    context.globalAlpha = Math.min(1, age);
-    fading ||= age < 1;
+    const alpha = opacity(pixels, frame.now, scene.fadeMs);
+    if (back && alpha === 1) fillBox(context, frame, box, back);
+    context.globalAlpha = alpha;
+    fading ||= pixels.until ? alpha > 0 : alpha < 1;
     context.drawImage(pixels.bitmap, box.x, box.y, box.width, box.height);
   }
   context.globalAlpha = 1;
   return fading;
+}
+
+/** What goes stays until what comes over it has faded in, and fades then. @param {import("./patches.js").Pixels} pixels @param {number} now @param {number} fadeMs */
+function opacity({ since, until }, now, fadeMs) {
+  const share = until ? 2 - (now - until) / (fadeMs || 1) : (now - since) / (fadeMs || 1);
+  return fadeMs > 0 ? Math.min(1, Math.max(0, share)) : until ? 0 : 1;
 }
 
 const CHECK_PX = 8;

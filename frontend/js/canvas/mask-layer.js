@@ -17,7 +17,7 @@ export function drawMask(context, shape) {
   const mask = known.get(shape);
   if (mask === undefined) {
     known.set(shape, null);
-    decode(shape).then(
+    maskOf(shape).then(
       (decoded) => known.set(shape, decoded),
       () => known.set(shape, new OffscreenCanvas(1, 1)), // the server says what is wrong with it
     );
@@ -44,8 +44,8 @@ export function drawMask(context, shape) {
   return true;
 }
 
-/** @param {Bitmap} shape @returns {Promise<OffscreenCanvas>} */
-async function decode({ png, w, h }) {
+/** Opaque where it is painted. @param {Bitmap} shape @returns {Promise<OffscreenCanvas>} */
+export async function maskOf({ png, w, h }) {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const { canvas } = paintedOf(bitmap, w, h);

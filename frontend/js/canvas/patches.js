@@ -2,7 +2,7 @@
  * Patches of edits: encoded ones stay (they are small); decoded ones are dropped, least recently drawn first, once they
  * take more than the budget, and are decoded again when they are needed. What is in sight is never dropped.
  *
- * @typedef {{bitmap: ImageBitmap, since: number}} Pixels  since: performance.now() from which they can be drawn
+ * @typedef {{bitmap: ImageBitmap, since: number, until?: number}} Pixels  since, until: when they could be drawn first, and are wanted no more, by performance.now()
  * @typedef {{encoded: Blob, pixels: Pixels | null, decoding: Promise<void> | null}} Patch
  */
 

@@ -77,7 +77,7 @@
  * @property {readonly string[]} words  that models were told, the last first
  * @property {import("../jobs/eta.js").Timings} timings
  *
- * @typedef {"snap" | "magnet" | "wand"} SelectTool
+ * @typedef {"point" | "snap" | "magnet" | "wand"} SelectTool
  * @typedef {"brush" | "eraser" | "rect" | "lasso" | "polygon" | "source" | "avoid" | "extend" | "hand" | "find" | "cutout" | SelectTool} ToolName
  *
  * @typedef {object} State
@@ -256,7 +256,7 @@ export const takesWords = (state) => {
 export const fillsOnRelease = (state) => state.prefs.auto && !takesWords(state);
 
 /** Tools whose drawing is a question to the server. @param {ToolName} tool @returns {tool is SelectTool} */
-export const selects = (tool) => tool === "snap" || tool === "magnet" || tool === "wand";
+export const selects = (tool) => tool === "point" || tool === "snap" || tool === "magnet" || tool === "wand";
 /** Tools with a round brush. @param {ToolName} tool */
 export const brushes = (tool) => ["brush", "eraser", "source", "avoid", "snap"].includes(tool);
 

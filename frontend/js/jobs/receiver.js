@@ -52,12 +52,12 @@ export function createReceiver(ports, choose) {
   return {
     /**
      * Brings a result's patches to where they can be drawn.
-     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Blob>} blobs that are here already, by address
+     * @param {FillLine} line @param {AbortSignal} signal @param {ReadonlyMap<string, Promise<Blob | null>>} blobs that are here already or on their way, by address
      * @returns {Promise<boolean>} whether the result is still wanted
      */
     async fetchPatches(line, signal, blobs) {
       const kept = patchesOf(line).map(async ({ name, url }) =>
-        ports.keepPatch(name, blobs.get(url) ?? (await ports.api.blob(url, { signal }))),
+        ports.keepPatch(name, (await blobs.get(url)) ?? (await ports.api.blob(url, { signal }))),
       );
       await Promise.all(kept);
       return !signal.aborted;

@@ -9,7 +9,7 @@
  * @typedef {object} Progress         of one stream
  * @property {number} ended           runs that have
  * @property {ApiError[]} failures
- * @property {Map<string, Blob>} blobs  patches that came before their result, by address
+ * @property {Map<string, Promise<Blob | null>>} blobs  patches that came before their result, by address
  * @property {Promise<void>[]} coming  patches that are being fetched
  */
 
@@ -119,9 +119,10 @@ export function createRunner(ports, choose) {
       case "saved":
         return;
       case "result": {
-        await Promise.all(progress.coming.splice(0));
         const result = /** @type {import("../wire/protocol.js").FillLine} */ (line);
-        if (!(await receiver.fetchPatches(result, signal, progress.blobs))) return;
+        const all = receiver.fetchPatches(result, signal, progress.blobs);
+        const [wantedStill] = await Promise.all([all, ...progress.coming.splice(0)]);
+        if (!wantedStill) return;
         bitmaps.clearEstimates(number);
         update(number, ({ regions }) => ({ fresh: false, early: [], regionsDone: regions }));
         updateRun(number, line.run, () => ({ status: "done", fraction: 1 }));
@@ -147,10 +148,10 @@ export function createRunner(ports, choose) {
   /** A region that is finished while others are not. @param {number} number @param {import("../wire/protocol.js").PatchLine} line @param {AbortSignal} signal @param {Progress} progress */
   const showPatch = async (number, { url, edit, index, of, run, x, y, w, h }, signal, { blobs }) => {
     const first = run === 0 && (find(number)?.fresh ?? false);
-    const blob = await fetched(url, signal);
-    if (!blob) return;
-    blobs.set(url, blob);
-    if (!first) return;
+    const coming = fetched(url, signal);
+    blobs.set(url, coming);
+    const blob = await coming;
+    if (!blob || !first) return;
     const name = patchName(edit, index);
     await bitmaps.addPatch(name, blob);
     if (signal.aborted || !find(number)) return bitmaps.dropPatches([name]);

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UnsafeWeights, WeightsCorrupted
+from ..folders import hub_cache_dirs
 from ..registry import FolderFile, Licence, ModelEntry, TensorShapes, WeightsFile, WeightsFolder
 from ..repositories import INDEX, is_half, with_files
 from ..weights.formats import MAX_HEADER_BYTES, format_of
@@ -74,7 +76,7 @@ def entry_for(place: Path, model_dir: Path) -> ModelEntry:
     if place.is_dir():
         weights = (WeightsFolder(place.name, repository, "main", place=None if own else place),)
     else:
-        weights = (WeightsFile(place.name, (), place=place), VOCABULARY)
+        weights = (WeightsFile(place.name, (), place=place), _vocabulary(model_dir))
     return entry_of(
         FAMILIES[found.family],
         name=name,
@@ -85,6 +87,23 @@ def entry_for(place: Path, model_dir: Path) -> ModelEntry:
         side_px=found.side_px,
         multiple_of=found.multiple_of,
     )
+
+
+def _vocabulary(model_dir: Path) -> WeightsFolder:
+    """As another pipeline on this machine has it, for all Stable Diffusions have the same; else to be fetched."""
+    if not (model_dir / VOCABULARY.name).is_dir():
+        cached = [found for cache in hub_cache_dirs() for found in cache.glob(f"models--*/snapshots/*/{INDEX}")]
+        for index in sorted(model_dir.glob(f"*/{INDEX}")) + sorted(cached):
+            words = index.parent / "tokenizer"
+            if all((words / file.path).is_file() for file in VOCABULARY.files) and _is_known(index):
+                return replace(VOCABULARY, place=words)
+    return VOCABULARY
+
+
+def _is_known(index: Path) -> bool:
+    with suppress(WeightsCorrupted):
+        return _json(index).get("_class_name") in _FAMILY_OF
+    return False
 
 
 def _of_folder(folder: Path) -> Recognised:

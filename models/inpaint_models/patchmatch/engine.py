@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ..errors import MaskCoversImage, NothingToCopy
 from ..machine import available_processors
+from ..machine.compiled import require_numba
 from ..registry import LoadContext
 from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .chunks import Chunks
-from .compiled import require_numba
 from .features import to_colour
 from .matching import PATCH
 from .pyramid import fill_smoothly

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, kernel
+from ..machine.compiled import Array, kernel
 
 FEATURES = 4  # per pixel
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.compiled import Array, Number, inlined, kernel
 from .chunks import Chunks
-from .compiled import Array, Number, inlined, kernel
 from .settings import PatchMatchSettings
 
 PATCH = 8

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, kernel
+from ..machine.compiled import Array, kernel
 from .features import box_mean, describe, to_bytes
 from .matching import PATCH, Patches, find_patches
 from .settings import PatchMatchSettings

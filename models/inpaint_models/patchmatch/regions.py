@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.compiled import Array, Number, inlined, kernel
 from .chunks import Chunks
-from .compiled import Array, Number, inlined, kernel
 from .features import FEATURES
 from .matching import PATCH, Patches, Search, source_anchors
 from .pyramid import PyramidLevel
@@ -27,13 +27,13 @@ from .statistics import peaks_of, similar_offsets
 
 _FREQUENT = 20  # offsets from the matches,
 _DOMINANT = 40  # and from the surroundings
-_DETAILED_SHARE = 0.25  # of the patches show lines
+_EVERY_PX = 2  # how many patches of the surroundings are looked at
 _PASSES, _PASSES_FINER = 24, 4
 _PASSES_BEFORE_COUNT = 8
 _MOST_EXCESS, _OVERUSE = 3, 3
 _MOST_COSTS = 10_000_000  # of pairs of choices: 40 MB
 _SEAM = 100  # squared levels: what a seam costs that does not show
-_TO_KNOWN = 2  # how much more a seam to known pixels counts
+_TO_KNOWN = 32  # how much more a seam to known pixels counts
 _TEXTURE = 256  # strength of texture, of two pixels, that hides half of a seam
 _TRUST = 26
 _NEVER = 1 << 23
@@ -61,7 +61,7 @@ def redrawn_sources(
     level: PyramidLevel, estimate: Estimate, strange: NDArray[np.int32], search: Search, chunks: Chunks
 ) -> NDArray[np.int32]:
     """(H, W) as `favourites` of an `Estimate`, for the coarsest level: a line that the estimate lost can return."""
-    similar = similar_offsets(level, _DETAILED_SHARE, chunks.poll)
+    _, similar = similar_offsets(level, 1, chunks.poll)
     offsets = np.concatenate([_most_frequent(similar), _most_frequent(estimate.offsets)])
     return _coherent(level, [estimate], offsets, strange, search, 0, chunks)
 
@@ -79,9 +79,9 @@ def coherent_sources(
     strange  (H, W) what it costs to copy a pixel
     overuse  what each use of a pixel more than two costs, times its squared texture strength
     """
-    offsets = [peaks_of(similar_offsets(level, 1.0, chunks.poll), _DOMINANT)]
-    offsets += [_most_frequent(similar_offsets(level, _DETAILED_SHARE, chunks.poll))]
-    offsets += [_most_frequent(each.offsets) for each in estimates]
+    similar, detailed = similar_offsets(level, _EVERY_PX, chunks.poll)
+    frequent = [_most_frequent(each) for each in (detailed, *(estimate.offsets for estimate in estimates))]
+    offsets = [peaks_of(similar, _DOMINANT), *frequent]
     return _coherent(
         level, estimates, np.concatenate(offsets), strange, search, _TRUST, chunks, overuse=_OVERUSE * overuse
     )
@@ -102,9 +102,12 @@ def _coherent(
     pixels = np.flatnonzero(level.hole).astype(np.int32)
     favourites = [each.favourites for each in estimates]
     possible, choices = _choices(pixels, favourites, _usable(level.patches), np.unique(offsets, axis=0))
-    sources = np.where(possible, pixels[:, None] + choices, 0)
-    unlike = np.min([_unlike(level, each.features, pixels, sources) for each in estimates], axis=0)
-    alone = unlike * trust // 64 + strange.ravel()[sources] + _displacement(pixels, sources, level.shape[1], search)
+    sources = np.where(possible, pixels[:, None] + choices, 0).astype(np.int32)
+    alone = (
+        _unlike(level, estimates, pixels, sources) * trust // 64
+        + strange.ravel()[sources]
+        + _displacement(pixels, sources, level.shape[1], search)
+    )
     alone = np.where(possible, alone, _NEVER).astype(np.int32)
     kept = _cheapest(alone, len(estimates))
     texture = estimates[0].features[..., 3]
@@ -119,10 +122,25 @@ def _displacement(pixels: Flat, sources: Flat, width: int, search: Search) -> ND
     return np.asarray(cost / PATCH**2, np.int32)
 
 
-def _unlike(level: PyramidLevel, estimate: NDArray[np.uint8], pixels: Flat, sources: Flat) -> NDArray[np.int32]:
-    """(n, choices) squared difference of the sources and the estimate."""
-    wanted = estimate.reshape(-1, FEATURES)[pixels].astype(np.int32)[:, None]
-    return np.asarray(np.square(level.features.reshape(-1, FEATURES)[sources] - wanted).sum(axis=2))
+def _unlike(level: PyramidLevel, estimates: Sequence[Estimate], pixels: Flat, sources: Flat) -> NDArray[np.int32]:
+    """(n, choices) squared difference of the sources and the nearest estimate."""
+    least = np.full(sources.shape, _NEVER, np.int32)
+    features = level.features.reshape(-1, FEATURES)
+    for estimate in estimates:
+        _nearer(features, estimate.features.reshape(-1, FEATURES)[pixels], sources, least)
+    return least
+
+
+@kernel("void(uint8[:, ::1], uint8[:, ::1], int32[:, ::1], int32[:, ::1])")
+def _nearer(features: Array, wanted: Array, sources: Array, least: Array) -> None:
+    """Lowers each choice's difference to that from what is wanted at its pixel."""
+    for index in range(sources.shape[0]):
+        for choice in range(sources.shape[1]):
+            total = np.int32(0)
+            for k in range(4):
+                step = np.int32(features[sources[index, choice], k]) - np.int32(wanted[index, k])
+                total = np.int32(total + step * step)
+            least[index, choice] = min(least[index, choice], total)
 
 
 def finer_sources(level: PyramidLevel, coarse: NDArray[np.int32], chunks: Chunks) -> NDArray[np.int32]:

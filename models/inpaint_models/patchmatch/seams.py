@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.compiled import Array, Number, inlined, kernel
 from .chunks import Chunks
-from .compiled import Array, Number, inlined, kernel
 from .settings import PatchMatchSettings
 
 _CHANNELS = 3

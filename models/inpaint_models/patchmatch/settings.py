@@ -34,9 +34,9 @@ class PatchMatchSettings:
     horizontal_prior: float = 0.75
 
     # What a source costs per pixel (statistics.py): times its squared distance to what is beside the hole, which
-    # counts up to a limit. Without it skin and hair stray onto walls. Strokes go without: they cross things that show
-    # only a little beside them, and their patches see both sides (PSNR 0.7 to 1.4 dB higher on photos).
-    strange: int = 4
+    # counts up to a limit. Without it skin and hair stray onto walls. Thin strokes go without: they cross things that
+    # show only a little beside them, and their patches see both sides (PSNR 0.7 to 1.4 dB higher on photos).
+    strange: int = 2
     strangest: int = 3600
     overuse: float = 0.03  # and for each use more than needed, times the patch's squared texture strength
 
@@ -48,15 +48,20 @@ class PatchMatchSettings:
     # coarsest level, which decides on the structure, all count alike.
     inward: float = 0.5
     inward_px: float = 4.0
-    stroke_px: float = 8.0  # the mean depth of a stroke at full size, a quarter of its width: crossings are deeper
     inward_stroke: float = 0.9
     periodic: float = 0.7  # walls and fences are at 0.2 to 0.5, other photos over 0.8
     rounds_periodic: int = 12  # instead of rounds_small
     max_distance: float = 40.0  # larger distances count as this; exp(-0.9 * 40) is still a normal float32
 
     # Whether whole regions take one offset (regions.py): lines stay lines and texture sharp in large holes. Strokes
-    # are filled better patch by patch.
+    # and spots are filled better patch by patch, and in half the time.
     regions: bool = True
+    lines: bool = True  # whether they are sought on the coarsest level; thin strokes are bridged without
+
+    # What a hole is, at full size. The mean depth of a stroke is a quarter of its width; where strokes cross, more.
+    thin_px: float = 8.0
+    stroke_px: float = 12.0
+    spot_pixels: int = 10_000  # or a short wide stroke: one of 60 pixels is up to 120 long
 
     # Seams. Colour steps that both copies agree on within `edge` are seams, and evened out; larger ones are edges.
     edge: float = 140.0

@@ -108,15 +108,15 @@ def solve(
     rounds = [_rounds(index, levels, settings) if index >= finest else 1 for index in range(len(levels))]
     turns = [count * 2 if settings.regions and index >= finest else count for index, count in enumerate(rounds)]
     work = _Work([level.patches.targets.size for level in levels], turns, report)
-    begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, settings, chunks)
+    begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, chunks)
     if settings.regions:
-        estimates = [begin(coherent=False), begin(coherent=True)]
+        estimates = [begin(_as_stroke(settings), coherent=False), begin(settings, coherent=True)]
         level = levels[finest]
         search = search_for(level.patches, level.distance, settings)
         priced = enlarged(strange, level.shape)
         sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
     else:
-        sources = begin(coherent=True).favourites
+        sources = begin(settings, coherent=settings.lines).favourites
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
@@ -144,8 +144,8 @@ def _match_and_vote(
     work: _Work,
     strange: NDArray[np.int32],
     seed: int,
-    settings: PatchMatchSettings,
     chunks: Chunks,
+    settings: PatchMatchSettings,
     *,
     coherent: bool,
 ) -> Estimate:
@@ -224,13 +224,20 @@ def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatc
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
     """The settings for a stroke, and for a picture that repeats itself."""
-    unlimited = settings.max_distance
-    if levels[0].distance[levels[0].hole].mean() <= settings.stroke_px:
-        settings = replace(settings, inward=settings.inward_stroke, inward_px=unlimited, strange=0, regions=False)
+    depths = levels[0].distance[levels[0].hole]
+    if depths.mean() <= settings.thin_px:
+        settings = replace(settings, strange=0, lines=False)
+    if depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels:
+        settings = replace(_as_stroke(settings), regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
-    return replace(settings, inward_px=unlimited, rounds_small=settings.rounds_periodic, overuse=0.0)
+    return replace(settings, inward_px=settings.max_distance, rounds_small=settings.rounds_periodic, overuse=0.0)
+
+
+def _as_stroke(settings: PatchMatchSettings) -> PatchMatchSettings:
+    """The border outvotes what is deeper all the way inwards, so that what it cuts goes on."""
+    return replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:

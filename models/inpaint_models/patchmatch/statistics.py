@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import Array, Number, kernel
+from ..machine.compiled import Array, Number, kernel
 from .features import FEATURES, to_bytes
 from .matching import PATCH, next_random, patch_distance, source_anchors
 from .pyramid import PyramidLevel, fill_smoothly
@@ -28,6 +28,7 @@ _RIM_PX = 3
 _RIM_SAMPLES = 128
 _APART = 1 / 15  # of the longer side: what is nearer resembles a patch by being smooth (He and Sun, section 3)
 _SWEEPS = 4
+_DETAILED_SHARE = 0.25
 _DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
@@ -98,6 +99,8 @@ def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: 
     height, width = known.shape
     for dy in range(reach + 1):
         for dx in range(-reach, reach + 1):
+            if (dy % 2 or dx % 2) and (2 * dy > reach or 2 * abs(dx) > reach):
+                continue  # neither a whole distance that is looked at nor the half of one
             total, pairs = np.int64(0), 0
             for sample in range(rows.size):
                 y, x = rows[sample], columns[sample]
@@ -110,29 +113,33 @@ def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: 
                 unlike[dy, reach + dx] = total / pairs
 
 
-def similar_offsets(level: PyramidLevel, detailed: float, poll: Callable[[], None]) -> NDArray[np.int32]:
-    """(n, 2) from known patches around the hole to others that resemble them, and back.
+def similar_offsets(
+    level: PyramidLevel, step: int, poll: Callable[[], None]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(n, 2) from known patches around the hole to others that resemble them, and back; and the same of the detailed.
 
     They tell along which lines and in which periods the picture repeats itself (He and Sun, "Statistics of Patch
-    Offsets for Image Completion", ECCV 2012). `detailed`: the share of the patches that is used, those
-    with the most detail.
+    Offsets for Image Completion", ECCV 2012). Every `step`-th patch of every `step`-th row is looked at; of these a
+    share is called detailed, those that show lines.
     """
     height, width = level.shape
     rows, columns = (np.flatnonzero(level.hole.any(axis=axis)) for axis in (1, 0))
     reach = max(np.ptp(rows), np.ptp(columns)) // 2 + PATCH
     anchors = source_anchors(level.patches)
     near = np.zeros_like(anchors)
-    around = np.s_[max(0, rows[0] - reach) : rows[-1] + reach, max(0, columns[0] - reach) : columns[-1] + reach]
+    around = tuple(slice(max(0, each[0] - reach) // step * step, each[-1] + reach, step) for each in (rows, columns))
     near[around] = anchors[around]
-    here, found = _most_detailed(level.features, np.flatnonzero(near), detailed), np.full(anchors.size, -1, np.int32)
+    here, found = np.flatnonzero(near).astype(np.int32), np.full(anchors.size, -1, np.int32)
     costs = np.full(anchors.size, np.iinfo(np.int32).max, np.int32)
+    apart = round(max(height, width) * _APART) ** 2
     for turn in range(_SWEEPS):
         poll()
-        apart = round(max(height, width) * _APART) ** 2
-        _match_elsewhere(level.features.ravel(), anchors, here, apart, turn, found, costs)
+        _match_elsewhere(level.features.ravel(), anchors, here, step, apart, turn, found, costs)
     here = here[found[here] >= 0]
+    detailed = _most_detailed(level.features, here)
     there, here = (np.stack(np.divmod(flat, width), axis=1) for flat in (found[here], here))
-    return np.concatenate([there - here, here - there]).astype(np.int32)
+    away = (there - here).astype(np.int32)
+    return np.concatenate([away, -away]), np.concatenate([away[detailed], -away[detailed]])
 
 
 def peaks_of(offsets: NDArray[np.int32], most: int) -> NDArray[np.int32]:
@@ -147,16 +154,16 @@ def peaks_of(offsets: NDArray[np.int32], most: int) -> NDArray[np.int32]:
     return np.asarray(np.stack(np.divmod(peaks, counts.shape[1]), axis=1) - middle, np.int32)
 
 
-def _most_detailed(features: NDArray[np.uint8], anchors: NDArray[np.intp], share: float) -> NDArray[np.int32]:
-    """The `share` of the patches that shows the most detail, ascending."""
+def _most_detailed(features: NDArray[np.uint8], anchors: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Which of the patches show the most detail."""
     detail = cv2.boxFilter(features[..., 3].astype(np.float32), -1, (PATCH, PATCH), anchor=(0, 0), normalize=False)
     order = np.argsort(-detail.ravel()[anchors], kind="stable")
-    return np.sort(anchors[order[: round(anchors.size * share)]]).astype(np.int32)
+    return order[: round(anchors.size * _DETAILED_SHARE)]
 
 
-@kernel("void(uint8[::1], uint8[:, ::1], int32[::1], int64, int64, int32[::1], int32[::1])")
+@kernel("void(uint8[::1], uint8[:, ::1], int32[::1], int64, int64, int64, int32[::1], int32[::1])")
 def _match_elsewhere(
-    features: Array, anchors: Array, here: Array, apart: int, turn: int, found: Array, costs: Array
+    features: Array, anchors: Array, here: Array, step: int, apart: int, turn: int, found: Array, costs: Array
 ) -> None:
     """One sweep of PatchMatch from known patches to others that are so far away (squared) or farther.
 
@@ -164,7 +171,7 @@ def _match_elsewhere(
     """
     height, width = anchors.shape
     random: Number = np.uint32(2654435761 * (turn + 1) & 0xFFFFFFFF)
-    step = -1 if turn % 2 else 1
+    step = -step if turn % 2 else step
     for index in range(here.size):
         anchor = np.int64(here[here.size - 1 - index if turn % 2 else index])
         y, x = anchor // width, anchor % width

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..machine.compiled import Array, Number, inlined, kernel
 from .chunks import Chunks
-from .compiled import Array, Number, inlined, kernel
 from .matching import PATCH, NearestNeighbourField
 from .settings import PatchMatchSettings
 

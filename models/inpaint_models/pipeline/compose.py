@@ -66,8 +66,10 @@ def composite(image: AnyImage, fill: FloatImage, shown: NDArray[np.float32]) -> 
     """
     top = full_scale(image)
     out = image.copy()
-    hole = shown > 0
-    a = shown[hole][:, None]
-    mixed = image[hole][:, :3] * (1 - a) + np.clip(fill[hole], 0, 1) * (a * top)
-    out[hole, :3] = np.clip(np.rint(mixed), 0, top).astype(image.dtype)
+    hole = np.flatnonzero(shown)
+    a = shown.reshape(-1)[hole][:, None]
+    pixels = image.reshape(-1, image.shape[2]).take(hole, axis=0)
+    new = np.clip(fill.reshape(-1, 3).take(hole, axis=0), 0, 1)
+    pixels[:, :3] = np.rint(pixels[:, :3] * (1 - a) + new * (a * top))
+    out.reshape(-1, image.shape[2])[hole] = pixels
     return out

@@ -127,7 +127,7 @@ class Inpainter:
             tuned=finish,
             grained=finish,
         )
-        most_px = self._most_px_at_once(strategy)
+        most_px = self._most_px_at_once(strategy) if len(planned.crops) > 1 else 0
         rings = rings_of(mask, self.entry.reach_px, height, width) if strategy.kind == "crop" else None
         if rings is None:
             self._check_memory(planned)
@@ -160,6 +160,8 @@ class Inpainter:
         return control
 
     def _check_memory(self, planned: FillPlan) -> None:
+        if not self.entry.bytes_per_px:  # to ask takes as long as to encode a small patch
+            return
         height, width = max((crop.padded_size for crop in planned.crops), key=lambda size: size[0] * size[1])
         needed = self.entry.bytes_per_px * height * width
         advice = "Use the strategy crop, or a smaller max_side."

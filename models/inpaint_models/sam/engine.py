@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from .. import devices
 from ..errors import EngineFailed, InvalidPrompts
+from ..imaging.outlines import outlined
 from ..protocols import Candidate, Prompts, StepProgress
 from ..registry import ModelEntry
 from ..types import Mask, ParamValue, PixelSource
 from .marks import Marks, marks_of
-from .outlines import outlined
 
 Image8 = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -31,11 +31,11 @@ class Marks:
     @property
     def ambiguous(self) -> bool:
         """One point on a thing may mean a part of it."""
-        return bool(self.labels.tolist() == [_INSIDE])
+        return [int(label) for label in self.labels] == [_INSIDE]
 
     @property
     def boxed(self) -> bool:
-        return bool((self.labels == _TOP_LEFT).any())
+        return _TOP_LEFT in self.labels
 
 
 def marks_of(prompts: Prompts) -> Marks:
@@ -46,8 +46,7 @@ def marks_of(prompts: Prompts) -> Marks:
         whole = prompts.boxes[0]
         for box in prompts.boxes[1:]:
             whole = whole.union(box)
-        x0, y0, x1, y1 = map(float, whole)
-        marks += [(x0, y0, _TOP_LEFT), (x1, y1, _BOTTOM_RIGHT)]
+        marks += [(whole.x0, whole.y0, _TOP_LEFT), (whole.x1, whole.y1, _BOTTOM_RIGHT)]
     return Marks(np.array([mark[:2] for mark in marks], np.float32), np.array([mark[2] for mark in marks], np.int64))
 
 

@@ -25,7 +25,7 @@ from ..registry import LoadContext
 from .engine import Answers, PointEngine
 from .marks import Marks
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
 """Of the pictures that it was trained on, in [0, 1]."""
 
 
@@ -52,7 +52,7 @@ class Sam2:
     def prepared(self, image: NDArray[np.uint8]) -> Tensor:
         """(1, 3, side, side): normalised, and resized as the library does, by Pillow's filter."""
         small = Image.fromarray(image).resize((self.side_px, self.side_px), Image.Resampling.BILINEAR)
-        pixels = (np.asarray(small, np.float32) / 255 - np.array(_MEAN, np.float32)) / np.array(_DEVIATION, np.float32)
+        pixels = (np.asarray(small, np.float32) / 255 - _MEAN) / _DEVIATION
         return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()).to(self._device)
 
     def decode(self, embedding: list[Tensor], size: tuple[int, int], marks: Marks) -> Answers:

@@ -55,6 +55,36 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("image", type=Path, help="a photo, or a folder of them")
+    _what_to_fill(made)
+    made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
+    made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
+    made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
+    made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
+    made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
+    made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")
+    made.add_argument("--no-finish", action="store_true", help="leave a network's fill without grain and colour match")
+    made.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="NAME=VALUE",
+        help="parameter of the model: a number, words, true or false, a picture's file; may be repeated",
+    )
+    add_settings(
+        made,
+        SHARED_SETTINGS,
+        texts={
+            "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
+            "model": f"Model that fills: {model_names('fill')}; or makes the whole photo anew: "
+            f"{', '.join(map(model_names, WHOLE_PHOTO))}. Default: auto, the best that needs no download now.",
+            "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
+        },
+    )
+    return made
+
+
+def _what_to_fill(made: Parser) -> None:
     made.add_argument(
         "mask",
         type=Path,
@@ -62,8 +92,6 @@ def parser() -> Parser:
         help="one mask for all, or a folder with one of the same name for each; may be left out with --extend "
         "and --find, and with models that fill nothing",
     )
-    made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
-    made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
     made.add_argument(
         "--extend",
         type=margins,
@@ -78,35 +106,6 @@ def parser() -> Parser:
         + ", ".join(entry.name for entry in list_models("find")),
     )
     made.add_argument("--report", type=Path, metavar="FILE.json", help="write what --find found into a new file")
-    add_fill_options(made)
-    add_settings(
-        made,
-        SHARED_SETTINGS,
-        texts={
-            "device": "Where the network runs: auto (a GPU when there is one), cpu, cuda, cuda:1, mps. Default: auto.",
-            "model": f"Model that fills: {model_names('fill')}; or makes the whole photo anew: "
-            f"{', '.join(map(model_names, WHOLE_PHOTO))}. Default: auto, the best that needs no download now.",
-            "quality": "JPEG and WebP quality. Default: the original's own where it can be kept, else 95 and 90.",
-        },
-    )
-    return made
-
-
-def add_fill_options(made: Parser) -> None:
-    """How a hole is filled, and the model's own parameters."""
-    made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
-    made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
-    made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
-    made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")
-    made.add_argument("--no-finish", action="store_true", help="leave a network's fill without grain and colour match")
-    made.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="NAME=VALUE",
-        help="parameter of the model: a number, words, true or false, a picture's file; may be repeated",
-    )
 
 
 def run(arguments: Sequence[str]) -> int:

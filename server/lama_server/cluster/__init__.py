@@ -7,6 +7,13 @@ import os
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of the cluster, once it is imported
 
-from .application import app
+from ..exits import ExitCode, StartError
+
+try:
+    from .application import app
+except ModuleNotFoundError as error:
+    if error.name != "ray":
+        raise
+    raise StartError(ExitCode.USAGE, "Ray is not installed: pip install 'lama-server[cluster]'.") from None
 
 __all__ = ["app"]

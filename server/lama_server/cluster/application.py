@@ -29,6 +29,9 @@ NAME = "lama-server"
 TOOLS = "tools"
 """The deployment of all models besides those that fill which need no weights: each alone would be an idle process."""
 
+GPU_BATCH = 8
+"""A network keeps a processor busy with one crop, a GPU not."""
+
 INGRESS_REQUESTS = 512
 """That an ingress replica answers at once; most of them wait for jobs."""
 
@@ -43,7 +46,7 @@ class Size:
     target_ongoing    jobs at a replica, waiting ones included, above which there is to be one more
     ingress_replicas  processes that speak HTTP
     cpus, gpus        of each engine replica; gpus are those of models with weights
-    batch             jobs whose crops a replica may fill in one call, where its engine can
+    batch             jobs of a replica whose crops are filled in one call, where its engine can; 0: 8 on GPUs, else 1
     """
 
     models: tuple[str, ...] = ()
@@ -53,7 +56,7 @@ class Size:
     ingress_replicas: int = 1
     cpus: float = 1
     gpus: float = 0
-    batch: int = 8
+    batch: int = 0
 
     def __post_init__(self) -> None:
         """Raises `StartError`."""
@@ -63,8 +66,14 @@ class Size:
                 f"--min-replicas {self.min_replicas} and --max-replicas {self.max_replicas} are no range: the first "
                 "is 0 or more, the second 1 or more and not less than the first.",
             )
-        if self.ingress_replicas < 1 or self.batch < 1 or self.target_ongoing <= 0 or min(self.cpus, self.gpus) < 0:
+        if self.ingress_replicas < 1 or self.batch < 0 or self.target_ongoing <= 0 or min(self.cpus, self.gpus) < 0:
             raise StartError(ExitCode.USAGE, f"{self} holds a number that is too small.")
+
+    def jobs(self, members: Sequence[ModelEntry]) -> int:
+        """How many jobs a replica of these models has at once."""
+        if len(members) > 1 or members[0].task != "fill":
+            return 1
+        return self.batch or (GPU_BATCH if self.gpus and members[0].weights else 1)
 
 
 def app(arguments: Mapping[str, Any]) -> Application:
@@ -107,9 +116,15 @@ def application(
 ) -> Application:
     """Ready for `serve.run`. The other arguments are those of `create_app`. Raises `StartError`."""
     limits = limits or Limits()
+    if size.ingress_replicas > 1 and settings.store is None:
+        raise StartError(
+            ExitCode.USAGE,
+            f"--ingress-replicas {size.ingress_replicas}: several share photos and edits through an object store. Add "
+            "--store s3://BUCKET/PREFIX.",
+        )
     groups = _groups(settings, size, entries)
     engines = {
-        name: _engine(name, members, size, limits).bind(members, settings, limits, weights)
+        name: _engine(name, members, size, limits).bind(members, settings, limits, weights, size.jobs(members))
         for name, members in groups.items()
     }
     config = IngressConfig(
@@ -117,7 +132,7 @@ def application(
         limits,
         tuple(entry for members in groups.values() for entry in members),
         {entry.name: name for name, members in groups.items() for entry in members},
-        dict.fromkeys(groups, size.max_replicas),
+        {name: size.max_replicas * size.jobs(members) for name, members in groups.items()},
         secrets.token_urlsafe(32),
         weights,
     )
@@ -137,14 +152,14 @@ def _groups(settings: Settings, size: Size, entries: Sequence[ModelEntry] | None
     offered = list_models(model_dir=home) if entries is None else entries
     wanted = size.models or (FALLBACK_ORDER if settings.model == "auto" else (settings.model,))
     known = {name: entry for entry in offered for name in (entry.name, *entry.aliases)}
-    groups = dict[str, tuple[ModelEntry, ...]]()
+    groups, chosen = dict[str, tuple[ModelEntry, ...]](), list[str]()
     for group in wanted:
         try:
             members = tuple(known[name] if name in known else get_model(name, None, home) for name in group.split("+"))
         except UnknownModel as error:
             raise StartError(ExitCode.USAGE, f"--models: {error}") from None
+        chosen += [entry.name for entry in members]
         groups["+".join(entry.name.replace("/", "-") for entry in members)] = members
-    chosen = [entry.name for members in groups.values() for entry in members]
     if len(set(chosen)) < len(chosen):
         raise StartError(ExitCode.USAGE, f"--models: a model is named twice in {', '.join(wanted)}.")
     if not any(entry.task == "fill" for members in groups.values() for entry in members):
@@ -168,7 +183,7 @@ def _engine(name: str, members: Sequence[ModelEntry], size: Size, limits: Limits
             max_replicas=size.max_replicas,
             target_ongoing_requests=size.target_ongoing,
         ),
-        max_ongoing_requests=1,
+        max_ongoing_requests=size.jobs(members),
         ray_actor_options=resources,
         **_lifetime(longest_s, limits),
     )(EngineReplica)

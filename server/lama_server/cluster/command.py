@@ -32,10 +32,10 @@ _HELP = {
     "min_replicas": "Replicas of each model while nothing is to be done.",
     "max_replicas": "Replicas of each model at most.",
     "target_ongoing": "Jobs at a replica, waiting ones included, above which there is to be one more.",
-    "ingress_replicas": "Processes that speak HTTP. More than one: with --data-dir on a disk that all nodes share.",
+    "ingress_replicas": "Processes that speak HTTP; more than one need --store.",
     "cpus": "Processors of each engine replica; it computes in as many threads.",
     "gpus": "GPUs of each replica of a model with weights, such as 1 or 0.5.",
-    "batch": "Jobs whose crops a replica may fill in one call, where its engine can.",
+    "batch": "Jobs of a replica whose crops are filled in one call, where its engine can. Default: 8 on GPUs, else 1.",
 }
 
 
@@ -70,9 +70,9 @@ def run(arguments: Sequence[str]) -> int:
         settings = dataclasses.replace(settings, token=secrets.token_urlsafe(32))
     check_access(settings)
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     with cluster(given.address, settings):
+        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
+            signal.signal(number, lambda *_: stopped.set())
         serve.run(application(settings, size), name=NAME, route_prefix="/")
         address = page_address(settings)
         shown = address if made_token else address.partition("#")[0]

@@ -6,11 +6,15 @@ import asyncio
 import itertools
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from inpaint_models.loading import Runner
+from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.registry import ModelEntry
+from inpaint_models.types import BatchEngine
 
 from ..cli import logs
 from ..codec import Pixels
@@ -18,13 +22,14 @@ from ..errors import ModelNotDownloaded
 from ..model_manager.manager import WeightsSource
 from ..model_manager.weights_source import LibraryWeights
 from ..settings import Limits, Settings
-from ..workers.engine_worker import EngineHandler
+from ..workers.engine_worker import EngineHandler, load_runner
 from ..workers.messages import (
     AnyJob,
     Done,
     EngineChoice,
     Failed,
     FromWorker,
+    LoadedModelsReport,
     LoadModel,
     ModelChoice,
     RemakeCanvas,
@@ -33,22 +38,44 @@ from ..workers.messages import (
     Submit,
 )
 from ..workers.worker import JobContext, serve_one
+from .batching import LOOK_S, SharedEngine
 from .pixels import Sent
 
 log = logging.getLogger(__name__)
 
 
 class NodeHandler:
-    """Does jobs with the weights and the device of this node."""
+    """Does jobs with the weights and the device of this node; several at once where their crops are filled together."""
 
-    def __init__(self, settings: Settings, weights: WeightsSource) -> None:
-        self._settings, self._weights = settings, weights
+    def __init__(self, settings: Settings, weights: WeightsSource, jobs: int) -> None:
+        self._settings, self._weights, self._jobs = settings, weights, jobs
+        self._shared: SharedEngine | None = None
+        self._turn = threading.Lock()
         self.device = settings.devices[0]
-        self._engine = EngineHandler(settings.memory_budget * 2**20, self.device, settings.max_megapixels)
+        self._engine = EngineHandler(settings.memory_budget * 2**20, self.device, settings.max_megapixels, self._loaded)
 
     def handle(self, job: AnyJob, context: JobContext) -> object:
         """The job's answer. Raises `ModelNotDownloaded`, and what the engine's handler raises."""
-        return self._engine.handle(RunJob(job, self._choice(job)), context)
+        if self._shared is not None:
+            return self._engine.handle(RunJob(job, self._choice(job)), context)
+        while not self._turn.acquire(timeout=LOOK_S):
+            context.check()
+        try:
+            return self._engine.handle(RunJob(job, self._choice(job)), context)
+        finally:
+            self._turn.release()
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Crops are collected in this loop from now on."""
+        if self._shared is not None:
+            self._shared.begin(loop)
+
+    def _loaded(self, choice: EngineChoice) -> Runner:
+        runner = load_runner(choice)
+        if self._jobs == 1 or not isinstance(runner, Inpainter) or not isinstance(runner.engine, BatchEngine):
+            return runner
+        self._shared = SharedEngine(runner.engine, self._jobs, stochastic=choice.entry.stochastic)
+        return replace(runner, engine=self._shared)
 
     def _choice(self, job: AnyJob) -> EngineChoice:
         entry = job.model.entry
@@ -68,32 +95,46 @@ class _Cell:
 
 
 class EngineReplica:
-    """Does one job at a time. A replica of one model loads it when it starts.
+    """Does one job at a time, or as many `jobs` as it can fill together. Loads the models that fill first.
 
     A model that does not load is tried again by each job, which is told why. A job that is no longer wanted ends at its
     next look; one that does not look ends with the replica, in whose place Serve starts another.
     """
 
     def __init__(
-        self, entries: Sequence[ModelEntry], settings: Settings, limits: Limits, weights: WeightsSource | None = None
+        self,
+        entries: Sequence[ModelEntry],
+        settings: Settings,
+        limits: Limits,
+        weights: WeightsSource | None = None,
+        jobs: int = 1,
     ) -> None:
         logs.configure(settings.log_level)
-        self._handler = NodeHandler(settings, weights or LibraryWeights(settings))
+        self._handler = NodeHandler(settings, weights or LibraryWeights(settings), jobs)
         self._cancel_grace_s = limits.cancel_grace_s
         self._numbers = itertools.count(1)
-        self._turn = asyncio.Semaphore(1)
-        self._threads = ThreadPoolExecutor(1, "engine")
-        if len(entries) == 1:
-            ahead = LoadModel(ModelChoice(entries[0], settings.resolved_precision))
-            serve_one(self._handler, Submit(0, ahead), _note, _Cell())
+        self._turn = asyncio.Semaphore(jobs)
+        self._threads = ThreadPoolExecutor(jobs, "engine")
+        self._loaded: tuple[str, ...] = ()
+        for entry in entries:
+            if entry.task == "fill":
+                ahead = LoadModel(ModelChoice(entry, settings.resolved_precision))
+                serve_one(self._handler, Submit(0, ahead), self._note, _Cell())
 
-    async def device(self) -> str:
-        """Where it computes, as asked for; answered once the model was loaded."""
-        return self._handler.device
+    async def state(self) -> tuple[str, tuple[str, ...]]:
+        """(where it computes, as asked for; names of the models that it loaded when it started)."""
+        return self._handler.device, self._loaded
+
+    def _note(self, message: FromWorker) -> None:
+        if isinstance(message, LoadedModelsReport):
+            self._loaded = message.loaded
+        if isinstance(message, Failed):
+            log.warning("A model was not loaded ahead: %s", message.trace or message.error)
 
     async def run(self, job: AnyJob) -> AsyncIterator[Sent]:
         """Begins with `Started` when it is the job's turn, and ends with `Done` or `Failed`."""
         await self._turn.acquire()
+        self._handler.begin(asyncio.get_running_loop())
         loop, messages, made = asyncio.get_running_loop(), asyncio.Queue[FromWorker](), list[Pixels]()
         if isinstance(job, RemakeCanvas):
             job = replace(job, write=made.append)
@@ -124,8 +165,3 @@ def _end_unless(work: Future[None]) -> None:
     if not work.done():
         log.warning("A job did not react to its cancelling: the replica ends, and another one takes its place.")
         os._exit(1)
-
-
-def _note(message: FromWorker) -> None:
-    if isinstance(message, Failed):
-        log.warning("The model was not loaded ahead: %s", message.trace or message.error)

@@ -84,9 +84,7 @@ class RayExecutor(Executor):
         """Waits for the first replica of a deployment."""
         try:
             async with asyncio.timeout(START_DEADLINE_S):
-                device = await self._deployments[name].handle.device.remote()
-            models = tuple(model for model, deployment in self._models.items() if deployment == name)
-            loaded = models if len(models) == 1 else ()
+                device, loaded = await self._deployments[name].handle.state.remote()
             self._states[name] = WorkerState(name, device, "ready", loaded=loaded)
         except (TimeoutError, RayError, RayServeException) as error:
             log.warning("no replica of %s is up: %s", name, error)

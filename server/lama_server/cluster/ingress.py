@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -60,14 +60,18 @@ class IngressReplica:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         config = self._config
-        logs.configure(config.settings.log_level)
+        settings = config.settings
+        if settings.store is not None:  # then the folder is a cache, of this replica alone
+            own = serve.get_replica_context().replica_id.unique_id
+            settings = replace(settings, data_dir=settings.resolved_data_dir() / own)
+        logs.configure(settings.log_level)
 
         def executor(files: FindFiles) -> Executor:
             deployments = {name: Deployment(handle, config.slots[name]) for name, handle in self._engines.items()}
             return RayExecutor(deployments, config.deployments, config.limits.queue_wait_s)
 
         self._app = create_app(
-            config.settings,
+            settings,
             entries=config.entries,
             weights=config.weights,
             limits=config.limits,

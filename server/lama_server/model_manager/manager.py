@@ -16,11 +16,9 @@ from .. import errors
 from ..schemas.models import (
     DownloadEvent,
     DownloadProgress,
-    LicenceReply,
     ModelReply,
     ModelsReply,
     ModelState,
-    ParameterReply,
 )
 from ..schemas.problems import ProblemReply
 from ..settings import Settings
@@ -242,41 +240,12 @@ class ModelManager:
 
     def _model_reply(self, entry: ModelEntry) -> ModelReply:
         download, problem = self._downloads.get(entry.name), self.problem(entry)
-        return ModelReply(
-            name=entry.name,
-            title=entry.title,
-            task=entry.task,
-            kind=entry.kind,
-            tagline=entry.tagline,
-            description=entry.description,
-            aliases=list(entry.aliases),
-            licence=LicenceReply(
-                name=entry.licence.name, url=entry.licence.url, commercial_use=entry.licence.commercial_use
-            ),
-            stochastic=entry.stochastic,
-            synthesises=entry.synthesises,
-            source_control=entry.source_control,
+        return ModelReply.of_record(
+            entry,
             gesture=entry.gesture if entry.task == "select" else None,
-            strategies=list(STRATEGIES),
+            strategies=STRATEGIES,
             strategy=entry.strategy.kind,
-            grow_px=entry.grow_px,
-            parameters=[
-                ParameterReply(
-                    name=parameter.name,
-                    kind=parameter.kind,
-                    default=parameter.default,
-                    minimum=parameter.minimum,
-                    maximum=parameter.maximum,
-                    choices=list(parameter.choices),
-                    max_length=parameter.max_length,
-                    placeholder=parameter.placeholder,
-                    help=parameter.help,
-                )
-                for parameter in entry.parameters
-            ],
-            download_bytes=entry.download_bytes,
             download_is_estimate=not entry.sizes_are_known,
-            memory_bytes=entry.memory_bytes,
             state=self.state(entry),
             reason=self._reason(entry),
             progress=download.event().progress if download else None,

@@ -85,9 +85,11 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     try:
         patches = found.documents.patches(await found.documents.edit(edit))
     except EditNotFound:
-        if index.isdecimal() and isinstance(elsewhere := await found.find("patch", f"{edit}/{index}"), bytes):
+        if found.ask_peers is None or not index.isdecimal():
+            raise
+        if isinstance(elsewhere := await found.ask_peers("patch", f"{edit}/{index}"), bytes):
             return Response(elsewhere, media_type="image/png", headers=known)
-        raise
+        patches = found.documents.patches(await found.documents.edit(edit))  # stored while the peers were asked
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
         raise EditNotFound(f"The edit has {len(named)} patches, counted from 0.")

@@ -191,19 +191,8 @@ def jpeg_header(rendered: Rendered) -> dict[str, str]:
 
 def image_reply(found: Services, image: StoredImage) -> ImageReply:
     """An image as the page wants to know it."""
-    info = image.info
-    return ImageReply(
-        id=image.id,
-        name=image.name,
-        width=info.width,
-        height=info.height,
-        format=info.format,
-        bit_depth=info.bit_depth,
-        has_alpha=info.has_alpha,
-        icc=info.has_icc,
-        browsers_agree=info.browsers_agree,
-        size_bytes=found.documents.original_bytes(image),
-    )
+    size_bytes = found.documents.original_bytes(image)
+    return ImageReply.of_record(image.info, id=image.id, name=image.name, icc=image.info.has_icc, size_bytes=size_bytes)
 
 
 def edit_ids(text: str) -> list[str]:

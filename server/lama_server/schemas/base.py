@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,4 +22,10 @@ class RequestType(BaseModel):
 
 
 class ReplyType(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), from_attributes=True)
+
+    @classmethod
+    def of_record(cls, record: object, **others: object) -> Self:
+        """The fields that a record has under the same names, and the others as they are given."""
+        shared = {name: getattr(record, name) for name in cls.model_fields if hasattr(record, name)}
+        return cls.model_validate(shared | others)

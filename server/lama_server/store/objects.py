@@ -8,7 +8,7 @@
 
 Nothing is changed after it was written but the name of an image, so that servers need no lock among them. Nothing is
 removed either: how long objects stay is a lifecycle rule of the bucket. A photo that is uploaded again is written
-again, which begins its time anew.
+again, which begins its time anew; a server that has it may go on showing an older name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -44,7 +44,8 @@ _AT_ONCE = 16
 _CHUNK_BYTES = 2**20
 _RETRY_AFTER_S = 5
 _CONNECT_S = 3
-_PROBE_S = 2
+_PROBE_S = 1.5
+"""Less than the patience of /readyz, which would take a store that is silent for a folder."""
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"}
@@ -85,8 +86,9 @@ class ObjectKeeper:
     async def _receive(self, image_id: str, name: str) -> None:
         """Raises `StoreUnavailable` for bytes that are not those of the id."""
         with self._store.receive() as upload:
-            async for chunk in self._stream(f"images/{image_id}/original"):
-                await asyncio.to_thread(upload.write, chunk)
+            async with contextlib.aclosing(self._stream(f"images/{image_id}/original")) as chunks:
+                async for chunk in chunks:
+                    await asyncio.to_thread(upload.write, chunk)
             if upload.digest != image_id:
                 raise StoreUnavailable("The stored photo is damaged. Upload it again.")
             try:
@@ -137,7 +139,7 @@ class ObjectKeeper:
         async with self._slot():
             return bytes(await (await obstore.get_async(self._objects, key)).bytes_async())
 
-    async def _stream(self, key: str) -> AsyncIterator[bytes]:
+    async def _stream(self, key: str) -> AsyncGenerator[bytes, None]:
         async with self._slot():
             found = await obstore.get_async(self._objects, key)
             async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
@@ -145,9 +147,10 @@ class ObjectKeeper:
 
     async def _download(self, key: str, target: Path, scratch: Scratch) -> None:
         with disk_errors(), os.fdopen(create_file(target), "wb") as file:
-            async for chunk in self._stream(key):
-                await asyncio.to_thread(scratch.take, len(chunk))
-                await asyncio.to_thread(file.write, chunk)
+            async with contextlib.aclosing(self._stream(key)) as chunks:
+                async for chunk in chunks:
+                    await asyncio.to_thread(scratch.take, len(chunk))
+                    await asyncio.to_thread(file.write, chunk)
 
     async def _write(self, key: str, content: bytes | Path) -> None:
         async with self._slot():
@@ -155,9 +158,9 @@ class ObjectKeeper:
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """For one object. What the store says becomes an error of ours; `FileNotFoundError` stays."""
+        """For one object, waiting included. What the store says becomes an error of ours; `FileNotFoundError` stays."""
         with _store_errors():
-            async with self._slots, asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._deadline_s), self._slots:
                 yield
 
     @contextlib.asynccontextmanager
@@ -175,7 +178,7 @@ def _opened(address: str, deadline_s: float, retry_s: float) -> S3Store:
         config={"endpoint": endpoint} if endpoint else {},
         client_options={
             "timeout": timedelta(seconds=deadline_s),
-            "connect_timeout": timedelta(seconds=_CONNECT_S),
+            "connect_timeout": timedelta(seconds=min(_CONNECT_S, deadline_s)),
             "allow_http": endpoint.startswith("http://"),
         },
         retry_config={"max_retries": 100 if retry_s else 0, "retry_timeout": timedelta(seconds=retry_s)},

@@ -38,6 +38,10 @@ from .worker import JobContext
 _COPIES: dict[codec.SourceFormat, int] = {"webp": 10, "tiff": 6, "avif": 6}
 """Of a photo's pixels, that reading and writing a file takes at the most, where it is more than 4."""
 
+JPEG_PAUSE_S = 2.0
+"""From the first JPEG until what patches it is prepared: programs that send an edit right after a photo wait for
+nothing, and not for that either."""
+
 
 class CodecHandler:
     """Answers every `CodecRequest`."""
@@ -86,7 +90,9 @@ class CodecHandler:
         write_pixels(request.pixels, decoded.pixels, durable=request.durable)
         if decoded.info.format == "jpeg" and not self._is_ready_for_jpeg:
             self._is_ready_for_jpeg = True
-            threading.Thread(target=_prepare_jpeg, daemon=True, name="jpeg").start()
+            later = threading.Timer(JPEG_PAUSE_S, _prepare_jpeg)
+            later.daemon = True
+            later.start()
         return ImageFacts(decoded.info)
 
     def _decode_mask(self, request: DecodeMask) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TypeVar, assert_never
 
 import numpy as np
@@ -69,10 +70,17 @@ RunnerT = TypeVar("RunnerT", Inpainter, Selector, Finder, Enlarger)
 
 
 class EngineHandler:
-    """Does jobs."""
+    """Does jobs. `load` makes a model of its files; None: as `load_runner` does."""
 
-    def __init__(self, memory_budget_bytes: int, device: str, max_megapixels: int) -> None:
+    def __init__(
+        self,
+        memory_budget_bytes: int,
+        device: str,
+        max_megapixels: int,
+        load: Callable[[EngineChoice], Runner] | None = None,
+    ) -> None:
         self.device = device
+        self._load = load or load_runner
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000, min_side=1)
         self._cache = ModelCache(memory_budget_bytes)
         self._warm_up_s: dict[str, float] = {}
@@ -104,7 +112,7 @@ class EngineHandler:
             context.check()
 
         def load() -> Runner:
-            model = self._cache.add(choice, load_runner)
+            model = self._cache.add(choice, self._load)
             try:
                 if isinstance(model, Inpainter):
                     began = time.monotonic()
@@ -309,9 +317,13 @@ def encoded(
             context.send(PatchReport(context.number, index, patch.of, made))
         return made
 
+    coming = iter(patches)
+    first = next(coming)
+    if first.of == 1:
+        return first.strategy, (encode(0, first),)
     with ThreadPoolExecutor(available_processors()) as encoder:
-        made = [(patch.strategy, encoder.submit(encode, index, patch)) for index, patch in enumerate(patches)]
-        return made[0][0], tuple(file.result() for _, file in made)
+        made = [encoder.submit(encode, index, patch) for index, patch in enumerate(chain((first,), coming))]
+        return first.strategy, tuple(file.result() for file in made)
 
 
 def load_runner(choice: EngineChoice) -> Runner:

@@ -14,6 +14,7 @@ export const GESTURES = Object.freeze([
   ["Two fingers", "zoom and move; a tap undoes"],
   ["Three fingers, tapped", "redo"],
   ["One finger with Move, on a photo that is seen whole", "the next or the previous photo"],
+  ["Pointing: click, or drag a box", "hold a thing (again: add; Alt or right button: take away; Tab: part or whole)"],
   ["Arrow keys on the photo", "move a crosshair (Shift: faster); Enter begins and ends a stroke"],
   ["Ctrl+V, or drop a file anywhere", "open a photo"],
 ]);

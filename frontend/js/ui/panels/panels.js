@@ -30,7 +30,7 @@ const IDLE_MS = 300;
 export function createPanels(ports) {
   const { store, bitmaps, api, messages } = ports;
   const failed = (/** @type {unknown} */ error) => messages.complain(error, null);
-  const pointing = once(async () => (await import("../tools/finding.js")).createPointing(ports));
+  const pointing = once(async () => (await import("../tools/finding.js")).createPointing({ ...ports, download }));
   const models = once(async () => (await import("../../net/models.js")).createModels(store, api, failed));
   const refresh = () =>
     void models()

@@ -1,5 +1,7 @@
 /** The row under the photo for models that take words, or an example picture: what should be there instead. */
 
+import { canvasOf } from "../../core/canvas.js";
+import { shownEdits } from "../../core/document.js";
 import { unionBounds } from "../../core/shapes.js";
 import { documentOf, exampleOf, promptOf, takesWords, workingModel } from "../../core/state.js";
 import { API } from "../../net/api.js";
@@ -142,21 +144,17 @@ function exampleField(id, acts) {
   return [files, pick, paint];
 }
 
-/** The part of the photo that is painted over, as a picture of its own. @param {Ports} ports @returns {Promise<Blob>} */
+/** The part of the photo that is painted over, as it is shown now, as a picture of its own. @param {Ports} ports @returns {Promise<Blob>} */
 async function paintedPart({ store, api, imageId, run }) {
-  const { image } = store.get();
-  const box = unionBounds(documentOf(store.get()).draft);
-  if (!box || !image) throw new Error(t("Paint over a part of the photo first; it becomes the example."));
+  const [doc, whole] = [documentOf(store.get()), canvasOf(store.get())];
+  const box = unionBounds(doc.draft);
+  if (!box) throw new Error(t("Paint over a part of the photo first; it becomes the example."));
   const [x, y] = [Math.max(0, Math.floor(box.x)), Math.max(0, Math.floor(box.y))];
-  const width = Math.max(1, Math.min(image.width, Math.ceil(box.x + box.width)) - x);
-  const height = Math.max(1, Math.min(image.height, Math.ceil(box.y + box.height)) - y);
-  const photo = await createImageBitmap(
-    await api.blob(`${API}/images/${await imageId()}/original`),
-    x,
-    y,
-    width,
-    height,
-  );
+  const width = Math.max(1, Math.min(whole.width, Math.ceil(box.x + box.width)) - x);
+  const height = Math.max(1, Math.min(whole.height, Math.ceil(box.y + box.height)) - y);
+  const asked = `render?edits=${shownEdits(doc).join(",")}&format=jpeg&quality=95`;
+  const shown = await api.blob(`${API}/images/${await imageId()}/${asked}`);
+  const photo = await createImageBitmap(shown, x, y, width, height);
   const canvas = make("canvas", { width, height });
   canvas.getContext("2d")?.drawImage(photo, 0, 0);
   photo.close();

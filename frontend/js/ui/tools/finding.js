@@ -28,7 +28,7 @@ const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {
 /** @param {{step: number, total: number}} event */
 const percent = ({ step, total }) => Math.round((100 * step) / total);
 
-/** All that points instead of painting. @param {Ports} ports */
+/** All that points instead of painting. @param {Ports & {download: (name: string) => void}} ports */
 export function createPointing(ports) {
   createFinding(ports);
   return createSelecting(ports);

@@ -16,9 +16,10 @@ import { documentOf, selects } from "../../core/state.js";
 import { API } from "../../net/api.js";
 import { OTHERS } from "../../tools/tools.js";
 import { t, w } from "../i18n.js";
+import { createPointer } from "./pointing.js";
 
-/** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample">>} */
-const GESTURES = { snap: "mark", magnet: "trace", wand: "sample" };
+/** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample" | "point">>} */
+const GESTURES = { point: "point", snap: "mark", magnet: "trace", wand: "sample" };
 /** How far from an edge the outline may be drawn, in screen pixels. */
 const TRACE_PX = 10;
 const TOLERANCE = 24;
@@ -48,9 +49,10 @@ export function drag(start, setting) {
 }
 OTHERS.wand = drag;
 
-/** @param {Ports} ports */
+/** @param {Ports & {download: (name: string) => void}} ports */
 export function createSelecting(ports) {
   const { store, api, messages } = ports;
+  const pointer = createPointer(ports);
   /** @type {AbortController | null} the newest question; an older one is not waited for */
   let asking = null;
 
@@ -92,7 +94,8 @@ export function createSelecting(ports) {
     /** @param {Shape} shape what was drawn with the tool in hand */
     select(shape) {
       const { tool } = store.get();
-      if (selects(tool)) this.with(tool, shape);
+      if (tool === "point") pointer.point(shape);
+      else if (selects(tool)) this.with(tool, shape);
     },
     /** @param {SelectTool} tool @param {Shape} shape */
     with(tool, shape) {

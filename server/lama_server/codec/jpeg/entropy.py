@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inpaint_models.patchmatch.compiled import Array, Number, inlined, kernel
+from inpaint_models.machine.compiled import Array, Number, inlined, kernel
 
 from .huffman import RUN_STEP, SHORT_BITS
 from .structure import AC_FIRST, AC_REFINE, DC_FIRST, DC_REFINE, SEQUENTIAL

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..imaging.edges import edge_alpha, enlarged, halvings
 from ..types import Box, Mask, PixelSource, tight_box
+from .edges import edge_alpha, enlarged, halvings
 
 _FINER = 2
 """Of the view in which the answer is read, as a multiple of the answer's own resolution."""
