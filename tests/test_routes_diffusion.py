@@ -12,7 +12,8 @@ import pytest
 
 import tiny_pipelines as tiny
 from fake_engines import photo
-from inpaint_models import list_models
+from inpaint_models import get_model, list_models
+from lama_server.routes.iopaint.models import model_info
 from lama_server.settings import Limits
 from serving import RunningServer, decode, edit_request, encode, form, rect_mask
 
@@ -181,6 +182,23 @@ def test_iopaints_clients_give_words_too(server: RunningServer) -> None:
     assert (info["need_prompt"], info["support_strength"]) == (True, True)
     assert info["model_type"] == "diffusers_sd_inpaint", "its page shows words for other types than inpaint only"
     assert "UniPC" in server.ask("GET", "/api/v1/samplers").json
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "kind"),
+    [
+        ("sd15", "sd15", "diffusers_sd_inpaint"),
+        ("sdxl", "sdxl", "diffusers_sd_inpaint"),
+        ("paint-by-example", "Fantasy-Studio/Paint-by-Example", "diffusers_other"),
+        ("instruct-pix2pix", "timbrooks/instruct-pix2pix", "diffusers_other"),
+        ("lama", "lama", "inpaint"),
+    ],
+)
+def test_iopaints_page_finds_the_options_of_a_model_by_its_name_and_type(name: str, theirs: str, kind: str) -> None:
+    entry = get_model(name)
+    info = model_info(entry)
+    assert (info["name"], info["model_type"]) == (theirs, kind)
+    assert get_model(theirs) == entry
 
 
 def test_older_clients_send_an_example_beside_the_photo(server: RunningServer) -> None:

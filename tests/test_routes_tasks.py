@@ -240,6 +240,25 @@ def test_what_is_found_has_a_category_a_score_and_a_shape(server: RunningServer,
     assert all(shape[201].mean() > 0.95 for category, shape in shapes if category != "dust")
 
 
+def test_a_search_is_told_line_by_line(server: RunningServer, scan_id: str) -> None:
+    body = json.dumps({"image": scan_id}).encode()
+    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
+    lines = server.ask("POST", "/api/v1/find", body, headers).lines
+    whole = server.post_json("/api/v1/find", {"image": scan_id}).json
+    found = [line for line in lines if line["type"] == "found"]
+    assert [line["models"] for line in found] == [["dust"], ["wires"]]
+    assert [finding for line in found for finding in line["findings"]] == whole["findings"]
+    assert {line["model"] for line in lines if line["type"] == "progress"} == {"dust", "wires"}
+    assert lines[-1]["type"] == "found"
+
+
+def test_what_goes_wrong_in_a_search_is_its_last_line(server: RunningServer, bird_id: str) -> None:
+    body = json.dumps({"image": bird_id, "models": ["dust", "backdrop"]}).encode()
+    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
+    *_, last = server.ask("POST", "/api/v1/find", body, headers).lines
+    assert (last["type"], last["problem"]["code"]) == ("error", "model.image_unsuitable")
+
+
 def test_all_that_was_found_is_filled_in_one_edit(server: RunningServer, scan_id: str) -> None:
     found = server.post_json("/api/v1/find", {"image": scan_id, "models": ["dust"]}).json["findings"]
     assert {finding["model"] for finding in found} == {"dust"}

@@ -34,7 +34,7 @@ from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, photos, selections, session
 from .routes.common import request_id
 from .routes.iopaint.progress import Announcer
-from .schemas.events import EVENT_TYPES
+from .schemas.events import EVENT_TYPES, FIND_EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
 from .schemas.replies import FindReply, SelectReply
@@ -64,6 +64,8 @@ READ_TYPES: tuple[type[BaseModel], ...] = (
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,
+    FindReply,
+    *FIND_EVENT_TYPES,
     ProblemReply,
     FindReply,
     SelectReply,
@@ -196,10 +198,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
-        components["EditEvent"] = {
-            "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in EVENT_TYPES],
-            "discriminator": {"propertyName": "type"},
-        }
+        for name, kinds in (("EditEvent", EVENT_TYPES), ("FindEvent", FIND_EVENT_TYPES)):
+            components[name] = {
+                "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in kinds],
+                "discriminator": {"propertyName": "type"},
+            }
         components.pop("HTTPValidationError", None)
         components.pop("ValidationError", None)
         for path in document["paths"].values():

@@ -143,7 +143,7 @@ def _tools(app: App) -> Iterator[str]:
     page.keyboard.press("Delete")
     places = {"text": (0.1, 0.1, 0.24, 0.08), "wire": (0.4, 0.2, 0.5, 0.03), "dust": (0.7, 0.5, 0.01, 0.01)}
     found = [{"category": sort, "score": 0.8, "shapes": [ellipse(app, box)]} for sort, box in places.items()]
-    answer(app, "find", {"models": [], "ms": 0, "left_out": 0, "findings": found})
+    answer(app, "find", {"type": "found", "models": [], "ms": 0, "left_out": 0, "findings": found})
     page.keyboard.press("f")
     page.locator(".suggestions button").first.wait_for()
     _rest(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_a_speck_is_outlined_as_small_as_it_is_and_taken_by_a_finger_beside_it(o
     app.settle()
     app.fill_on_release(False)
     speck = ellipse(app, (0.5, 0.5, 0.01, 0.01))
-    answer(app, "find", {"findings": [{"category": "dust", "score": 0.8, "shapes": [speck]}]})
+    answer(app, "find", {"type": "found", "findings": [{"category": "dust", "score": 0.8, "shapes": [speck]}]})
     app.page.locator(".rail [data-command=tool-find]").tap()
     button = app.page.locator(".suggestions button")
     box = button.bounding_box()
@@ -211,3 +212,34 @@ def test_a_speck_is_outlined_as_small_as_it_is_and_taken_by_a_finger_beside_it(o
     assert drawn < 20
     app.page.touchscreen.tap(box["x"] + 4, box["y"] + 4)
     app.wait("doc.draft.length === 1")
+
+
+def test_a_search_tells_how_far_it_is_and_is_stopped(app: App, scan: Path) -> None:
+    step = {"type": "progress", "job": "", "model": "dust", "step": 1, "total": 4}
+    speck = {"kind": "bitmap", "op": "add", "x": 90, "y": 90, "w": 20, "h": 20, "png": ""}
+    found = {"type": "found", "job": "", "models": ["text"], "ms": 1, "left_out": 0,
+             "findings": [{"category": "text", "score": 0.8, "model": "text", "shapes": [speck]}]}  # fmt: skip
+    lines = "".join(f"{json.dumps(line)}\n" for line in (found, step))
+    app.page.evaluate(
+        """lines => {
+          const before = window.fetch;
+          window.fetch = (path, options) => {
+            if (!String(path).endsWith("/find")) return before(path, options);
+            window.fetch = before;
+            const stream = new ReadableStream({
+              start(controller) {
+                controller.enqueue(new TextEncoder().encode(lines));
+                options.signal.addEventListener("abort", () => controller.error(options.signal.reason));
+              },
+            });
+            return Promise.resolve(new Response(stream));
+          };
+        }""",
+        lines,
+    )
+    choose(app, "f", scan)
+    app.page.get_by_text("Looking for Dust: 25 %").wait_for()
+    assert app.page.locator(".suggestions button").count() == 1, "what was found is there before the rest"
+    app.page.get_by_role("button", name="Stop").click()
+    app.page.get_by_text("Looking for Dust: 25 %").wait_for(state="detached")
+    assert app.page.locator("#found [data-category=text]").count() == 1

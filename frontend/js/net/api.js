@@ -46,11 +46,12 @@ export function createApi(unreachable) {
      * @param {string} path @param {unknown} body @param {AbortSignal} [signal]
      * @param {number} [lane] what goes out on one lane is done in order, what goes out on two beside each other
      * @param {boolean} [keepalive] it arrives also when the page is left
+     * @param {string} [accept] the media type that is wanted
      */
-    post: (path, body, signal, lane = 0, keepalive = false) =>
+    post: (path, body, signal, lane = 0, keepalive = false, accept = "application/json") =>
       call(path, {
         method: "POST",
-        headers: { "content-type": "application/json", "x-client-id": lane ? `${clientId}-${lane}` : clientId },
+        headers: { accept, "content-type": "application/json", "x-client-id": lane ? `${clientId}-${lane}` : clientId },
         body: JSON.stringify(body),
         signal,
         keepalive,

@@ -143,6 +143,8 @@ export interface FieldProblem {
   readonly message: string;
 }
 
+export type FindEvent = SearchEvent | FoundEvent | ErrorEvent;
+
 /** What was found, the surest of each model first. `left_out` counts those beyond the limit on shapes. */
 export interface FindReply {
   readonly models: ReadonlyArray<string>;
@@ -167,6 +169,16 @@ export interface FindingReply {
   readonly score: number;
   readonly model: string;
   readonly shapes: ReadonlyArray<Bitmap>;
+}
+
+/** All that one of the models found. */
+export interface FoundEvent {
+  readonly models: ReadonlyArray<string>;
+  readonly ms: number;
+  readonly left_out: number;
+  readonly findings: ReadonlyArray<FindingReply>;
+  readonly type: "found";
+  readonly job: string;
 }
 
 export interface HealthReply {
@@ -478,6 +490,15 @@ export interface Scale {
   readonly op: "scale";
   readonly width: number;
   readonly height: number;
+}
+
+/** How far one of the models is. */
+export interface SearchEvent {
+  readonly type: "progress";
+  readonly job: string;
+  readonly model: string;
+  readonly step: number;
+  readonly total: number;
 }
 
 /** A selection. `shapes` can be the mask of an edit as they are; `load_ms` of `ms` went into loading the model. */

@@ -52,10 +52,6 @@ class Crop:
     padded_size: tuple[int, int]
     wave: int = 0
 
-    @property
-    def padded_px(self) -> int:
-        return self.padded_size[0] * self.padded_size[1]
-
 
 @dataclass(frozen=True, slots=True)
 class FillPlan:

@@ -10,8 +10,8 @@ ENTRY = ModelEntry(
     tagline="larger with invented detail, slow",
     description=(
         "Twice or four times the size by a network that removes noise and JPEG blocks and invents fine texture. Takes "
-        "minutes on a processor. Any ONNX network that enlarges works in its place: put it into the folder real-esrgan "
-        "of the model folder."
+        "some nine minutes of one core for each megapixel. Any ONNX network that enlarges works in its place: put it "
+        "into the folder real-esrgan of the model folder."
     ),
     licence=Licence("BSD-3-Clause", "https://github.com/xinntao/Real-ESRGAN/blob/master/LICENSE"),
     loader="inpaint_models.realesrgan.engine:load",

@@ -16,6 +16,7 @@ from inpaint_models.errors import UnknownModel
 from inpaint_models.registry import ModelEntry
 
 from ..cli import sources
+from ..cli.serve import check_store
 from ..exits import ExitCode, StartError
 from ..http.access import access_policy, with_token
 from ..model_manager.manager import FALLBACK_ORDER, WeightsSource
@@ -126,6 +127,8 @@ def application(
             f"--ingress-replicas {size.ingress_replicas}: several share photos and edits through an object store. Add "
             "--store s3://BUCKET/PREFIX.",
         )
+    if settings.store is not None:
+        check_store(settings.store, settings.named("store"))
     groups = _groups(settings, size, entries)
     engines = {
         name: _engine(name, members, size, limits).bind(members, settings, limits, weights, size.jobs(members))

@@ -57,7 +57,7 @@ class OpenFile(StreamingResponse):
         on_close: Callable[[], object] = lambda: None,
     ) -> None:
         sizes = {"content-length": str(size_bytes), "accept-ranges": "none"}
-        super().__init__(_pieces(stream), media_type=media_type, headers={**headers, **sizes})
+        super().__init__(_pieces(stream, size_bytes), media_type=media_type, headers={**headers, **sizes})
         self._stream, self._on_close = stream, on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,8 +83,10 @@ class WholeFile(OpenFile):
         super().__init__(stream, os.fstat(stream.fileno()).st_size, media_type, headers, on_close)
 
 
-async def _pieces(stream: BinaryIO) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
+async def _pieces(stream: BinaryIO, size_bytes: int) -> AsyncIterator[bytes]:
+    """Ends with the last byte: a patch is one piece, and to look for a second one would take as long."""
+    while size_bytes > 0 and (piece := await asyncio.to_thread(stream.read, PIECE_BYTES)):
+        size_bytes -= len(piece)
         yield piece
 
 

@@ -166,7 +166,7 @@ class JobRunner:
             while (event := await events.get()) is not None:
                 yield event
             if job.cancelled():
-                yield _error(ticket, None, JobCancelled("The job was cancelled."), plan.request_id)
+                yield error_event(ticket, None, JobCancelled("The job was cancelled."), plan.request_id)
         finally:
             job.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -191,7 +191,7 @@ class JobRunner:
                 for index, run in enumerate(runs):
                     await self._run_told(ticket, plan, index, run, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
-            events.put_nowait(_error(ticket, None, _told(error, plan.request_id), plan.request_id))
+            events.put_nowait(error_event(ticket, None, told(error, plan.request_id), plan.request_id))
         finally:
             ticket.release()
         if saves:
@@ -216,7 +216,7 @@ class JobRunner:
                 saves.append(self._begin_save(plan, result, shown, events))
                 await self._saves.room()
         except Exception as error:  # noqa: BLE001  told in the run's place
-            events.put_nowait(_error(ticket, index, _told(error, plan.request_id), plan.request_id))
+            events.put_nowait(error_event(ticket, index, told(error, plan.request_id), plan.request_id))
 
     def _begin_save(
         self, plan: Plan | CanvasPlan, result: ResultEvent, shown: Picture, events: Events
@@ -468,12 +468,12 @@ def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEve
     )
 
 
-def _told(error: Exception, request_id: str) -> ApiError:
+def told(error: Exception, request_id: str) -> ApiError:
     problem = api_error_of(error)
     if isinstance(problem, InternalError):
         log.error("request %s failed", request_id, exc_info=error)
     return problem
 
 
-def _error(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
+def error_event(ticket: Ticket, run: int | None, problem: ApiError, request_id: str) -> ErrorEvent:
     return ErrorEvent(type="error", job=ticket.id, run=run, problem=ProblemReply.of(problem, request_id))

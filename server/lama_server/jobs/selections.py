@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from inpaint_models.errors import InvalidPrompts
 from inpaint_models.protocols import Prompts
 from inpaint_models.types import Box
 
-from ..errors import ModelWrongTask, ParamInvalid
+from ..errors import JobCancelled, ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
 from ..schemas.base import WireValue
+from ..schemas.events import FindEvent, FoundEvent, SearchEvent
+from ..schemas.replies import FindingReply, FindReply, wire_box
 from ..schemas.requests import FindRequest, SelectRequest, View
+from ..schemas.shapes import Bitmap
 from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
-from ..workers.messages import FindThings, Found, Selected, SelectMask
+from ..workers.messages import FindThings, Found, JobEvent, MaskPicture, ProgressReport, Selected, SelectMask
 from .model_jobs import ModelJobs, ModelUse
 from .queue import Ticket
+from .runner import error_event, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,6 @@ class FindPlan:
     uses: Sequence[ModelUse]
     image: StoredImage
     picture: Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What each model found, in the order of the models."""
-
-    found: Mapping[str, Found]
-    ms: int
 
 
 class Selections:
@@ -139,18 +138,62 @@ class Selections:
                 )
         return Selection(plan.use.entry.name, mask, round(1000 * (time.monotonic() - began)))
 
-    async def run_find(self, ticket: Ticket, plan: FindPlan) -> Findings:
-        """Waits for the ticket's turn, and asks one model after the other."""
+    async def run_find(
+        self, ticket: Ticket, plan: FindPlan, tell: Callable[[FindEvent], None] = lambda event: None
+    ) -> FindReply:
+        """Waits for the ticket's turn, and asks one model after the other; `tell` hears of each."""
         await ticket.wait()
-        began = time.monotonic()
-        found = dict[str, Found]()
-        left = self._limits.shapes
+        began, left, replies = time.monotonic(), self._limits.shapes, list[FindReply]()
         with self._documents.hold(plan.image):
             for use in plan.uses:
                 job = FindThings(use.choice, stored_picture(plan.picture), left, use.params)
-                found[use.entry.name] = await self._models.run(job)
-                left -= len(found[use.entry.name].things)
-        return Findings(found, round(1000 * (time.monotonic() - began)))
+                found = await self._models.run(job, partial(_tell_progress, ticket, use.entry.name, tell))
+                left -= len(found.things)
+                replies.append(find_reply(use.entry.name, found, round(1000 * (time.monotonic() - began))))
+                tell(FoundEvent(type="found", job=ticket.id, **dict(replies[-1])))
+        return FindReply(
+            models=[use.entry.name for use in plan.uses],
+            ms=round(1000 * (time.monotonic() - began)),
+            left_out=sum(reply.left_out for reply in replies),
+            findings=[finding for reply in replies for finding in reply.findings],
+        )
+
+    async def find_events(self, ticket: Ticket, plan: FindPlan, request_id: str) -> AsyncGenerator[FindEvent, None]:
+        """As `run_find`, as it goes on. Leaving the iterator early cancels the search."""
+        events = asyncio.Queue[FindEvent | None]()
+        search = asyncio.ensure_future(self.run_find(ticket, plan, events.put_nowait))
+        ticket.owner = search
+        search.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            if search.cancelled():
+                yield error_event(ticket, None, JobCancelled("The job was cancelled."), request_id)
+            elif isinstance(error := search.exception(), Exception):
+                yield error_event(ticket, None, told(error, request_id), request_id)
+        finally:
+            search.cancel()
+            await asyncio.gather(search, return_exceptions=True)
+            ticket.release()
+
+
+def _tell_progress(ticket: Ticket, model: str, tell: Callable[[FindEvent], None], event: JobEvent) -> None:
+    if isinstance(event, ProgressReport):
+        tell(SearchEvent(type="progress", job=ticket.id, model=model, step=event.step, total=event.total))
+
+
+def find_reply(model: str, found: Found, ms: int) -> FindReply:
+    """What one model found."""
+    findings = [
+        FindingReply(category=thing.category, score=round(thing.score, 3), model=model, shapes=[bitmap(thing.mask)])
+        for thing in found.things
+    ]
+    return FindReply(models=[model], ms=ms, left_out=found.left_out, findings=findings)
+
+
+def bitmap(mask: MaskPicture) -> Bitmap:
+    """The shape of an edit that is this mask."""
+    return Bitmap(kind="bitmap", op="add", png=base64.b64encode(mask.png).decode("ascii"), **wire_box(mask.box))
 
 
 def box_of_view(view: View, height: int, width: int) -> Box:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-
 from fastapi import APIRouter, Request, Response
 
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
-from ..http.streams import unless_disconnected
-from ..schemas.replies import CandidateReply, FindingReply, FindReply, SelectReply, wire_box
+from ..http.streams import NDJSON, NdjsonResponse, unless_disconnected
+from ..jobs.selections import bitmap
+from ..schemas.replies import CandidateReply, FindReply, SelectReply
 from ..schemas.requests import FindRequest, SelectRequest
-from ..schemas.shapes import Bitmap
-from ..workers.messages import MaskPicture
-from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_body, json_request, problems, schema
+from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_body, json_request, problems, request_id, schema
 
 router = APIRouter(prefix="/api/v1", tags=["selections"])
 
@@ -33,7 +30,7 @@ router = APIRouter(prefix="/api/v1", tags=["selections"])
 async def select(request: Request, found: Found, ticket: Reserved) -> Response:
     """Find the thing that points, boxes and rough strokes mark. Nothing is kept."""
     plan = await found.selections.plan(await json_body(request, SelectRequest, found.limits))
-    as_picture = request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip() == "image/png"
+    as_picture = wanted(request) == "image/png"
     selection = await unless_disconnected(request, found.selections.run(ticket, plan, whole=as_picture))
     made, headers = selection.selected, {"x-model": selection.model, "vary": "accept", "cache-control": "no-store"}
     if as_picture:
@@ -54,21 +51,30 @@ async def select(request: Request, found: Found, ticket: Reserved) -> Response:
 
 @router.post(
     "/find",
+    response_class=Response,
     openapi_extra=json_request(FindRequest),
-    responses=problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
+    responses={
+        200: {
+            "description": "All that was found; with `Accept: application/x-ndjson` a `FindEvent` per line, as things "
+            "happen. Hanging up cancels the search.",
+            "content": {
+                "application/json": {"schema": schema(FindReply)},
+                NDJSON: {"schema": schema("FindEvent")},
+            },
+        },
+        **problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
+    },
 )
-async def find(request: Request, found: Found, ticket: Reserved) -> FindReply:
+async def find(request: Request, found: Found, ticket: Reserved) -> Response:
     """Find what people usually want gone: text, dust, wires. Nothing is kept and nothing is changed."""
     plan = await found.selections.plan_find(await json_body(request, FindRequest, found.limits))
-    made = await unless_disconnected(request, found.selections.run_find(ticket, plan))
-    findings = [
-        FindingReply(category=thing.category, score=round(thing.score, 3), model=model, shapes=[bitmap(thing.mask)])
-        for model, one in made.found.items()
-        for thing in one.things
-    ]
-    left_out = sum(one.left_out for one in made.found.values())
-    return FindReply(models=list(made.found), ms=made.ms, left_out=left_out, findings=findings)
+    if wanted(request) == NDJSON:
+        return NdjsonResponse(found.selections.find_events(ticket, plan, request_id(request)))
+    reply = await unless_disconnected(request, found.selections.run_find(ticket, plan))
+    headers = {"vary": "accept", "cache-control": "no-store"}
+    return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
 
 
-def bitmap(mask: MaskPicture) -> Bitmap:
-    return Bitmap(kind="bitmap", op="add", png=base64.b64encode(mask.png).decode("ascii"), **wire_box(mask.box))
+def wanted(request: Request) -> str:
+    """The first media type that the client accepts."""
+    return request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip()

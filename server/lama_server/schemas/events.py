@@ -1,4 +1,4 @@
-"""The lines of an edit's stream."""
+"""The lines of streams: of an edit, and of a search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import CanvasReply, Patches, PatchReply, SavedReply
+from .replies import CanvasReply, FindReply, Patches, PatchReply, SavedReply
 
 
 class QueuedEvent(ReplyType):
@@ -96,3 +96,24 @@ EditEvent = Annotated[
     Field(discriminator="type"),
 ]
 EVENT_TYPES: tuple[type[ReplyType], ...] = get_args(get_args(EditEvent)[0])
+
+
+class SearchEvent(ReplyType):
+    """How far one of the models is."""
+
+    type: Literal["progress"]
+    job: str
+    model: str
+    step: int
+    total: int
+
+
+class FoundEvent(FindReply):
+    """All that one of the models found."""
+
+    type: Literal["found"]
+    job: str
+
+
+FindEvent = Annotated[SearchEvent | FoundEvent | ErrorEvent, Field(discriminator="type")]
+FIND_EVENT_TYPES: tuple[type[ReplyType], ...] = get_args(get_args(FindEvent)[0])

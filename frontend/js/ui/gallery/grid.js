@@ -88,6 +88,9 @@ export function createGrid(room, list, ports) {
     else button.removeAttribute("aria-current");
   };
 
+  /** @param {Event} event of a picture that is here */
+  const appear = ({ target }) => /** @type {HTMLElement} */ (target).classList.add("here");
+
   /** @param {Item} item */
   const pictureFor = (item) => {
     let tries = 0;
@@ -100,7 +103,7 @@ export function createGrid(room, list, ports) {
     const failed = async () => {
       if (shown.isConnected && (await ports.failed(item)) && tries < MOST_TRIES) setTimeout(ask, AGAIN_MS);
     };
-    const shown = make("img", { alt: "", decoding: "async", onerror: failed });
+    const shown = make("img", { alt: "", decoding: "async", onload: appear, onerror: failed });
     setTimeout(ask, STAYS_MS);
     return shown;
   };
@@ -112,7 +115,13 @@ export function createGrid(room, list, ports) {
     else {
       thumb.append(pictureFor(item));
       if (result) {
-        const beside = make("img", { alt: "", decoding: "async", src: result, onerror: () => beside.remove() });
+        const beside = make("img", {
+          alt: "",
+          decoding: "async",
+          src: result,
+          onload: appear,
+          onerror: () => beside.remove(),
+        });
         thumb.append(beside);
       }
     }

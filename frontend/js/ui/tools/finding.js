@@ -3,6 +3,7 @@
  * Loaded when they are asked for first. Nothing is changed unasked.
  *
  * @typedef {import("../../wire/wire.js").FindingReply} Finding
+ * @typedef {import("../../wire/wire.js").FindEvent} FindEvent
  * @typedef {import("./selecting.js").Ports} Ports
  */
 
@@ -11,7 +12,9 @@ import { unionBounds } from "../../core/shapes.js";
 import { documentOf } from "../../core/state.js";
 import { toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
-import { find, make } from "../dom.js";
+import { readLines } from "../../net/ndjson.js";
+import { ApiError } from "../../wire/protocol.js";
+import { find, make, setText } from "../dom.js";
 import { t } from "../i18n.js";
 import { createSelecting, take } from "./selecting.js";
 
@@ -21,6 +24,9 @@ const FINGER_PX = 44;
 
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
+
+/** @param {{step: number, total: number}} event */
+const percent = ({ step, total }) => Math.round((100 * step) / total);
 
 /** All that points instead of painting. @param {Ports & {download: (name: string) => void}} ports */
 export function createPointing(ports) {
@@ -38,6 +44,8 @@ function createFinding(ports) {
   const open = new Map();
   /** @type {AbortController | null} */
   let asking = null;
+  /** How far the search is, and what stops it. @type {readonly HTMLElement[]} */
+  let busy = [];
   const sorts = { text: t("Text"), dust: t("Dust"), scratch: t("Scratches"), wire: t("Wires"), person: t("People") };
   /** @param {string} category */
   const nameOf = (category) => /** @type {Record<string, string>} */ (sorts)[category] ?? category;
@@ -86,7 +94,8 @@ function createFinding(ports) {
         onclick: () => accept(findings),
       });
     });
-    options.replaceChildren(...(all.length > 0 ? all : [words(t("Nothing more was found"))]));
+    const none = all.length + busy.length === 0;
+    options.replaceChildren(...busy, ...(none ? [words(t("Nothing more was found"))] : all));
   };
 
   /** @param {string} text */
@@ -94,6 +103,8 @@ function createFinding(ports) {
 
   const clear = () => {
     asking?.abort();
+    asking = null;
+    busy = [];
     open.clear();
     layer.replaceChildren();
     options.replaceChildren();
@@ -104,12 +115,37 @@ function createFinding(ports) {
     const mine = new AbortController();
     asking = mine;
     const state = store.get();
-    options.replaceChildren(words(t("Looking for text, dust and wires…")));
+    const progress = words(t("Looking for text, dust and wires…"));
+    const stop = make("button", { type: "button", class: "button", text: t("Stop"), onclick: () => mine.abort() });
+    busy = [progress, stop];
+    showOptions();
     const image = await ports.imageId();
     const body = { image, parents: shownEdits(documentOf(state)) };
-    const reply = await (await api.post(`${API}/find`, body, mine.signal, 1)).json();
-    if (mine.signal.aborted || state.image?.key !== store.get().image?.key) return;
-    for (const finding of /** @type {Finding[]} */ (reply.findings)) {
+    try {
+      const response = await api.post(`${API}/find`, body, mine.signal, 1, false, "application/x-ndjson");
+      for await (const text of readLines(/** @type {ReadableStream<Uint8Array>} */ (response.body))) {
+        const event = /** @type {FindEvent} */ (JSON.parse(text));
+        if (state.image?.key !== store.get().image?.key) return;
+        if (event.type === "error") throw new ApiError(event.problem);
+        if (event.type === "found") offer(event.findings);
+        else if (event.total > 0)
+          setText(
+            progress,
+            t("Looking for {sort}: {n} %", { sort: nameOf(event.model.replace(/s$/, "")), n: percent(event) }),
+          );
+      }
+    } finally {
+      if (asking === mine) {
+        busy = [];
+        showOptions();
+      }
+    }
+    messages.say(t("{n} suggestions", { n: open.size }));
+  };
+
+  /** @param {readonly Finding[]} findings */
+  const offer = (findings) => {
+    for (const finding of findings) {
       const name = t("{sort}, {n} % sure", { sort: nameOf(finding.category), n: Math.round(100 * finding.score) });
       const button = make("button", {
         type: "button",
@@ -123,7 +159,6 @@ function createFinding(ports) {
     }
     place();
     showOptions();
-    messages.say(t("{n} suggestions", { n: open.size }));
   };
 
   const begin = () =>

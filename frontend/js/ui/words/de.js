@@ -197,6 +197,8 @@ export const WORDS = {
   People: "Menschen",
   "All of these: {sort} ({n})": "Alle davon: {sort} ({n})",
   "Nothing more was found": "Mehr wurde nicht gefunden",
+  Stop: "Anhalten",
+  "Looking for {sort}: {n} %": "{sort}: {n} % durchsucht",
   "Looking for text, dust and wires…": "Text, Staub und Drähte werden gesucht …",
   "{sort}, {n} % sure": "{sort}, zu {n} % sicher",
   "{n} suggestions": "{n} Vorschläge",
