@@ -27,7 +27,7 @@ from .statistics import peaks_of, similar_offsets
 
 _FREQUENT = 20  # offsets from the matches,
 _DOMINANT = 40  # and from the surroundings
-_EVERY_PX = 2  # how many patches of the surroundings are looked at
+_EVERY_PX = 2  # every second patch of the surroundings is looked at
 _PASSES, _PASSES_FINER = 24, 4
 _PASSES_BEFORE_COUNT = 8
 _MOST_EXCESS, _OVERUSE = 3, 3

@@ -223,7 +223,7 @@ def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatc
 
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
-    """The settings for a stroke, and for a picture that repeats itself."""
+    """The settings for a stroke or a spot, and for a picture that repeats itself."""
     depths = levels[0].distance[levels[0].hole]
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
