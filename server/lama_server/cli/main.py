@@ -28,7 +28,6 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "serve": Command("start the server; the same as no command", "lama_server.cli.serve:run"),
     "start": Command("the same, as IOPaint spells it", "lama_server.cli.serve:run"),
-    "cluster": Command("start the server on a Ray cluster", "lama_server.cluster.command:run"),
     "inpaint": Command("fill photos without the server, one or a folder of them", "lama_server.cli.inpaint:run"),
     "run": Command("the same with the options of iopaint run", "lama_server.cli.older:run"),
     "models": Command("list the models and what is on this machine", "lama_server.cli.models:run_models"),
@@ -37,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("hash the weights on this machine again", "lama_server.cli.models:run_verify"),
     "convert": Command("write a safetensors copy of a weights file", "lama_server.cli.models:run_convert"),
     "evaluate": Command("measure engines on your own photos, side by side", "lama_server.cli.evaluate:run"),
+    "cluster": Command("start the server on a Ray cluster", "lama_server.cluster.command:run"),
 }
 
 
