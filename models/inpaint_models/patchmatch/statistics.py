@@ -109,9 +109,7 @@ def repetition(features: NDArray[np.uint8], known: NDArray[np.bool_]) -> float:
 
 
 @kernel("void(uint8[:, :, ::1], uint8[:, ::1], int64[:], int64[:], int64, int32[:, ::1], int32[:, ::1])")
-def _compare(
-    planes: Array, known: Array, rows: Array, columns: Array, reach: int, totals: Array, pairs: Array
-) -> None:
+def _compare(planes: Array, known: Array, rows: Array, columns: Array, reach: int, totals: Array, pairs: Array) -> None:
     """Adds to [dy, reach + dx] the squared differences of the samples and what is (dy, dx) from them, and counts them.
 
     planes (FEATURES, H, W); the innermost loop runs along a row, which compiles to vector code.
@@ -198,6 +196,7 @@ def _match_elsewhere(
         anchor = np.int64(here[here.size - 1 - index if turn % 2 else index])
         y, x = anchor // width, anchor % width
         match: Number = np.int64(found[anchor])
+        match_y, match_x = (match // width, match % width) if match >= 0 else (y, x)
         best: Number = np.int64(costs[anchor])
         reach: Number = np.int64(max(height, width))
         for attempt in range(2 + 16):
@@ -206,27 +205,23 @@ def _match_elsewhere(
                 if not 0 <= anchor - back < found.size or found[anchor - back] < 0:
                     continue
                 candidate = np.int64(found[anchor - back]) + back
+                to_y: Number = candidate // width
+                to_x: Number = candidate - to_y * width
             elif reach == 0:
                 break
             else:
                 random = next_random(random)
-                centre = match if match >= 0 else anchor
-                down = (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
-                right = (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
+                to_y = match_y + (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
+                to_x = match_x + (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
                 reach >>= 1
-                if not (0 <= centre // width + down < height and 0 <= centre % width + right < width):
-                    continue
-                candidate = centre + down * width + right
-            if (
-                not 0 <= candidate < found.size
-                or candidate == match
-                or not anchors[candidate // width, candidate % width]
-            ):
+                candidate = to_y * width + to_x
+            inside = 0 <= to_y < height and 0 <= to_x < width
+            if not inside or candidate == match or not anchors[to_y, to_x]:
                 continue
-            if (candidate // width - y) ** 2 + (candidate % width - x) ** 2 >= apart:
+            if (to_y - y) ** 2 + (to_x - x) ** 2 >= apart:
                 distance = patch_distance(features, width * 4, anchor * 4, candidate * 4, best)
                 if distance < best:
-                    match, best = candidate, distance
+                    match, match_y, match_x, best = candidate, to_y, to_x, distance
         found[anchor], costs[anchor] = match, best
 
 
