@@ -144,7 +144,7 @@ def drawn_line(app: App) -> np.ndarray:
     view = app.read("state.view")
     assert points
     screen = np.array([[float(value) for value in pair.split(",")] for pair in points.split()])
-    return (screen - (view["x"], view["y"])) / view["scale"]
+    return np.asarray((screen - (view["x"], view["y"])) / view["scale"])
 
 
 def around_the_disc(wobble: float) -> list[tuple[float, float]]:
