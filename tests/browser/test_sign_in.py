@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
@@ -23,7 +24,7 @@ def closed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("window", [(1280, 800), (320, 256)])
 def test_it_looks_like_the_product_and_is_accessible(
-    browser: Browser, closed_server: Server, scheme: str, window: tuple[int, int]
+    browser: Browser, closed_server: Server, scheme: Literal["light", "dark"], window: tuple[int, int]
 ) -> None:
     page = browser.new_page(color_scheme=scheme, viewport={"width": window[0], "height": window[1]})
     page.goto(closed_server.url)
