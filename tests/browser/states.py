@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Route
 
-from browser.driver import App, Point
+from browser.driver import PATIENCE_S, App, Point
 
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -278,7 +278,7 @@ def _stream_a_preview(app: App, photo: Path) -> None:
 
 def _models_in_all_states(route: Route) -> None:
     """The server's list with a download that runs, one that failed, and a model that takes words as if it were here."""
-    response = route.fetch()
+    response = route.fetch(timeout=1000 * PATIENCE_S, max_retries=3)
     reply = response.json()
     missing = [model for model in reply["models"] if model["state"] == "missing" and model["task"] == "fill"]
     next(model for model in missing if model["kind"] == "words").update(state="ready", problem=None)
