@@ -28,7 +28,7 @@ def choose(app: App, photo: Path, model: str) -> None:
     app.open(photo)
     app.settle()
     app.page.locator("#stage").focus()
-    app.page.keyboard.press("t")
+    app.page.keyboard.press("d")
     app.page.locator(".cutout select").first.select_option(model)
 
 
