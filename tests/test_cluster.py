@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from tools import house
 
@@ -22,14 +24,20 @@ from inpaint_models.types import FloatImage, Progress, no_progress
 from lama_server.app import create_app
 from lama_server.cli.main import main
 from lama_server.cluster import app
-from lama_server.cluster.application import Size, application
+from lama_server.cluster.application import NAME, Size, application
 from lama_server.cluster.batching import Crop, SharedEngine
 from lama_server.exits import ExitCode, StartError
 from lama_server.http.static_files import Frontend, find_frontend
 from lama_server.settings import Settings
-from serving import RunningServer, edit_request
+from serving import RunningServer, edit_request, within
 
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
+ENV = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values())),
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 
 
 def test_ray_is_imported_by_the_cluster_alone() -> None:
@@ -214,24 +222,52 @@ def test_replicas_of_one_server_know_each_others_cookies_and_are_one_start(tmp_p
     assert len({*made("one"), *made("two"), *made("")}) == 6
 
 
-def test_the_command_serves_on_ray_and_lets_the_running_job_end(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """`lama-server cluster` on a Ray of its own. The last test ends it."""
+    folder = tmp_path_factory.mktemp("command")
     command = [sys.executable, "-m", "lama_server", "cluster", "--models", "opencv", "--port", "0", "--offline"]
-    with subprocess.Popen(
-        [*command, "--data-dir", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values()))},
-    ) as process:
+    with subprocess.Popen([*command, "--data-dir", str(folder)], stdout=subprocess.PIPE, text=True, env=ENV) as process:
         try:
             assert process.stdout is not None
             line = next(line for line in process.stdout if " is at " in line)
-            server = RunningServer(tmp_path, port=int(line.rsplit(":", 1)[1].strip("/\n")))
+            server = RunningServer(folder, port=int(line.rsplit(":", 1)[1].strip("/\n")), process=process)
             server.wait_ready()
-            image = server.upload(photo(400, 300)).json["id"]
-            stream = server.stream(edit_request(image, {"model": "opencv"}))
-            next(stream)
-            process.terminate()
-            assert list(stream)[-1]["type"] == "result"
-            assert process.wait(60) == ExitCode.OK
+            yield server
         finally:
             process.terminate()
+
+
+def test_rays_own_command_serves_the_application_and_what_was_stored_stays(command: RunningServer) -> None:
+    """`serve run` joins the Ray that runs, and puts its application in the place of the one with that name."""
+    boot = command.ask("GET", "/api/v1/config").json["boot_id"]
+    image = command.upload(photo(400, 300)).json["id"]
+    ray = next(
+        word.partition("=")[2]
+        for process in psutil.Process(command.child.pid).children(recursive=True)
+        for word in process.cmdline()
+        if word.startswith("--gcs-address=")
+    )
+    serve = [
+        sys.executable,
+        "-c",
+        "from ray.serve.scripts import cli; cli()",
+        "run",
+        "--non-blocking",
+        "--address",
+        ray,
+    ]
+    arguments = ["models=opencv", f"data_dir={command.data_dir}"]
+    subprocess.run([*serve, "--name", NAME, "lama_server.cluster:app", *arguments], env=ENV, check=True)
+    assert within(60, lambda: command.ask("GET", "/api/v1/config").json["boot_id"] != boot)
+    assert command.edit(image, {"model": "opencv"}).lines[-1]["type"] == "result"
+
+
+def test_the_command_lets_the_running_job_end(command: RunningServer) -> None:
+    """The last test: there is no server after it."""
+    image = command.upload(photo(400, 300)).json["id"]
+    stream = command.stream(edit_request(image, {"model": "opencv"}))
+    next(stream)
+    command.child.terminate()
+    assert list(stream)[-1]["type"] == "result"
+    assert command.child.wait(60) == ExitCode.OK

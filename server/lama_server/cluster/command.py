@@ -111,11 +111,12 @@ def cluster(address: str | None, settings: Settings, size: Size) -> Iterator[Non
             logging_level=logging.WARNING,
         )
     except (ConnectionError, ValueError) as error:
-        raise StartError(ExitCode.USAGE, f"--address {address}: {error}") from None
+        raise StartError(
+            ExitCode.USAGE,
+            f"--address {address}: {error}. If Ray has a token there, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
+        ) from None
     try:
         serve.start("EveryNode", {"host": settings.host, "port": settings.port})
         yield
     finally:
-        if address is None:
-            serve.shutdown()
         ray.shutdown()
