@@ -187,6 +187,8 @@ def _cheapest(alone: NDArray[np.int32], favourites: int) -> NDArray[np.intp]:
     """Which choices to keep, so that pairs are not too many: the favourites and those that are good for most pixels."""
     pixels, choices = alone.shape
     most = max(4, int((_MOST_COSTS / (2 * pixels)) ** 0.5))
+    if choices <= most:
+        return np.arange(choices)
     good = np.bincount(np.argsort(alone, axis=1, kind="stable")[:, :4].ravel(), minlength=choices)
     good[-favourites:] = pixels + 1
     return np.sort(np.argsort(-good, kind="stable")[:most])

@@ -35,7 +35,7 @@ from .pyramid import PyramidLevel
 from .regions import Estimate, coherent_sources, finer_sources, redrawn_sources
 from .settings import PatchMatchSettings
 from .statistics import first_guess, repetition, strangeness
-from .voting import Voters, argmax_vote, vote, voters
+from .voting import Voters, argmax_vote, vote, voters_of
 
 _CELLS = 8  # along each side of the picture
 _USED_CELLS = 0.5
@@ -152,7 +152,10 @@ def _match_and_vote(
     *,
     coherent: bool,
 ) -> tuple[NearestNeighbourField, Voters]:
-    """The matches of the level `finest`. `coherent`: lines that are lost on the coarsest level return."""
+    """The matches of the level `finest`. `coherent`: lines that are lost on the coarsest level return.
+
+    A round votes and then matches, so that no vote is made that no match reads.
+    """
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
     coarsest, features = _begin(levels[-1], seed, rng)
@@ -160,40 +163,39 @@ def _match_and_vote(
     nnf = random_nnf(coarsest.patches, rng)
     for index in reversed(range(finest, len(levels))):
         level = levels[index]
-        counting = voters(level.distance, _voting(index, levels, settings))
-        search = search_for(level.patches, level.distance, settings)
-        detail = detail_of(level.features)
+        voters = voters_of(level.distance, _voting(index, levels, settings))
+        search, detail = search_for(level.patches, level.distance, settings), detail_of(level.features)
         if level is not coarsest:
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
         for turn in range(rounds[index]):
             if coherent and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
-                features = _coherent(level, nnf, counting, strange, search, chunks)
+                features = _coherent(level, nnf, voters, strange, search, chunks)
             elif turn or level is not coarsest:
-                features = vote(level.features, nnf, counting, chunks)
+                features = vote(level.features, nnf, voters, chunks)
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
             patches = level.patches
             if settings.overuse and level.distance.size <= settings.huge_pixels:  # above, the choice is made already
                 patches = dearer_by_use(patches, nnf, detail, settings.overuse)
             improve(features, patches, nnf, search, sweep_seeds, chunks)
             work.round_done(index, features)
-    return nnf, counting
+    return nnf, voters
 
 
-def _estimate(level: PyramidLevel, nnf: NearestNeighbourField, counting: Voters, chunks: Chunks) -> Estimate:
-    features, favourites = vote(level.features, nnf, counting, chunks), argmax_vote(nnf, counting, chunks)
+def _estimate(level: PyramidLevel, nnf: NearestNeighbourField, voters: Voters, chunks: Chunks) -> Estimate:
+    features, favourites = vote(level.features, nnf, voters, chunks), argmax_vote(nnf, voters, chunks)
     return Estimate(features, favourites, offsets_of(nnf, level.patches))
 
 
 def _coherent(
     level: PyramidLevel,
     nnf: NearestNeighbourField,
-    counting: Voters,
+    voters: Voters,
     strange: NDArray[np.int32],
     search: Search,
     chunks: Chunks,
 ) -> NDArray[np.uint8]:
     """The hole copied in regions of one offset; the matches, changed in place, follow."""
-    estimate = _estimate(level, nnf, counting, chunks)
+    estimate = _estimate(level, nnf, voters, chunks)
     sources = redrawn_sources(level, estimate, strange, search, chunks)
     follow(nnf, level.patches, sources)
     return level.features.reshape(sources.size, -1)[sources]

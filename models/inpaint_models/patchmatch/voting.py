@@ -19,7 +19,7 @@ from .settings import PatchMatchSettings
 
 
 class Voters(NamedTuple):
-    """What counts on a level for how much, whatever the matches are: what both kernels take first, in order.
+    """What a level's votes need beside the matches: what both kernels take first, in order.
 
     pixels      flat positions of the hole's pixels
     confidence  (H * W,) weight of the patch anchored at each pixel by where it lies
@@ -36,8 +36,8 @@ class Voters(NamedTuple):
 _VOTERS = "int64, int64, int64, int32[::1], float32[::1], float32"
 
 
-def voters(distance: NDArray[np.float32], settings: PatchMatchSettings) -> Voters:
-    """distance: (H, W) to the nearest known pixel."""
+def voters_of(distance: NDArray[np.float32], settings: PatchMatchSettings) -> Voters:
+    """Once for all rounds of a level. distance: (H, W) to the nearest known pixel, 0 there."""
     height, width = distance.shape
     middle = PATCH // 2
     confidence = np.zeros_like(distance)
