@@ -297,6 +297,7 @@ def test_a_token_is_swapped_for_a_cookie(client: TestClient) -> None:
     assert client.get("/api/v1/config").json()["code"] == "auth.required"
     assert "session.js" in client.get("/").text
     assert client.get("/session.js").status_code == 200
+    assert ".button" in client.get("/session.css").text
     assert client.post("/api/v1/session", json={"token": "wrong"}).json()["code"] == "auth.invalid"
     assert client.post("/api/v1/session", json={"token": ""}).status_code == 422
     reply = client.post("/api/v1/session", json={"token": TOKEN})

@@ -91,6 +91,14 @@ def test_only_the_surroundings_of_the_prompts_are_read(grabcut: Selector) -> Non
     assert overlap(mask.hole_in(Box(2000, 1000, 2400, 1300)), TRUTH) > 0.9
 
 
+def test_of_a_large_thing_edges_and_a_few_rows_are_read(grabcut: Selector) -> None:
+    source = Watched(IMAGE.repeat(10, axis=0).repeat(10, axis=1))
+    stroke = Stroke(tuple((10 * x, 10 * y) for x, y in ROUGH.points), 10 * ROUGH.width_px)
+    mask = grabcut.select(grabcut.encode(source), Prompts(strokes=(stroke,)))
+    assert overlap(mask.hole_in(Box(0, 0, 4000, 3000))[5::10, 5::10], TRUTH) > 0.9
+    assert source.read_px < 0.7 * 4000 * 3000
+
+
 class Watched:
     """An image that counts the pixels that are read of it."""
 

@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = launch_chromium(playwright)
         pictures = make_folder(
-            Path(folder) / "holiday", [*sorted(SAMPLES.glob("*.jpg")), *sorted(IMAGES.glob("*.png"))]
+            Path(folder) / "holiday", [*sorted(SAMPLES.glob("*.jpg")), *sorted(IMAGES.glob("*.webp"))]
         )
         with running_server(Path(folder) / "data", "--model", "patchmatch", "--input", str(pictures)) as server:
             for look in sys.argv[1:] or LOOKS:

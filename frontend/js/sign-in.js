@@ -20,8 +20,10 @@ const hint = /** @type {HTMLElement} */ (document.getElementById("hint"));
 const form = /** @type {HTMLFormElement} */ (document.getElementById("form"));
 const field = /** @type {HTMLInputElement} */ (document.getElementById("token"));
 
-const chosen = JSON.parse(localStorage.getItem("lama-server.prefs") ?? "{}").language ?? "system";
+const prefs = JSON.parse(localStorage.getItem("lama-server.prefs") ?? "{}");
+const chosen = prefs.language ?? "system";
 const language = (chosen === "system" ? navigator.language : chosen).split("-")[0];
+if (prefs.theme && prefs.theme !== "system") document.documentElement.dataset.theme = prefs.theme;
 const words = WORDS[language] ?? {};
 
 /** @param {string} token */
@@ -34,6 +36,9 @@ async function enter(token) {
   if (answer?.ok) return location.replace("/");
   const { code = "", detail = "The server does not answer. Is it still running?" } = (await answer?.json()) ?? {};
   hint.textContent = words[code] ?? words[detail] ?? detail;
+  hint.dataset.wrong = "";
+  field.setAttribute("aria-invalid", String(code === "auth.invalid"));
+  field.select();
 }
 
 for (const part of document.querySelectorAll("[data-words]")) {

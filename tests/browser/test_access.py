@@ -155,6 +155,27 @@ def test_at_400_per_cent_a_photo_is_painted_undone_and_saved_with_what_is_in_sig
         app.page.locator(".bar [data-command=download]").click()
 
 
+OUT_OF_SIGHT = """() => [...document.querySelectorAll(".rail .tool, .pill .shapes .button, #brush-size")]
+  .filter(each => each.checkVisibility())
+  .filter(each => {
+    const inner = each.getBoundingClientRect();
+    const outer = each.closest(".rail, .pill").getBoundingClientRect();
+    return inner.bottom > Math.min(outer.bottom, innerHeight) + 1 || inner.top < outer.top - 1;
+  })
+  .map(each => each.outerHTML.slice(0, 80))"""
+
+
+def test_at_400_per_cent_all_tools_are_in_sight(open_app: OpenApp, varied_server: Server, photos: Path) -> None:
+    """With a model that copies, which has the most of them."""
+    app = open_app(varied_server.url, viewport={"width": 320, "height": 256})
+    app.open(photos / "astronaut.png")
+    assert app.page.evaluate(OUT_OF_SIGHT) == []
+    app.page.keyboard.press("q")
+    app.wait("state.tool === 'snap'")
+    assert app.page.locator(".rail .tool:visible").count() == 8
+    assert app.page.evaluate(OUT_OF_SIGHT) == []
+
+
 CONTRAST = """(selector) => {
   const luminance = (colour) => {
     const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(Number).map((each) => each / 255);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -79,7 +79,7 @@ def results(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in lines if line["type"] == "result"]
 
 
-def began(streams: Iterable[Iterator[dict[str, Any]]]) -> None:
+def began(streams: Sequence[Iterator[dict[str, Any]]]) -> None:
     """Has the server take all of these edits, side by side."""
     assert {next(stream)["type"] for stream in streams} == {"queued"}
 

@@ -4,44 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from browser.driver import ROOT, App, OpenApp, Server, running_server
+from browser.access import FINGER_PX, OUTSIDE, SMALL, violations
+from browser.driver import OpenApp, Server, running_server
 from browser.states import LOOKS, make_folder, states
-
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-RULES = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    "rules": {"label-content-name-mismatch": {"enabled": True}},
-}
-FINGER_PX = 44
-SMALL = """(least) => [...document.querySelectorAll("button, input, select, summary, a[href], [role=slider]")]
-  .filter(each => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
-  .filter(each => !each.closest(".unseen, .skip"))
-  .map(each => [each, (each.closest("label") ?? each.closest(".field") ?? each).getBoundingClientRect()])
-  .filter(([, box]) => box.width > 0 && (box.width < least - 0.5 || box.height < least - 0.5))
-  .map(([each, box]) => `${each.outerHTML.slice(0, 80)}: ${box.width} x ${box.height}`)"""
-"""What can be pressed and is too small for a finger; a label counts with its control."""
-OUTSIDE = """() => [...document.querySelectorAll("button, input, select, p, h1, h2, b")]
-  .filter(each => each.checkVisibility({ visibilityProperty: true }) && !each.closest(".unseen, .skip"))
-  .map(each => [each, each.getBoundingClientRect()])
-  .filter(([, box]) => box.width > 0 && (box.left < -1 || box.right > innerWidth + 1))
-  .map(([each, box]) => `${each.outerHTML.slice(0, 80)}: ${box.left} to ${box.right}`)
-  .concat(document.documentElement.scrollWidth > innerWidth ? ["the page itself is too wide"] : [])
-  .concat([...document.querySelectorAll("[popover]:popover-open, dialog[open], .drawer:not([hidden])")]
-    .filter(each => each.getBoundingClientRect().bottom > innerHeight + 1 || each.getBoundingClientRect().top < -1)
-    .map(each => `#${each.id} is higher than the window`))"""
-"""What reaches over the window's sides, and panels whose end cannot be scrolled to."""
-
-
-def violations(app: App) -> list[str]:
-    """What axe-core finds; run through the debugger, because the page's policy lets no foreign script in."""
-    if not app.page.evaluate("() => 'axe' in window"):
-        app.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: dict[str, Any] = app.page.evaluate("rules => axe.run(document, rules)", RULES)
-    return [f"{rule['id']}: {[node['html'][:160] for node in rule['nodes']]}" for rule in found["violations"]]
 
 
 @pytest.fixture(scope="module")
@@ -62,5 +30,5 @@ def test_every_state_is_accessible_in_reach_and_inside_the_window(
     found: list[str] = []
     for state in states(app, photos / "coffee.jpg"):
         small = app.page.evaluate(SMALL, FINGER_PX) if touch else []
-        found += [f"{state}: {wrong}" for wrong in (*violations(app), *small, *app.page.evaluate(OUTSIDE))]
+        found += [f"{state}: {wrong}" for wrong in (*violations(app.page), *small, *app.page.evaluate(OUTSIDE))]
     assert not found, "\n".join(found)

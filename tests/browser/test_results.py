@@ -83,6 +83,21 @@ def test_a_result_is_seen_on_the_photo_while_the_pointer_is_over_it(app: App) ->
     assert app.colour_at(pixel) == seen
 
 
+def test_details_of_a_result_come_into_sight_with_model_time_and_seed(app: App) -> None:
+    app.page.set_viewport_size({"width": 1280, "height": 400})
+    app.paint(STROKE)
+    app.wait_for_edits(1)
+    app.page.keyboard.press("v")
+    app.page.locator("#drawer summary").click()
+    seed = app.read("Object.values(state.results)[0][0].seed")
+    for words in ("PatchMatch", " s", str(seed)):
+        app.page.locator("#result-facts dd", has_text=words).first.wait_for()
+    app.settle()
+    last = app.page.locator("#result-facts dd").last.bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] <= 400
+
+
 def test_more_adds_seeds_and_leaves_the_choice_alone(app: App) -> None:
     app.paint(STROKE)
     app.wait_for_edits(1)

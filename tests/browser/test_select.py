@@ -127,6 +127,69 @@ def test_an_outline_snaps_to_the_edge(app: App, coins: Path) -> None:
     assert is_the_coin(box_of_the_mask(app))
 
 
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """On a plain ground, 100 pixels in radius around (320, 240)."""
+    pixels = np.full((480, 640, 3), (120, 140, 170), np.uint8)
+    y, x = np.mgrid[0:480, 0:640] + 0.5
+    pixels[np.hypot(x - 320, y - 240) < 100] = (190, 90, 60)
+    path = tmp_path_factory.mktemp("disc") / "disc.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def drawn_line(app: App) -> np.ndarray:
+    """(n, 2): the line that is being drawn, in pixels of the photo."""
+    points = app.page.locator("svg.outline polygon").get_attribute("points")
+    view = app.read("state.view")
+    assert points
+    screen = np.array([[float(value) for value in pair.split(",")] for pair in points.split()])
+    return np.asarray((screen - (view["x"], view["y"])) / view["scale"])
+
+
+def around_the_disc(wobble: float) -> list[tuple[float, float]]:
+    """Once along its edge, in and out by `wobble`."""
+    angles = np.linspace(0, 2 * np.pi, 25)
+    radii = 100 + wobble * np.cos(np.arange(25) * np.pi)
+    return [(320 + r * np.cos(a), 240 + r * np.sin(a)) for r, a in zip(radii, angles, strict=True)]
+
+
+def test_the_line_lies_on_the_edge_while_it_is_drawn(app: App, disc: Path) -> None:
+    choose(app, "g", disc)
+    mouse = app.page.mouse
+    path = around_the_disc(wobble=4)
+    mouse.move(*app.on_screen(path[0]))
+    mouse.down()
+    for point in path[1:13]:
+        mouse.move(*app.on_screen(point), steps=3)
+        app.settle()
+        line = drawn_line(app)
+        off = np.abs(np.hypot(*(line - (320, 240)).T) - 100)
+        assert off.max() <= 2
+    assert np.ptp(line[:, 0]) > 195, "it goes from one side to the other"
+    assert app.read("doc.draft.length") == 0
+    for point in path[13:]:
+        mouse.move(*app.on_screen(point), steps=3)
+    mouse.up()
+    box = box_of_the_mask(app)
+    assert np.abs(np.subtract(box, (220, 140, 420, 340))).max() <= 3
+
+
+def test_the_keyboard_draws_along_an_edge(app: App, disc: Path) -> None:
+    choose(app, "g", disc)
+    page = app.page
+    page.keyboard.press("ArrowDown")
+    while app.read("state.crosshair.y") < 340:
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    app.settle()
+    line = drawn_line(app)
+    assert len(line) > 10
+    assert np.abs(np.hypot(*(line - (320, 240)).T) - 100).max() <= 2
+
+
 def test_the_wand_takes_a_colour_and_more_of_it_by_a_longer_drag(app: App, coins: Path) -> None:
     choose(app, "w", coins)
     sizes = []

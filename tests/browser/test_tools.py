@@ -83,6 +83,25 @@ def test_alt_and_a_drag_size_the_brush_and_paint_nothing(app: App) -> None:
     assert app.read("doc.draft.length") == 0
 
 
+def test_a_slider_that_moves_shows_the_brush_in_the_middle_as_large_as_it_becomes(app: App) -> None:
+    box = app.page.locator("#brush-size").bounding_box()
+    stage = app.page.locator("#stage").bounding_box()
+    assert box is not None
+    assert stage is not None
+    y = box["y"] + box["height"] / 2
+    app.page.mouse.move(box["x"] + 0.3 * box["width"], y)
+    app.page.mouse.down()
+    seen = []
+    for share in (0.4, 0.6, 0.8):
+        app.page.mouse.move(box["x"] + share * box["width"], y)
+        ring, brush = app.read("[document.querySelector('.ring.middle')?.getBoundingClientRect(), state.prefs.brush]")
+        assert ring["width"] == pytest.approx(brush, abs=0.5)
+        assert ring["x"] + ring["width"] / 2 == pytest.approx(stage["x"] + stage["width"] / 2, abs=1)
+        seen.append(brush)
+    app.page.mouse.up()
+    assert seen == sorted(set(seen))
+
+
 @pytest.mark.parametrize("painted", [True, False])
 def test_growth_and_soft_edge_are_seen_on_the_photo_while_they_are_set(app: App, painted: bool) -> None:
     x, y, width, height = app.read("[state.view.x, state.view.y, state.viewport.width, state.viewport.height]")

@@ -29,13 +29,27 @@ def names(app: App) -> list[str]:
     return listed
 
 
-def test_the_photo_chosen_last_is_the_one_in_sight(app: App, large_photo: Path, photos: Path) -> None:
-    """A large photo takes longer to decode than the small one that is chosen a moment later."""
-    app.page.set_input_files("#files", large_photo)
-    app.page.wait_for_timeout(60)
+HOLD_FIRST_PHOTO = """
+globalThis.Worker = class extends Worker {
+  addEventListener(type, listener) {
+    super.addEventListener(type, (event) => {
+      if (event.data?.value?.levels && !window.releaseFirst) window.releaseFirst = () => listener(event);
+      else listener(event);
+    });
+  }
+};
+"""
+"""The photo that is decoded first is kept back until the test gives it free."""
+
+
+def test_the_photo_chosen_last_is_the_one_in_sight_whichever_is_decoded_first(open_app: OpenApp, photos: Path) -> None:
+    app = open_app(script=HOLD_FIRST_PHOTO)
+    app.page.set_input_files("#files", photos / "coffee.jpg")
+    app.wait("window.releaseFirst !== undefined")
     app.open(photos / "astronaut.png")
     app.wait("lama.bitmaps.pyramid()?.width === 512")
-    app.page.wait_for_timeout(1500)  # the large one would be there by now
+    app.page.evaluate("window.releaseFirst()")
+    app.settle()
     assert app.read("[state.image.name, lama.bitmaps.pyramid().width]") == ["astronaut.png", 512]
     app.paint(STROKE)
     app.wait_for_edits(1)

@@ -38,7 +38,7 @@ export function createOverlay(stage) {
      * @param {string} text @param {number} diameter screen pixels
      */
     flashSize(text, diameter) {
-      if (ring.hidden) {
+      if (ring.hidden || ring.classList.contains("middle")) {
         this.ring({ x: stage.clientWidth / 2, y: stage.clientHeight / 2 }, diameter);
         ring.classList.add("middle");
       }

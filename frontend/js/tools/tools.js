@@ -76,7 +76,7 @@ export const OTHERS = {};
  */
 export function startSketch(tool, start, setting, from) {
   if (tool === "rect") return rectangle(start, setting);
-  if (tool === "lasso" || tool === "magnet") return lasso(start, setting);
+  if (tool === "lasso") return lasso(start, setting);
   if (tool === "polygon") return polygon(start, setting);
   const other = OTHERS[tool];
   if (other) return other(start, setting);

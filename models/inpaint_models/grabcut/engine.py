@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
-from ..imaging.edges import enlarged, halvings
+from ..imaging.edges import enlarged, levels_of
 from ..imaging.views import View
 from ..protocols import Prompts, StepProgress
 from ..registry import LoadContext
@@ -24,8 +24,7 @@ from .colours import guessed
 from .marks import Flags, Labels, drawn, focus
 
 _VIEW_PX = 40_000
-"""A graph cut's time grows faster than its pixels; of this size it takes some 60 ms."""
-_ROUNDS = 2
+"""A graph cut's time grows faster than its pixels; of this size it takes some 35 ms."""
 _LARGEST_GAP = 0.05
 """Gaps in the thing are closed up to that part of its area: what shines through is to go with it."""
 
@@ -60,15 +59,18 @@ class GrabCutEngine:
         height, width = encoded.shape
         box = focus(prompts, height, width)
         progress("selecting", 0, 2)
-        levels = halvings(np.ascontiguousarray(encoded.image[box.slices]), _VIEW_PX)
-        labels, enclosed = drawn(prompts, View(box, height, width, *levels[-1].shape[:2]))
-        inside = cut(levels[-1], labels, enclosed)
+        levels = levels_of(encoded.image, box, _VIEW_PX)
+        view: Image8 = levels[-1][:, :]
+        labels, enclosed = drawn(prompts, View(box, height, width, *view.shape[:2]))
+        inside = cut(view, labels, enclosed)
         progress("selecting", 1, 2)
         found = enlarged(inside, levels)
         inner = tight_box(found)
         if inner is None:
             raise InvalidPrompts("Nothing there differs from what is around it. Paint over more of the thing.")
-        return Mask(inner.shifted(box.x0, box.y0), found[inner.slices] * np.uint8(255))
+        coverage = found.view(np.uint8)[inner.slices]
+        coverage *= 255  # in place: another array of a large photo's size takes longer than the product
+        return Mask(inner.shifted(box.x0, box.y0), coverage)
 
 
 def cut(view: Image8, labels: Labels, enclosed: Flags) -> Flags:
@@ -76,14 +78,34 @@ def cut(view: Image8, labels: Labels, enclosed: Flags) -> Flags:
     marked: Flags = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if marked.all() or not marked.any():
         return marked  # there is nothing to tell it from
-    labels = guessed(view, labels, enclosed)
-    cv2.setRNGSeed(0)  # the colour models begin with a random k-means
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(view, labels, (0, 0, 0, 0), background, foreground, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    labels = _coarse_to_fine(view, guessed(view, labels, enclosed))
     inside = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
     cross = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, cross) | (inside & marked)  # threads into the background
     return _without_gaps(_touching(inside, marked))
+
+
+def _coarse_to_fine(view: Image8, labels: Labels) -> Labels:
+    """The labels after a graph cut at half the size and one more, with its colours, at the view's own.
+
+    The first finds the thing and its colours in a quarter of the time, and less of the ground's grain in them.
+    """
+    height, width = labels.shape
+    size = max(1, width // 2), max(1, height // 2)
+    small = cv2.resize(view, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    begun = labels.copy()
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    models_from = cv2.GC_INIT_WITH_MASK
+    cv2.setRNGSeed(0)  # the colour models begin with a random k-means
+    if len(np.unique(coarse % 2)) == 2:  # 1 and 3 are the thing: a narrow one may be lost at half the size
+        cv2.grabCut(small, coarse, (0, 0, 0, 0), background, foreground, 1, models_from)
+        large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
+        unsure = (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_PR_BGD)
+        begun[unsure] = np.where(large[unsure] % 2, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+        models_from = cv2.GC_EVAL
+    cv2.grabCut(view, begun, (0, 0, 0, 0), background, foreground, 1, models_from)
+    return begun
 
 
 def _touching(inside: Image8, marked: Flags) -> Flags:

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import HOLE_THRESHOLD, Box
+from ..types import HOLE_THRESHOLD, Box, PixelSource
+from .views import Reduced, shrunk
 
 _TILE_PX = 96
 _CELL_PX = 8
@@ -21,6 +22,10 @@ _LEAST_CONTRAST = 10.0
 """Colours nearer than this, in levels of 255, cannot be told apart: the edge stays where it was."""
 _STEP_BAND_PX = 2
 """How far an edge may be off after the image has doubled in size."""
+_READ_PX = 1_000_000
+"""A part of a photo that is larger is read along edges only, and else from a few of its rows."""
+_FINER = 4
+"""What a view is made from has so many pixels for each of the view's."""
 MOST_REFINED_PX = 8_000_000
 """The edge of larger images is within a pixel of that found at half their size, and takes long to find."""
 
@@ -33,9 +38,28 @@ def halvings(image: Image8, view_px: int) -> list[Image8]:
     levels = [image]
     while levels[-1].size > 3 * 4 * view_px:
         height, width = levels[-1].shape[0] // 2, levels[-1].shape[1] // 2
-        levels.append(_shrunk(levels[-1][: 2 * height, : 2 * width], height, width))
+        levels.append(shrunk(levels[-1][: 2 * height, : 2 * width], height, width))
     view = shrunk_to(levels[-1], view_px)
     return levels if view is levels[-1] else [*levels, view]
+
+
+def levels_of(image: PixelSource, box: Box, view_px: int) -> list[PixelSource]:
+    """As `halvings` of a box of an image, of which the larger levels are read only where they are sliced."""
+    base = Reduced(image, box, _factor(box, _READ_PX))
+    larger: list[PixelSource] = [Reduced(image, box, 2**power) for power in range(base.factor.bit_length() - 1)]
+    return [*larger, *halvings(base.sampled(), view_px)]
+
+
+def view_of(image: PixelSource, box: Box, view_px: int) -> Image8:
+    """The last of these levels alone."""
+    return shrunk_to(Reduced(image, box, _factor(box, _FINER * view_px)).sampled(), view_px)
+
+
+def _factor(box: Box, most_px: int) -> int:
+    factor = 1
+    while (box.height // factor) * (box.width // factor) > most_px:
+        factor *= 2
+    return factor
 
 
 def shrunk_to(image: Image8, view_px: int) -> Image8:
@@ -44,22 +68,23 @@ def shrunk_to(image: Image8, view_px: int) -> Image8:
     if height * width <= view_px:
         return image
     scale = (view_px / (height * width)) ** 0.5
-    return _shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
+    return shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
-def enlarged(inside: Flags, levels: Sequence[Image8]) -> Flags:
+def enlarged(inside: Flags, levels: Sequence[PixelSource]) -> Flags:
     """(H, W): a mask of the last level at the size of the first, its edge found again at each level in between."""
     for level in reversed(levels[:-1]):
-        size = level.shape[1], level.shape[0]
-        inside = cv2.resize(inside.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= HOLE_THRESHOLD
-        if inside.size <= MOST_REFINED_PX:
+        height, width = level.shape[:2]
+        refined = height * width <= MOST_REFINED_PX
+        if not refined and level is not levels[0]:
+            continue
+        large = cv2.resize(inside.view(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+        cv2.threshold(large, HOLE_THRESHOLD - 1, 1, cv2.THRESH_BINARY, dst=large)
+        inside = large.view(np.bool_)
+        if refined:
             for box, alpha in list(_refined_tiles(level, inside, _STEP_BAND_PX, _LEAST_CONTRAST)):
                 inside[box.slices] = alpha >= 0.5
     return inside
-
-
-def _shrunk(image: Image8, height: int, width: int) -> Image8:
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def edge_alpha(
@@ -79,7 +104,7 @@ def edge_alpha(
 
 
 def _refined_tiles(
-    image: Image8, inside: Flags, band_px: int, least_contrast: float
+    image: PixelSource, inside: Flags, band_px: int, least_contrast: float
 ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
     """The alpha of each tile that holds a part of the edge."""
     height, width = inside.shape

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Mask, PixelSource, tight_box
-from .edges import shrunk_to
+from ..types import HOLE_THRESHOLD, Box, Mask, PixelSource, tight_box
+from .edges import view_of
 
 _VIEW_PX = 60_000
 _REACH = 1.6
@@ -26,6 +26,7 @@ _LIT_SIGMA = 0.2
 _TOUCH_PX = 3
 _LEAST, _MOST = 0.04, 2.0
 """Area of a shadow, and of each part of it, as a part of that of the thing."""
+_BLUR_SIGMA = 6.0
 _CLEAR = 2.5
 """How much darker than the ground a shadow is, as a multiple of how uneven the ground is."""
 
@@ -41,18 +42,42 @@ def cast_shadow(image: PixelSource, thing: Mask) -> Mask | None:
     height, width = image.shape[:2]
     reach_px = round(_REACH * max(thing.box.width, thing.box.height))
     box = thing.box.grown(reach_px).clipped(height, width)
-    view = shrunk_to(np.ascontiguousarray(image[box.slices]), _VIEW_PX)
-    rows, columns = view.shape[:2]
-    covered = thing.hole_in(box)
-    small = cv2.resize(covered.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_AREA) > 0
+    view = view_of(image, box, _VIEW_PX)
+    small = _seen(thing, box, *view.shape[:2])
     shadow = _touching(_shaded(view, small), small)
-    if shadow is None:
-        return None
-    size = box.width, box.height
-    large = cv2.resize(shadow.astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) > 127
-    large &= ~covered
-    inner = tight_box(large)
-    return inner and Mask(inner.shifted(box.x0, box.y0), large[inner.slices] * np.uint8(255))
+    return None if shadow is None else _enlarged(shadow, box, thing)
+
+
+def _seen(thing: Mask, box: Box, rows: int, columns: int) -> Flags:
+    """(rows, columns): the thing in a view of a box that holds it."""
+    seen = np.zeros((rows, columns), bool)
+    ys, y_inside = _sampled(thing.box.y0 - box.y0, thing.box.height, box.height, rows)
+    xs, x_inside = _sampled(thing.box.x0 - box.x0, thing.box.width, box.width, columns)
+    seen[y_inside, x_inside] = thing.coverage[np.ix_(ys, xs)] >= HOLE_THRESHOLD
+    return seen
+
+
+def _sampled(start: int, size: int, view_size: int, count: int) -> tuple[NDArray[np.intp], slice]:
+    """(the pixels of a part of a line that lie in the middle of one of `count` cells of the line, those cells)."""
+    pixels = ((np.arange(count) + 0.5) * view_size / count).astype(np.intp) - start
+    first, last = np.searchsorted(pixels, [0, size])
+    return pixels[first:last], slice(int(first), int(last))
+
+
+def _enlarged(shadow: Flags, box: Box, thing: Mask) -> Mask | None:
+    """A mask of a view of a box at full size, without the thing."""
+    rows, columns = shadow.shape
+    tight = tight_box(shadow)
+    assert tight is not None
+    x0, y0, x1, y1 = tight.grown(1).clipped(rows, columns)
+    part = Box(x0 * box.width // columns, y0 * box.height // rows, x1 * box.width // columns, y1 * box.height // rows)
+    large = cv2.resize(
+        shadow[y0:y1, x0:x1].astype(np.uint8) * 255, (part.width, part.height), interpolation=cv2.INTER_LINEAR
+    )
+    part = part.shifted(box.x0, box.y0)
+    free = (large >= HOLE_THRESHOLD) & ~thing.hole_in(part)
+    inner = tight_box(free)
+    return inner and Mask(inner.shifted(part.x0, part.y0), free[inner.slices] * np.uint8(255))
 
 
 def _shaded(view: NDArray[np.uint8], thing: Flags) -> Flags:
@@ -76,10 +101,20 @@ def _lit(colours: Floats, ground: Flags) -> Floats:
     brightness = colours.sum(axis=2)
     weight = ground.astype(np.float32)
     for _ in range(_ROUNDS):
-        total = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-6
-        lit = cv2.GaussianBlur(colours * weight[..., None], (0, 0), sigma) / total[..., None]
+        total = _blurred(weight, sigma) + 1e-6
+        lit = _blurred(colours * weight[..., None], sigma) / total[..., None]
         weight = (ground & (brightness >= 0.95 * lit.sum(axis=2))).astype(np.float32)
     return np.asarray(np.maximum(lit, 1.0), np.float32)
+
+
+def _blurred(values: Floats, sigma: float) -> Floats:
+    """As a Gaussian of that sigma, made in a copy in which it is some pixels wide."""
+    height, width = values.shape[:2]
+    smaller = max(1.0, sigma / _BLUR_SIGMA)
+    size = max(1, round(width / smaller)), max(1, round(height / smaller))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / smaller)
+    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _touching(shaded: Flags, thing: Flags) -> Flags | None:

@@ -14,15 +14,23 @@ _LARGEST = 32_768  # items per chunk; keeps each call short, so that a cancelled
 
 @dataclass(frozen=True)
 class Chunks:
-    """Runs a job over item ranges. `poll` is called between chunks and may raise to stop the work."""
+    """Runs a job over item ranges. `poll` is called between chunks and may raise to stop the work.
 
-    pool: ThreadPoolExecutor
+    pool  None: in the caller's thread, without the cost of handing out work
+    """
+
+    pool: ThreadPoolExecutor | None
     poll: Callable[[], None]
 
     def run(self, job: Callable[[int, int], None], items: int) -> None:
         """Calls job(low, high) for consecutive ranges that cover range(items); returns when all are done."""
-        cuts = chunk_cuts(items)
-        futures = [self.pool.submit(job, low, high) for low, high in pairwise(cuts)]
+        ranges = pairwise(chunk_cuts(items))
+        if self.pool is None:
+            for low, high in ranges:
+                job(low, high)
+                self.poll()
+            return
+        futures = [self.pool.submit(job, low, high) for low, high in ranges]
         try:
             for future in futures:
                 future.result()

@@ -73,7 +73,7 @@ class PatchMatchEngine:
             return image.copy()
         report = _Report(progress, image, hole)
         with ThreadPoolExecutor(self.threads) as pool:
-            chunks = Chunks(pool, report.poll)
+            chunks = Chunks(pool if self.threads > 1 else None, report.poll)
             source_map = find_source_map(
                 image, hole, allowed, seed=seed, settings=self.settings, chunks=chunks, report=report.round_done
             )

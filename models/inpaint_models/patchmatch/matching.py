@@ -9,7 +9,7 @@ A patch is named by its top-left pixel ("anchor"), as a flat position y * W + x 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -169,8 +169,13 @@ def strangeness_of_patches(strange: NDArray[np.int32]) -> NDArray[np.int32]:
     return _patch_sums(strange.astype(np.float32), anchor=0).astype(np.int32).ravel()
 
 
-def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbourField) -> NDArray[np.float32]:
-    """(H * W,) how much more than needed the patch at each anchor is matched, times its squared texture strength.
+def detail_of(features: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H * W,) squared texture strength of the patch at each anchor."""
+    return _patch_sums(np.square(features[..., 3], dtype=np.float32), anchor=0).ravel()
+
+
+def dearer_by_use(patches: Patches, nnf: NearestNeighbourField, detail: NDArray[np.float32], overuse: float) -> Patches:
+    """The patches at a higher cost where they are matched more than needed: `overuse` times their detail for each use.
 
     A stone that is copied side by side catches the eye (cf. Kaspar et al., "Self Tuning Texture Optimization", 2015);
     a plain sky may be copied as often as need be.
@@ -178,10 +183,18 @@ def overuse(features: NDArray[np.uint8], patches: Patches, nnf: NearestNeighbour
     width = patches.role.shape[1]
     source = nnf.source[patches.targets].astype(np.int32)
     matched = np.bincount(source[:, 0] * width + source[:, 1], minlength=patches.role.size).astype(np.float32)
-    uses = _patch_sums(matched.reshape(patches.role.shape), anchor=PATCH // 2).ravel() / np.float32(PATCH**2)
-    needed = np.float32(max(1.0, patches.targets.size / patches.sources.size))
-    detail = _patch_sums(np.square(features[..., 3], dtype=np.float32), anchor=0).ravel()
-    return np.asarray(np.clip(uses - needed, 0, _MOST_EXCESS) * detail, np.float32)
+    uses = _patch_sums(matched.reshape(patches.role.shape), anchor=PATCH // 2).ravel()
+    needed, strange = max(1.0, patches.targets.size / patches.sources.size), np.empty_like(patches.strange)
+    _add_excess(uses, needed, detail, overuse, patches.strange, strange)
+    return replace(patches, strange=strange)
+
+
+@kernel("void(float32[::1], float32, float32[::1], float32, int32[::1], int32[::1])")
+def _add_excess(uses: Array, needed: float, detail: Array, overuse: float, strange: Array, dearer: Array) -> None:
+    """uses: summed over PATCH ** 2 places."""
+    for anchor in range(uses.size):
+        excess = min(max(uses[anchor] / np.float32(PATCH**2) - needed, np.float32(0)), np.float32(_MOST_EXCESS))
+        dearer[anchor] = strange[anchor] + np.int32(overuse * (excess * detail[anchor]))
 
 
 def _patch_sums(values: NDArray[np.float32], anchor: int) -> NDArray[np.float32]:

@@ -18,13 +18,13 @@ from .chunks import Chunks
 from .matching import (
     PATCH,
     NearestNeighbourField,
-    Patches,
     Search,
+    dearer_by_use,
+    detail_of,
     enlarged,
     follow,
     improve,
     offsets_of,
-    overuse,
     random_nnf,
     search_for,
     strangeness_of_patches,
@@ -35,7 +35,7 @@ from .pyramid import PyramidLevel
 from .regions import Estimate, coherent_sources, finer_sources, redrawn_sources
 from .settings import PatchMatchSettings
 from .statistics import first_guess, repetition, strangeness
-from .voting import argmax_vote, vote
+from .voting import Voters, argmax_vote, vote, voters
 
 _CELLS = 8  # along each side of the picture
 _USED_CELLS = 0.5
@@ -110,13 +110,16 @@ def solve(
     work = _Work([level.patches.targets.size for level in levels], turns, report)
     begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, chunks)
     if settings.regions:
-        estimates = [begin(_as_stroke(settings), coherent=False), begin(settings, coherent=True)]
         level = levels[finest]
+        estimates = [
+            _estimate(level, *begin(_as_stroke(settings), coherent=False), chunks),
+            _estimate(level, *begin(settings, coherent=True), chunks),
+        ]
         search = search_for(level.patches, level.distance, settings)
         priced = enlarged(strange, level.shape)
         sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
     else:
-        sources = begin(settings, coherent=settings.lines).favourites
+        sources = argmax_vote(*begin(settings, coherent=settings.lines), chunks)
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
@@ -148,51 +151,49 @@ def _match_and_vote(
     settings: PatchMatchSettings,
     *,
     coherent: bool,
-) -> Estimate:
-    """What is in the hole of the level `finest`. `coherent`: lines that are lost on the coarsest level return."""
+) -> tuple[NearestNeighbourField, Voters]:
+    """The matches of the level `finest`. `coherent`: lines that are lost on the coarsest level return."""
     rng = np.random.default_rng(seed)
     seeds = np.random.SeedSequence(seed).generate_state(sum(rounds) * settings.sweeps).tolist()
     coarsest, features = _begin(levels[-1], seed, rng)
     levels = [*levels[:-1], coarsest]
     nnf = random_nnf(coarsest.patches, rng)
     for index in reversed(range(finest, len(levels))):
-        level, voting = levels[index], _voting(index, levels, settings)
-        if index < len(levels) - 1:
-            nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
-            features = vote(level.features, level.distance, nnf, voting, chunks)
+        level = levels[index]
+        counting = voters(level.distance, _voting(index, levels, settings))
         search = search_for(level.patches, level.distance, settings)
+        detail = detail_of(level.features)
+        if level is not coarsest:
+            nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
         for turn in range(rounds[index]):
             if coherent and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
-                features = _coherent(features, level, nnf, strange, search, voting, chunks)
+                features = _coherent(level, nnf, counting, strange, search, chunks)
+            elif turn or level is not coarsest:
+                features = vote(level.features, nnf, counting, chunks)
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
-            improve(features, _dearer(level, nnf, settings), nnf, search, sweep_seeds, chunks)
-            features = vote(features, level.distance, nnf, voting, chunks)
+            patches = level.patches
+            if settings.overuse and level.distance.size <= settings.huge_pixels:  # above, the choice is made already
+                patches = dearer_by_use(patches, nnf, detail, settings.overuse)
+            improve(features, patches, nnf, search, sweep_seeds, chunks)
             work.round_done(index, features)
-    return _estimate(features, level, nnf, voting, chunks)
+    return nnf, counting
 
 
-def _estimate(
-    features: NDArray[np.uint8],
-    level: PyramidLevel,
-    nnf: NearestNeighbourField,
-    settings: PatchMatchSettings,
-    chunks: Chunks,
-) -> Estimate:
-    favourites = argmax_vote(level.distance, nnf, settings, chunks)
+def _estimate(level: PyramidLevel, nnf: NearestNeighbourField, counting: Voters, chunks: Chunks) -> Estimate:
+    features, favourites = vote(level.features, nnf, counting, chunks), argmax_vote(nnf, counting, chunks)
     return Estimate(features, favourites, offsets_of(nnf, level.patches))
 
 
 def _coherent(
-    features: NDArray[np.uint8],
     level: PyramidLevel,
     nnf: NearestNeighbourField,
+    counting: Voters,
     strange: NDArray[np.int32],
     search: Search,
-    settings: PatchMatchSettings,
     chunks: Chunks,
 ) -> NDArray[np.uint8]:
     """The hole copied in regions of one offset; the matches, changed in place, follow."""
-    estimate = _estimate(features, level, nnf, settings, chunks)
+    estimate = _estimate(level, nnf, counting, chunks)
     sources = redrawn_sources(level, estimate, strange, search, chunks)
     follow(nnf, level.patches, sources)
     return level.features.reshape(sources.size, -1)[sources]
@@ -211,15 +212,6 @@ def _priced(levels: list[PyramidLevel], strange: NDArray[np.int32], poll: Callab
         priced.append(replace(level, patches=patches))
         poll()
     return priced
-
-
-def _dearer(level: PyramidLevel, nnf: NearestNeighbourField, settings: PatchMatchSettings) -> Patches:
-    """The patches with what it costs to use one often. On large levels the choice is made already."""
-    patches = level.patches
-    if not settings.overuse or patches.role.size > settings.huge_pixels:
-        return patches
-    cost = np.float32(settings.overuse) * overuse(level.features, patches, nnf)
-    return replace(patches, strange=patches.strange + cost.astype(np.int32))
 
 
 def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:

@@ -53,16 +53,29 @@ def first_guess(features: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArra
 
 def _unlikeness(features: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(W,) mean squared difference of shown pixels 0, 1, ... columns apart; made to never fall (a variogram)."""
-    width, values = shown.shape[1], features.astype(np.int32)
     distances, means = [0], [0.0]
-    for distance in (each for each in _DISTANCES_PX if each < width):
-        both = shown[:, distance:] & shown[:, :-distance]
-        pairs = np.count_nonzero(both)
-        if pairs >= _FEWEST_PAIRS:
-            difference = (values[:, distance:] - values[:, :-distance])[both]
+    totals, pairs = np.zeros((2, len(_DISTANCES_PX)), np.int64)
+    _compare_in_rows(np.ascontiguousarray(features), np.ascontiguousarray(shown), totals, pairs)
+    for distance, total, count in zip(_DISTANCES_PX, totals.tolist(), pairs.tolist(), strict=True):
+        if count >= _FEWEST_PAIRS:
             distances.append(distance)
-            means.append(max(means[-1], int(np.square(difference).sum(dtype=np.int64)) / pairs))
-    return np.interp(np.arange(width), distances, means).astype(np.float32)
+            means.append(max(means[-1], total / count))
+    return np.interp(np.arange(shown.shape[1]), distances, means).astype(np.float32)
+
+
+@kernel("void(uint8[:, :, ::1], boolean[:, ::1], int64[::1], int64[::1])")
+def _compare_in_rows(features: Array, shown: Array, totals: Array, pairs: Array) -> None:
+    """Adds the squared differences of shown pixels at each of _DISTANCES_PX in a row, and counts them."""
+    height, width = shown.shape
+    for turn in range(len(_DISTANCES_PX)):
+        distance = _DISTANCES_PX[turn]
+        for y in range(height):
+            for x in range(width - distance):
+                if shown[y, x] and shown[y, x + distance]:
+                    pairs[turn] += 1
+                    for k in range(4):
+                        step = np.int64(features[y, x + distance, k]) - np.int64(features[y, x, k])
+                        totals[turn] += step * step
 
 
 def _last_shown(
@@ -85,32 +98,39 @@ def repetition(features: NDArray[np.uint8], known: NDArray[np.bool_]) -> float:
     reach = min(known.shape) // 4 // 2 * 2
     rows, columns = np.nonzero(known)
     step = max(1, rows.size // _SAMPLES)
-    unlike = np.full((reach + 1, 2 * reach + 1), np.inf)
-    _compare(features, known, rows[::step], columns[::step], reach, unlike)
+    totals, pairs = np.zeros((2, reach + 1, 2 * reach + 1), np.int32)
+    planes = np.ascontiguousarray(np.moveaxis(features, 2, 0))
+    _compare(planes, known.astype(np.uint8), rows[::step], columns[::step], reach, totals, pairs)
+    unlike = np.where(4 * pairs >= rows[::step].size, totals / np.maximum(pairs, 1), np.inf)
     whole, half = unlike[::2, ::2], unlike[: reach // 2 + 1, reach // 2 : reach // 2 + reach + 1]
     down, right = np.ogrid[0 : reach + 1 : 2, -reach : reach + 1 : 2]
     compared = np.isfinite(whole) & np.isfinite(half) & (down**2 + right**2 >= _SHORTEST_PX**2)
     return float(((whole[compared] + _NOISE) / (half[compared] + _NOISE)).min(initial=1.0))
 
 
-@kernel("void(uint8[:, :, ::1], boolean[:, ::1], int64[:], int64[:], int64, float64[:, ::1])")
-def _compare(features: Array, known: Array, rows: Array, columns: Array, reach: int, unlike: Array) -> None:
-    """unlike[dy, reach + dx] = mean squared difference of the samples and what is (dy, dx) from them, if enough is."""
+@kernel("void(uint8[:, :, ::1], uint8[:, ::1], int64[:], int64[:], int64, int32[:, ::1], int32[:, ::1])")
+def _compare(planes: Array, known: Array, rows: Array, columns: Array, reach: int, totals: Array, pairs: Array) -> None:
+    """Adds to [dy, reach + dx] the squared differences of the samples and what is (dy, dx) from them, and counts them.
+
+    planes (FEATURES, H, W); the innermost loop runs along a row, which compiles to vector code.
+    """
     height, width = known.shape
-    for dy in range(reach + 1):
-        for dx in range(-reach, reach + 1):
-            if (dy % 2 or dx % 2) and (2 * dy > reach or 2 * abs(dx) > reach):
+    for sample in range(rows.size):
+        y, x = rows[sample], columns[sample]
+        for dy in range(min(reach + 1, height - y)):
+            if dy % 2 and 2 * dy > reach:
                 continue  # neither a whole distance that is looked at nor the half of one
-            total, pairs = np.int64(0), 0
-            for sample in range(rows.size):
-                y, x = rows[sample], columns[sample]
-                if y + dy < height and 0 <= x + dx < width and known[y + dy, x + dx]:
-                    pairs += 1
-                    for k in range(4):
-                        step = np.int64(features[y + dy, x + dx, k]) - np.int64(features[y, x, k])
-                        total += step * step
-            if 4 * pairs >= rows.size:
-                unlike[dy, reach + dx] = total / pairs
+            far = reach // 2 if dy % 2 else reach
+            left, right = max(0, x - far), min(width, x + far + 1)
+            total, count = totals[dy, left - x + reach :], pairs[dy, left - x + reach :]
+            there, usable = planes[:, y + dy, left:right], known[y + dy, left:right]
+            for column in range(right - left):
+                unlike = np.int32(0)
+                for k in range(4):
+                    step = np.int32(np.int32(there[k, column]) - np.int32(planes[k, y, x]))
+                    unlike = np.int32(unlike + step * step)
+                total[column] += np.int32(unlike * usable[column])
+                count[column] += np.int32(usable[column])
 
 
 def similar_offsets(
@@ -176,6 +196,7 @@ def _match_elsewhere(
         anchor = np.int64(here[here.size - 1 - index if turn % 2 else index])
         y, x = anchor // width, anchor % width
         match: Number = np.int64(found[anchor])
+        match_y, match_x = (match // width, match % width) if match >= 0 else (y, x)
         best: Number = np.int64(costs[anchor])
         reach: Number = np.int64(max(height, width))
         for attempt in range(2 + 16):
@@ -184,27 +205,23 @@ def _match_elsewhere(
                 if not 0 <= anchor - back < found.size or found[anchor - back] < 0:
                     continue
                 candidate = np.int64(found[anchor - back]) + back
+                to_y: Number = candidate // width
+                to_x: Number = candidate - to_y * width
             elif reach == 0:
                 break
             else:
                 random = next_random(random)
-                centre = match if match >= 0 else anchor
-                down = (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
-                right = (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
+                to_y = match_y + (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
+                to_x = match_x + (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
                 reach >>= 1
-                if not (0 <= centre // width + down < height and 0 <= centre % width + right < width):
-                    continue
-                candidate = centre + down * width + right
-            if (
-                not 0 <= candidate < found.size
-                or candidate == match
-                or not anchors[candidate // width, candidate % width]
-            ):
+                candidate = to_y * width + to_x
+            inside = 0 <= to_y < height and 0 <= to_x < width
+            if not inside or candidate == match or not anchors[to_y, to_x]:
                 continue
-            if (candidate // width - y) ** 2 + (candidate % width - x) ** 2 >= apart:
+            if (to_y - y) ** 2 + (to_x - x) ** 2 >= apart:
                 distance = patch_distance(features, width * 4, anchor * 4, candidate * 4, best)
                 if distance < best:
-                    match, best = candidate, distance
+                    match, match_y, match_x, best = candidate, to_y, to_x, distance
         found[anchor], costs[anchor] = match, best
 
 

@@ -18,41 +18,8 @@ from .matching import PATCH, NearestNeighbourField
 from .settings import PatchMatchSettings
 
 
-def vote(
-    features: NDArray[np.uint8],
-    distance: NDArray[np.float32],
-    nnf: NearestNeighbourField,
-    settings: PatchMatchSettings,
-    chunks: Chunks,
-) -> NDArray[np.uint8]:
-    """(H, W, FEATURES) with each hole pixel the weighted mean of its proposals; reads the known pixels only."""
-    ballots = _ballots(distance, nnf, settings)
-    voted = features.copy()
-    before, after = features.ravel(), voted.ravel()
-
-    def job(low: int, high: int) -> None:
-        _vote(*ballots, low, high, before, after)
-
-    chunks.run(job, ballots.pixels.size)
-    return voted
-
-
-def argmax_vote(
-    distance: NDArray[np.float32], nnf: NearestNeighbourField, settings: PatchMatchSettings, chunks: Chunks
-) -> NDArray[np.int32]:
-    """(H, W) flat position of each hole pixel's favourite proposal; each known pixel's is itself."""
-    ballots = _ballots(distance, nnf, settings)
-    source_map = np.arange(distance.size, dtype=np.int32)
-
-    def job(low: int, high: int) -> None:
-        _argmax_vote(*ballots, low, high, source_map)
-
-    chunks.run(job, ballots.pixels.size)
-    return source_map.reshape(distance.shape)
-
-
-class _Ballots(NamedTuple):
-    """What both kernels take first, in order.
+class Voters(NamedTuple):
+    """What counts on a level for how much, whatever the matches are: what both kernels take first, in order.
 
     pixels      flat positions of the hole's pixels
     confidence  (H * W,) weight of the patch anchored at each pixel by where it lies
@@ -63,22 +30,44 @@ class _Ballots(NamedTuple):
     patch: int
     pixels: NDArray[np.int32]
     confidence: NDArray[np.float32]
-    source: NDArray[np.int16]
-    cost: NDArray[np.int32]
     sharpness: float
 
 
-_BALLOTS = "int64, int64, int64, int32[::1], float32[::1], int16[:, ::1], int32[::1], float32"
+_VOTERS = "int64, int64, int64, int32[::1], float32[::1], float32"
 
 
-def _ballots(distance: NDArray[np.float32], nnf: NearestNeighbourField, settings: PatchMatchSettings) -> _Ballots:
+def voters(distance: NDArray[np.float32], settings: PatchMatchSettings) -> Voters:
+    """distance: (H, W) to the nearest known pixel."""
     height, width = distance.shape
     middle = PATCH // 2
     confidence = np.zeros_like(distance)
     depth = np.minimum(distance[middle:, middle:], np.float32(settings.inward_px))
     confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * depth)
     pixels = np.flatnonzero(distance).astype(np.int32)
-    return _Ballots(height, width, PATCH, pixels, confidence.ravel(), nnf.source, nnf.cost, settings.sharpness)
+    return Voters(height, width, PATCH, pixels, confidence.ravel(), settings.sharpness)
+
+
+def vote(features: NDArray[np.uint8], nnf: NearestNeighbourField, voters: Voters, chunks: Chunks) -> NDArray[np.uint8]:
+    """(H, W, FEATURES) with each hole pixel the weighted mean of its proposals; reads the known pixels only."""
+    voted = features.copy()
+    before, after = features.ravel(), voted.ravel()
+
+    def job(low: int, high: int) -> None:
+        _vote(*voters, nnf.source, nnf.cost, low, high, before, after)
+
+    chunks.run(job, voters.pixels.size)
+    return voted
+
+
+def argmax_vote(nnf: NearestNeighbourField, voters: Voters, chunks: Chunks) -> NDArray[np.int32]:
+    """(H, W) flat position of each hole pixel's favourite proposal; each known pixel's is itself."""
+    source_map = np.arange(voters.height * voters.width, dtype=np.int32)
+
+    def job(low: int, high: int) -> None:
+        _argmax_vote(*voters, nnf.source, nnf.cost, low, high, source_map)
+
+    chunks.run(job, voters.pixels.size)
+    return source_map.reshape(voters.height, voters.width)
 
 
 @inlined
@@ -88,9 +77,9 @@ def _weigh(
     patch: int,
     pixel: Number,
     confidence: Array,
+    sharpness: float,
     source: Array,
     cost: Array,
-    sharpness: float,
     offsets: Array,
     weights: Array,
 ) -> Number:
@@ -125,16 +114,16 @@ def _weigh(
     return (bottom - top) * columns
 
 
-@kernel(f"void({_BALLOTS}, int64, int64, uint8[::1], uint8[::1])", fastmath=True)
+@kernel(f"void({_VOTERS}, int16[:, ::1], int32[::1], int64, int64, uint8[::1], uint8[::1])", fastmath=True)
 def _vote(
     height: int,
     width: int,
     patch: int,
     pixels: Array,
     confidence: Array,
+    sharpness: float,
     source: Array,
     cost: Array,
-    sharpness: float,
     low: int,
     high: int,
     features: Array,  # (H * W * 4,)
@@ -143,7 +132,7 @@ def _vote(
     offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
     for index in range(low, high):
         pixel: Number = np.int64(pixels[index])
-        proposals = _weigh(height, width, patch, pixel, confidence, source, cost, sharpness, offsets, weights)
+        proposals = _weigh(height, width, patch, pixel, confidence, sharpness, source, cost, offsets, weights)
         total = sum_0 = sum_1 = sum_2 = sum_3 = np.float32(0)
         each = 0
         while each < proposals:
@@ -165,16 +154,16 @@ def _vote(
         voted[start + np.uintp(3)] = np.uint8(sum_3 / total + np.float32(0.5))
 
 
-@kernel(f"void({_BALLOTS}, int64, int64, int32[::1])", fastmath=True)
+@kernel(f"void({_VOTERS}, int16[:, ::1], int32[::1], int64, int64, int32[::1])", fastmath=True)
 def _argmax_vote(
     height: int,
     width: int,
     patch: int,
     pixels: Array,
     confidence: Array,
+    sharpness: float,
     source: Array,
     cost: Array,
-    sharpness: float,
     low: int,
     high: int,
     source_map: Array,
@@ -182,7 +171,7 @@ def _argmax_vote(
     offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
     for index in range(low, high):
         pixel: Number = np.int64(pixels[index])
-        proposals = _weigh(height, width, patch, pixel, confidence, source, cost, sharpness, offsets, weights)
+        proposals = _weigh(height, width, patch, pixel, confidence, sharpness, source, cost, offsets, weights)
         distinct = favourite = 0
         for each in range(proposals):
             offset, weight = offsets[each], weights[each]

@@ -10,6 +10,8 @@ from .common import BODY, FIELDS, Found, json_body, json_request, problems
 
 router = APIRouter(tags=["server"])
 
+SIGN_IN_SHEETS = ("tokens", "base", "controls", "sign-in")
+
 
 @router.post(
     "/api/v1/session",
@@ -31,7 +33,18 @@ async def create_session(request: Request, found: Found) -> Response:
 @router.get("/session.js", include_in_schema=False)
 async def sign_in_script(request: Request) -> Response:
     """What the page that asks for the token runs: the one script that needs none."""
-    script = request.app.state.frontend.file("js/sign-in.js")
-    if script is None:
+    return _own_file(request, "text/javascript", "js/sign-in.js")
+
+
+@router.get("/session.css", include_in_schema=False)
+async def sign_in_style(request: Request) -> Response:
+    """How the page that asks for the token looks: as the product does."""
+    return _own_file(request, "text/css", *(f"css/{name}.css" for name in SIGN_IN_SHEETS))
+
+
+def _own_file(request: Request, media_type: str, *names: str) -> Response:
+    """These files of the page as one."""
+    files = [request.app.state.frontend.file(name) for name in names]
+    if not all(files):
         raise RouteNotFound("This installation has no page.")
-    return Response(script, media_type="text/javascript")
+    return Response(b"\n".join(filter(None, files)), media_type=media_type)

@@ -229,6 +229,8 @@ export function createResults(store, bitmaps, acts) {
     const { selected } = store.get();
     if (selected) acts.again(selected, models.value);
   });
+  const details = /** @type {HTMLElement} */ (find("result-facts").parentElement);
+  details.addEventListener("toggle", () => details.scrollIntoView({ block: "nearest" }));
   findButton("drawer-close").addEventListener("click", () => {
     store.update({ selected: null });
     find("stage").focus();

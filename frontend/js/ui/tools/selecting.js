@@ -13,7 +13,9 @@
 import { addShape, shownEdits } from "../../core/document.js";
 import { decodePoints, encodePoints, stroke } from "../../core/shapes.js";
 import { documentOf, selects } from "../../core/state.js";
+import { toImage, toScreen } from "../../core/view.js";
 import { API } from "../../net/api.js";
+import { liveWire, REACH } from "../../tools/livewire.js";
 import { OTHERS } from "../../tools/tools.js";
 import { t, w } from "../i18n.js";
 import { createPointer } from "./pointing.js";
@@ -49,10 +51,36 @@ export function drag(start, setting) {
 }
 OTHERS.wand = drag;
 
+/**
+ * What the window shows around a place, in screen pixels.
+ * @param {import("../../core/view.js").View} view @param {import("../../core/view.js").ImagePoint} at
+ * @returns {import("../../tools/livewire.js").Window}
+ */
+function seenAround(view, at) {
+  const photo = /** @type {HTMLCanvasElement} */ (document.querySelector("#stage .image-canvas"));
+  const middle = toScreen(view, at);
+  const [left, top] = [Math.floor(middle.x) - REACH, Math.floor(middle.y) - REACH];
+  const side = 2 * REACH + 1;
+  const dpr = photo.width / photo.clientWidth;
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+    new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true })
+  );
+  context.drawImage(photo, left * dpr, top * dpr, side * dpr, side * dpr, 0, 0, side, side);
+  return {
+    pixels: context.getImageData(0, 0, side, side),
+    place(point) {
+      const { x, y } = toScreen(view, point);
+      return { x: x - left, y: y - top };
+    },
+    point: (x, y) => toImage(view, { x: left + x + 0.5, y: top + y + 0.5 }),
+  };
+}
+
 /** @param {Ports & {download: (name: string) => void}} ports */
 export function createSelecting(ports) {
   const { store, api, messages } = ports;
   const pointer = createPointer(ports);
+  OTHERS.magnet = (start, setting) => liveWire(start, setting, (at) => seenAround(store.get().view, at));
   /** @type {AbortController | null} the newest question; an older one is not waited for */
   let asking = null;
 

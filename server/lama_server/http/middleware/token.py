@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ... import errors
 from .policy import Policy
 
-OPEN_PATHS = frozenset({"/healthz", "/session.js", "/api/v1/session"})
+OPEN_PATHS = frozenset({"/healthz", "/session.css", "/session.js", "/api/v1/session"})
 """Answered without a token: what swaps one for a cookie, and whether the process is up."""
 
 WRONG_TOKENS_PER_MINUTE = 10
