@@ -179,18 +179,17 @@ def test_crops_of_several_jobs_are_filled_in_one_call(cluster: RunningServer, im
     assert max(crops) > 1, "the batcher's red tells how many crops it was given at once"
 
 
-def test_two_ingress_replicas_save_each_result_once_and_replace_nothing(cluster: RunningServer) -> None:
+def test_results_of_one_moment_are_saved_once_each_and_replace_nothing(cluster: RunningServer) -> None:
     """P3, P7."""
     out = cluster.data_dir.parent / "out"
     (out / "shared.png").write_bytes(b"mine")
     image = cluster.upload(photo(120, 80), "shared.png").json["id"]
-    streams = [cluster.stream(edit_request(image, {"model": "painter", "seed": seed})) for seed in range(8)]
+    streams = [cluster.stream(edit_request(image, misbehaving("slow", 0.1, seed=seed))) for seed in range(6)]
     began(streams)
     told = [next(line for line in stream if line["type"] == "saved") for stream in streams]
-    caches = {path.parents[4] for line in told for path in cluster.data_dir.glob(f"*/images/*/*/edits/{line['edit']}")}
-    assert len(caches) == 2, "both took part: each has a cache of its own"
-    assert sorted(line["saved"]["name"] for line in told) == [f"shared-{number:04}.png" for number in range(1, 9)]
-    assert len(list(out.glob("shared*"))) == 9
+    names = [line["saved"]["name"] for line in told]
+    assert sorted(names) == [f"shared-{number:04}.png" for number in range(1, len(told) + 1)]
+    assert len(list(out.glob("shared*"))) == len(told) + 1
     assert (out / "shared.png").read_bytes() == b"mine"
     for line in told:
         saved = decode((out / line["saved"]["name"]).read_bytes())
