@@ -138,6 +138,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     check_hole(given, entry)
     limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
     params = entry.params_from_text(dict(given.param), partial(open_picture, limits=limits))
+    options = fill_options(given, params)
     jobs = batch.plan(given.image, given.mask, given.output, format=given.format, extend=given.extend)
     report = Report(given.report) if given.report else None
     fetch(entry, home, offline=settings.local_files_only, out=sys.stderr)
@@ -155,7 +156,7 @@ def fill(given: argparse.Namespace) -> batch.Summary:
     process: batch.Process
     if entry.task == "fill":
         find = finding.finding(given.find) if given.find else None
-        process = batch.Fill(load(), fill_options(given, params), writer, find)
+        process = batch.Fill(load(), options, writer, find)
     else:
         process = remaking.Remake(cast("remaking.Remaker", load(task=entry.task)), params, writer)
     return show(jobs, process, report)
