@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from inpaint_models import FillOptions, load_model
+from inpaint_models.errors import EngineFailed
 from inpaint_models.evaluation.comparison import Fill, Pair, Row, compare
 from inpaint_models.evaluation.masks import SAMPLERS
 from inpaint_models.evaluation.report import Report
@@ -75,7 +76,11 @@ def _pypatchmatch(module: Any, image: AnyImage, hole: HoleMask) -> AnyImage:
 
 
 def _patchmatch_cython(module: Any, image: AnyImage, hole: HoleMask) -> AnyImage:
-    filled: AnyImage = module.inpaint_pyramid(image, hole, seed=0)
+    """Raises `EngineFailed` where the smallest level of its pyramid is all hole."""
+    try:
+        filled: AnyImage = module.inpaint_pyramid(image, hole, seed=0)
+    except ValueError as error:
+        raise EngineFailed(str(error)) from error
     return filled
 
 
@@ -90,18 +95,22 @@ def pairs() -> Iterator[Pair]:
                 yield Pair(name, f"{sampler} {repeat + 1}", truth, hole, truth)
 
 
-def measure(fills: Mapping[str, Fill], report: Report) -> None:
-    """Until all is measured, or Ctrl+C."""
+def measure(fills: Mapping[str, Fill], report: Report) -> list[str]:
+    """Until all is measured, or Ctrl+C; says which pairs were left out, because a program could not fill them."""
+    left_out = []
     try:
         for pair in pairs():
-            report.begin(pair)
-            for result in compare(pair, fills):
-                if not isinstance(result, tuple):
-                    raise RuntimeError(result.words)
-                report.add(pair, *result)
+            results = list(compare(pair, fills))
+            filled = [result for result in results if isinstance(result, tuple)]
+            left_out += [result.words for result in results if not isinstance(result, tuple)]
+            if len(filled) == len(fills):
+                report.begin(pair)
+                for result in filled:
+                    report.add(pair, *result)
             print(pair.photo, pair.mask, flush=True)
     except KeyboardInterrupt:
         print("stopped", flush=True)
+    return left_out
 
 
 def page(rows: Sequence[Row], notes: Sequence[str]) -> str:
@@ -165,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fills = {**engines(), **earlier, **others()}
     shutil.rmtree(_REPORT, ignore_errors=True)
     report = Report(_REPORT)
-    measure(fills, report)
-    said = notes(fills, given.before, report)
+    left_out = [f"Left out: {words}" for words in measure(fills, report)]
+    said = [*notes(fills, given.before, report), *left_out]
     report.finish(said, {})
     _PAGE.write_text(page(report.rows, said), encoding="utf-8")
     print(_REPORT / "report.html")

@@ -446,7 +446,8 @@ class Workspace:
         return rendered
 
     def _count_target(self) -> None:
-        self._scratch.count(self.target.stat().st_size)
+        with disk_errors():
+            self._scratch.count(self.target.stat().st_size)
 
     def close(self) -> None:
         self._scratch.close()
