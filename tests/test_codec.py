@@ -614,16 +614,6 @@ def test_a_preview_is_small_and_shown_by_browsers(name: str) -> None:
     assert preview.media_type == ("image/png" if source.info.has_alpha else "image/jpeg")
 
 
-@pytest.mark.parametrize("width", [1, 7, 8, 50])
-def test_a_mask_without_grey_is_stored_in_bits_and_any_other_as_it_is(width: int) -> None:
-    mask = np.random.default_rng(1).choice(np.array([0, 255], np.uint8), (40, width))
-    stored = codec.encode_mask(mask)
-    assert png.read_header(stored).depth == 1
-    assert np.array_equal(codec.decode_mask(stored, width, 40), mask)
-    mask[0, 0] = 100
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(codec.encode_mask(mask)))), mask)
-
-
 def test_the_web_process_pays_for_neither_opencv_nor_torch() -> None:
     import subprocess
     import sys

@@ -31,8 +31,6 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _METRES_PER_INCH = 0.0254
-_UP = 2
-"""The filter that takes away the row above."""
 
 _BAND_BYTES = 2**20
 """Filtered and deflated at a time: enough for a good ratio, small enough to stay in the cache."""
@@ -202,20 +200,6 @@ def write(pixels: PixelSource, *, grey: bool, chunks: Iterable[Chunk] = ()) -> b
     parts = [SIGNATURE, chunk(b"IHDR", header), *(chunk(kind, data) for kind, data in chunks)]
     parts += [chunk(b"IDAT", part) for part in deflated]
     return b"".join((*parts, chunk(b"IEND", b"")))
-
-
-def write_bits(flags: NDArray[np.uint8]) -> bytes:
-    """A grey PNG of one bit for each pixel of (H, W): 0 stays 0, anything else is white."""
-    height, width = flags.shape
-    rows = np.packbits(flags, axis=1)
-    scanlines = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    scanlines[:, 0] = _UP
-    scanlines[:1, 1:] = rows[:1]
-    np.subtract(rows[1:], rows[:-1], out=scanlines[1:, 1:])
-    deflate = zlib.compressobj(1, zlib.DEFLATED, 15, 8, zlib.Z_RLE)
-    packed = deflate.compress(scanlines.data) + deflate.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"".join((SIGNATURE, chunk(b"IHDR", header), chunk(b"IDAT", packed), chunk(b"IEND", b"")))
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -420,7 +404,7 @@ def _average(rows: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return rows[1:] - ((left & up) + ((left ^ up) >> 1))
 
 
-_FILTERS = {1: _sub, _UP: _up, 3: _average}
+_FILTERS = {1: _sub, 2: _up, 3: _average}
 
 
 def _adler32_of_both(first: int, second: int, second_size: int) -> int:
