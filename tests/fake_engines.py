@@ -243,7 +243,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "paint",
                 choices=("paint", "meet", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
-            Parameter("seconds", "float", 1.0, 0.0, 60.0),
+            Parameter("seconds", "float", 1.0, 0.0, 600.0),
         ),
     )
 
