@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_library_the_server_and_the_page(environment: Path) 
     names = ("lama_server", "inpaint_models", "lama_integrations")
     code = f"import sys, {', '.join(names)}; print(*(sys.modules[name].__file__ for name in {names}))"
     run = subprocess.run(
-        [environment / "bin" / "python", "-c", code], capture_output=True, text=True, check=True, cwd=environment
+        [environment / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, check=True, cwd=environment
     )
     assert all(line.startswith(str(environment)) for line in run.stdout.split())
 
