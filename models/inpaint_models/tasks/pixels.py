@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..pipeline.inpainter import GreyAsRgb, check_image
 from ..protocols import StepProgress
-from ..types import AnyImage, Box, PixelSource
+from ..types import AnyImage, PixelSource
 
 
 def checked(image: PixelSource) -> PixelSource:
@@ -47,27 +47,6 @@ class Rgb8Source:
 
     def __getitem__(self, rows_and_columns: tuple[slice, slice], /) -> NDArray[np.uint8]:
         return rgb8(np.asarray(self.image[rows_and_columns]))
-
-
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """A box of an image, as an image."""
-
-    image: PixelSource
-    box: Box
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.box.height, self.box.width, *self.image.shape[2:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.image.dtype
-
-    def __getitem__(self, rows_and_columns: tuple[slice, slice], /) -> Any:
-        rows, columns = rows_and_columns
-        (y0, y1, _), (x0, x1, _) = rows.indices(self.box.height), columns.indices(self.box.width)
-        return self.image[Box(x0, y0, x1, y1).shifted(self.box.x0, self.box.y0).slices]
 
 
 def part_of(progress: StepProgress, index: int, count: int) -> StepProgress:
