@@ -99,6 +99,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV). The first time that takes some minutes: torch is large."
 	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
