@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from inpaint_models.patchmatch.chunks import Chunks
 from inpaint_models.patchmatch.engine import PatchMatchEngine
 from inpaint_models.patchmatch.perspective.plane import clear_plane
+from inpaint_models.patchmatch.seams import blended
 from inpaint_models.patchmatch.settings import PatchMatchSettings
 from inpaint_models.patchmatch.solver import find_source_map
 from inpaint_models.patchmatch.statistics import first_guess, repetition
@@ -166,3 +167,19 @@ def test_a_large_hole_is_copied_in_whole_regions_of_known_pixels() -> None:
         (np.s_[250:389, 40:210], np.s_[251:390, 40:210]),
     ):
         assert (offsets[here] == offsets[there]).mean() > 0.85
+
+
+@pytest.mark.parametrize(("left_offset", "kept"), [(-20, False), (-40, True)])
+def test_a_cut_through_smooth_copies_is_softened_and_an_edge_is_not(left_offset: int, kept: bool) -> None:
+    """The hole's left half is dark, its right half bright. An edge like that lies beside column 19 alone."""
+    row = np.repeat(np.array([0.2, 0.9, 0.2, 0.5, 0.9], np.float32), [20, 5, 25, 20, 50])
+    image = np.repeat(np.tile(row, (30, 1))[..., None], 3, axis=2)
+    hole = np.zeros(image.shape[:2], bool)
+    hole[:, 50:70] = True
+    sources = np.arange(hole.size, dtype=np.int32).reshape(hole.shape)
+    sources[:, 50:60] += left_offset
+    sources[:, 60:70] += 20
+    image[hole] = blended(image, hole, sources, PatchMatchSettings(), Chunks(None, lambda: None))
+    steepest = np.abs(np.diff(image[15, :, 0]))[52:68].max()
+    assert (steepest > 0.6) == kept
+    assert (steepest < 0.3) != kept
