@@ -38,7 +38,7 @@ from lama_server.model_manager.weights_source import LibraryWeights
 from lama_server.settings import Limits, Settings
 from lama_server.workers.messages import Failed, FromWorker, LoadModel, ModelChoice, Submit
 from lama_server.workers.worker import serve_one
-from serving import RunningServer, edit_request, within
+from serving import PATIENCE_S, RunningServer, edit_request, within
 
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
 ENV = {
@@ -48,9 +48,6 @@ ENV = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # how often jobs are counted; else every 10 seconds
 }
-
-PATIENCE_S = 300.0
-"""For replicas that are started, on a machine that has other things to do as well."""
 
 
 def test_ray_is_imported_by_the_cluster_alone() -> None:
@@ -326,7 +323,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
             assert process.stdout is not None
             line = next(line for line in process.stdout if " is at " in line)
             server = RunningServer(folder, port=int(line.rsplit(":", 1)[1].strip("/\n")), process=process)
-            server.wait_ready(PATIENCE_S)
+            server.wait_ready()
             yield server
         finally:
             process.terminate()

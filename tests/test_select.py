@@ -118,6 +118,20 @@ def test_a_thing_at_the_edge_of_the_photo_is_followed_to_it(grabcut: Selector) -
     assert found[130:140, 0].all()
 
 
+@pytest.mark.parametrize("size", [(1207, 1603), (3003, 4007)], ids=["refined at every size", "enlarged at the end"])
+def test_a_thing_in_the_far_corner_of_odd_sides_is_followed_to_the_last_pixel(
+    grabcut: Selector, size: tuple[int, int]
+) -> None:
+    image = np.full((*size, 3), (90, 140, 90), np.uint8)
+    truth = np.zeros(size, bool)
+    truth[size[0] // 2 :, size[1] // 2 :] = True
+    image[truth] = (200, 60, 50)
+    stroke = Stroke(((0.6 * size[1], 0.6 * size[0]), (0.9 * size[1], 0.9 * size[0])), 0.2 * size[0])
+    found = grabcut(image, Prompts(strokes=(stroke,)))
+    np.testing.assert_array_equal(found[-9:, -9:], True)
+    assert overlap(found, truth) > 0.99
+
+
 @pytest.mark.parametrize(
     ("prompts", "said"),
     [

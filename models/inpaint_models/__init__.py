@@ -13,30 +13,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .catalog import get_model, list_models
-    from .errors import ModelError
-    from .loading import load_model
-    from .options import FillOptions
-    from .pipeline.inpainter import Inpainter
-    from .protocols import Point, Prompts, Stroke
-    from .registry import ModelEntry
-    from .types import Box, Mask, Patch
-
-__all__ = [
-    "Box",
-    "FillOptions",
-    "Inpainter",
-    "Mask",
-    "ModelEntry",
-    "ModelError",
-    "Patch",
-    "Point",
-    "Prompts",
-    "Stroke",
-    "get_model",
-    "list_models",
-    "load_model",
-]
+    from .catalog import get_model as get_model
+    from .catalog import list_models as list_models
+    from .errors import ModelError as ModelError
+    from .loading import load_model as load_model
+    from .options import FillOptions as FillOptions
+    from .pipeline.inpainter import Inpainter as Inpainter
+    from .protocols import Point as Point
+    from .protocols import Prompts as Prompts
+    from .protocols import Stroke as Stroke
+    from .registry import ModelEntry as ModelEntry
+    from .types import Box as Box
+    from .types import Mask as Mask
+    from .types import Patch as Patch
 
 _HOME = {
     "Box": "types",
@@ -53,6 +42,8 @@ _HOME = {
     "list_models": "catalog",
     "load_model": "loading",
 }
+
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

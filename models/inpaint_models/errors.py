@@ -1,33 +1,4 @@
-"""What can go wrong in the library.
-
-ModelError
-    UnknownModel            no entry of that name
-    WrongTask               the model is there, but for another task
-    InvalidInput            the caller's image, mask or parameter cannot be used
-        InvalidImage
-        UnsuitableImage     a proper image with which this model can do nothing
-        InvalidPrompts      nothing to select by, or not in the image
-        InvalidMask
-            EmptyMask       nothing to fill
-            MaskCoversImage nothing known is left to fill from
-            MaskSizeMismatch
-            NothingToCopy   all that may be copied from is hole, or too little of it is left
-        SourceControlUnsupported  the model copies nothing, so it cannot be told where to copy from
-        InvalidParameter    unknown, of the wrong type or out of range
-            UnknownParameter
-            ParameterType
-            ParameterRange
-            ParameterChoice
-    WeightsError            a model's files
-        WeightsMissing      not on this machine, and not to be fetched now
-        WeightsCorrupted    present, but not what the manifest says
-        UnsafeWeights       a format that can carry code and is not on the list of known files
-        DownloadFailed      could not be fetched
-    Unavailable             the model cannot run here: a package or a device is missing
-    OutOfMemory             the fill does not fit into the device's memory
-    EngineFailed            the network answered with something that is no picture
-    Cancelled               the caller no longer wants the result
-"""
+"""What can go wrong in the library: each class is a kind of `ModelError`."""
 
 from __future__ import annotations
 

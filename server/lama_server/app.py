@@ -67,7 +67,6 @@ WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     FindReply,
     *FIND_EVENT_TYPES,
     ProblemReply,
-    FindReply,
     SelectReply,
 )
 """Types that FastAPI does not see in a signature, because they are read or written by hand."""

@@ -18,7 +18,7 @@ from browser.driver import App, OpenApp
 from browser.test_quick_look import work_slowly
 from fake_engines import photo
 from object_store import BUCKET, object_store
-from serving import RunningServer, decode, edit_request, misbehaving, within
+from serving import PATIENCE_S, RunningServer, decode, edit_request, misbehaving, within
 
 CLUSTER = {
     "nodes": 2,
@@ -33,9 +33,6 @@ CLUSTER = {
 PAINTING = "state.jobs.some((job) => job.runs.some((run) => run.stage === 'painting'))"
 SLOTS = 2 * (2 + 2 * 4 + 2)
 """Jobs that run at once: each ingress replica counts two painters, two batchers of four jobs, and two for tools."""
-
-PATIENCE_S = 300.0
-"""For replicas that are started, on a machine that has other things to do as well."""
 
 Lines = Iterator[dict[str, Any]]
 Begin = Callable[..., Lines]
@@ -52,7 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         "limits": {"queue_waiting": 1},
     }
     with object_store(), RunningServer(folder / "data", options) as running:
-        running.wait_ready(PATIENCE_S)
+        running.wait_ready()
         yield running
 
 

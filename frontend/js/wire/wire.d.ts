@@ -376,14 +376,14 @@ export interface Polygon {
 
 /** An estimate while the run goes on; the URL is valid as long as the job. */
 export interface PreviewEvent {
-  readonly type: "preview";
-  readonly job: string;
-  readonly run: number;
   readonly url: string;
   readonly x: number;
   readonly y: number;
   readonly w: number;
   readonly h: number;
+  readonly type: "preview";
+  readonly job: string;
+  readonly run: number;
 }
 
 /** RFC 9457 problem details. Switch on `code`. */

@@ -17,7 +17,7 @@ from ..errors import UnsuitableImage
 from ..imaging.edges import edge_alpha, enlarged, halvings
 from ..protocols import AlphaMap, StepProgress
 from ..registry import LoadContext
-from ..types import ParamValue
+from ..types import Box, ParamValue
 
 _VIEW_PX = 400_000
 """The backdrop and its shadows are learnt on a copy of at most so many pixels."""
@@ -94,7 +94,9 @@ def shaded(levels: Sequence[Image8], backdrop: Image8, tolerance: int, shadow: f
         return np.zeros((height, width), bool)
     place = cv2.dilate((background & ~plain).astype(np.uint8), _disc(_SHADE_MARGIN_PX))
     place = cv2.resize(place, (width, height), interpolation=cv2.INTER_NEAREST)
-    return (place > 0) & ~enlarged(subject, levels)
+    shade: Flags = place > 0
+    found = enlarged(subject, levels)
+    return shade if found is None else shade & ~found.hole_in(Box(0, 0, width, height))
 
 
 def shade_like(view: Image8, backdrop: Image8, tolerance: int, shadow: float) -> Flags:

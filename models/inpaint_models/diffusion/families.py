@@ -33,7 +33,7 @@ _PROMPT = Parameter(
     "text",
     "",
     help="What should be there, in English. Left empty: what fits the surroundings, in half the time.",
-    placeholder="A wooden bench in the shade",
+    placeholder="A wooden bench. Or leave it empty, to remove",
 )
 _INSTRUCTION = Parameter(
     "prompt", "text", "", help="What should change, as an order, in English.", placeholder="Turn it into autumn"

@@ -19,7 +19,7 @@ from ..imaging.edges import enlarged, levels_of
 from ..imaging.views import View
 from ..protocols import Prompts, StepProgress
 from ..registry import LoadContext
-from ..types import Mask, ParamValue, PixelSource, tight_box
+from ..types import Mask, ParamValue, PixelSource
 from .colours import guessed
 from .marks import Flags, Labels, drawn, focus
 
@@ -65,12 +65,9 @@ class GrabCutEngine:
         inside = cut(view, labels, enclosed)
         progress("selecting", 1, 2)
         found = enlarged(inside, levels)
-        inner = tight_box(found)
-        if inner is None:
+        if found is None:
             raise InvalidPrompts("Nothing there differs from what is around it. Paint over more of the thing.")
-        coverage = found.view(np.uint8)[inner.slices]
-        coverage *= 255  # in place: another array of a large photo's size takes longer than the product
-        return Mask(inner.shifted(box.x0, box.y0), coverage)
+        return Mask(found.box.shifted(box.x0, box.y0), found.coverage)
 
 
 def cut(view: Image8, labels: Labels, enclosed: Flags) -> Flags:

@@ -7,13 +7,14 @@ Images", 1984). With both known from the surroundings, the share of the inside i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import HOLE_THRESHOLD, Box, PixelSource
-from .views import Reduced, shrunk
+from ..types import HOLE_THRESHOLD, Box, Mask, PixelSource, tight_box
+from .views import Cutout, Reduced, shrunk
 
 _TILE_PX = 96
 _CELL_PX = 8
@@ -22,6 +23,8 @@ _LEAST_CONTRAST = 10.0
 """Colours nearer than this, in levels of 255, cannot be told apart: the edge stays where it was."""
 _STEP_BAND_PX = 2
 """How far an edge may be off after the image has doubled in size."""
+_STEP_MARGIN_PX = 2 * _STEP_BAND_PX
+"""What is looked at around an edge: as much again in the doubled image as `_refined_tiles` sees beside a tile."""
 _READ_PX = 1_000_000
 """A part of a photo that is larger is read along edges only, and else from a few of its rows."""
 _FINER = 4
@@ -31,6 +34,7 @@ MOST_REFINED_PX = 8_000_000
 
 Image8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
 
 
 def halvings(image: Image8, view_px: int) -> list[Image8]:
@@ -71,20 +75,70 @@ def shrunk_to(image: Image8, view_px: int) -> Image8:
     return shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
-def enlarged(inside: Flags, levels: Sequence[PixelSource]) -> Flags:
-    """(H, W): a mask of the last level at the size of the first, its edge found again at each level in between."""
-    for level in reversed(levels[:-1]):
+def enlarged(inside: Flags, levels: Sequence[PixelSource]) -> Mask | None:
+    """A mask of the last level at the size of the first, its edge found again at each level in between.
+
+    None where nothing is inside. Its cost follows the thing, not the image that it lies in.
+    """
+    now = len(levels) - 1
+    part = _Part(Box(0, 0, inside.shape[1], inside.shape[0]), inside.view(np.uint8))
+    for index in reversed(range(now)):
+        level = levels[index]
         height, width = level.shape[:2]
         refined = height * width <= MOST_REFINED_PX
-        if not refined and level is not levels[0]:
+        if not refined and index > 0:
             continue
-        large = cv2.resize(inside.view(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
-        cv2.threshold(large, HOLE_THRESHOLD - 1, 1, cv2.THRESH_BINARY, dst=large)
-        inside = large.view(np.bool_)
+        if now == len(levels) - 1:
+            part = _Part(Box(0, 0, width, height), _resized(part.inside, height, width))
+        elif (tight := part.trimmed()) is None:
+            return None
+        else:
+            part = tight.times(2 ** (now - index), levels[now].shape, level.shape)
+        now = index
         if refined:
-            for box, alpha in list(_refined_tiles(level, inside, _STEP_BAND_PX, _LEAST_CONTRAST)):
-                inside[box.slices] = alpha >= 0.5
-    return inside
+            part.refine(level)
+    if (final := part.trimmed()) is None:
+        return None
+    np.multiply(final.inside, 255, out=final.inside)  # in place: another array of a large photo's size takes longer
+    return Mask(final.box, final.inside)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is inside, 0 or 1, in a box of a level that holds all of it."""
+
+    box: Box
+    inside: Image8
+
+    def trimmed(self) -> _Part | None:
+        tight = tight_box(self.inside.view(np.bool_))
+        return tight and _Part(tight.shifted(self.box.x0, self.box.y0), self.inside[tight.slices])
+
+    def times(self, factor: int, shape: Sequence[int], larger: Sequence[int]) -> _Part:
+        """With as much around it as is looked at when its edge is found again.
+
+        shape, larger  of its level and of the one that has `factor` times of its pixels, and some more at its far sides
+        """
+        around = np.pad(self.inside, _STEP_MARGIN_PX)
+        if self.box.y1 == shape[0]:
+            around[-_STEP_MARGIN_PX:] = around[-_STEP_MARGIN_PX - 1]
+        if self.box.x1 == shape[1]:
+            around[:, -_STEP_MARGIN_PX:] = around[:, -_STEP_MARGIN_PX - 1, None]
+        large = _resized(around, factor * around.shape[0], factor * around.shape[1])
+        box = Box(*(factor * edge for edge in self.box.grown(_STEP_MARGIN_PX)))
+        seen = box.clipped(*larger[:2])
+        return _Part(seen, large[seen.shifted(-box.x0, -box.y0).slices])
+
+    def refine(self, level: PixelSource) -> None:
+        inside = self.inside.view(np.bool_)
+        for tile, alpha in list(_refined_tiles(Cutout(level, self.box), inside, _STEP_BAND_PX, _LEAST_CONTRAST)):
+            inside[tile.slices] = alpha >= 0.5
+
+
+def _resized(inside: Image8, height: int, width: int) -> Image8:
+    large = cv2.resize(inside * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.threshold(large, HOLE_THRESHOLD - 1, 1, cv2.THRESH_BINARY, dst=large)
+    return np.asarray(large, np.uint8)
 
 
 def edge_alpha(
@@ -130,26 +184,40 @@ def edge_tiles(inside: Flags, band_px: int) -> Iterator[Box]:
 
 def _alpha_of_tile(image: Image8, inside: Flags, band_px: int, least_contrast: float) -> NDArray[np.float32]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band_px + 1, 2 * band_px + 1))
-    surely_in = np.asarray(cv2.erode(inside.astype(np.uint8), disc), np.uint8)
-    surely_out = np.asarray(cv2.erode((~inside).astype(np.uint8), disc), np.uint8)
-    alpha = inside.astype(np.float32)
-    places = np.nonzero((surely_in | surely_out) == 0)
-    within, within_there = _local_mean(image, surely_in, 3 * band_px, places)
-    around, around_there = _local_mean(image, surely_out, 3 * band_px, places)
+    flags = inside.view(np.uint8)
+    surely_in = np.asarray(cv2.erode(flags, disc), np.uint8)
+    surely_out = np.asarray(cv2.erode(flags ^ 1, disc), np.uint8)
+    places = np.flatnonzero((surely_in | surely_out) == 0)
+    counted = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), np.uint8)  # the fourth channel counts pixels
+    corners = _corners(places, inside.shape, 3 * band_px)
+    within, within_there = _local_mean(counted, surely_in, corners)
+    around, around_there = _local_mean(counted, surely_out, corners)
     between = within - around
     contrast = np.einsum("nc,nc->n", between, between)
-    share = np.einsum("nc,nc->n", image[places] - around, between) / np.maximum(contrast, 1.0)
+    share = np.einsum("nc,nc->n", image.reshape(-1, 3)[places] - around, between) / np.maximum(contrast, 1.0)
     decided = within_there & around_there & (contrast >= least_contrast**2)
-    alpha[places] = np.where(decided, np.clip(share, 0, 1), alpha[places])
+    alpha = inside.astype(np.float32)
+    flat = alpha.reshape(-1)
+    flat[places] = np.where(decided, share.clip(0, 1), flat[places])
     return alpha
 
 
+def _corners(places: Places, shape: tuple[int, ...], radius_px: int) -> tuple[Places, Places, Places, Places]:
+    """Of the squares around flat places: where they lie in a flat table of sums that is a row and a column larger."""
+    height, width = shape
+    ys, xs = np.divmod(places, width)
+    top = np.maximum(ys - radius_px, 0) * (width + 1)
+    bottom = np.minimum(ys + radius_px + 1, height) * (width + 1)
+    left, right = np.maximum(xs - radius_px, 0), np.minimum(xs + radius_px + 1, width)
+    return bottom + right, bottom + left, top + right, top + left
+
+
 def _local_mean(
-    image: Image8, where: NDArray[np.uint8], radius_px: int, places: tuple[NDArray[np.intp], ...]
+    counted: Image8, where: NDArray[np.uint8], corners: tuple[Places, Places, Places, Places]
 ) -> tuple[NDArray[np.float32], Flags]:
-    """(mean colour of the chosen pixels around each of n places, whether there are any): (n, 3) and (n,)."""
-    size = (2 * radius_px + 1, 2 * radius_px + 1)
-    chosen = cv2.bitwise_and(image, image, mask=where)
-    count = cv2.boxFilter(where, cv2.CV_32F, size, normalize=False, borderType=cv2.BORDER_CONSTANT)[places]
-    total = cv2.boxFilter(chosen, cv2.CV_32F, size, normalize=False, borderType=cv2.BORDER_CONSTANT)[places]
-    return np.divide(total, np.maximum(count, 1.0)[:, None], dtype=np.float32), count > 0.5
+    """(mean colour of the chosen pixels in each of n squares, whether there are any): (n, 3) and (n,)."""
+    sums = cv2.integral(cv2.bitwise_and(counted, counted, mask=where)).reshape(-1, 4)
+    first, *others = (np.take(sums, corner, axis=0) for corner in corners)
+    total = first - others[0] - others[1] + others[2]
+    count = np.maximum(total[:, 3:], 255)
+    return np.divide(total[:, :3] * 255, count, dtype=np.float32), total[:, 3] > 0

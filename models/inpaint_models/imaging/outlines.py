@@ -43,9 +43,13 @@ def outlined(image: PixelSource, logits: Floats, cells_per_px: tuple[float, floa
     view_px = max(_LEAST_VIEW_PX, round(_FINER**2 * box.area * across * down))
     levels = halvings(np.ascontiguousarray(image[box.slices]), view_px)
     inside = without_specks(_read(logits, box, cells_per_px, *levels[-1].shape[:2]) > 0)
-    found = enlarged(inside, levels) if len(levels) > 1 else edge_alpha(levels[0], inside, _BAND_PX) >= 0.5
-    inner = tight_box(found)
-    return None if inner is None else Mask(inner.shifted(box.x0, box.y0), found[inner.slices] * np.uint8(255))
+    if len(levels) > 1:
+        found = enlarged(inside, levels)
+    else:
+        found = Mask(
+            box.shifted(-box.x0, -box.y0), (edge_alpha(levels[0], inside, _BAND_PX) >= 0.5) * np.uint8(255)
+        ).trimmed()
+    return found and Mask(found.box.shifted(box.x0, box.y0), found.coverage)
 
 
 def _read(logits: Floats, box: Box, cells_per_px: tuple[float, float], rows: int, columns: int) -> Floats:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..types import Box, PixelSource
 
-_SAMPLED_ROWS = 2
-"""Of each row of a sampled copy: they are read, and not the rest."""
+_READ_WHOLE_FACTOR = 2
+"""Of an image that is reduced by no more every row is read."""
 
 Image8 = NDArray[np.uint8]
 
@@ -40,6 +40,27 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Cutout:
+    """A box of an image, as an image."""
+
+    image: PixelSource
+    box: Box
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.box.height, self.box.width, *self.image.shape[2:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.image.dtype
+
+    def __getitem__(self, rows_and_columns: tuple[slice, slice], /) -> Any:
+        rows, columns = rows_and_columns
+        (y0, y1, _), (x0, x1, _) = rows.indices(self.box.height), columns.indices(self.box.width)
+        return self.image[Box(x0, y0, x1, y1).shifted(self.box.x0, self.box.y0).slices]
+
+
+@dataclass(frozen=True, slots=True)
 class Reduced:
     """A box of an image at 1 / factor of its size, a power of two: slices like an image, and reads only what is sliced.
 
@@ -63,22 +84,22 @@ class Reduced:
             part.indices(size) for part, size in zip(rows_and_columns, self.shape, strict=False)
         )
         read = Box(*(self.factor * edge for edge in (x0, y0, x1, y1))).shifted(self.box.x0, self.box.y0)
-        part = np.ascontiguousarray(self.image[read.slices])
+        part = self.image[read.slices]
         while part.shape[0] > y1 - y0:
             part = shrunk(part, part.shape[0] // 2, part.shape[1] // 2)
-        return part
+        return np.ascontiguousarray(part)
 
     def sampled(self) -> Image8:
-        """All of it, from a few rows of the image for each of its own: to read them all takes long."""
+        """All of it, where it is much smaller from one row of the image for each of its own: to read all takes long."""
         height, width = self.shape[:2]
-        if self.factor <= _SAMPLED_ROWS:
+        if self.factor <= _READ_WHOLE_FACTOR:
             return self[0:height, 0:width]
         x0, x1 = self.box.x0, self.box.x0 + width * self.factor
-        middle = self.box.y0 + (self.factor - _SAMPLED_ROWS) // 2
-        rows = np.empty((height, width * self.factor // 2, 3), np.uint8)
+        middle = self.box.y0 + self.factor // 2
+        rows = np.empty((height, x1 - x0, 3), np.uint8)
         for row in range(height):
             y0 = middle + row * self.factor
-            rows[row] = shrunk(np.ascontiguousarray(self.image[y0 : y0 + _SAMPLED_ROWS, x0:x1]), 1, rows.shape[1])[0]
+            rows[row] = self.image[y0 : y0 + 1, x0:x1]
         return shrunk(rows, height, width)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import devices
 from ..pipeline.inpainter import GreyAsRgb, check_image
 from ..protocols import StepProgress
-from ..types import AnyImage, Box, PixelSource
+from ..registry import ModelEntry
+from ..types import AnyImage, PixelSource
 
 
 def checked(image: PixelSource) -> PixelSource:
@@ -23,6 +25,14 @@ def whole(image: PixelSource) -> AnyImage:
     """All its pixels."""
     pixels: AnyImage = np.asarray(image[0 : image.shape[0], 0 : image.shape[1]])
     return pixels
+
+
+def whole_if_it_fits(image: PixelSource, entry: ModelEntry, device: str) -> AnyImage:
+    """All pixels of a `checked` image. Raises `OutOfMemory` where the model needs more for them than there is."""
+    height, width = image.shape[:2]
+    needed = entry.bytes_per_px * height * width
+    devices.check_memory(entry.title, needed, height, width, device, "Use a smaller image.")
+    return whole(image)
 
 
 def rgb8(pixels: AnyImage) -> NDArray[np.uint8]:
@@ -47,27 +57,6 @@ class Rgb8Source:
 
     def __getitem__(self, rows_and_columns: tuple[slice, slice], /) -> NDArray[np.uint8]:
         return rgb8(np.asarray(self.image[rows_and_columns]))
-
-
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """A box of an image, as an image."""
-
-    image: PixelSource
-    box: Box
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.box.height, self.box.width, *self.image.shape[2:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.image.dtype
-
-    def __getitem__(self, rows_and_columns: tuple[slice, slice], /) -> Any:
-        rows, columns = rows_and_columns
-        (y0, y1, _), (x0, x1, _) = rows.indices(self.box.height), columns.indices(self.box.width)
-        return self.image[Box(x0, y0, x1, y1).shifted(self.box.x0, self.box.y0).slices]
 
 
 def part_of(progress: StepProgress, index: int, count: int) -> StepProgress:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
 from ..imaging.shadows import cast_shadow
+from ..imaging.views import Cutout
 from ..protocols import Candidate, Encoded, Prompts, ProposingEngine, SelectEngine, StepProgress
 from ..registry import ModelEntry
 from ..types import HOLE_THRESHOLD, AnyImage, Box, Mask, ParamValue, PixelSource, no_progress
-from .pixels import Cutout, Rgb8Source, checked
+from .pixels import Rgb8Source, checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,34 +9,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ..folders import default_model_dir
-from .locate import FileState, ModelFiles, accept, locate
+from ..folders import default_model_dir as default_model_dir
+from .locate import FileState as FileState
+from .locate import ModelFiles as ModelFiles
+from .locate import accept as accept
+from .locate import locate as locate
 
 if TYPE_CHECKING:
-    from .conversion import convert
-    from .copies import drop_damaged
-    from .downloads import ProgressListener, TransferProgress, describe, download, silent
-    from .network import Network
-    from .reading import Reader, read_state_dict, reader_for
-
-__all__ = [
-    "FileState",
-    "ModelFiles",
-    "Network",
-    "ProgressListener",
-    "Reader",
-    "TransferProgress",
-    "accept",
-    "convert",
-    "default_model_dir",
-    "describe",
-    "download",
-    "drop_damaged",
-    "locate",
-    "read_state_dict",
-    "reader_for",
-    "silent",
-]
+    from .conversion import convert as convert
+    from .copies import drop_damaged as drop_damaged
+    from .downloads import ProgressListener as ProgressListener
+    from .downloads import TransferProgress as TransferProgress
+    from .downloads import describe as describe
+    from .downloads import download as download
+    from .downloads import silent as silent
+    from .network import Network as Network
+    from .reading import Reader as Reader
+    from .reading import read_state_dict as read_state_dict
+    from .reading import reader_for as reader_for
 
 _HOME = {
     "Network": "network",

@@ -94,8 +94,7 @@ class Network:
         opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
-            _Http(self, connected),
-            _Https(self, connected),
+            _Web(self, connected),
             _Redirects(self),
             urllib.request.HTTPDefaultErrorHandler(),
             urllib.request.HTTPErrorProcessor(),
@@ -150,22 +149,21 @@ def _recording(
     return Connection
 
 
-class _Http(urllib.request.HTTPHandler):
+class _Web(urllib.request.AbstractHTTPHandler):
+    """Both schemes of the web."""
+
     def __init__(self, network: Network, connected: list[socket.socket]) -> None:
         super().__init__()
-        self._connection = _recording(http.client.HTTPConnection, network.read_timeout_s, connected)
+        self._timeout_s, self._connected = network.read_timeout_s, connected
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, network: Network, connected: list[socket.socket]) -> None:
-        super().__init__()
-        self._connection = _recording(http.client.HTTPSConnection, network.read_timeout_s, connected)
+        return self.do_open(_recording(http.client.HTTPConnection, self._timeout_s, self._connected), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req, context=_tls())
+        connection = _recording(http.client.HTTPSConnection, self._timeout_s, self._connected)
+        return self.do_open(connection, req, context=_tls())
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -14,60 +14,50 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .info import (
-    Decoded,
-    Edited,
-    Encoded,
-    ImageInfo,
-    ImageLimits,
-    Metadata,
-    OutputFormat,
-    Pixels,
-    SourceFormat,
-    WantedFormat,
-)
+from .info import Decoded as Decoded
+from .info import Edited as Edited
+from .info import Encoded as Encoded
+from .info import ImageInfo as ImageInfo
+from .info import ImageLimits as ImageLimits
+from .info import Metadata as Metadata
+from .info import OutputFormat as OutputFormat
+from .info import Pixels as Pixels
+from .info import SourceFormat as SourceFormat
+from .info import WantedFormat as WantedFormat
 
 if TYPE_CHECKING:
-    from .decoding import decode, decode_mask, decode_patch
-    from .probing import probe, read_metadata
-    from .rendering import EncodedPreview, encode, encode_mask, encode_patch, output_format, preview, render, thumbnail
+    from .decoding import decode as decode
+    from .decoding import decode_mask as decode_mask
+    from .decoding import decode_patch as decode_patch
+    from .probing import probe as probe
+    from .probing import read_metadata as read_metadata
+    from .rendering import EncodedPreview as EncodedPreview
+    from .rendering import encode as encode
+    from .rendering import encode_mask as encode_mask
+    from .rendering import encode_patch as encode_patch
+    from .rendering import output_format as output_format
+    from .rendering import preview as preview
+    from .rendering import render as render
+    from .rendering import thumbnail as thumbnail
 
-__all__ = [
-    "Decoded",
-    "Edited",
-    "Encoded",
-    "EncodedPreview",
-    "ImageInfo",
-    "ImageLimits",
-    "Metadata",
-    "OutputFormat",
-    "Pixels",
-    "SourceFormat",
-    "WantedFormat",
-    "decode",
-    "decode_mask",
-    "decode_patch",
-    "encode",
-    "encode_mask",
-    "encode_patch",
-    "output_format",
-    "preview",
-    "probe",
-    "read_metadata",
-    "render",
-    "thumbnail",
-]
-
-_MODULES = {
-    "decode": ".decoding",
-    "decode_mask": ".decoding",
-    "decode_patch": ".decoding",
-    "probe": ".probing",
-    "read_metadata": ".probing",
+_HOME = {
+    "decode": "decoding",
+    "decode_mask": "decoding",
+    "decode_patch": "decoding",
+    "probe": "probing",
+    "read_metadata": "probing",
+    "EncodedPreview": "rendering",
+    "encode": "rendering",
+    "encode_mask": "rendering",
+    "encode_patch": "rendering",
+    "output_format": "rendering",
+    "preview": "rendering",
+    "render": "rendering",
+    "thumbnail": "rendering",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES.get(name, ".rendering"), __name__), name)
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

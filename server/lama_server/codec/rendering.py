@@ -118,8 +118,8 @@ def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool
 
 
 def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
-    """A grey PNG of an (H, W) mask."""
-    return png.write(coverage[..., None], grey=False)
+    """A grey PNG of an (H, W) mask, whose rows are mostly like the one above."""
+    return png.write(coverage[..., None], grey=False, filters=(png.UP,))
 
 
 def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> EncodedPreview:

@@ -1,24 +1,5 @@
 """Everything that can be answered instead of a result: one class for each code, in one registry.
 
-ApiError                        code, status, title, retryable; an instance is one occurrence and crosses processes
-    request.py                  what is wrong with a request before its content matters, and with its fields
-        RequestMalformed ...    request.*, upload.*, host.*, origin.*, auth.*, route.*
-        BodyTooLarge ...        body.*, multipart.*
-        FieldMissing ...        field.*
-        ParamInvalid ...        params.malformed, param.*
-            MaskBitmapInvalid   a bitmap shape that is not base64
-            FormatCannotHold    the wanted output format cannot hold this image
-            BatchInvalid        a batch that cannot be planned
-    work.py                     what happens to a request that was understood
-        ImageError              image.*: a file that cannot be used
-        MaskError               mask.*
-        StoreError              ImageNotFound, EditNotFound, EditOnOtherCanvas, StoreFull, StoreUnavailable,
-                                RootUnavailable
-        SaveError               DiskFull, SaveFailed, SaveOff, RootUnavailable
-        ModelUnknown ...        model.*
-            ModelFilesError     the model's files do not load
-        JobNotFound ...         job.*, queue.*, engine.*, worker.*, server.*
-
 A code is stable: clients switch on it, people read `detail`. Adding a code is a minor version; changing or removing one
 is a major version. The table of codes in docs/api.md is made from these classes.
 

@@ -21,6 +21,9 @@ NDJSON = "application/x-ndjson"
 PIECE_BYTES = 256 * 2**10
 """Of a file, read and sent at a time."""
 
+PICTURE_HEADERS = {"content-security-policy": "sandbox; default-src 'none'"}
+"""Whatever is in a picture, a browser treats it as nothing but a picture."""
+
 Answer = TypeVar("Answer")
 
 

@@ -29,18 +29,10 @@ class LayeredPixels:
 
     def __init__(self, base: PixelSource, patches: Iterable[PlacedPatch] = ()) -> None:
         self._base, self._placed = base, tuple(patches)
+        self.shape: tuple[int, ...] = base.shape
+        self.dtype: np.dtype[Any] = base.dtype
         self._boxes = np.array([box for box, _ in self._placed], np.int64).reshape(-1, 4)
         self._patches: dict[int, codec.Pixels] = {}
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self._base.shape
-        return shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self._base.dtype
-        return dtype
 
     def __getitem__(self, area: tuple[slice, slice]) -> codec.Pixels:
         """(rows, columns, C). Slices without steps. Raises `ValueError` for a patch that does not fit its box."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,9 +79,11 @@ def rasterise(
     Raises `MaskEmpty` when no pixel of the image is marked, and what `codec.decode_mask` raises for a bitmap.
     """
     image = Box(0, 0, width, height)
-    outer = _union([box_of(shape).intersection(image) for shape in shapes if shape.op == "add"])
-    if outer is None:
+    added = [box_of(shape).intersection(image) for shape in shapes if shape.op == "add"]
+    solid = [box for box in added if box.width > 0 and box.height > 0]
+    if not solid:
         raise _empty()
+    outer = reduce(Box.union, solid)
     canvas = np.zeros((outer.height, outer.width + 1), np.uint8)  # with a column where spans of a row can end
     for shape in shapes:
         check()
@@ -285,19 +288,6 @@ def _too_much(name: str, most: int, found: float, text: str, pointer: str) -> Ap
         f"{text}; the limit is {most}. Send them in several edits, or as one bitmap of the photo's size.",
         pointer=pointer,
         limit=Limit(name, most, found),
-    )
-
-
-def _union(boxes: Sequence[Box]) -> Box | None:
-    """Around all that are not empty; None when all are."""
-    solid = [box for box in boxes if box.width > 0 and box.height > 0]
-    if not solid:
-        return None
-    return Box(
-        min(box.x0 for box in solid),
-        min(box.y0 for box in solid),
-        max(box.x1 for box in solid),
-        max(box.y1 for box in solid),
     )
 
 

@@ -102,7 +102,7 @@ class AutoSave:
 
     async def _save_held(self, image: StoredImage, picture: Picture) -> Saved:
         try:
-            with self._documents.hold(image):
+            with self._documents.store.hold(image.id):
                 async with self._turn:
                     return await self.save(picture, image.name)
         except ImageNotFound as error:

@@ -58,16 +58,7 @@ class ModelJobs:
     """Jobs for models, from what the wire names to the executor's answer."""
 
     def __init__(self, limits: Limits, documents: Documents, executor: Executor, manager: ModelManager) -> None:
-        self._limits, self._documents, self._executor, self._manager = limits, documents, executor, manager
-
-    @property
-    def quick(self) -> ModelEntry | None:
-        """As `ModelManager.quick`."""
-        return self._manager.quick
-
-    def ready(self, task: Task) -> list[str]:
-        """As `ModelManager.ready_names`."""
-        return self._manager.ready_names(task)
+        self._limits, self._documents, self._executor, self.manager = limits, documents, executor, manager
 
     async def checked(self, model: str | None, params: Mapping[str, WireValue], where: str, *tasks: Task) -> ModelUse:
         """The model, when it is there for one of the tasks, is ready and takes these parameters.
@@ -75,7 +66,7 @@ class ModelJobs:
         where  the field of the request that holds both, for errors
         """
         try:
-            choice = self._manager.offered(model, *tasks)
+            choice = self.manager.offered(model, *tasks)
         except ModelWrongTask as error:
             raise error.fresh(pointer=f"{where}/model") from None
         kinds = {parameter.name: parameter for parameter in choice.entry.parameters if parameter.kind == "picture"}
@@ -109,7 +100,7 @@ class ModelJobs:
         """The pixels of the parameters that are pictures; held as long as the context lasts."""
         with contextlib.ExitStack() as held:
             for image in use.pictures.values():
-                held.enter_context(self._documents.hold(image))
+                held.enter_context(self._documents.store.hold(image.id))
             yield {
                 name: stored_picture(await self._documents.picture(image, ())) for name, image in use.pictures.items()
             }
@@ -123,7 +114,7 @@ class ModelJobs:
         try:
             return await handle.result()
         except ModelFilesError as error:
-            self._manager.reject(entry, error)
+            self.manager.reject(entry, error)
             raise
 
 

@@ -187,7 +187,7 @@ class JobRunner:
                     partial(self._fill if run.use.entry.task == "fill" else self._remake, ticket, plan, index, events)
                     for index, run in enumerate(plan.runs)
                 ]
-            with self._documents.hold(plan.image):
+            with self._documents.store.hold(plan.image.id):
                 for index, run in enumerate(runs):
                     await self._run_told(ticket, plan, index, run, events, saves)
         except Exception as error:  # noqa: BLE001  the stream has begun: the error is its last line
@@ -237,7 +237,7 @@ class JobRunner:
         assert mask is not None
         try:
             async with self._models.pictures(run.use) as pictures:
-                quick = self._models.quick if plan.request.quick_look and index == 0 else None
+                quick = self._models.manager.quick if plan.request.quick_look and index == 0 else None
                 source = _drawn_source(mask)
                 hole = _hole(run, plan.picture, tuple(mask.shapes), pictures, source, preview=True, quick=quick)
                 filled = await self._models.run(hole, self._listener(ticket, index, events, edit_id))
@@ -251,7 +251,7 @@ class JobRunner:
     async def _remake(self, ticket: Ticket, plan: Plan, index: int, events: Events) -> tuple[ResultEvent, Picture]:
         """As `_fill`, for a model that makes the whole canvas anew."""
         run, began = plan.runs[index], time.monotonic()
-        with self._documents.scratch() as scratch:
+        with self._documents.store.scratch() as scratch:
             await asyncio.to_thread(scratch.take, _remade_bytes(run.use, plan.picture.shown))
             async with self._models.pictures(run.use) as pictures:
                 write = partial(write_pixels, scratch.result)
@@ -271,7 +271,7 @@ class JobRunner:
     ) -> tuple[ResultEvent, Picture]:
         """(what to tell of a finished edit, the photo with it over its parents)."""
         run, made = edit.record.request.get("run", {}), edit.record.request["made"]
-        shown = plan.picture.with_layers(self._documents.layers(edit))
+        shown = plan.picture.with_layers(self._documents.store.layers(edit))
         result = ResultEvent(
             type="result",
             job=ticket.id,
@@ -350,8 +350,6 @@ class JobRunner:
     async def save_one_shot(self, work: Workspace, name: str) -> Saved:
         """Auto-save of a one-shot result under the photo's name."""
         return await self._saves.save(work.picture, name)
-
-    # common
 
 
 def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:

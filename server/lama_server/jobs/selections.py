@@ -89,7 +89,7 @@ class Selections:
         """Everything that can be refused before waiting. Raises `ApiError`."""
         image = await self._documents.image(request.image)
         picture = await self._documents.picture(image, request.parents)
-        names = dict.fromkeys(self._models.ready("find") if request.models is None else request.models)
+        names = dict.fromkeys(self._models.manager.ready_names("find") if request.models is None else request.models)
         try:
             uses = [await self._models.checked(name, {}, "", "find", "matte") for name in names]
             return FindPlan(uses, image, picture)
@@ -120,7 +120,7 @@ class Selections:
         """Waits for the ticket's turn. `whole`: the mask at the canvas's size, and not in a box."""
         await ticket.wait()
         began = time.monotonic()
-        with contextlib.nullcontext() if plan.image is None else self._documents.hold(plan.image):
+        with contextlib.nullcontext() if plan.image is None else self._documents.store.hold(plan.image.id):
             async with self._models.pictures(plan.use) as pictures:
                 mask = await self._models.run(
                     SelectMask(
@@ -144,7 +144,7 @@ class Selections:
         """Waits for the ticket's turn, and asks one model after the other; `tell` hears of each."""
         await ticket.wait()
         began, left, replies = time.monotonic(), self._limits.shapes, list[FindReply]()
-        with self._documents.hold(plan.image):
+        with self._documents.store.hold(plan.image.id):
             for use in plan.uses:
                 job = FindThings(use.choice, stored_picture(plan.picture), left, use.params)
                 found = await self._models.run(job, partial(_tell_progress, ticket, use.entry.name, tell))

@@ -88,7 +88,7 @@ class Services:
         models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
         self.selections = Selections(self.limits, self.documents, models)
-        folders = {"disk": self.documents.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
+        folders = {"disk": self.documents.store.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         folders |= {"store": self.documents.check_kept} if settings.store else {}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None

@@ -38,7 +38,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
     },
 )
 async def create_edit(request: Request, found: Found, ticket: Reserved) -> NdjsonResponse:
-    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare.
+    """Fill what the shapes cover, once for each run: several runs give several results, or compare models.
 
     With `canvas` instead of mask and runs: extend, crop, turn or scale what the parents make.
     """
@@ -83,13 +83,13 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     if index.isdecimal() and (early := found.runner.early.patch(edit, int(index))) is not None:
         return Response(early, media_type="image/png", headers=known)
     try:
-        patches = found.documents.patches(await found.documents.edit(edit))
+        patches = found.documents.store.patches(await found.documents.edit(edit))
     except EditNotFound:
         if found.ask_peers is None or not index.isdecimal():
             raise
         if isinstance(elsewhere := await found.ask_peers("patch", f"{edit}/{index}"), bytes):
             return Response(elsewhere, media_type="image/png", headers=known)
-        patches = found.documents.patches(await found.documents.edit(edit))  # stored while the peers were asked
+        patches = found.documents.store.patches(await found.documents.edit(edit))  # stored while the peers were asked
     named = {str(number): patch for number, patch in enumerate(patches)}
     if index not in named:
         raise EditNotFound(f"The edit has {len(named)} patches, counted from 0.")
@@ -108,7 +108,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
 async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
     stored = await found.documents.edit(edit)
-    patches = found.documents.patches(stored)
+    patches = found.documents.store.patches(stored)
     if not patches:
         raise EditNotFound("The edit has no patches: it changed the canvas.")
     if len(patches) == 1:

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from .. import errors
 from ..codec.info import ALL_FORMATS
-from ..http.streams import WholeFile
+from ..http.streams import PICTURE_HEADERS, WholeFile
 from ..jobs.services import Services
 from ..schemas.base import RenderFormat
 from ..schemas.replies import ImageReply, SavedReply
@@ -110,8 +110,8 @@ async def describe(found: Found, image: str) -> ImageReply:
 async def original(found: Found, image: str) -> Response:
     """The bytes that were sent, for a page that shows a photo which it did not send itself."""
     record = await found.documents.image(image)
-    headers = {"content-disposition": attachment(record.name, Path(record.name).suffix), **_NOTHING_BUT_A_PICTURE}
-    return WholeFile(found.documents.original(record), f"image/{record.info.format}", headers)
+    headers = {"content-disposition": attachment(record.name, Path(record.name).suffix), **PICTURE_HEADERS}
+    return WholeFile(found.documents.store.original_path(record.id), f"image/{record.info.format}", headers)
 
 
 @router.get(
@@ -209,10 +209,6 @@ def attachment(name: str, suffix: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(stem + suffix, safe='')}"
 
 
-_NOTHING_BUT_A_PICTURE = {"content-security-policy": "sandbox; default-src 'none'"}
-"""Whatever is in a file, a browser treats it as nothing else."""
-
-
 def _once(file: Scratch, media_type: str, headers: dict[str, str]) -> Response:
     """A file that is deleted when it was sent."""
-    return WholeFile(file.result, media_type, headers | _NOTHING_BUT_A_PICTURE, file.close)
+    return WholeFile(file.result, media_type, headers | PICTURE_HEADERS, file.close)

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from .. import errors
 from ..http.forms import file_field, multipart, optional_file_field, text_field
-from ..http.streams import WholeFile, unless_disconnected
+from ..http.streams import PICTURE_HEADERS, WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
@@ -108,7 +108,7 @@ async def inpaint(
     saved = await found.runner.save_one_shot(work, filename)
     headers = {
         "content-disposition": attachment(filename or "image", rendered.suffix),
-        "content-security-policy": "sandbox; default-src 'none'",
+        **PICTURE_HEADERS,
         **describing(shot, saved, ticket.id),
         **jpeg_header(rendered),
     }

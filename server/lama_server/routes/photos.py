@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
-from ..http.streams import WholeFile
+from ..http.streams import PICTURE_HEADERS, WholeFile
 from ..schemas.replies import ImageReply, PhotoReply, PhotosReply
 from ..schemas.requests import PhotoRequest
 from .common import BODY, FIELDS, IMAGE, JOB, Found, Private, json_body, json_request, problems
@@ -18,7 +18,6 @@ from .images import image_reply
 router = APIRouter(prefix="/api/v1/photos", tags=["photos"])
 
 THUMBNAIL_PX = 384
-_PICTURE_ALONE = {"content-security-policy": "sandbox; default-src 'none'"}
 
 
 @router.get("", responses=problems(errors.RootUnavailable))
@@ -60,7 +59,7 @@ async def thumbnail(
     with file.stream:
         made = await work.thumbnail(file.stream, THUMBNAIL_PX, 0)
     lasting = "private, max-age=31536000, immutable" if version == file.version else "private, no-cache"
-    return WholeFile(work.target, made.media_type, {**_PICTURE_ALONE, "cache-control": lasting})
+    return WholeFile(work.target, made.media_type, {**PICTURE_HEADERS, "cache-control": lasting})
 
 
 @router.post(

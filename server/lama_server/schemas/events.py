@@ -26,17 +26,12 @@ class ProgressEvent(ReplyType):
     total: int
 
 
-class PreviewEvent(ReplyType):
+class PreviewEvent(PatchReply):
     """An estimate while the run goes on; the URL is valid as long as the job."""
 
     type: Literal["preview"]
     job: str
     run: int
-    url: str
-    x: int
-    y: int
-    w: int
-    h: int
 
 
 class PatchEvent(PatchReply):

@@ -14,7 +14,6 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar, get_args
@@ -27,7 +26,7 @@ from .. import codec
 from ..errors import ImageError, QueueFull
 from ..errors.disk import disk_errors
 from ..imaging.brush_masks import Operation
-from ..imaging.pictures import Layer, Overlay, Picture, Raster, shown_info
+from ..imaging.pictures import Overlay, Picture, Raster, shown_info
 from ..schemas.base import RenderFormat
 from ..schemas.canvas import Scale
 from ..schemas.requests import CanvasRequest, EditRequest
@@ -79,18 +78,14 @@ class Documents:
     def __init__(self, settings: Settings, limits: Limits, worker: Supervisor[Codec]) -> None:
         self.root = settings.resolved_data_dir()
         self.codec_limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
-        self._store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits, settings.min_free * 2**20)
-        self._keeper = keeper_for(settings, limits, self._store)
+        self.store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits, settings.min_free * 2**20)
+        self._keeper = keeper_for(settings, limits, self.store)
         self._settings, self._limits, self._worker = settings, limits, worker
         self._pending = 0
         self._decoding: dict[str, asyncio.Lock] = {}
 
-    def check(self) -> None:
-        """Raises `StoreError` when nothing could be taken in now. Takes the time of the disk."""
-        self._store.check()
-
     def check_kept(self) -> None:
-        """As `check`, of where images and edits are kept beyond the folder."""
+        """As `ImageStore.check`, of where images and edits are kept beyond the folder."""
         self._keeper.check()
 
     # photos
@@ -103,7 +98,7 @@ class Documents:
         Raises the image problems, `StoreFull`, `RootUnavailable`, `QueueFull`.
         """
         self.check_room()
-        with self._store.receive() as upload:
+        with self.store.receive() as upload:
             await asyncio.to_thread(upload.scratch.take, size_bytes)
             async for chunk in chunks:
                 if not upload.has_room(chunk):
@@ -131,20 +126,12 @@ class Documents:
     async def image(self, image_id: str) -> StoredImage:
         """Raises `ImageNotFound`."""
         await self._keeper.fetch_image(image_id)
-        return self._store.get_image(image_id)
+        return self.store.get_image(image_id)
 
     def original_bytes(self, image: StoredImage) -> int:
         """Size of the uploaded file."""
         with disk_errors():
-            return self.original(image).stat().st_size
-
-    def original(self, image: StoredImage) -> Path:
-        """The uploaded file."""
-        return self._store.original_path(image.id)
-
-    def hold(self, image: StoredImage) -> AbstractContextManager[StoredImage]:
-        """Keeps a photo and its edits from being evicted."""
-        return self._store.hold(image.id)
+            return self.store.original_path(image.id).stat().st_size
 
     async def picture(self, image: StoredImage, edits: Sequence[str]) -> Picture:
         """The photo with edits over it, ready for a worker.
@@ -153,20 +140,20 @@ class Documents:
         """
         await self._keeper.fetch_edits(edits)
         pixels = await self._decoded(image)
-        return Picture(self._store.original_path(image.id), pixels, image.info, self._store.resolve(image.id, edits))
+        return Picture(self.store.original_path(image.id), pixels, image.info, self.store.resolve(image.id, edits))
 
     async def _decoded(self, image: StoredImage) -> Path:
         """The decoded pixels, made again when they were dropped. An image that does not decode is removed."""
         async with self._decoding.setdefault(image.id, asyncio.Lock()):
-            pixels = self._store.pixels_path(image.id)
+            pixels = self.store.pixels_path(image.id)
             if pixels is None:
                 try:
-                    with self.hold(image), self._store.scratch() as scratch:
+                    with self.store.hold(image.id), self.store.scratch() as scratch:
                         await asyncio.to_thread(scratch.take, image.info.pixel_bytes)
-                        await self.in_codec(DecodeImage(self._store.original_path(image.id), scratch.result))
-                        pixels = self._store.add_pixels(image.id, scratch)
+                        await self.in_codec(DecodeImage(self.store.original_path(image.id), scratch.result))
+                        pixels = self.store.add_pixels(image.id, scratch)
                 except ImageError:
-                    self._store.remove_image(image.id)
+                    self.store.remove_image(image.id)
                     raise
                 finally:
                     self._decoding.pop(image.id, None)
@@ -177,15 +164,11 @@ class Documents:
     async def edit(self, edit_id: str) -> StoredEdit:
         """Its image and parents are there then as well. Raises `EditNotFound`."""
         await self._keeper.fetch_edits([edit_id])
-        return self._store.get_edit(edit_id)
-
-    def patches(self, edit: StoredEdit) -> tuple[Overlay, ...]:
-        """The files of an edit's patches. Raises `EditNotFound`."""
-        return self._store.patches(edit)
+        return self.store.get_edit(edit_id)
 
     async def joined_patch(self, edit: StoredEdit) -> Scratch:
         """A file: all of an edit's patches as one, with what lies between them. Raises `QueueFull`, `StoreFull`."""
-        image, around = self._store.get_image(edit.record.image), functools.reduce(Box.union, edit.record.boxes)
+        image, around = self.store.get_image(edit.record.image), functools.reduce(Box.union, edit.record.boxes)
 
         async def crop(target: Path) -> None:
             picture = await self.picture(image, (*edit.record.parents, edit.id))
@@ -197,7 +180,7 @@ class Documents:
         """What the photo is with an edit over its parents. Raises `ImageNotFound`, `EditNotFound`."""
         record = edit.record
         return shown_info(
-            self._store.get_image(record.image).info, self._store.resolve(record.image, (*record.parents, edit.id))
+            self.store.get_image(record.image).info, self.store.resolve(record.image, (*record.parents, edit.id))
         )
 
     async def add_edit(
@@ -221,7 +204,7 @@ class Documents:
     async def change_canvas(self, image: StoredImage, request: CanvasRequest, picture: Picture) -> StoredEdit:
         """Stores a change of the canvas that the parents make, the `picture`. Raises `StoreFull`."""
         began, change, raster = time.monotonic(), request.canvas, None
-        with self.scratch() as scratch:
+        with self.store.scratch() as scratch:
             if isinstance(change, Scale):
                 raster = change.width, change.height, picture.shown.has_alpha
                 info = replace(picture.shown, width=change.width, height=change.height)
@@ -236,14 +219,10 @@ class Documents:
         self, record: EditRecord, patches: Sequence[bytes] = (), raster: Path | None = None, edit_id: str = ""
     ) -> StoredEdit:
         """As `ImageStore.add_edit`, and wherever else edits are kept."""
-        with self._store.hold(record.image):
-            edit = await asyncio.to_thread(self._store.add_edit, record, patches, raster, edit_id)
+        with self.store.hold(record.image):
+            edit = await asyncio.to_thread(self.store.add_edit, record, patches, raster, edit_id)
             await self._keeper.keep_edit(edit)
         return edit
-
-    def layers(self, edit: StoredEdit) -> tuple[Layer, ...]:
-        """What an edit lays over its parents. Raises `EditNotFound`."""
-        return self._store.layers(edit)
 
     # pictures
 
@@ -277,7 +256,7 @@ class Documents:
 
     async def save(self, picture: Picture, name: str, folder: Path) -> tuple[str, Rendered]:
         """Renders the picture in its own format into the folder. Returns the free name that it got, and what it is."""
-        with self.scratch() as scratch:
+        with self.store.scratch() as scratch:
             rendered = await self.render_to(scratch.result, picture, "keep", None)
             with disk_errors():
                 data = await asyncio.to_thread(scratch.result.read_bytes)
@@ -292,7 +271,7 @@ class Documents:
         self.check_room()
         scratch = await self._scratch_with_room()
         try:
-            with self.hold(image):
+            with self.store.hold(image.id):
                 made = await make(scratch.result)
             with disk_errors():
                 scratch.count(scratch.result.stat().st_size)
@@ -303,17 +282,13 @@ class Documents:
 
     async def _scratch_with_room(self, size_bytes: int = 0) -> Scratch:
         """One for so many bytes, and for files whose size is not known yet. Raises `StoreFull`, `RootUnavailable`."""
-        scratch = self.scratch()
+        scratch = self.store.scratch()
         try:
             await asyncio.to_thread(scratch.take, size_bytes)
         except BaseException:
             scratch.close()
             raise
         return scratch
-
-    def scratch(self) -> Scratch:
-        """A private folder on the store's disk; what a crash leaves there is swept by the store."""
-        return self._store.scratch()
 
     async def workspace(self, body_bytes: int) -> Workspace:
         """A private folder for a request that keeps nothing. Raises `StoreFull`, `RootUnavailable`.
@@ -411,8 +386,7 @@ class Workspace:
 
     async def crop(self, box: Box) -> None:
         """Writes a part of the picture to `target` as a PNG at the picture's own depth, grey where it is."""
-        await self._documents.in_codec(CropPicture(self.picture, box, self.target))
-        self._count_target()
+        await self._make(CropPicture(self.picture, box, self.target))
 
     def replace_pixels(self, remade: Remade) -> None:
         """Lays the pixels in the file `remade` over the photo."""
@@ -423,27 +397,29 @@ class Workspace:
         self._documents.check_room()
         source = self.folder / "mask"
         await asyncio.to_thread(self._write, upload, source)
-        await self._documents.in_codec(AdjustMask(source, operation, radius_px, self.target))
-        self._count_target()
+        await self._make(AdjustMask(source, operation, radius_px, self.target))
 
     async def mask_of_alpha(self, radius_px: int) -> None:
         """As `adjust_mask`, of what the picture's alpha shows, grown."""
-        await self._documents.in_codec(MaskOfAlpha(self.picture, radius_px, self.target))
-        self._count_target()
+        await self._make(MaskOfAlpha(self.picture, radius_px, self.target))
 
     async def thumbnail(self, stream: BinaryIO, width: int, height: int) -> Rendered:
         """Writes a picture, made as small as that, to `target`; a width or height of 0 follows the other."""
         self._documents.check_room()
         await asyncio.to_thread(self._write, stream, self._source)
-        made = await self._documents.in_codec(MakeThumbnail(self._source, width, height, self.target))
-        self._count_target()
-        return made
+        return await self._make(MakeThumbnail(self._source, width, height, self.target))
 
     async def render(self, wanted: RenderFormat, quality: int | None) -> Rendered:
         """Encodes the picture to `target`."""
         rendered = await self._documents.render_to(self.target, self.picture, wanted, quality)
         self._count_target()
         return rendered
+
+    async def _make(self, request: Request[Codec, AnswerT]) -> AnswerT:
+        """The codec worker's answer to a request that writes `target`."""
+        answer = await self._documents.in_codec(request)
+        self._count_target()
+        return answer
 
     def _count_target(self) -> None:
         with disk_errors():

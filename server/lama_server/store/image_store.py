@@ -36,6 +36,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from inpaint_models.types import Box
+from inpaint_models.weights.disk import sync_folder
 
 from .. import codec
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
@@ -244,11 +245,11 @@ class ImageStore:
                 if raster is not None:
                     os.rename(raster, scratch.path / "raster.npy")
                 _write_files(scratch.path, files)
-                _sync_folder(scratch.path)
+                sync_folder(scratch.path)
                 edits = self._folder(record.image) / "edits"
                 edits.mkdir(mode=0o700, exist_ok=True)
                 scratch.keep(scratch.path, edits / edit_id)
-                _sync_folder(edits)
+                sync_folder(edits)
             with self._lock:
                 self._image_of_edit[edit_id] = record.image
         return StoredEdit(edit_id, record)
@@ -368,7 +369,7 @@ class ImageStore:
                 _write_info(scratch.path, name, info)
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 scratch.keep(scratch.path, target)
-                _sync_folder(target.parent)
+                sync_folder(target.parent)
             elif known.name != name:
                 _write_info(target, name, info)
             self._touch(digest)
@@ -490,7 +491,7 @@ def _write_info(folder: Path, name: str, info: codec.ImageInfo) -> None:
         os.replace(part, folder / "info.json")
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -504,17 +505,6 @@ def _write_file(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes renames inside it durable, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_image(folder: Path) -> StoredImage | None:

@@ -209,18 +209,11 @@ class EngineHandler:
         shadow = model.shadow(job.image, found[0].mask) if job.shadow else None
         box = Box(0, 0, job.image.shape[1], job.image.shape[0])
         masks = (Mask(box, one.mask.hole_in(box) * np.uint8(255)) if job.whole else one.mask for one in found)
-        return Selected(
-            candidates=tuple(Proposed(pictured(mask), one.score) for mask, one in zip(masks, found, strict=True)),
-            shadow=pictured(shadow) if shadow else None,
-            load_ms=1000 * (loaded - began),
-            select_ms=1000 * (time.monotonic() - loaded),
-        )
+        candidates = tuple(Proposed(pictured(mask), one.score) for mask, one in zip(masks, found, strict=True))
+        return Selected(candidates, pictured(shadow) if shadow else None, load_ms=1000 * (loaded - began))
 
     def _find(self, job: FindThings, choice: EngineChoice, context: JobContext) -> Found:
-        began = time.monotonic()
-        model = self._model(choice, context)
-        loaded = time.monotonic()
-        progress = Progress(context)
+        model, progress = self._model(choice, context), Progress(context)
 
         def find() -> Sequence[Finding]:
             if isinstance(model, Matter):
@@ -229,12 +222,7 @@ class EngineHandler:
 
         found = self._with_room(choice, context, find)
         things = (FoundThing(one.category, one.score, pictured(one.mask)) for one in found[: job.most])
-        return Found(
-            things=tuple(things),
-            left_out=max(0, len(found) - job.most),
-            load_ms=1000 * (loaded - began),
-            find_ms=1000 * (time.monotonic() - loaded),
-        )
+        return Found(tuple(things), left_out=max(0, len(found) - job.most))
 
     def _remake(self, job: RemakeCanvas, choice: EngineChoice, context: JobContext) -> Remade:
         began = time.monotonic()
@@ -253,13 +241,7 @@ class EngineHandler:
         pixels = self._with_room(choice, context, remake)
         job.write(pixels)
         height, width, channels = pixels.shape
-        return Remade(
-            width=width,
-            height=height,
-            has_alpha=channels == 4,
-            load_ms=1000 * (loaded - began),
-            ms=1000 * (time.monotonic() - loaded),
-        )
+        return Remade(width, height, has_alpha=channels == 4, load_ms=1000 * (loaded - began))
 
 
 def with_pictures(params: Mapping[str, ParamValue], pictures: Mapping[str, PixelSource]) -> dict[str, ParamValue]:
@@ -340,7 +322,7 @@ def load_runner(choice: EngineChoice) -> Runner:
 class Progress:
     """Hands an engine's progress on, not more often than anybody can see, and ends the fill when it is unwanted.
 
-    metadata  of previews; None: nobody wants to see any
+    metadata  of previews; None: none are wanted
     look      at what another model makes of it
     """
 

@@ -347,7 +347,6 @@ class Selected:
     candidates: tuple[Proposed, ...]
     shadow: MaskPicture | None
     load_ms: float
-    select_ms: float
 
     @property
     def mask(self) -> MaskPicture:
@@ -369,8 +368,6 @@ class Found:
 
     things: tuple[FoundThing, ...]
     left_out: int
-    load_ms: float
-    find_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +378,6 @@ class Remade:
     height: int
     has_alpha: bool
     load_ms: float
-    ms: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the addresses of IOPaint share: errors in its form, pictures in base64, and answers that are pictures."""
+"""What the endpoints of IOPaint share: errors in its form, pictures in base64, and answers that are pictures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from typing import Any
 from fastapi import Request, Response
 
 from ...errors import FieldMissing, ParamInvalid, ParamWrongType
-from ...http.streams import WholeFile
+from ...http.streams import PICTURE_HEADERS, WholeFile
 from ...http.strict_json import parse_object
 from ...settings import Limits
 from ...store.documents import Workspace
 from ..common import check_json, content_type
 from ..images import jpeg_header
-
-PICTURE_HEADERS = {"content-security-policy": "sandbox; default-src 'none'"}
-"""Whatever is in a picture, a browser treats it as nothing but a picture."""
 
 
 async def errors_as_text(request: Request) -> None:

@@ -11,9 +11,8 @@ from ... import codec
 from ...codec.info import SOURCE_TYPES
 from ...errors import FieldMissing, RootUnavailable
 from ...http.forms import file_field, multipart
-from ...http.streams import WholeFile
+from ...http.streams import PICTURE_HEADERS, WholeFile
 from ..common import Found, Private
-from .common import PICTURE_HEADERS
 from .forms import check_form
 
 router = APIRouter(prefix="/api/v1")
@@ -25,7 +24,7 @@ async def input_image(found: Found) -> Response:
     if found.open_image is None:
         return Response(status_code=204)
     image = await found.documents.image(found.open_image)
-    return WholeFile(found.documents.original(image), SOURCE_TYPES[image.info.format], PICTURE_HEADERS)
+    return WholeFile(found.documents.store.original_path(image.id), SOURCE_TYPES[image.info.format], PICTURE_HEADERS)
 
 
 @router.post("/gen-info")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...http.streams import WholeFile
+from ...http.streams import PICTURE_HEADERS, WholeFile
 from ...http.strict_json import validated
 from ...imaging.brush_masks import Operation
 from ..common import Found, Private
-from .common import PICTURE_HEADERS, json_body, picture
+from .common import json_body, picture
 
 router = APIRouter(prefix="/api/v1")
 

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from ...codec.info import SOURCE_TYPES
-from ...http.streams import OpenFile, WholeFile
+from ...http.streams import PICTURE_HEADERS, OpenFile, WholeFile
 from ..common import Found, Private
-from .common import PICTURE_HEADERS
 
 router = APIRouter(prefix="/api/v1")
 

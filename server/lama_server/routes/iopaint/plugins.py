@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from inpaint_models.protocols import Point, Prompts
 
 from ...errors import ParamUnknownValue
-from ...http.streams import WholeFile, unless_disconnected
+from ...http.streams import PICTURE_HEADERS, WholeFile, unless_disconnected
 from ...http.strict_json import validated
 from ...jobs.queue import Ticket
 from ...jobs.services import Services
 from ...store.documents import Workspace
 from ..common import Found, Private, Reserved
-from .common import PICTURE_HEADERS, json_body, picture, whole_picture
+from .common import json_body, picture, whole_picture
 from .models import GIVES_IMAGE, GIVES_MASK, plugin_task
 
 router = APIRouter(prefix="/api/v1")
