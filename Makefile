@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-python test-server test-page docs coverage bench quality screenshots shots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-library test-server test-page tools programs docs coverage bench quality screenshots shots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ help:  ## list these commands
 run: $(VENV)/.installed  ## install what is needed and start the server; ARGS="--port 9000 --output-dir out"
 	$(BIN)/lama-server --inbrowser $(ARGS)
 
-test: lint types test-frontend test-python  ## install what is needed and run every check and test
+test:  ## install what is needed and run every check and test
+	@$(MAKE) --jobs=2 --output-sync=line tools
+	@$(MAKE) lint
+	@OMP_WAIT_POLICY=passive $(MAKE) --jobs=3 --output-sync=line test-page test-server test-library types test-frontend
 
 lint: $(VENV)/.dev node_modules/.installed  ## style of Python, JavaScript and the Dockerfile
 	$(BIN)/ruff check .
@@ -40,16 +43,16 @@ format: $(VENV)/.dev node_modules/.installed  ## put Python and JavaScript into 
 test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
-test-python: $(VENV)/.dev  ## library and server, and the page in Chromium beside them
-	@tools/ensure.sh curl
-	@tools/ensure.sh chromium
-	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
-	OMP_WAIT_POLICY=passive $(MAKE) --jobs=2 --output-sync=line test-server test-page
+# Three parts that take about as long, side by side: most of the first computes, the others wait for processes.
+LIBRARY_TESTS = $(shell grep -LE 'lama_server|from serving' tests/test_*.py)
 
-test-server: $(VENV)/.dev node_modules/.installed  ## library and server; PYTEST_ARGS="-k masks"
-	$(BIN)/python -m pytest --ignore=tests/browser $(PYTEST_ARGS)
+test-library: tools  ## what needs no server; PYTEST_ARGS="-k masks"
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LIBRARY_TESTS)
 
-test-page: $(VENV)/.dev  ## the page in Chromium; PYTEST_ARGS="-k undo"
+test-server: tools  ## the server, without the page
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/browser $(LIBRARY_TESTS:%=--ignore=%) tests
+
+test-page: tools  ## the page in Chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
 
 coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
@@ -96,15 +99,24 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV). The first time that takes some minutes: torch is large."
 	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+# Without --no-compile pip compiles some twenty thousand files, of which the tests import every fifth.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --no-compile --constraint constraints.txt --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+tools: $(VENV)/.dev node_modules/.installed programs
+
+programs: node_modules/.installed | $(BIN)/python  # one after another, since only one may install system packages
+	@tools/ensure.sh curl
+	@tools/ensure.sh chromium
+	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
 
 # Versions are exact in package.json, and the tools have no further dependencies: there is nothing for a lock to hold.
-node_modules/.installed: package.json
+node_modules/.installed: package.json | $(BIN)/python
 	@tools/ensure.sh node
 	npm install --loglevel=error
 	@touch $@

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +71,8 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
     """Does what tests want a model to do wrong."""
     if behaviour == "meet":
         meet(progress)
+    elif behaviour == "stay":
+        stay(progress)
     elif behaviour in ("slow", "silent"):
         steps = max(1, round(seconds / 0.02))
         for step in range(steps):
@@ -88,13 +93,30 @@ def misbehave(behaviour: str, seconds: float, out: FloatImage, progress: Progres
 def meet(progress: Progress) -> None:
     """Ends when two fills are at it at once, in the folder that MEETING names."""
     folder = Path(os.environ["MEETING"])
-    (folder / f"{os.getpid()}-{threading.get_ident()}").touch()
-    for _ in range(1500):
-        if len(list(folder.iterdir())) > 1:
+    (folder / f"met-{os.getpid()}-{threading.get_ident()}").touch()
+    for _ in range(6000):
+        if len(list(folder.glob("met-*"))) > 1:
             return
         progress("waiting", 0, 1)
         time.sleep(0.02)
     raise EngineFailed("Nobody else came.")
+
+
+def stay(progress: Progress) -> None:
+    """Is seen as a file "here-..." in the folder that MEETING names, until it takes a file "go-..." away there."""
+    folder = Path(os.environ["MEETING"])
+    here = folder / f"here-{secrets.token_hex(8)}"
+    here.touch()
+    try:
+        for step in itertools.count(1):
+            for permit in folder.glob("go-*"):
+                with contextlib.suppress(FileNotFoundError):  # another fill has taken it
+                    permit.unlink()
+                    return
+            progress("staying", step, 10**6)
+            time.sleep(0.02)
+    finally:
+        here.unlink()
 
 
 class Quick:
@@ -241,7 +263,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "behaviour",
                 "choice",
                 "paint",
-                choices=("paint", "meet", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
+                choices=("paint", "meet", "stay", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
             Parameter("seconds", "float", 1.0, 0.0, 60.0),
         ),

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lama_server.workers.executor import Executor, FindFiles
 
 ROOT = Path(__file__).resolve().parent.parent
+
+PATIENCE_S = 120
+"""What does not happen meanwhile never will, however slow the machine is."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class RunningServer:
         """Starts, again after a stop, and waits until the page would be served."""
         if self.process is not None:
             self.process.communicate()
+        self.meeting.mkdir(exist_ok=True)
         given = json.dumps({"data_dir": str(self.data_dir), "port": 0, **self.options})
         path = os.pathsep.join(str(ROOT / name) for name in ("server", "models", "integrations", "tests"))
         self.process = subprocess.Popen(
@@ -75,7 +80,7 @@ class RunningServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "MEETING": str(self.meeting)},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -87,7 +92,7 @@ class RunningServer:
         """Sends a signal and waits; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
     @property
     def is_on_ray(self) -> bool:
@@ -99,14 +104,25 @@ class RunningServer:
         assert self.process is not None
         return self.process
 
-    def wait_ready(self, timeout_s: float = 30) -> None:
-        end = time.monotonic() + timeout_s
-        while self.ask("GET", "/readyz").status != 200:
-            assert time.monotonic() < end, self.ask("GET", "/readyz").body
-            time.sleep(0.05)
+    @property
+    def meeting(self) -> Path:
+        """The folder in which fills that "meet" or "stay" are seen, and find that they may go."""
+        return self.data_dir.with_name(f"{self.data_dir.name}-meeting")
+
+    def wait_for_stays(self, count: int = 1) -> None:
+        """Returns once so many fills "stay"."""
+        assert within(PATIENCE_S, lambda: len(list(self.meeting.glob("here-*"))) == count)
+
+    def let_go(self, count: int = 1) -> None:
+        """Ends so many fills that "stay", or the next ones to do so."""
+        for _ in range(count):
+            (self.meeting / f"go-{secrets.token_hex(8)}").touch()
+
+    def wait_ready(self) -> None:
+        assert within(PATIENCE_S, lambda: self.ask("GET", "/readyz").status == 200), self.ask("GET", "/readyz").body
 
     def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
         connection = self.connection()
@@ -152,6 +168,9 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
         time.sleep(0.05)
     return True
 
+
+PATIENT = {"header_deadline_s": 60.0, "body_idle_s": 60.0, "answer_idle_s": 60.0, "keep_alive_s": 60}
+"""Limits that no test runs into because its own process was not let run for a while."""
 
 RECT = {"kind": "rect", "x": 20, "y": 16, "w": 24, "h": 20}
 
@@ -217,7 +236,7 @@ def main() -> None:
     from lama_server.settings import Limits, Settings
 
     given = json.loads(sys.argv[1])
-    limits = Limits(**{"backoff_s": (0.0,), "cancel_grace_s": 0.5, **given.pop("limits", {})})
+    limits = Limits(**{"backoff_s": (0.0,), "cancel_grace_s": 0.5, **PATIENT, **given.pop("limits", {})})
     for name in ("data_dir", "output_dir", "input", "model_dir"):
         if given.get(name):
             given[name] = Path(given[name])

@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
         assert running.ask("GET", "/healthz").status == 200
         assert running.one_shot(GOOD, MASK).body == golden
-        assert within(10, lambda: not list((data / "tmp").iterdir())), "the last answer's file goes after its last byte"
+        assert within(60, lambda: not list((data / "tmp").iterdir())), "the last answer's file goes after its last byte"
         assert open_descriptors(running) <= descriptors + 8
 
 

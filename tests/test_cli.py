@@ -172,7 +172,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool)
         with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
             assert token.encode() not in answer.read() or made
         process.send_signal(signal.SIGTERM)
-        rest = "".join(process.communicate(timeout=30))
+        rest = "".join(process.communicate(timeout=120))
         assert process.returncode == 0
         assert (printed or token) not in rest
 

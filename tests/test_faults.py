@@ -33,7 +33,7 @@ def saving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSe
 def leave_after(server: RunningServer, path: str, body: bytes, kind: str, sent: int) -> None:
     """A client that hangs up after so many bytes of its body."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
         connection.sendall(head.encode() + body[:sent])
 
 
@@ -59,7 +59,7 @@ def test_a_client_that_leaves_at_any_point_leaves_nothing_behind(
     ):
         leave_after(server, path, data, data_kind, int(share * len(data)))
     assert server.one_shot(IMAGE, MASK).status == 200, "those before it are cancelled, or it would wait for a minute"
-    assert within(10, lambda: is_idle(server))
+    assert within(60, lambda: is_idle(server))
 
 
 def test_a_result_is_saved_for_a_client_that_has_left(saving: tuple[RunningServer, Path]) -> None:
@@ -68,7 +68,7 @@ def test_a_result_is_saved_for_a_client_that_has_left(saving: tuple[RunningServe
     lines = server.stream(edit_request(image, {"model": "painter", "seed": 99}))
     assert any(line["type"] == "result" for line in lines)
     lines.close()
-    assert within(20, (out / "left.png").exists)
+    assert within(60, (out / "left.png").exists)
     assert (decode((out / "left.png").read_bytes())[16:36, 20:44] == (99, 0, 0)).all()
 
 
@@ -136,7 +136,7 @@ def test_a_server_without_descriptors_recovers_when_the_crowd_has_gone(saving: t
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 6, hard))
     with ExitStack() as crowd:
         for _ in range(30):
-            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), 60))
         time.sleep(1.5)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     assert server.one_shot(IMAGE, MASK).status == 200
@@ -168,7 +168,7 @@ def test_many_requests_leave_the_server_as_it_was(saving: tuple[RunningServer, P
     before = found()
     for _ in range(25):
         round_()
-    assert within(10, lambda: found()[0] <= before[0] + 4)
+    assert within(60, lambda: found()[0] <= before[0] + 4)
     assert found()[1] <= before[1] + 8
     assert found()[2] - before[2] < 125 * 200
-    assert within(10, lambda: is_idle(server))
+    assert within(60, lambda: is_idle(server))

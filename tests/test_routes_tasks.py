@@ -406,7 +406,7 @@ def test_a_result_is_saved_and_survives_a_restart(start_server: Callable[..., Ru
 
 def run_and_wait_for_saving(server: RunningServer, image: str, out: Path) -> str:
     lines = server.post_json("/api/v1/edits", {"image": image, "runs": [{"model": "backdrop"}]}).lines
-    assert within(10, lambda: len(list(out.iterdir())) == 1)
+    assert within(60, lambda: len(list(out.iterdir())) == 1)
     (saved,) = out.iterdir()
     assert saved.suffix == ".png", "a JPEG holds no transparency"
     assert decode(saved.read_bytes()).shape == (300, 400, 4)

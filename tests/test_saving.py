@@ -282,9 +282,10 @@ from pathlib import Path
 from lama_server.store import saving
 if sys.argv[2] == "linked":
     del saving.os.O_TMPFILE
-print("ready", flush=True)
-for _ in range(100_000):
+for number in range(100_000):
     saving.save_new(Path(sys.argv[1]), "a", ".png", b"0123456789abcdef" * 40_000)
+    if number == 0:
+        print("ready", flush=True)
 """
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fake_engines import photo
-from serving import Reply, RunningServer, decode, edit_request, encode, form, misbehaving, rect_mask, within
+from serving import PATIENCE_S, Reply, RunningServer, decode, edit_request, encode, form, misbehaving, rect_mask, within
 from test_engine_supervisor import children
 
 Start = Callable[..., RunningServer]
@@ -21,29 +21,20 @@ Line = dict[str, Any]
 IMAGE, MASK = encode(photo()), encode(rect_mask())
 
 
-@pytest.fixture(scope="module")
-def meetings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("meetings")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEETING", str(folder))
-        yield folder
-
-
 @pytest.fixture(scope="module", params=["workers", "inline"])
-def pair(
-    request: pytest.FixtureRequest, meetings: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
+def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with two processes, and one with an executor of another kind that has two slots."""
     with RunningServer(tmp_path_factory.mktemp("pair"), {request.param: 2}) as running:
         running.wait_ready()
         yield running
 
 
-@pytest.fixture(autouse=True)
-def nobody_waits(meetings: Path) -> None:
+@pytest.fixture
+def pair(two: RunningServer) -> RunningServer:
     """Who met in an earlier test does not count."""
-    for trace in meetings.iterdir():
+    for trace in two.meeting.iterdir():
         trace.unlink()
+    return two
 
 
 @pytest.fixture
@@ -90,7 +81,7 @@ def test_one_clients_jobs_run_in_order_and_others_pass_them(pair: RunningServer,
 
 
 def test_a_one_shot_request_waits_for_its_clients_edit(pair: RunningServer, image: str) -> None:
-    edit = pair.stream(edit_request(image, misbehaving("slow", 30)), client="tab-1")
+    edit = pair.stream(edit_request(image, misbehaving("stay")), client="tab-1")
     job = next(edit)["job"]
     body, kind = form(IMAGE, MASK)
     replies: list[Reply] = []
@@ -105,7 +96,7 @@ def test_a_one_shot_request_waits_for_its_clients_edit(pair: RunningServer, imag
     assert pair.one_shot(IMAGE, MASK).status == 200, "another client's goes at once"
     assert not replies
     pair.ask("DELETE", f"/api/v1/edits/{job}")
-    asking.join(30)
+    asking.join()
     assert [reply.status for reply in replies] == [200]
 
 
@@ -117,7 +108,7 @@ def test_what_is_not_a_clients_name_stands_for_no_client(pair: RunningServer, im
 
 
 def test_a_third_job_waits_in_line_and_can_be_cancelled(pair: RunningServer, image: str) -> None:
-    running = [pair.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(2)]
+    running = [pair.stream(edit_request(image, misbehaving("stay"))) for _ in range(2)]
     jobs = [next(lines)["job"] for lines in running]
     waiting = [pair.stream(edit_request(image)) for _ in range(2)]
     places = [next(lines) for lines in waiting]
@@ -132,7 +123,7 @@ def test_a_third_job_waits_in_line_and_can_be_cancelled(pair: RunningServer, ima
 
 
 def test_the_queue_has_room_behind_both_workers(pair: RunningServer, image: str) -> None:
-    streams = [pair.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(10)]
+    streams = [pair.stream(edit_request(image, misbehaving("stay"))) for _ in range(10)]
     jobs = [next(lines)["job"] for lines in streams]
     assert pair.edit(image).code == "queue.full"
     for job in reversed(jobs):
@@ -183,7 +174,7 @@ def test_many_requests_leave_nothing_behind(pair: RunningServer, image: str) -> 
         """Two at once, and a cancelled one."""
         lines = [pair.stream(edit_request(image, {"model": "painter"}), client=f"tab-{n}") for n in range(2)]
         assert [kinds(each)[-1] for each in lines] == ["result"] * 2
-        left = pair.stream(edit_request(image, misbehaving("slow", 30)))
+        left = pair.stream(edit_request(image, misbehaving("stay")))
         next(left)
         left.close()
 
@@ -192,10 +183,10 @@ def test_many_requests_leave_nothing_behind(pair: RunningServer, image: str) -> 
     before = found()
     for _ in range(25):
         both()
-    assert within(10, lambda: found()[0] <= before[0] + 4)
+    assert within(60, lambda: found()[0] <= before[0] + 4)
     assert found()[1] <= before[1] + 8
     assert found()[2] - before[2] < 75 * 200
-    assert within(10, lambda: not list((pair.data_dir / "tmp").iterdir()))
+    assert within(60, lambda: not list((pair.data_dir / "tmp").iterdir()))
 
 
 def test_readiness_names_each_worker(pair: RunningServer) -> None:
@@ -206,7 +197,7 @@ def test_readiness_names_each_worker(pair: RunningServer) -> None:
     assert pair.ask("GET", "/api/v1/config").json["device"] in [worker["device"] for worker in found]
 
 
-def test_a_crash_is_told_to_its_own_client_and_the_server_stays_ready(start_server: Start, meetings: Path) -> None:
+def test_a_crash_is_told_to_its_own_client_and_the_server_stays_ready(start_server: Start) -> None:
     """P10. The first fill ends only when another one has come to the worker that was started again."""
     server = start_server(workers=2)
     image = server.upload(photo()).json["id"]
@@ -220,25 +211,26 @@ def test_a_crash_is_told_to_its_own_client_and_the_server_stays_ready(start_serv
     assert sorted(worker["restarts"] for worker in workers(server)) == [0, 1]
 
 
-def test_a_worker_that_was_killed_loads_its_model_again(start_server: Start, meetings: Path) -> None:
+def test_a_worker_that_was_killed_loads_its_model_again(start_server: Start) -> None:
     server = start_server(workers=2)
     for pid in children(server.child.pid):
         os.kill(pid, signal.SIGKILL)
     restored = [(1, ["painter"]), (1, [])]
-    assert within(20, lambda: [(worker["restarts"], worker["loaded"]) for worker in workers(server)] == restored)
-    assert within(20, lambda: server.ask("GET", "/readyz").status == 200)
+    assert within(60, lambda: [(worker["restarts"], worker["loaded"]) for worker in workers(server)] == restored)
+    assert within(60, lambda: server.ask("GET", "/readyz").status == 200)
 
 
-def test_a_stop_lets_both_running_jobs_finish_and_sends_the_others_away(start_server: Start, meetings: Path) -> None:
+def test_a_stop_lets_both_running_jobs_finish_and_sends_the_others_away(start_server: Start) -> None:
     """P6, P10."""
     server = start_server(workers=2)
     image = server.upload(photo()).json["id"]
-    running = [server.stream(edit_request(image, misbehaving("slow", 1.5))) for _ in range(2)]
+    running = [server.stream(edit_request(image, misbehaving("stay"))) for _ in range(2)]
     for lines in running:
-        until_working(lines, "painting")
+        until_working(lines, "staying")
     waiting = server.stream(edit_request(image))
     assert next(waiting)["position"] == 1
     server.child.send_signal(signal.SIGTERM)
     assert kinds(waiting)[-1] == "server.shutting_down"
+    server.let_go(2)
     assert [kinds(lines)[-1] for lines in running] == ["result"] * 2
-    assert server.child.wait(20) == 0
+    assert server.child.wait(PATIENCE_S) == 0

@@ -65,14 +65,14 @@ def test_the_installed_wheel_serves_the_page_and_fills(environment: Path, tmp_pa
             address = next(
                 found.group(0) for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line))
             )
-            page = urllib.request.urlopen(address, timeout=20).read().decode()
+            page = urllib.request.urlopen(address, timeout=120).read().decode()
             script = re.search(r'src="(/static/[^"]+main\.js)"', page)
             assert script is not None
-            assert urllib.request.urlopen(address + script.group(1), timeout=20).status == 200
-            assert b'"ok"' in urllib.request.urlopen(address + "/healthz", timeout=20).read()
+            assert urllib.request.urlopen(address + script.group(1), timeout=120).status == 200
+            assert b'"ok"' in urllib.request.urlopen(address + "/healthz", timeout=120).read()
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
 
 
 def test_the_wheel_holds_the_library_the_server_and_the_page(environment: Path) -> None:

@@ -13,7 +13,8 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from browser.driver import App, OpenApp, Server, launch_chromium, running_server
+from browser.driver import PATIENCE_S, App, OpenApp, Server, launch_chromium, running_server
+from serving import RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,14 @@ def varied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
+def fake_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """Fills with the fake painter, which does what a test tells it to."""
+    with RunningServer(tmp_path / "fake", {"model": "painter"}) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture
 def tolerated() -> list[str]:
     """Patterns of console errors that a test brings about on purpose."""
     return []
@@ -62,6 +71,7 @@ def open_app(browser: Browser, server: Server, tolerated: list[str]) -> Iterator
 
     def open_page(url: str | None = None, script: str | None = None, **options: Any) -> App:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(1000 * PATIENCE_S)
         contexts.append(context)
         page = context.new_page()
         listen(page)

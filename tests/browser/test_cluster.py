@@ -136,7 +136,7 @@ def test_more_jobs_than_the_ingress_replicas_take_are_refused(cluster: RunningSe
         cluster.ask("DELETE", f"/api/v1/edits/{job}")
     for stream in streams:
         stream.close()
-    assert within(30, lambda: results(cluster.edit(image).lines if cluster.edit(image).status == 200 else []) != [])
+    assert within(60, lambda: results(cluster.edit(image).lines if cluster.edit(image).status == 200 else []) != [])
 
 
 def test_an_update_ends_no_job_and_takes_nothing_away(cluster: RunningServer, image: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Request, Route
 
-from browser.driver import App, OpenApp, Point, Server, running_server
+from browser.driver import PATIENCE_S, App, OpenApp, Point, Server, running_server
 from fake_engines import photo
 from serving import RunningServer
 
@@ -39,11 +40,10 @@ def held(app: App, large: Path) -> Iterator[list[Route]]:
 
 def until(app: App, true: Callable[[], bool]) -> None:
     """Lets the browser go on until it is."""
-    for _ in range(2400):
-        if true():
-            return
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
         app.page.wait_for_timeout(25)
-    raise AssertionError("it never came true")
 
 
 def paint_one_by_one(app: App, places: list[Point]) -> None:
@@ -161,21 +161,18 @@ def test_a_fill_begins_anew_when_another_result_is_chosen_for_a_fill_under_it(ap
 
 
 @pytest.fixture
-def slow_app(open_app: OpenApp, tmp_path: Path, large: Path) -> Iterator[App]:
-    """A page whose engine takes a while for each region."""
-    with RunningServer(tmp_path / "data", {"model": "painter"}) as server:
-        server.wait_ready()
-        app = open_app(f"http://127.0.0.1:{server.port}/")
-        app.open(large)
-        app.open_tuning()
-        app.page.get_by_label("Behaviour").select_option("silent")
-        app.page.get_by_label("Seconds").fill("4")
-        app.close_panels()
-        yield app
-        app.page.context.close()  # before its server ends
+def slow_app(open_app: OpenApp, fake_server: RunningServer, large: Path) -> Iterator[App]:
+    """A page whose engine stays at each region."""
+    app = open_app(f"http://127.0.0.1:{fake_server.port}/")
+    app.open(large)
+    app.behave("stay")
+    yield app
+    app.page.context.close()  # before its server ends
 
 
-def test_regions_of_one_fill_are_seen_as_they_are_done_and_fetched_once(slow_app: App) -> None:
+def test_regions_of_one_fill_are_seen_as_they_are_done_and_fetched_once(
+    slow_app: App, fake_server: RunningServer
+) -> None:
     app = slow_app
     fetched: list[str] = []
     app.page.on("request", lambda request: fetched.append(request.url) if "/patches/" in request.url else None)
@@ -185,11 +182,13 @@ def test_regions_of_one_fill_are_seen_as_they_are_done_and_fetched_once(slow_app
         app.paint([place])
     before = [app.colour_at(place) for place in places]
     app.page.keyboard.press("Enter")
+    fake_server.let_go()
     app.wait("state.jobs[0]?.early.length === 1")
     app.settle()
     assert app.read("[doc.edits.length, state.jobs[0].regions]") == [0, 3]
     assert sum(app.colour_at(place) != old for place, old in zip(places, before, strict=True)) == 1
     assert "of 3" in app.page.locator("#working-text").inner_text()
+    fake_server.let_go(2)
     app.wait_for_edits(1)
     app.settle()
     assert all(app.colour_at(place) != old for place, old in zip(places, before, strict=True))
@@ -199,13 +198,14 @@ def test_regions_of_one_fill_are_seen_as_they_are_done_and_fetched_once(slow_app
     assert [app.colour_at(place) for place in places] == before
 
 
-def test_a_cancelled_fill_leaves_none_of_its_regions(slow_app: App) -> None:
+def test_a_cancelled_fill_leaves_none_of_its_regions(slow_app: App, fake_server: RunningServer) -> None:
     app = slow_app
     app.fill_on_release(False)
     for place in FAR[:3]:
         app.paint([place])
     before = [app.colour_at(place) for place in FAR[:3]]
     app.page.keyboard.press("Enter")
+    fake_server.let_go()
     app.wait("state.jobs[0]?.early.length === 1")
     app.page.keyboard.press("Escape")
     app.wait("state.jobs.length === 0")

@@ -16,7 +16,16 @@ from PIL import Image
 
 from browser.driver import PATIENCE_S, App, OpenApp, Server, running_server
 from parity import weights as synthetic
+from serving import within
 
+LISTEN = """
+const { fetch } = globalThis;
+globalThis.fetch = async (...given) => {
+  const reply = await fetch(...given);
+  if (String(given[0]).endsWith("/api/v1/edits")) globalThis.heard = reply.clone().text();
+  return reply;
+};
+"""
 STROKE = [(424.0, 60.0), (424.0, 110.0)]
 
 
@@ -36,7 +45,7 @@ def lama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def ask(server: Server, path: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(server.url + path, timeout=30) as reply:
+        with urllib.request.urlopen(server.url + path, timeout=PATIENCE_S) as reply:
             return dict(json.load(reply))
     except urllib.error.HTTPError as not_ready:
         return dict(json.load(not_ready))
@@ -45,11 +54,8 @@ def ask(server: Server, path: str) -> dict[str, Any]:
 def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
     open_app: OpenApp, lama_server: Server, photos: Path, tmp_path: Path
 ) -> None:
-    app: App = open_app(lama_server.url)
-    for _ in range(int(PATIENCE_S * 10)):
-        if ask(lama_server, "readyz")["ready"]:
-            break
-        app.page.wait_for_timeout(100)
+    app: App = open_app(lama_server.url, script=LISTEN)
+    assert within(PATIENCE_S, lambda: ask(lama_server, "readyz")["ready"])
     listed = ask(lama_server, "api/v1/models")
     assert listed["current"] == "lama"
     assert {model["name"]: model["state"] for model in listed["models"]}["lama"] == "loaded"
@@ -59,12 +65,8 @@ def test_a_stroke_is_filled_by_lama_which_is_loaded_before_it(
     patches: list[str] = []
     app.page.on("response", lambda reply: patches.append(reply.url) if reply.url.endswith("/patches/0.png") else None)
     app.paint(STROKE)
-    stages: set[str] = set()
-    for _ in range(int(PATIENCE_S * 50)):
-        stages |= set(app.read("state.jobs.flatMap(job => job.runs.map(run => run.stage))"))
-        if app.read("doc.edits.length === 1 && state.jobs.length === 0"):
-            break
-        app.page.wait_for_timeout(20)
+    app.wait_for_edits(1)
+    stages = {json.loads(line).get("stage", "") for line in app.page.evaluate("() => heard").splitlines()}
     result = app.read("Object.values(state.results)[0][0]")
     assert result["model"] == "lama"
     assert len(patches) == 1

@@ -17,18 +17,25 @@ INSIDE, OUTSIDE = (80.0, 60.0), (80.0, 120.0)
 
 
 @pytest.fixture
-def app(open_app: OpenApp, tmp_path: Path) -> Iterator[App]:
-    """A photo in a page of a server with the slow `distant` and the quick `migan` in memory."""
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    """With the slow `distant` and the quick `migan` in memory."""
     for name in ("distant", "migan"):
         (tmp_path / f"{name}.bin").write_bytes(HUB_CONTENT)
     options = {"hub": "http://127.0.0.1:9", "model": "distant", "model_dir": str(tmp_path), "local_files_only": True}
-    Image.fromarray(photo(320, 240)).resize((960, 720)).save(tmp_path / "picture.png")
     with RunningServer(tmp_path / "data", options) as server:
         assert within(60, lambda: len(server.ask("GET", "/readyz").json["workers"][0]["loaded"]) == 2)
-        app = open_app(f"http://127.0.0.1:{server.port}/")
-        app.open(tmp_path / "picture.png")
-        yield app
-        app.page.context.close()  # before its server ends
+        yield server
+
+
+@pytest.fixture
+def app(open_app: OpenApp, server: RunningServer, tmp_path: Path) -> Iterator[App]:
+    """A photo in a page, filled when a test lets it."""
+    Image.fromarray(photo(320, 240)).resize((960, 720)).save(tmp_path / "picture.png")
+    app = open_app(f"http://127.0.0.1:{server.port}/")
+    app.open(tmp_path / "picture.png")
+    app.behave("stay")
+    yield app
+    app.page.context.close()  # before its server ends
 
 
 def work_slowly(app: App, seconds: float) -> None:
@@ -38,8 +45,7 @@ def work_slowly(app: App, seconds: float) -> None:
     app.close_panels()
 
 
-def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App) -> None:
-    work_slowly(app, 8)
+def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App, server: RunningServer) -> None:
     outside = app.colour_at(OUTSIDE)
     app.paint(STROKE)
     app.wait("lama.bitmaps.estimates().length === 1")
@@ -49,6 +55,7 @@ def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App) -
     assert app.colour_at(OUTSIDE) == outside
     assert app.read("doc.edits.length === 0 && state.jobs.length > 0"), "it is no step of the timeline"
 
+    server.let_go()
     app.wait_for_edits(1)
     app.settle()
     assert app.colour_at(INSIDE)[1:] == [0, 0]
@@ -56,7 +63,6 @@ def test_the_look_is_in_the_picture_until_the_result_takes_its_place(app: App) -
 
 
 def test_a_look_goes_with_its_job_and_can_be_switched_off(app: App) -> None:
-    work_slowly(app, 60)
     before = app.colour_at(INSIDE)
     app.paint(STROKE)
     app.wait("lama.bitmaps.estimates().length === 1")

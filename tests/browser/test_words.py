@@ -17,7 +17,6 @@ from fake_engines import photo
 from inpaint_models.diffusion.families import SAMPLERS
 from serving import RunningServer, decode, encode
 
-LOADING_S = 120
 STROKE = [(60.0, 60.0), (100.0, 60.0)]
 PASTE = """(form, content) => {
   const clipboardData = new DataTransfer();
@@ -36,7 +35,7 @@ def models_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OMP_NUM_THREADS", "1")  # the networks are too small for more
         with RunningServer(tmp_path_factory.mktemp("data"), {**settings, "precision": "float32"}) as running:
-            running.wait_ready(LOADING_S)
+            running.wait_ready()
             yield running
 
 
