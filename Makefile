@@ -99,11 +99,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV). The first time that takes some minutes: torch is large."
 	$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
 # Without --no-compile pip compiles some twenty thousand files, of which the tests import every fifth.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV). The first time that takes some minutes: torch is large."
 	$(PIP) install --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.installed $@
 

@@ -43,7 +43,7 @@ def as_text(row: Setting, settings: Settings) -> str:
 def test_an_option_sets_its_setting_or_says_what_replaces_it(option: OlderOption) -> None:
     row, settings = ROWS[option.setting], given(*option.words)
     assert getattr(settings, row.name) != row.default
-    assert (len(settings.replaced) == 1) == bool(row.option.replaced)
+    assert (len(settings.replaced) == 1) == row.option.replaced
     assert all(line.startswith(row.flags[0]) for line in settings.replaced)
 
 

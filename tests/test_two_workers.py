@@ -81,7 +81,7 @@ def test_one_clients_jobs_run_in_order_and_others_pass_them(pair: RunningServer,
 
 
 def test_a_one_shot_request_waits_for_its_clients_edit(pair: RunningServer, image: str) -> None:
-    edit = pair.stream(edit_request(image, misbehaving("slow", 30)), client="tab-1")
+    edit = pair.stream(edit_request(image, misbehaving("stay")), client="tab-1")
     job = next(edit)["job"]
     body, kind = form(IMAGE, MASK)
     replies: list[Reply] = []
@@ -108,7 +108,7 @@ def test_what_is_not_a_clients_name_stands_for_no_client(pair: RunningServer, im
 
 
 def test_a_third_job_waits_in_line_and_can_be_cancelled(pair: RunningServer, image: str) -> None:
-    running = [pair.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(2)]
+    running = [pair.stream(edit_request(image, misbehaving("stay"))) for _ in range(2)]
     jobs = [next(lines)["job"] for lines in running]
     waiting = [pair.stream(edit_request(image)) for _ in range(2)]
     places = [next(lines) for lines in waiting]
@@ -123,7 +123,7 @@ def test_a_third_job_waits_in_line_and_can_be_cancelled(pair: RunningServer, ima
 
 
 def test_the_queue_has_room_behind_both_workers(pair: RunningServer, image: str) -> None:
-    streams = [pair.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(10)]
+    streams = [pair.stream(edit_request(image, misbehaving("stay"))) for _ in range(10)]
     jobs = [next(lines)["job"] for lines in streams]
     assert pair.edit(image).code == "queue.full"
     for job in reversed(jobs):
@@ -174,7 +174,7 @@ def test_many_requests_leave_nothing_behind(pair: RunningServer, image: str) -> 
         """Two at once, and a cancelled one."""
         lines = [pair.stream(edit_request(image, {"model": "painter"}), client=f"tab-{n}") for n in range(2)]
         assert [kinds(each)[-1] for each in lines] == ["result"] * 2
-        left = pair.stream(edit_request(image, misbehaving("slow", 30)))
+        left = pair.stream(edit_request(image, misbehaving("stay")))
         next(left)
         left.close()
 

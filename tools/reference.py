@@ -143,7 +143,7 @@ def configuration() -> str:
     by_name = {row.name: row for row in table()}
     for option in OPTIONS:
         row = by_name[option.setting]
-        lines.append(f"| `{' '.join(option.words)}` | {_cell(row.option.replaced or row.option.help)} |")
+        lines.append(f"| `{' '.join(option.words)}` | {_cell(row.option.help)} |")
     lines += [""]
     lines += ["## Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [f"| `lama-server {name}` | {command.help} |" for name, command in COMMANDS.items()]

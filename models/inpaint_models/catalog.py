@@ -97,7 +97,8 @@ def get_model(
         if task not in (None, entry.task):
             raise WrongTask(f"{entry.title} is there to {entry.task}, not to {task}.")
         return entry
-    raise UnknownModel(f"There is no model {name[:60]!r}. There are: {', '.join(entry.name for entry in entries)}.")
+    known = ", ".join(entry.name for entry in entries if task in (None, entry.task))
+    raise UnknownModel(f"There is no model {name[:60]!r}. There are: {known}.")
 
 
 def families() -> Families:

@@ -34,7 +34,7 @@ class Option:
     metavar  what stands for the value in help
     bounds   least and greatest value
     words    whether a command line may spell the value in several words: they are joined by commas
-    replaced what to say where somebody gives an option of older programs that does nothing here
+    replaced whether it is one of older programs that does nothing here, which is told where somebody gives it
     also     further spellings of the flag
     public   whether /api/v1/config shows the value (never for paths and secrets)
     """
@@ -46,7 +46,16 @@ class Option:
     also: tuple[str, ...] = ()
     public: bool = False
     words: bool = False
-    replaced: str = ""
+    replaced: bool = False
+
+
+_INSTALLER = Option(
+    "Without effect: settings are kept in a file instead, see --config, and --show-settings for what is set.",
+    "FILE",
+    "Older programs",
+    replaced=True,
+)
+"""Of IOPaint's installer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +241,7 @@ class Settings:
         Path | None,
         Option(
             "Photo that the page opens at start; or a folder, whose photos the page, and clients of IOPaint, list.",
-            "FILE",
+            "PATH",
             "Files",
         ),
     ] = None
@@ -311,34 +320,23 @@ class Settings:
     disable_nsfw: Annotated[
         bool,
         Option(
-            "Accepted.",
+            "Without effect: no result is ever blackened, the safety checker of diffusion models is not loaded.",
             group="Older programs",
             also=("--disable-nsfw-checker",),
-            replaced="no result is ever blackened: the safety checker of diffusion models is not loaded.",
+            replaced=True,
         ),
     ] = False
     enable_xformers: Annotated[
         bool,
         Option(
-            "Accepted.", group="Older programs", replaced="torch's own attention is used, which needs no more memory."
-        ),
-    ] = False
-    config_installer: Annotated[
-        bool,
-        Option(
-            "Accepted.",
+            "Without effect: torch's own attention is used, which needs no more memory.",
             group="Older programs",
-            replaced="settings are kept in a file instead: see --config, and --show-settings for what is set.",
+            replaced=True,
         ),
     ] = False
-    load_installer_config: Annotated[
-        bool,
-        Option("Accepted.", group="Older programs", replaced="--config FILE reads settings from a file of TOML."),
-    ] = False
-    installer_config: Annotated[
-        Path | None,
-        Option("Accepted.", "FILE", "Older programs", replaced="--config FILE reads settings from a file of TOML."),
-    ] = None
+    config_installer: Annotated[bool, _INSTALLER] = False
+    load_installer_config: Annotated[bool, _INSTALLER] = False
+    installer_config: Annotated[Path | None, _INSTALLER] = None
 
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -350,7 +348,7 @@ class Settings:
     def replaced(self) -> tuple[str, ...]:
         """A line for each option of older programs that was given and does nothing here."""
         given = [row for row in table() if row.option.replaced and row.name in self.sources]
-        return tuple(f"{self.named(row.name)}: {row.option.replaced}" for row in given)
+        return tuple(f"{self.named(row.name)}: {row.option.help}" for row in given)
 
     @property
     def resolved_precision(self) -> Precision:

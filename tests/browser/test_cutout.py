@@ -113,5 +113,5 @@ def test_what_takes_long_is_cancelled(app: App, product: Path) -> None:
 def test_a_model_without_its_file_says_how_it_is_got(app: App, product: Path) -> None:
     choose(app, product, "u2netp")
     do_it(app)
-    told = app.page.locator("#told-text", has_text="lama-server download u2netp (5 MB, Apache-2.0)")
+    told = app.page.locator("#told-text", has_text="lama-server download u2netp (4.4 MiB, Apache-2.0)")
     told.wait_for()

@@ -101,12 +101,16 @@ def test_a_shadow_is_offered_as_long_as_the_thing_is_selected(app: App, coins: P
     offer = app.page.get_by_role("button", name="Select it too")
     app.paint([(147, 194), (163, 203)])
     offer.wait_for()
+    outline = app.page.locator(".proposal-shadow")
+    outline.wait_for()
     app.page.keyboard.press("Delete")
     app.wait("doc.draft.length === 0")
     offer.wait_for(state="hidden")
+    outline.wait_for(state="hidden")
     app.paint([(147, 194), (163, 203)])
     offer.click()
     app.wait("doc.draft.length === 2")
+    outline.wait_for(state="hidden")
 
 
 def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: Path) -> None:

@@ -32,7 +32,7 @@ class Pair:
     """A photo with a hole.
 
     mask   where the mask is from: a sampler's name and a number, or "given"
-    truth  what is behind the hole; None where nobody knows
+    truth  what is behind the hole; None where that is not known
     """
 
     photo: str

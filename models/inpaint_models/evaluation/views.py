@@ -27,7 +27,7 @@ class View:
     """What a measure sees. All arrays have the same height and width.
 
     filled    (H, W, 3) the result
-    truth     (H, W, 3) what was there; None where nobody knows what is behind the hole
+    truth     (H, W, 3) what was there; None where what is behind the hole is not known
     hole      (H, W)
     distance  (H, W) to the hole's edge in pixels: positive inside, negative outside, never 0
     """

@@ -4,15 +4,12 @@ The published files differ only in how they wrap the same tensors: "generator.mo
 "model.generator.model." or "model.model." in TorchScript files.
 """
 
+from dataclasses import replace
+
 from ..registry import Licence, ModelEntry, Parameter, SizeRequirement, Strategy, WeightsFile
 
 _SANSTER = "https://github.com/Sanster/models/releases/download"
 _HUGGING_FACE = "https://huggingface.co"
-
-_SIZE = SizeRequirement(minimum=16, multiple_of=8)
-_STRATEGY = Strategy(kind="crop", crop_above=800, margin_px=196, max_side=2048)
-_MEMORY_BYTES = 275 * 2**20
-_BYTES_PER_PX = 1_000
 
 _REFINEMENT = (
     Parameter(
@@ -62,23 +59,24 @@ LAMA = ModelEntry(
             ),
         ),
     ),
-    size=_SIZE,
+    size=SizeRequirement(minimum=16, multiple_of=8),
     parameters=_REFINEMENT,
     pads_itself="refine",
-    strategy=_STRATEGY,
+    strategy=Strategy(kind="crop", crop_above=800, margin_px=196, max_side=2048),
     synthesises=True,
-    memory_bytes=_MEMORY_BYTES,
-    bytes_per_px=_BYTES_PER_PX,
+    memory_bytes=275 * 2**20,
+    bytes_per_px=1_000,
 )
 
-ANIME_LAMA = ModelEntry(
+ANIME_LAMA = replace(
+    LAMA,
     name="anime-lama",
     title="LaMa for anime",
     tagline="the same network for drawings",
     description="LaMa trained on manga and anime: flat colours, line art and screen tone. Use LaMa for photographs.",
     licence=Licence("MIT", f"{_HUGGING_FACE}/dreMaz/AnimeMangaInpainting"),
-    loader="inpaint_models.lama.engine:load",
-    layouts="inpaint_models.lama.checkpoint:layouts",
+    kind="",
+    telltales=(),
     weights=(
         WeightsFile(
             "anime-manga-big-lama.pt",
@@ -97,11 +95,4 @@ ANIME_LAMA = ModelEntry(
             ),
         ),
     ),
-    size=_SIZE,
-    parameters=_REFINEMENT,
-    pads_itself="refine",
-    strategy=_STRATEGY,
-    synthesises=True,
-    memory_bytes=_MEMORY_BYTES,
-    bytes_per_px=_BYTES_PER_PX,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from .. import devices
 from ..errors import OutOfMemory
 from ..nn.torch_engine import Batch, BatchTorchEngine, on_meta, read_state, shapes_of, to_tensors
 from ..registry import LoadContext
-from ..types import FloatImage, HoleMask, ParamValue, Progress
+from ..types import ParamValue
 from .inference import FoldedGenerator
 from .network import FFCResNetGenerator, masked_input
 from .refine import RefinementSettings, at_size_of, refine, working_sizes
@@ -52,30 +52,10 @@ class LamaEngine(BatchTorchEngine):
 
     def run(self, batch: Batch, dtype: torch.dtype) -> Tensor:
         image, mask = to_tensors(batch.images, batch.holes, self.device)
-        if batch.params["refine"]:
-            return self._refined(image, mask, refinement_settings(batch.params))
-        return self._single_pass(self._in(dtype), image, mask)
-
-    def fill_batch(
-        self,
-        images: Sequence[FloatImage],
-        holes: Sequence[HoleMask],
-        *,
-        params: Mapping[str, ParamValue],
-        seed: int,
-        progress: Progress,
-    ) -> list[FloatImage]:
-        """As the base class does; refinement takes one crop after the other."""
-        if not params["refine"]:
-            return super().fill_batch(images, holes, params=params, seed=seed, progress=progress)
-        filled: list[FloatImage] = []
-
-        def report(stage: str, step: int, total: int, preview: object = None) -> None:
-            progress(stage, len(filled) * total + step, len(images) * total)
-
-        for image, hole in zip(images, holes, strict=True):
-            filled.append(self.fill(image, hole, params=params, seed=seed, progress=report))
-        return filled
+        if not batch.params["refine"]:
+            return self._single_pass(self._in(dtype), image, mask)
+        settings, crops = refinement_settings(batch.params), zip(image.split(1), mask.split(1), strict=True)
+        return torch.cat([self._refined(*crop, settings, index, len(image)) for index, crop in enumerate(crops)])
 
     @torch.inference_mode()
     def _single_pass(self, network: FoldedGenerator, image: Tensor, mask: Tensor) -> Tensor:
@@ -91,11 +71,17 @@ class LamaEngine(BatchTorchEngine):
         report(2 + network.n_blocks)
         return predicted
 
-    def _refined(self, image: Tensor, mask: Tensor, settings: RefinementSettings) -> Tensor:
-        """In full precision throughout: the optimiser's steps are smaller than what half precision resolves."""
+    def _refined(self, image: Tensor, mask: Tensor, settings: RefinementSettings, index: int, count: int) -> Tensor:
+        """Crop number `index` of `count`, which cost the same. (1, 3, H, W)
+
+        In full precision throughout: the optimiser's steps are smaller than what half precision resolves.
+        """
         network = self._in(torch.float32)
         keep = self._can_keep_activations(image, settings)
-        report = partial(self.pulse.report, "refining")
+
+        def report(done: int, total: int, preview: Callable[[], Tensor] | None = None) -> None:
+            self.pulse.report("refining", index * total + done, count * total, None if index else preview)
+
         for step in refine(network, image, mask, settings=settings, report=report, keep_activations=keep):
             report(step.done, step.total, partial(at_size_of, image, mask, self.finite(step.image)))
         return at_size_of(image, mask, step.image)

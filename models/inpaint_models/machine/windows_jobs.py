@@ -51,7 +51,7 @@ def _processes() -> tuple[int, ...]:
 
 
 def _committed_bytes(process: int | None) -> int:
-    """0 for one that ended, or that belongs to somebody else."""
+    """0 for one that ended, or of another user."""
     import psutil
 
     try:

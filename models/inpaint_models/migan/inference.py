@@ -34,7 +34,7 @@ from .network import (
 )
 
 BAND_VALUES = 1 << 19
-"""Of a map in one band: 2 MB in float32, of which a few fit into the caches of a core."""
+"""Of a map in one band: 2 MiB in float32, of which a few fit into the caches of a core."""
 
 BAND_MARGIN = 2
 """Rows around a band, counted on the smaller of a level's two maps, whose results are thrown away. Two is the least: of

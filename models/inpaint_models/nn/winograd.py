@@ -115,7 +115,7 @@ class TiledConvolution:
         return torch.mm(left, right, out=room.view(left.shape[0], right.shape[1]))
 
     def _room(self, name: str, size: int) -> Tensor:
-        """`size` floats that belong to `name`. Fresh memory would cost a page fault for every 4 KB, each time."""
+        """`size` floats that belong to `name`. Fresh memory would cost a page fault for every 4 KiB, each time."""
         held = self._memory.get(name)
         if held is None or held.numel() < size:
             held = self._memory[name] = torch.empty(size)

@@ -22,7 +22,7 @@ _TEXTS = (".txt", ".md")
 """Vocabularies and licences."""
 
 MAX_HEADER_BYTES = 25_000_000
-"""Longest safetensors header that is read; the largest model here needs 200 kB."""
+"""Longest safetensors header that is read; the largest model here needs 200 KiB."""
 
 _ZIP = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")

@@ -58,7 +58,7 @@ def parser() -> Parser:
     _what_to_fill(made)
     made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder for results")
     made.add_argument("--format", choices=RENDER_FORMATS, default="keep", help="format of results")
-    made.add_argument("--seed", type=int, default=0, help="chooses among the answers of a model with variations")
+    made.add_argument("--seed", type=int, default=0, help="chooses among the results of a model that has several")
     made.add_argument("--strategy", choices=STRATEGIES, default="auto", help="how the model sees a large photo")
     made.add_argument("--grow", type=int, default=0, metavar="PX", help="grow the mask before filling")
     made.add_argument("--feather", type=int, default=0, metavar="PX", help="fade the fill in inside the mask")

@@ -119,7 +119,7 @@ def run_convert(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--allow-torchscript",
         action="store_true",
-        help="Open a TorchScript file although nobody published its hash. TorchScript is a program: trust its origin.",
+        help="Open a TorchScript file although its hash is not published. TorchScript is a program: trust its origin.",
     )
     given = parser.parse_args(arguments)
     home = _home(given)

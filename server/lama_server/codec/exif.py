@@ -1,6 +1,6 @@
 """EXIF in place: read the orientation, and make a block fit for an edited picture.
 
-EXIF is a TIFF structure whose maker notes hold offsets that nobody but the maker knows, so it is never
+EXIF is a TIFF structure whose maker notes hold offsets that only the maker knows, so it is never
 re-serialised: single values are overwritten where they stand. (CIPA DC-008, section 4.6.)
 """
 

@@ -167,7 +167,7 @@ def decoding(kind: SourceFormat) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Pillow warns of odd metadata that it then leaves out; that concerns nobody here."""
+    """Pillow warns of odd metadata that it then leaves out, which is all that is wanted here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -15,7 +15,7 @@ Bytes = bytes | mmap.mmap
 
 @contextmanager
 def opened(source: Bytes | Path) -> Iterator[Bytes]:
-    """The bytes of a file without reading what nobody looks at; an empty file is b""."""
+    """The bytes of a file, of which only what is looked at is read; an empty file is b""."""
     if not isinstance(source, Path):
         yield source
         return

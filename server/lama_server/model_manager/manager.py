@@ -146,7 +146,7 @@ class ModelManager:
 
     @property
     def current(self) -> ModelEntry:
-        """What fills when nobody names a model: the wanted one, or the best that is ready meanwhile."""
+        """What fills when no model is named: the wanted one, or the best that is ready meanwhile."""
         wanted = self.wanted
         return wanted if self.is_ready(wanted) else self._first_ready(FALLBACK_ORDER)
 
@@ -161,12 +161,12 @@ class ModelManager:
         return [entry.name for entry in self._entries.values() if entry.task == task and self.is_ready(entry)]
 
     def prefer(self, name: str, task: Task = "fill") -> ModelEntry:
-        """Makes a ready model the one that is taken when nobody names one for its task. Raises what `choice` raises."""
+        """Makes a ready model the one that is taken when none is named for its task. Raises what `choice` raises."""
         entry = self._preferred[task] = self.offered(name, task).entry
         return entry
 
     def first_choice(self, task: Task) -> ModelEntry:
-        """What does another task than filling when nobody names a model: the preferred one, or the first ready."""
+        """What does another task than filling when no model is named: the preferred one, or the first ready."""
         return self._first_ready((self._preferred[task].name,) if task in self._preferred else (), task)
 
     def is_ready(self, entry: ModelEntry) -> bool:
@@ -253,7 +253,7 @@ class ModelManager:
         )
 
     def _reason(self, entry: ModelEntry) -> str:
-        """Why nobody's choice is what the page works with; empty for all other models."""
+        """Why the server chose this model by itself; empty for all others."""
         chosen = self._settings.model == "auto" and "fill" not in self._preferred and entry is self.wanted
         if not chosen or entry.name != SMALL:
             return ""

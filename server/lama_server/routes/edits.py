@@ -38,7 +38,7 @@ FOR_EVER = "private, max-age=31536000, immutable"
     },
 )
 async def create_edit(request: Request, found: Found, ticket: Reserved) -> NdjsonResponse:
-    """Fill what the shapes cover, once for each run: several runs are variations, or models to compare.
+    """Fill what the shapes cover, once for each run: several runs give several results, or compare models.
 
     With `canvas` instead of mask and runs: extend, crop, turn or scale what the parents make.
     """

@@ -322,7 +322,7 @@ def load_runner(choice: EngineChoice) -> Runner:
 class Progress:
     """Hands an engine's progress on, not more often than anybody can see, and ends the fill when it is unwanted.
 
-    metadata  of previews; None: nobody wants to see any
+    metadata  of previews; None: none are wanted
     look      at what another model makes of it
     """
 

@@ -12,13 +12,11 @@ import { newKey, shownEdits } from "../../core/document.js";
 import { documentOf, usable } from "../../core/state.js";
 import { API } from "../../net/api.js";
 import { readLines } from "../../net/ndjson.js";
-import { ApiError } from "../../wire/protocol.js";
+import { ApiError, formatBytes } from "../../wire/protocol.js";
 import { readLine } from "../../wire/requests.js";
 import { find, icon, make, setText } from "../dom.js";
 import { count, number, t, w } from "../i18n.js";
 import { take } from "./selecting.js";
-
-const MB = 1_000_000;
 
 /** @param {Ports} ports */
 export function createCutOut(ports) {
@@ -121,10 +119,9 @@ export function createCutOut(ports) {
     const wanted = chosen();
     if (!wanted || asking) return;
     if (!usable(wanted)) {
-      const size = number(wanted.download_bytes / MB);
-      const how = t("Download it: lama-server download {name} ({size} MB, {licence}).", {
+      const how = t("Download it: lama-server download {name} ({size}, {licence}).", {
         name: wanted.name,
-        size,
+        size: formatBytes(wanted.download_bytes),
         licence: wanted.licence.name,
       });
       messages.tell(t("{model} is not on the server yet", { model: wanted.title }), how);

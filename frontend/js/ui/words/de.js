@@ -173,8 +173,8 @@ export const WORDS = {
   "The subject is selected.": "Das Motiv ist ausgewählt.",
   "{n} things are selected.": "{n} Dinge sind ausgewählt.",
   "{model} is not on the server yet": "{model} ist noch nicht auf dem Server",
-  "Download it: lama-server download {name} ({size} MB, {licence}).":
-    "So wird es geladen: lama-server download {name} ({size} MB, {licence}).",
+  "Download it: lama-server download {name} ({size}, {licence}).":
+    "So wird es geladen: lama-server download {name} ({size}, {licence}).",
   Free: "Frei",
   "Left edge": "Linke Kante",
   "Upper edge": "Obere Kante",

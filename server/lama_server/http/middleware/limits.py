@@ -24,7 +24,7 @@ _ONE_SHOTS = frozenset(
         "/run_plugin",
     }
 )
-"""Addresses whose body is a photo, or a photo with a mask."""
+"""Endpoints whose body is a photo, or a photo with a mask."""
 
 
 def check_target(request: Request, limits: Limits) -> None:
@@ -52,7 +52,7 @@ def check_header_size(request: Request, limits: Limits) -> None:
 
 
 def body_limit(request: Request, limits: Limits) -> int:
-    """The largest body that this address takes, in bytes."""
+    """The largest body that this endpoint takes, in bytes."""
     path: str = request.scope["path"]
     if path in _UPLOADS:
         return limits.upload_bytes

@@ -1,6 +1,6 @@
-"""IOPaint's own API, and the two addresses of lama-cleaner that scripts call, so that what was written for them works.
+"""IOPaint's own API, and the two endpoints of lama-cleaner that scripts call, so that what was written for them works.
 
-Facts are those of IOPaint 1.6.0 and lama-cleaner 1.2.5. docs/iopaint.md has a row for each address, with what differs.
+Facts are those of IOPaint 1.6.0 and lama-cleaner 1.2.5. docs/iopaint.md has a row for each endpoint, with what differs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the addresses of IOPaint share: errors in its form, pictures in base64, and answers that are pictures."""
+"""What the endpoints of IOPaint share: errors in its form, pictures in base64, and answers that are pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses of lama-cleaner, IOPaint's predecessor, that scripts call: multipart forms, names in camel case."""
+"""The endpoints of lama-cleaner, IOPaint's predecessor, that scripts call: multipart forms, names in camel case."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def list_samplers() -> list[str]:
 
 @router.get("/model")
 async def current_model(found: Found) -> dict[str, Any]:
-    """The model that fills when nobody names one."""
+    """The model that fills when none is named."""
     return model_info(found.manager.current)
 
 

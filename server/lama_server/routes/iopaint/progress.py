@@ -2,7 +2,7 @@
 
 Only by polling, never by a web socket: a poll is a request like any other, so that Host, Origin, token and limits are
 checked by the same middleware. python-socketio is an extra (`pip install lama-server[iopaint]`) and is imported when
-the first client connects; without it the address answers 404, and the page shows no progress.
+the first client connects; without it the endpoint answers 404, and the page shows no progress.
 """
 
 from __future__ import annotations
