@@ -492,6 +492,7 @@ def peak_bytes(process: int) -> int:
     return max(peaks)
 
 
+@pytest.mark.plain("looks into the processes")
 @pytest.mark.parametrize("op", ["add", "sub"])
 @pytest.mark.parametrize("count", [1, 30])
 def test_bitmaps_larger_than_the_photo_cost_nothing(server: RunningServer, op: str, count: int) -> None:
