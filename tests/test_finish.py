@@ -213,7 +213,7 @@ def test_engines_that_copy_are_left_alone() -> None:
     assert (model(photo, hole) == model(photo, hole, PLAIN)).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 120), st.integers(1, 120), st.sampled_from([0, 3, 4]), st.sampled_from([np.uint8, np.uint16]),
     st.integers(0, 10_000), st.integers(0, 4), st.floats(0, 1), st.sampled_from([0, 3, 60]),
