@@ -214,7 +214,7 @@ def test_health_answers_while_a_fill_runs(server: RunningServer, image: str) -> 
         ({"runs": [{"model": "painter", "seed": 2**64}]}, "param.out_of_range"),
         ({"runs": [{"model": "painter", "seed": "abc"}]}, "param.wrong_type"),
         ({"runs": [{"model": "painter", "params": {"radius": 1}}]}, "param.unknown"),
-        ({"runs": [{"model": "painter", "params": {"seconds": 61}}]}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "params": {"seconds": 601}}]}, "param.out_of_range"),
         ({"runs": [{"model": "painter", "params": {"seconds": "1"}}]}, "param.wrong_type"),
         ({"runs": [{"model": "painter", "params": {"behaviour": "dance"}}]}, "param.unknown_value"),
         ({"runs": [{"model": "painter"}] * 17}, "param.too_long"),

@@ -114,12 +114,11 @@ def test_the_averaged_copy_is_preferred(tmp_path: Path) -> None:
     assert_same(read_state_dict(path, KEYS), averaged)
 
 
-def test_two_equal_networks_need_a_name(tmp_path: Path) -> None:
+def test_of_two_equal_networks_neither_is_taken(tmp_path: Path) -> None:
     one, two = forms.under("first.", tensors()), forms.under("second.", tensors())
     path = forms.write_safetensors(tmp_path / "a.safetensors", {**one, **two})
     with pytest.raises(WeightsCorrupted, match="2 networks"):
         read_state_dict(path, KEYS)
-    assert_same(read_state_dict(path, KEYS, prefix="second."), tensors())
 
 
 def test_extra_keys_are_named_in_the_debug_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

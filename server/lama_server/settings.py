@@ -393,7 +393,6 @@ class Limits:
     one_shot_bytes: int = 384 * 2**20
     json_bytes: int = 16 * 2**20
     message_bytes: int = 16 * 2**10
-    mask_bytes: int = 64 * 2**20
     text_field_bytes: int = 64 * 2**10
     json_depth: int = 8
     header_count: int = 100

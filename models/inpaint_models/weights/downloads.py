@@ -98,9 +98,9 @@ def download(
     raise errors[0]
 
 
-def describe(entry: ModelEntry, model_dir: Path | None = None, *, network: Network | None = None) -> None:
+def describe(entry: ModelEntry, model_dir: Path | None = None) -> None:
     """Fetches of a folder what says which pipeline it is: some kilobytes. Raises as `download`."""
-    job = _Job(entry, (), model_dir or default_model_dir(), silent, _never, network or Network())
+    job = _Job(entry, (), model_dir or default_model_dir(), silent, _never, Network())
     wanted = [file for file in job.all_files(entry.weights) if file.name.partition("/")[2] in DESCRIPTION]
     replace(job, files=tuple(wanted)).run()
 

@@ -18,22 +18,16 @@ _COUNTER = "num_batches_tracked"
 """BatchNorm's training counter: not used in inference, and some converters leave it out."""
 
 
-def matching(
-    found: TensorShapes,
-    expected: TensorShapes,
-    name: str,
-    families: Families,
-    prefix: str | None = None,
-) -> dict[str, str]:
+def matching(found: TensorShapes, expected: TensorShapes, name: str, families: Families) -> dict[str, str]:
     """Expected key -> key in the file, under the one prefix where all of them exist with the right shapes.
 
-    `prefix` names it where several would do; a file with fewer leading parts than expected is understood too.
+    A file with fewer leading parts than expected is understood too.
     Raises `WeightsCorrupted` when there is none, saying which of the families the file looks like.
     """
     required = {key: shape for key, shape in expected.items() if not key.endswith(_COUNTER)}
     places: list[_Place] = []
     for cut in _common_beginnings(required):
-        places = [place for place in _places(found, required, cut) if prefix in (None, place.start)]
+        places = _places(found, required, cut)
         if places:
             break
     if not places:
@@ -94,7 +88,9 @@ def _preferred(fitting: list[_Place], sample: str, name: str) -> _Place:
         if len(inside) == 1:
             return inside[0]
     examples = " and ".join(place.of(sample) for place in fitting[:2])
-    raise WeightsCorrupted(f"{name} holds {len(fitting)} networks of the expected form ({examples}). Say which.")
+    raise WeightsCorrupted(
+        f"{name} holds {len(fitting)} networks of the expected form ({examples}). Use a file that holds one."
+    )
 
 
 def _nothing_fits(found: TensorShapes, expected: TensorShapes, name: str, families: Families) -> str:

@@ -28,7 +28,6 @@ def read_state_dict(
     path: Path,
     expected_shapes: TensorShapes,
     *,
-    prefix: str | None = None,
     known_hashes: Collection[str] = (),
     families: Families = NO_FAMILIES,
     allow_torchscript: bool = False,
@@ -41,7 +40,6 @@ def read_state_dict(
     BatchNorm counters that a file lacks are 0.
 
     expected_shapes    every key of the network and its shape; the file must have all of them
-    prefix             where a file holds several fitting networks, the one to take
     known_hashes       SHA-256 and MD5 sums of TorchScript files that may be opened
     families           what a file that does not fit may be, see `catalog.families`; for the error's message
     allow_torchscript  open a TorchScript file whatever its hash
@@ -50,15 +48,15 @@ def read_state_dict(
     Raises `WeightsMissing`, `WeightsCorrupted` (damaged, or of another model), `UnsafeWeights`.
     """
     if copies_in is not None and (copy := copies.existing(path, expected_shapes, copies_in)) is not None:
-        path, prefix, copies_in = copy, None, None
+        path, copies_in = copy, None
     with _opened(path) as handle:
         form = format_of(handle, path.name)
         if form == "safetensors":
-            return _read_safetensors(path, expected_shapes, prefix, families)
+            return _read_safetensors(path, expected_shapes, families)
         _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
         tensors = _read_whole(handle, path.name, form)
         found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-        names = keys.matching(found, expected_shapes, path.name, families, prefix)
+        names = keys.matching(found, expected_shapes, path.name, families)
         state = _in_order({key: tensors[there] for key, there in names.items()}, expected_shapes)
         if copies_in is not None:
             copies.keep(path, handle, state, expected_shapes, copies_in)
@@ -137,14 +135,14 @@ def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
     return {key: tensor.detach() for key, tensor in module.state_dict().items()}
 
 
-def _read_safetensors(path: Path, expected: TensorShapes, prefix: str | None, families: Families) -> dict[str, Tensor]:
+def _read_safetensors(path: Path, expected: TensorShapes, families: Families) -> dict[str, Tensor]:
     """Only the tensors that are asked for are read."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            names = keys.matching(found, expected, path.name, families, prefix)
+            names = keys.matching(found, expected, path.name, families)
             return _in_order({key: file.get_tensor(there) for key, there in names.items()}, expected)
     except (SafetensorError, OSError) as error:
         raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error

@@ -57,7 +57,9 @@ OPTIONS = tuple(
 def run(arguments: Sequence[str]) -> int:
     """`iopaint run`: photos and masks by options, results into a folder under their own names. Raises `StartError`."""
     parser = Parser(
-        prog="lama-server run", description="Fill photos, with the options of iopaint run.", allow_abbrev=False
+        prog="lama-server run",
+        description="Fill photos, with the options of iopaint run. All others are those of lama-server inpaint.",
+        allow_abbrev=False,
     )
     for name, text in (("image", "photo or folder"), ("mask", "mask or folder"), ("output", "folder for results")):
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=text)

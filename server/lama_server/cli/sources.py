@@ -64,11 +64,11 @@ def read(
     return Settings(**{name: given.value for name, given in found.items()}, sources=sources)
 
 
-def config_file(chosen: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
+def config_file(chosen: Path | None) -> Path | None:
     """The file that was chosen, else that of the variable, else the user's own where there is one."""
     if chosen is not None:
         return chosen.expanduser()
-    if variable := environment.get(CONFIG_VARIABLE):
+    if variable := os.environ.get(CONFIG_VARIABLE):
         return Path(variable).expanduser()
     usual = usual_config_file()
     return usual if usual.is_file() else None

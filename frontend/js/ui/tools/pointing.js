@@ -18,7 +18,7 @@ import { documentOf } from "../../core/state.js";
 import { toImage, union, visibleBox } from "../../core/view.js";
 import { API } from "../../net/api.js";
 import { OTHERS, rectangle } from "../../tools/tools.js";
-import { whyNot } from "../../wire/explain.js";
+import { ApiError } from "../../wire/protocol.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { downloadable, downloadPercent, licenceFacts } from "../models/licence.js";
@@ -229,7 +229,8 @@ export function createPointer(ports, offerShadow) {
     options.replaceChildren();
     const values = { model: model.title, facts: licenceFacts(model, t).join(", ") };
     const get = downloadable(model) ? { label: t("Download"), act: fetchIt } : undefined;
-    messages.tell(t("Pointing needs {model} ({facts}).", values), model.problem ? whyNot(model.problem) : "", get);
+    messages.tell(t("Pointing needs {model} ({facts}).", values), "", get);
+    if (!get && model.problem) messages.complain(new ApiError(model.problem), null); // in full: it names a command
   };
 
   const fetchIt = () => {
