@@ -73,10 +73,19 @@ class CanvasReply(ReplyType):
     has_alpha: bool
 
 
-class Patches(ReplyType):
-    """An edit's patches: their boxes do not overlap, one for each region of the mask. A changed canvas has none."""
+class MadeEdit(ReplyType):
+    """What came of an edit.
 
+    The boxes of its patches do not overlap: one for each region of the mask. A changed canvas has no patches, no model
+    and no seed. `canvas` is what the photo is with the edit over its parents.
+    """
+
+    model: str | None
+    seed: int | None
+    strategy: str | None
+    ms: int
     patches: list[PatchReply]
+    canvas: CanvasReply
 
     @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
     @property
@@ -137,20 +146,15 @@ class SavedReply(ReplyType):
     reencoded: str | None
 
 
-class EditReply(Patches):
+class EditReply(MadeEdit):
     """A finished edit, with all that is needed to make it again: mask and run, or the `change` of the canvas."""
 
     id: str
     image: str
     parents: list[str]
     mask: MaskShapes | None
-    model: str | None
     params: dict[str, WireValue]
-    seed: int | None
-    strategy: str | None
     change: CanvasChange | None
-    ms: int
-    canvas: CanvasReply
 
 
 class LimitsReply(ReplyType):
