@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-library test-server test-page tools programs docs coverage bench quality screenshots shots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-library test-server test-page tools docs coverage bench quality screenshots shots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,15 +105,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 # Without --no-compile pip compiles some twenty thousand files, of which the tests import every fifth.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV). The first time that takes some minutes: torch is large."
 	$(PIP) install --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.installed $@
 
-tools: $(VENV)/.dev node_modules/.installed programs
+tools: $(VENV)/.dev node_modules/.installed $(VENV)/.programs
 
-programs: node_modules/.installed | $(BIN)/python  # one after another, since only one may install system packages
+# One after another and after Node.js, since only one may install system packages at a time.
+$(VENV)/.programs: tools/ensure.sh node_modules/.installed | $(BIN)/python
 	@tools/ensure.sh curl
 	@tools/ensure.sh chromium
 	@PYTHON=$(BIN)/python tools/ensure.sh iopaint
+	@touch $@
 
 # Versions are exact in package.json, and the tools have no further dependencies: there is nothing for a lock to hold.
 node_modules/.installed: package.json | $(BIN)/python

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.settings import VARIABLE_PREFIX
 from object_store import BUCKET, object_store
 from serving import RunningServer
 
-settings.register_profile("suite", deadline=None)  # how fast a machine is decides no test
-settings.load_profile("suite")
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("suite")  # neither how fast a machine is nor chance decides a test
 
 for variable in [name for name in os.environ if name.startswith(VARIABLE_PREFIX)]:
     del os.environ[variable]  # settings of whoever runs the tests

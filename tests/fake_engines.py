@@ -265,7 +265,7 @@ def entry(name: str, loader: str = "fake_engines:load", weights: tuple[WeightsFi
                 "paint",
                 choices=("paint", "meet", "stay", "slow", "silent", "hang", "crash", "memory", "fail", "bug"),
             ),
-            Parameter("seconds", "float", 1.0, 0.0, 60.0),
+            Parameter("seconds", "float", 1.0, 0.0, 600.0),
         ),
     )
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ import psutil
 import pytest
 from tools import house
 
-from fake_engines import BATCHER, ENTRIES, Batcher, photo
+from fake_engines import BATCHER, ENTRIES, HUB_CONTENT, Batcher, on_hub, photo
 from inpaint_models.errors import Cancelled, EngineFailed, OutOfMemory
 from inpaint_models.types import FloatImage, Progress, no_progress
 from lama_server.app import create_app
@@ -26,10 +30,15 @@ from lama_server.cli.main import main
 from lama_server.cluster import app
 from lama_server.cluster.application import NAME, Size, application
 from lama_server.cluster.batching import Crop, SharedEngine
+from lama_server.cluster.command import stop_signals
+from lama_server.cluster.engine import NodeHandler
 from lama_server.exits import ExitCode, StartError
 from lama_server.http.static_files import Frontend, find_frontend
-from lama_server.settings import Settings
-from serving import RunningServer, edit_request, within
+from lama_server.model_manager.weights_source import LibraryWeights
+from lama_server.settings import Limits, Settings
+from lama_server.workers.messages import Failed, FromWorker, LoadModel, ModelChoice, Submit
+from lama_server.workers.worker import serve_one
+from serving import PATIENCE_S, RunningServer, edit_request, within
 
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
 ENV = {
@@ -37,6 +46,7 @@ ENV = {
     "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values())),
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # how often jobs are counted; else every 10 seconds
 }
 
 
@@ -60,6 +70,7 @@ def test_without_ray_the_command_says_what_to_install() -> None:
         ({"max_replicas": "many"}, "max_replicas"),
         ({"min_replicas": 3, "max_replicas": 2}, "no range"),
         ({"cpus": -1}, "too small"),
+        ({"upscale_delay": -1}, "too small"),
         ({"models": "unheard-of"}, "unheard-of"),
         ({"models": "opencv,opencv"}, "twice"),
         ({"models": "wand"}, "none of these fills"),
@@ -79,14 +90,76 @@ def test_the_command_refuses_an_open_server(capsys: pytest.CaptureFixture[str]) 
     assert "opens the server to the network" in capsys.readouterr().err
 
 
+def test_the_first_signal_lets_jobs_end_and_the_second_does_not() -> None:
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        stopped = stop_signals()
+        assert not stopped.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stopped.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def parts(made: Any) -> tuple[Any, Mapping[str, Any]]:
+    """What the ingress is made of: (configuration, engines). Serve offers no other look at it."""
+    config, engines = made._bound_deployment.init_args
+    return config, engines
+
+
 def test_each_model_has_a_deployment_and_what_is_joined_shares_one(tmp_path: Path) -> None:
     size = Size(models=("painter", "second+worded"), max_replicas=3)
     made = application(Settings(data_dir=tmp_path, model="painter"), size, entries=ENTRIES)
-    arguments: tuple[Any, ...] = made._bound_deployment.init_args  # Serve offers no other look at it
-    config, engines = arguments
+    config, engines = parts(made)
     assert set(engines) == {"painter", "second+worded", "tools"}
     assert config.deployments["worded"] == config.deployments["second"] == "second+worded"
     assert config.slots["painter"] == 3
+
+
+def test_replicas_take_of_a_node_what_their_models_need_and_are_as_many_as_was_asked_for(tmp_path: Path) -> None:
+    painter, net = ENTRIES[0], next(entry for entry in ENTRIES if entry.weights)
+    size = Size(
+        models=(painter.name, net.name),
+        min_replicas=2,
+        max_replicas=7,
+        target_ongoing=1.5,
+        upscale_delay=3,
+        downscale_delay=4,
+        cpus=2,
+        gpus=0.5,
+    )
+    made = application(Settings(data_dir=tmp_path, model=painter.name), size, entries=ENTRIES)
+    deployed = {name: engine._bound_deployment for name, engine in parts(made)[1].items()}
+    options = {name: each.ray_actor_options for name, each in deployed.items()}
+    assert options[painter.name] == {"num_cpus": 2, "memory": painter.memory_bytes}
+    assert options[net.name] == {"num_cpus": 2, "num_gpus": 0.5, "memory": net.memory_bytes}
+    assert options["tools"]["num_cpus"] == 0
+    for each in deployed.values():
+        scaling = each._deployment_config.autoscaling_config
+        assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (2, 7, 1.5)
+        assert (scaling.upscale_delay_s, scaling.downscale_delay_s) == (3, 4)
+
+
+def test_a_replica_that_is_to_go_has_the_time_of_the_longest_job_that_it_may_have(tmp_path: Path) -> None:
+    """The ingress answers for all models, and keeps jobs that wait for a replica as well."""
+    limits, long = Limits(), replace(ENTRIES[0], deadline_s=7200)
+    made = application(Settings(data_dir=tmp_path, model=long.name), Size(models=(long.name,)), entries=[long])
+    engine = parts(made)[1][long.name]
+    ended_s = [
+        each._deployment_config.graceful_shutdown_timeout_s
+        for each in (made._bound_deployment, engine._bound_deployment)
+    ]
+    assert ended_s[1] > 7200
+    assert ended_s[0] > 7200 + 2 * limits.queue_wait_s
+
+
+def test_parts_of_processors_are_understood_as_numbers_and_as_words(tmp_path: Path) -> None:
+    for cpus in (0.5, "0.5"):
+        made = app({"models": "opencv", "cpus": cpus, "data_dir": str(tmp_path), "model_dir": str(tmp_path)})
+        assert parts(made)[1]["opencv"]._bound_deployment.ray_actor_options["num_cpus"] == 0.5
 
 
 def test_a_replica_takes_several_jobs_only_where_their_crops_are_filled_together() -> None:
@@ -222,12 +295,30 @@ def test_replicas_of_one_server_know_each_others_cookies_and_are_one_start(tmp_p
     assert len({*made("one"), *made("two"), *made("")}) == 6
 
 
+def test_a_replica_refuses_weights_that_are_missing_or_damaged_on_its_node(tmp_path: Path) -> None:
+    """P11."""
+    entry = next(entry for entry in on_hub("http://127.0.0.1:9") if entry.name == "distant")
+    settings = Settings(data_dir=tmp_path / "data", model_dir=tmp_path, model="opencv", local_files_only=True)
+    handler = NodeHandler(settings, LibraryWeights(settings), 1)
+
+    def refusal() -> str:
+        told = list[FromWorker]()
+        serve_one(handler, Submit(0, LoadModel(ModelChoice(entry, "float32"))), told.append, ctypes.c_long(-1))
+        (failed,) = (message for message in told if isinstance(message, Failed))
+        return failed.error.code
+
+    assert refusal() == "model.not_downloaded"
+    (tmp_path / "distant.bin").write_bytes(HUB_CONTENT[:-1] + b"x")
+    assert refusal() == "model.weights_corrupted"
+
+
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """`lama-server cluster` on a Ray of its own. The last test ends it."""
     folder = tmp_path_factory.mktemp("command")
     command = [sys.executable, "-m", "lama_server", "cluster", "--models", "opencv", "--port", "0", "--offline"]
-    with subprocess.Popen([*command, "--data-dir", str(folder)], stdout=subprocess.PIPE, text=True, env=ENV) as process:
+    command += ["--max-replicas", "2", "--target-ongoing", "0.2", "--upscale-delay", "0", "--data-dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENV) as process:
         try:
             assert process.stdout is not None
             line = next(line for line in process.stdout if " is at " in line)
@@ -238,16 +329,40 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
             process.terminate()
 
 
+def words(command: RunningServer) -> list[list[str]]:
+    """The command lines of all processes that the server has."""
+    found = list[list[str]]()
+    for process in psutil.Process(command.child.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            found.append(process.cmdline())
+    return found
+
+
+def test_more_jobs_than_are_meant_for_a_replica_bring_up_another(command: RunningServer) -> None:
+    image, enough = command.upload(photo(400, 300)).json["id"], threading.Event()
+
+    def replicas() -> int:
+        return sum("".join(line[:1]).startswith("ray::ServeReplica:lama-server:opencv") for line in words(command))
+
+    def work() -> None:
+        while not enough.is_set():
+            assert command.edit(image, {"model": "opencv"}).lines[-1]["type"] == "result"
+
+    assert replicas() == 1
+    with ThreadPoolExecutor(3) as clients:
+        working = [clients.submit(work) for _ in range(3)]
+        try:
+            assert within(PATIENCE_S, lambda: replicas() == 2)
+        finally:
+            enough.set()
+    assert not [error for client in working if (error := client.exception())]
+
+
 def test_rays_own_command_serves_the_application_and_what_was_stored_stays(command: RunningServer) -> None:
     """`serve run` joins the Ray that runs, and puts its application in the place of the one with that name."""
     boot = command.ask("GET", "/api/v1/config").json["boot_id"]
     image = command.upload(photo(400, 300)).json["id"]
-    ray = next(
-        word.partition("=")[2]
-        for process in psutil.Process(command.child.pid).children(recursive=True)
-        for word in process.cmdline()
-        if word.startswith("--gcs-address=")
-    )
+    ray = next(word.partition("=")[2] for line in words(command) for word in line if word.startswith("--gcs-address="))
     serve = [
         sys.executable,
         "-c",
@@ -259,7 +374,7 @@ def test_rays_own_command_serves_the_application_and_what_was_stored_stays(comma
     ]
     arguments = ["models=opencv", f"data_dir={command.data_dir}"]
     subprocess.run([*serve, "--name", NAME, "lama_server.cluster:app", *arguments], env=ENV, check=True)
-    assert within(60, lambda: command.ask("GET", "/api/v1/config").json["boot_id"] != boot)
+    assert within(PATIENCE_S, lambda: command.ask("GET", "/api/v1/config").json["boot_id"] != boot)
     assert command.edit(image, {"model": "opencv"}).lines[-1]["type"] == "result"
 
 
@@ -270,4 +385,4 @@ def test_the_command_lets_the_running_job_end(command: RunningServer) -> None:
     next(stream)
     command.child.terminate()
     assert list(stream)[-1]["type"] == "result"
-    assert command.child.wait(60) == ExitCode.OK
+    assert command.child.wait(PATIENCE_S) == ExitCode.OK

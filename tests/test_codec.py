@@ -382,7 +382,7 @@ def test_lossy_conversions_work_from_every_source(name: str, format: codec.Wante
     assert result.pixels.shape[:2] == source.pixels.shape[:2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     height=st.integers(16, 90),
     width=st.integers(16, 90),

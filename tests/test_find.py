@@ -181,5 +181,5 @@ def test_a_line_of_text_is_found_at_its_size(height_px: int, turned: bool) -> No
 
 def test_text_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Unavailable, match="pip install rapidocr"):
+    with pytest.raises(Unavailable, match=r"pip install 'lama-server\[find\]'"):
         load_model("text", task="find")

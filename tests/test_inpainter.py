@@ -70,7 +70,7 @@ def noise(height: int, width: int, channels: int = 3, dtype: Any = np.uint8, see
     return np.random.default_rng(seed).integers(0, top, (height, width, channels), dtype=dtype, endpoint=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 90), st.integers(1, 90), st.sampled_from([3, 4]), st.sampled_from([np.uint8, np.uint16]),
     st.integers(0, 10_000), st.integers(0, 12), st.integers(0, 12),
@@ -203,7 +203,7 @@ class Witness(ConstantEngine):
         return super().fill(image, hole, **rest)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 1599), st.integers(0, 1199)), min_size=2, max_size=6),
     st.sampled_from([3, 4]), st.sampled_from([np.uint8, np.uint16]), st.integers(0, 6), st.integers(0, 6),

@@ -89,7 +89,7 @@ PATHS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(points=PATHS, d=st.floats(1, 60))
 def test_a_stroke_is_every_pixel_centre_within_its_radius(points: list[tuple[float, float]], d: float) -> None:
     distance = distance_to(points, 120, 100)
@@ -123,7 +123,7 @@ def test_a_dot_is_a_disc_of_the_right_area() -> None:
     assert set(np.unique(mask.coverage)) == {0, 255}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(points=st.lists(st.tuples(st.integers(-20, 120), st.integers(-20, 120)), min_size=3, max_size=9))
 def test_a_polygon_is_filled_by_its_winding_number(points: list[tuple[int, int]]) -> None:
     y, x = np.mgrid[0:100, 0:100] + 0.5
@@ -227,7 +227,7 @@ def test_a_line_across_a_huge_image_is_counted_in_bands() -> None:
     assert all(mask.coverage[y, y * 3 // 2] for y in range(3990))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points=PATHS, d=st.floats(1, 60), crossings=st.integers(1, 60))
 def test_bands_of_rows_change_nothing(points: list[tuple[float, float]], d: float, crossings: int) -> None:
     items = shapes(rect(0, 0, 120, 100), stroke(points, d, "sub"), poly(points))

@@ -17,6 +17,7 @@ from drawn_scenes import overlap
 from inpaint_models.catalog import get_model
 from inpaint_models.errors import Cancelled, WeightsCorrupted, WeightsMissing
 from inpaint_models.loading import build, load_model
+from inpaint_models.people.engine import windows
 from inpaint_models.registry import WeightsFile
 from inpaint_models.tasks.find import Finder
 from inpaint_models.types import Box
@@ -71,6 +72,33 @@ def test_each_person_is_outlined_at_the_photos_own_size(people: Finder, size: tu
     for one, figure in zip(found, figures, strict=True):
         assert overlap(one.mask.hole_in(Box(0, 0, size[1], size[0])), figure) > 0.97
         assert 0.5 < one.score <= 1
+
+
+def test_people_who_are_small_in_the_photo_are_found_in_parts_of_it_and_each_of_them_once(people: Finder) -> None:
+    small, figures = crowd(300, 400)
+    image = np.full((1500, 2000, 3), (120, 125, 130), np.uint8)
+    spots = [(0, 0), (1200, 1600), (610, 830)]
+    for y, x in spots:
+        image[y : y + 300, x : x + 400] = small
+    found = people(cv2.resize(image, (1000, 750)))
+    truths = [np.zeros(image.shape[:2], bool) for _ in range(2 * len(spots))]
+    for truth, (y, x), figure in zip(truths, [spot for spot in spots for _ in figures], 3 * figures, strict=True):
+        truth[y : y + 300, x : x + 400] = figure
+    truths = [truth[::2, ::2] for truth in truths]
+    best = [max(overlap(one.mask.hole_in(Box(0, 0, 1000, 750)), truth) for one in found) for truth in truths]
+    assert len(found) == len(truths)
+    assert min(best) > 0.9
+
+
+@pytest.mark.parametrize("size", [(192, 192), (1500, 2000), (2000, 300), (191, 4000)])
+def test_windows_hold_all_that_is_half_as_large_as_one(size: tuple[int, int]) -> None:
+    whole, *others = windows(*size)
+    assert whole == Box(0, 0, size[1], size[0])
+    for side in {max(one.width, one.height) for one in others}:
+        half, level = side // 2 - 1, [one for one in others if max(one.width, one.height) == side]
+        for y, x in np.random.default_rng(side).integers(0, (max(1, size[0] - half), max(1, size[1] - half)), (200, 2)):
+            thing = Box(int(x), int(y), int(x) + half, int(y) + half).clipped(*size)
+            assert any(one.intersection(thing) == thing for one in level)
 
 
 def test_the_network_gets_what_opencvs_collection_gives_it(people: Finder, file: Path) -> None:

@@ -71,7 +71,7 @@ strategies = st.builds(
 sizes = st.sampled_from([ANY_SIZE, SizeRequirement(16, 8), SizeRequirement(512, 512, square=True)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points, points, st.integers(1, 80), strategies, sizes, st.booleans())
 def test_patches_are_disjoint_and_hold_every_hole_and_lie_in_their_crops(
     first: list[tuple[int, int]],
@@ -95,7 +95,7 @@ def test_patches_are_disjoint_and_hold_every_hole_and_lie_in_their_crops(
     assert (filled[coverage > 0] == 1).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(boxes, min_size=1, max_size=8))
 def test_small_holes_too(holes: list[Box]) -> None:
     mask = mask_with(*holes)

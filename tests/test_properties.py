@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,9 +15,6 @@ from fake_engines import photo
 from inpaint_models import load_model
 from inpaint_models.options import FillOptions
 from serving import RECT, Reply, RunningServer, decode, edit_request, encode, form, rect_mask
-
-SAME = settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
-"""The same examples in every run, and no judgement of how long one takes."""
 
 
 @st.composite
@@ -37,7 +34,7 @@ def pictures(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return pixels, mask
 
 
-@settings(SAME, max_examples=60)
+@settings(max_examples=60)
 @given(picture=pictures(), method=st.sampled_from(["telea", "navier-stokes"]))
 def test_the_library_leaves_what_is_known_and_all_transparency(
     picture: tuple[np.ndarray, np.ndarray], method: str
@@ -51,7 +48,7 @@ def test_the_library_leaves_what_is_known_and_all_transparency(
     assert np.array_equal(pixels, before)
 
 
-@settings(SAME, max_examples=40)
+@settings(max_examples=40)
 @given(picture=pictures(), seed=st.integers(0, 255))
 def test_the_server_leaves_what_is_known_and_all_transparency(
     server: RunningServer, picture: tuple[np.ndarray, np.ndarray], seed: int
@@ -102,7 +99,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(SAME, max_examples=120)
+@settings(max_examples=120)
 @given(data=damaged())
 def test_a_damaged_file_is_taken_or_refused_and_nothing_else(server: RunningServer, data: bytes) -> None:
     reply = server.ask("POST", "/api/v1/images?name=damaged", data)

@@ -44,7 +44,7 @@ strokes = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strokes, st.integers(0, 50), st.integers(0, 50))
 def test_boxes_are_disjoint_and_tight_and_hold_every_pixel(
     lines: list[tuple[int, int, int, int, int]], x0: int, y0: int
@@ -58,7 +58,7 @@ def test_boxes_are_disjoint_and_tight_and_hold_every_pixel(
     assert (times[mask.box.slices][mask.coverage > 0] == 1).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strokes)
 def test_boxes_never_cost_more_than_one_around_everything(lines: list[tuple[int, int, int, int, int]]) -> None:
     mask = mask_of(drawn(1100, 1400, *lines))
@@ -125,7 +125,7 @@ def test_an_empty_mask_is_refused(coverage: NDArray[np.uint8], radius_px: int) -
         cells_of(grow(mask_of(coverage), radius_px, 100, 100))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(strokes, st.integers(1, 30))
 def test_growing_in_parts_is_growing_at_once(lines: list[tuple[int, int, int, int, int]], radius_px: int) -> None:
     coverage = drawn(1100, 1400, *lines)

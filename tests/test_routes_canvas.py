@@ -214,7 +214,7 @@ def test_the_small_picture_shows_the_edits_that_are_asked_for(server: RunningSer
 def test_a_change_of_the_canvas_does_not_wait_for_the_engine(server: RunningServer) -> None:
     image = upload(server, encode(photo(code=4)))
     running = server.stream({"image": image, "mask": {"shapes": [{"kind": "rect", "x": 5, "y": 5, "w": 9, "h": 9}]},
-                             "runs": [misbehaving("slow", 30)]})  # fmt: skip
+                             "runs": [misbehaving("stay")]})  # fmt: skip
     job = next(running)["job"]
     assert change(server, image, SCALE)["canvas"]["width"] == 48
     assert server.ask("DELETE", f"/api/v1/edits/{job}").status == 204

@@ -214,7 +214,7 @@ def test_health_answers_while_a_fill_runs(server: RunningServer, image: str) -> 
         ({"runs": [{"model": "painter", "seed": 2**64}]}, "param.out_of_range"),
         ({"runs": [{"model": "painter", "seed": "abc"}]}, "param.wrong_type"),
         ({"runs": [{"model": "painter", "params": {"radius": 1}}]}, "param.unknown"),
-        ({"runs": [{"model": "painter", "params": {"seconds": 61}}]}, "param.out_of_range"),
+        ({"runs": [{"model": "painter", "params": {"seconds": 601}}]}, "param.out_of_range"),
         ({"runs": [{"model": "painter", "params": {"seconds": "1"}}]}, "param.wrong_type"),
         ({"runs": [{"model": "painter", "params": {"behaviour": "dance"}}]}, "param.unknown_value"),
         ({"runs": [{"model": "painter"}] * 17}, "param.too_long"),
@@ -262,7 +262,7 @@ def test_json_under_another_name_is_refused(server: RunningServer, kind: str | N
 
 def test_a_running_job_is_cancelled_by_its_id(server: RunningServer, image: str) -> None:
     """B113."""
-    lines = server.stream(edit_request(image, misbehaving("slow", 30), misbehaving("slow", 30)))
+    lines = server.stream(edit_request(image, misbehaving("stay"), misbehaving("stay")))
     job = next(lines)["job"]
     assert server.ask("DELETE", f"/api/v1/edits/{job}").status == 204
     assert [line["problem"]["code"] for line in lines if line["type"] == "error"] == ["job.cancelled"]
@@ -271,7 +271,7 @@ def test_a_running_job_is_cancelled_by_its_id(server: RunningServer, image: str)
 
 
 def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
-    lines = server.stream(edit_request(image, misbehaving("slow", 60)))
+    lines = server.stream(edit_request(image, misbehaving("stay")))
     job = next(lines)["job"]
     lines.close()
     assert within(60, lambda: server.ask("DELETE", f"/api/v1/edits/{job}").code == "job.not_found")
@@ -281,7 +281,7 @@ def test_hanging_up_cancels_the_job(server: RunningServer, image: str) -> None:
 @pytest.mark.plain("one job at a time")
 def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServer, image: str) -> None:
     """B113."""
-    running = server.stream(edit_request(image, misbehaving("slow", 30)))
+    running = server.stream(edit_request(image, misbehaving("stay")))
     first = next(running)["job"]
     waiting = server.stream(edit_request(image))
     place = next(waiting)
@@ -295,7 +295,7 @@ def test_a_waiting_job_knows_its_place_and_can_be_cancelled(server: RunningServe
 @pytest.mark.plain("one job at a time")
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(server: RunningServer, image: str) -> None:
     """B114."""
-    streams = [server.stream(edit_request(image, misbehaving("slow", 30))) for _ in range(9)]
+    streams = [server.stream(edit_request(image, misbehaving("stay"))) for _ in range(9)]
     jobs = [next(stream)["job"] for stream in streams]
     reply = server.edit(image)
     assert reply.code == "queue.full"

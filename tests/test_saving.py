@@ -122,7 +122,7 @@ def is_legal(name: str) -> bool:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(stem=st.text(max_size=160), suffix=st.sampled_from([".png", ".jpg", ".webp", ".tif"]))
 @example(stem="con", suffix=".png")
 @example(stem="e\u0301" * 200, suffix=".png")
@@ -137,7 +137,7 @@ def test_a_safe_name_is_legal_everywhere_and_stays_the_same_the_second_time(stem
     assert safe_name(name, suffix) == name
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(stem=st.text(alphabet="conCON.\\/: \0%~日\u202e\u0301", max_size=40))
 def test_names_made_of_dangerous_characters_are_legal_too(stem: str) -> None:
     name = safe_name(stem, ".png")

@@ -94,7 +94,10 @@ def walk(app: App, photo: Path, *checks: str) -> dict[str, list[str]]:
     app.page.locator("#told-act").wait_for()
     look("selected")
     sorts = ("text", "dust", "scratch", "wire", "person")
-    findings = [{"category": sort, "score": 0.8, "shapes": [thing]} for sort in sorts]
+    findings = [
+        {"category": sort, "score": 0.8, "shapes": [ellipse(app, (0.1 + 0.15 * place, 0.2, 0.1, 0.1))]}
+        for place, sort in enumerate(sorts)
+    ]
     answer(app, "find", {"type": "found", "models": [], "ms": 0, "left_out": 0, "findings": findings})
     app.page.click(".rail [data-command=tool-find]")
     app.page.locator(".suggestions button").nth(4).wait_for()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,8 +28,9 @@ NEARLY_PX = 3
 
 @pytest.fixture(scope="module")
 def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A block of two tones and a disc of a third colour, on plain ground."""
+    """A block of two tones and a disc of a third colour with its shadow, on plain ground."""
     pixels = np.full((480, 640, 3), (70, 110, 160), np.uint8)
+    cv2.ellipse(pixels, (500, 134), (36, 10), 0, 0, 360, (42, 66, 96), -1)
     pixels[160:320, 140:270], pixels[160:320, 270:400] = (200, 120, 90), (215, 140, 105)
     rows, columns = np.mgrid[0:480, 0:640]
     pixels[np.hypot(rows + 0.5 - 100, columns + 0.5 - 520) < 30] = (60, 190, 90)
@@ -154,6 +156,18 @@ def test_tab_goes_from_the_whole_to_a_part_and_escape_drops_it(open_things: Call
     app.page.locator(".proposal").wait_for(state="hidden")
     app.page.get_by_role("button", name="Take it").wait_for(state="hidden")
     assert app.read("doc.draft.length") == 0
+
+
+def test_the_shadow_of_what_was_taken_is_outlined_and_can_be_taken_too(open_things: Callable[..., App]) -> None:
+    app = open_things()
+    click(app, ON_DISC)
+    app.page.get_by_role("button", name="Take it").click()
+    app.page.locator(".proposal-shadow").wait_for()
+    app.page.get_by_role("button", name="Select it too").click()
+    app.wait("doc.draft.length === 2")
+    shadow = app.read("doc.draft[1]")
+    assert is_nearly((shadow["x"], shadow["y"], shadow["w"], shadow["h"]), (464, 117, 73, 28))
+    app.page.locator(".proposal-shadow").wait_for(state="hidden")
 
 
 def test_a_box_is_drawn_around_a_thing(open_things: Callable[..., App]) -> None:

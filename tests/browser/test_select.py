@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -17,6 +18,8 @@ from browser.states import answer, ellipse
 COIN = (155, 198)
 """The middle of one of scikit-image's coins, which are some 19 pixels in radius."""
 BESIDE = (155, 172)
+INK: list[tuple[int, int]] = []
+"""Places in the letters of the captioned photo."""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,19 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for x in (100, 300, 500):
         pixels[100:103, x : x + 3] = 250
     path = tmp_path_factory.mktemp("scan") / "scan.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo with a caption and a date."""
+    pixels = np.full((480, 640, 3), (120, 140, 170), np.uint8)
+    pixels += np.random.default_rng(2).integers(0, 5, pixels.shape, np.uint8)
+    for line, place, size in (("HARBOUR AT NIGHT", (60, 430), 1.5), ("12 MAY 1998", (430, 50), 0.9)):
+        cv2.putText(pixels, line, place, cv2.FONT_HERSHEY_SIMPLEX, size, (250, 250, 250), 3, cv2.LINE_AA)
+    INK.extend((int(x), int(y)) for y, x in np.argwhere(pixels.min(axis=2) > 248)[::150])
+    path = tmp_path_factory.mktemp("captioned") / "captioned.png"
     Image.fromarray(pixels).save(path)
     return path
 
@@ -101,12 +117,16 @@ def test_a_shadow_is_offered_as_long_as_the_thing_is_selected(app: App, coins: P
     offer = app.page.get_by_role("button", name="Select it too")
     app.paint([(147, 194), (163, 203)])
     offer.wait_for()
+    outline = app.page.locator(".proposal-shadow")
+    outline.wait_for()
     app.page.keyboard.press("Delete")
     app.wait("doc.draft.length === 0")
     offer.wait_for(state="hidden")
+    outline.wait_for(state="hidden")
     app.paint([(147, 194), (163, 203)])
     offer.click()
     app.wait("doc.draft.length === 2")
+    outline.wait_for(state="hidden")
 
 
 def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: Path) -> None:
@@ -216,6 +236,25 @@ def test_all_of_a_sort_that_was_found_are_filled_at_once(app: App, scan: Path) -
     assert max(app.colour_at((301, 101))) < 200
     page.keyboard.press("p")
     assert page.locator(".suggestions button").count() == 0
+
+
+def test_text_is_found_accepted_and_filled(app: App, captioned: Path) -> None:
+    choose(app, "f", captioned)
+    page = app.page
+    page.get_by_role("button", name="All of these: Text (2)").click()
+    app.wait("doc.draft.length === 2")
+    page.get_by_text("Nothing more was found").wait_for()
+    page.keyboard.press("Enter")
+    app.wait_for_edits(1)
+    app.settle()
+    assert all(max(app.colour_at(place)) < 200 for place in INK)
+
+
+def test_what_else_could_be_found_is_told_with_its_licence_and_what_is_to_be_done(app: App, scan: Path) -> None:
+    choose(app, "f", scan)
+    app.page.locator("#told-text", has_text="Could be found too: People (Apache-2.0, 5.9 MiB)").wait_for()
+    app.page.get_by_role("button", name="What is missing?").click()
+    app.page.locator("#notes").get_by_text("human_segmentation_pphumanseg_2023mar.onnx").wait_for()
 
 
 def test_a_suggestion_is_taken_by_a_click_on_it(app: App, scan: Path) -> None:

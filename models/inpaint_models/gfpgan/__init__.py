@@ -12,7 +12,11 @@ ENTRY = ModelEntry(
         "Finds faces and draws each anew at 512 pixels, for photos that are blurred, noisy or small. The rest of the "
         "photo stays as it is. A face is made likely, not recovered: compare it with the original."
     ),
-    licence=Licence("Apache-2.0", "https://github.com/TencentARC/GFPGAN/blob/master/LICENSE"),
+    licence=Licence(
+        "Apache-2.0, parts NVIDIA Source Code License and CC BY-NC-SA 4.0",
+        "https://github.com/TencentARC/GFPGAN/blob/master/LICENSE",
+        commercial_use=False,
+    ),
     loader="inpaint_models.gfpgan.engine:load",
     task="restore",
     weights=(

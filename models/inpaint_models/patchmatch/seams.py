@@ -7,6 +7,7 @@ keeps it.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from .settings import PatchMatchSettings
 
 _CHANNELS = 3
 _OVER_RELAXATION = 1.8
+_EDGE_PX = 2  # an edge shows so near to a pixel beside it
 _UPDATES_PER_CALL = 4_000_000  # tens of milliseconds on one core; between calls the job can be cancelled
 
 
@@ -39,9 +41,10 @@ def blended(
     cells[pixels] = np.arange(pixels.size, dtype=np.int32)
     wanted, beside = np.empty((pixels.size, _CHANNELS), np.float32), np.empty((pixels.size, 4), np.int32)
     edge, screen = settings.edge / 255, settings.screen
+    contrast = _contrast(image, hole)
 
     def guide(low: int, high: int) -> None:
-        _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, wanted, beside)
+        _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, contrast, wanted, beside)
 
     chunks.run(guide, pixels.size)
     solved = np.zeros((pixels.size + 1, _CHANNELS), np.float32)  # the last one stands in for known neighbours
@@ -52,6 +55,14 @@ def blended(
         _relax(solved, wanted, beside, screen, sweeps)
         chunks.poll()
     return np.clip(solved[:-1], *_range(colours_of, ~hole.ravel()))
+
+
+def _contrast(image: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H * W,) squared range of the known colours around each pixel: the step of the largest edge that is there."""
+    square, unknown = np.ones((2 * _EDGE_PX + 1, 2 * _EDGE_PX + 1), np.uint8), hole[..., None]
+    least = cv2.erode(np.where(unknown, np.float32(1), image), square)
+    greatest = cv2.dilate(np.where(unknown, np.float32(0), image), square)
+    return np.asarray(np.square(greatest - least).sum(axis=2), np.float32).ravel()
 
 
 def _range(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -82,13 +93,14 @@ def _shows(source: Number, dy: Number, dx: Number, height: int, width: int, cell
 @inlined
 def _guided_step(
     colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, edge: float,
-    step: Array,
+    contrast: Array, step: Array,
 ) -> None:  # fmt: skip
     """The step in colour that the solution should have between two pixels: three channels, into `step`.
 
-    It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours.
+    It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours. A jump
+    that is larger than any edge near either source is no edge: the copies were cut where both are smooth.
     """
-    contradiction = np.float32(0)
+    contradiction, jump = np.float32(0), np.float32(0)
     for channel in range(3):
         copied = colours[mine, channel] - colours[theirs, channel]
         shown, witnesses = np.float32(0), 0
@@ -100,6 +112,10 @@ def _guided_step(
             witnesses += 1
         step[channel] = shown / np.float32(witnesses) if witnesses else copied
         contradiction += (step[channel] - copied) ** 2
+        jump += copied**2
+    seen = max(contrast[mine], contrast[theirs])
+    if seen < jump:
+        contradiction *= (seen / jump) ** 2
     trust = max(np.float32(0), np.float32(1) - contradiction / (edge * edge)) ** 2
     for channel in range(3):
         copied = colours[mine, channel] - colours[theirs, channel]
@@ -108,7 +124,7 @@ def _guided_step(
 
 @kernel(
     "void(float32[:, ::1], int64, int64, int32[::1], int64, int64, int32[::1], int32[::1], float32, float32,"
-    " float32[:, ::1], int32[:, ::1])",
+    " float32[::1], float32[:, ::1], int32[:, ::1])",
     fastmath=True,
 )
 def _guide(
@@ -122,6 +138,7 @@ def _guide(
     source_map: Array,  # (H * W,)
     edge: float,
     screen: float,
+    contrast: Array,  # (H * W,)
     wanted: Array,  # out (n, 3): right-hand side of the linear system
     beside: Array,  # out (n, 4): cells of the four neighbours
 ) -> None:
@@ -147,7 +164,7 @@ def _guide(
             in_hole = cells[neighbour] != outside
             i_show = _shows(mine, dy, dx, height, width, cells, outside)
             they_show = in_hole and _shows(theirs, -dy, -dx, height, width, cells, outside)
-            _guided_step(colours, mine, theirs, offset, i_show, they_show, edge, step)
+            _guided_step(colours, mine, theirs, offset, i_show, they_show, edge, contrast, step)
             for channel in range(3):
                 wanted[index, channel] += step[channel]
                 if not in_hole:

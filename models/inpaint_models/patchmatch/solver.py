@@ -31,6 +31,7 @@ from .matching import (
     thinned,
     upsampled_nnf,
 )
+from .perspective.plane import clear_plane
 from .pyramid import PyramidLevel
 from .regions import Estimate, coherent_sources, finer_sources, redrawn_sources
 from .settings import PatchMatchSettings
@@ -66,12 +67,42 @@ def find_source_map(
         return None
     chunks.poll()
     if hole.size <= settings.max_pixels and max(hole.shape) <= settings.max_side:
-        return solve(image, hole, usable, seed=seed, settings=settings, chunks=chunks, report=report)
+        at_hand = partial(solve, seed=seed, settings=settings, chunks=chunks)
+        sources = _solved_on_plane(image, hole, usable, at_hand, settings, report)
+        return at_hand(image, hole, usable, report=report) if sources is None else sources
     half, known = pyramid.halve(image, ~hole)
     chunks.poll()
     usable = pyramid.halve_all(usable)
     coarse = find_source_map(half, ~known, usable, seed=seed, settings=settings, chunks=chunks, report=report)
     return None if coarse is None else _doubled(coarse, hole)
+
+
+def _solved_on_plane(
+    image: NDArray[np.float32],
+    hole: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    at_hand: Callable[..., NDArray[np.int32]],
+    settings: PatchMatchSettings,
+    report: Report,
+) -> NDArray[np.int32] | None:
+    """As find_source_map, by the picture from the front; None where no plane is clear, and for strokes and spots.
+
+    at_hand  solves a picture: (image, hole, usable, report=...) -> map
+    """
+    if not settings.regions or _is_stroke(pyramid.distance_to_known(hole)[hole], settings):
+        return None
+    plane = clear_plane(image, hole)
+    if plane is None:
+        return None
+    front_hole = plane.shows(hole, beyond=False)
+    front_usable = ~(plane.shows(~usable, beyond=True) | front_hole)
+    if not can_solve(front_usable):
+        return None
+
+    def report_as_seen(done: int, total: int, features: NDArray[np.uint8]) -> None:
+        report(done, total, plane.seen(features, hole.shape))
+
+    return plane.source_map(at_hand(plane.front(image), front_hole, front_usable, report=report_as_seen), usable, hole)
 
 
 def _doubled(coarse: NDArray[np.int32], hole: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -221,12 +252,17 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     depths = levels[0].distance[levels[0].hole]
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
-    if depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels:
+    if _is_stroke(depths, settings):
         settings = replace(_as_stroke(settings), regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
     return replace(settings, inward_px=settings.max_distance, rounds_small=settings.rounds_periodic, overuse=0.0)
+
+
+def _is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
+    """Or a spot. depths: (n,) of the hole's pixels at full size."""
+    return bool(depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels)
 
 
 def _as_stroke(settings: PatchMatchSettings) -> PatchMatchSettings:

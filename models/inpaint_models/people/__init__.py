@@ -5,10 +5,10 @@ from ..registry import Licence, ModelEntry, WeightsFile
 ENTRY = ModelEntry(
     name="people",
     title="People",
-    tagline="people who take up a good part of the photo",
+    tagline="people, large and small",
     description=(
-        "Finds people and outlines each. Made for people in the foreground: those who are small in the photo are not "
-        "found. PP-HumanSeg of PaddleSeg."
+        "Finds people and outlines each: in the whole photo, and who is small there in windows of a half and a quarter "
+        "of its longer side. PP-HumanSeg of PaddleSeg."
     ),
     licence=Licence(
         "Apache-2.0", "https://github.com/opencv/opencv_zoo/blob/main/models/human_segmentation_pphumanseg/LICENSE"
@@ -21,7 +21,8 @@ ENTRY = ModelEntry(
             sources=(
                 "https://github.com/opencv/opencv_zoo/raw/main/models/human_segmentation_pphumanseg/"
                 "human_segmentation_pphumanseg_2023mar.onnx",
-                "https://huggingface.co/opencv/human_segmentation_pphumanseg/resolve/main/"
+                "https://huggingface.co/opencv/human_segmentation_pphumanseg/resolve/"
+                "e876e63603f6c65c1a22576bfd5fc7c07ecf9eb9/"
                 "human_segmentation_pphumanseg_2023mar.onnx",
             ),
             size_bytes=6_163_938,

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import devices
 from ..errors import EngineFailed
 from ..pipeline.crops import full_scale
 from ..protocols import AlphaMap, MatteEngine, StepProgress
 from ..registry import ModelEntry
 from ..types import AnyImage, PixelSource, no_progress
-from .pixels import checked, rgb8, whole
+from .pixels import checked, rgb8, whole_if_it_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Matter:
 
         Raises `InvalidImage`, `UnsuitableImage`, `InvalidParameter`, `OutOfMemory`, and `Cancelled` from `progress`.
         """
-        return self._alpha(whole(checked(image)), params, progress)
+        return self._alpha(whole_if_it_fits(checked(image), self.entry, self.device), params, progress)
 
     def cut_out(
         self, image: PixelSource, params: Mapping[str, object] | None = None, progress: StepProgress = no_progress
@@ -42,7 +41,7 @@ class Matter:
 
         With the parameter `background` (H, W, 3): the subject before that colour.
         """
-        pixels = whole(checked(image))
+        pixels = whole_if_it_fits(checked(image), self.entry, self.device)
         alpha = self._alpha(pixels, params, progress)
         colour = str((params or {}).get("background", ""))
         if colour:
@@ -55,8 +54,6 @@ class Matter:
     def _alpha(self, pixels: AnyImage, params: Mapping[str, object] | None, progress: StepProgress) -> AlphaMap:
         values = self.entry.check_params(params)
         height, width, channels = pixels.shape
-        needed = self.entry.bytes_per_px * height * width
-        devices.check_memory(self.entry.title, needed, height, width, self.device, "Use a smaller image.")
         alpha = self.engine.matte(rgb8(pixels), params=values, progress=progress)
         if alpha.shape != (height, width) or not np.isfinite(alpha).all():
             raise EngineFailed(f"{self.entry.title} gave no alpha for the {width}x{height} image.")

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import devices
 from ..pipeline.inpainter import GreyAsRgb, check_image
 from ..protocols import StepProgress
+from ..registry import ModelEntry
 from ..types import AnyImage, PixelSource
 
 
@@ -23,6 +25,14 @@ def whole(image: PixelSource) -> AnyImage:
     """All its pixels."""
     pixels: AnyImage = np.asarray(image[0 : image.shape[0], 0 : image.shape[1]])
     return pixels
+
+
+def whole_if_it_fits(image: PixelSource, entry: ModelEntry, device: str) -> AnyImage:
+    """All pixels of a `checked` image. Raises `OutOfMemory` where the model needs more for them than there is."""
+    height, width = image.shape[:2]
+    needed = entry.bytes_per_px * height * width
+    devices.check_memory(entry.title, needed, height, width, device, "Use a smaller image.")
+    return whole(image)
 
 
 def rgb8(pixels: AnyImage) -> NDArray[np.uint8]:

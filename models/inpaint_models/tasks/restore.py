@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import devices
 from ..errors import EngineFailed
 from ..pipeline.crops import full_scale
 from ..pipeline.inpainter import luma
 from ..protocols import RestoreEngine, StepProgress
 from ..registry import ModelEntry
 from ..types import AnyImage, PixelSource, no_progress
-from .pixels import checked, rgb8, whole
+from .pixels import checked, rgb8, whole_if_it_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +34,7 @@ class Restorer:
         Raises `InvalidImage`, `InvalidParameter`, `OutOfMemory`, `EngineFailed`, and `Cancelled` from `progress`.
         """
         values = self.entry.check_params(params)
-        pixels = whole(checked(image))
-        height, width = pixels.shape[:2]
-        needed = self.entry.bytes_per_px * height * width
-        devices.check_memory(self.entry.title, needed, height, width, self.device, "Use a smaller image.")
+        pixels = whole_if_it_fits(checked(image), self.entry, self.device)
         out = pixels.copy()
         for part in self.engine.restore(rgb8(pixels), params=values, progress=progress):
             if not np.isfinite(part.pixels).all():

@@ -14,5 +14,6 @@ ENTRY = ModelEntry(
     loader="inpaint_models.text.engine:load",
     task="find",
     requires=("rapidocr",),
+    extra="find",
     memory_bytes=60 * 2**20,
 )

@@ -45,6 +45,8 @@ class Size:
     min_replicas      of each model, while nothing is to be done
     max_replicas      of each model
     target_ongoing    jobs at a replica, waiting ones included, above which there is to be one more
+    upscale_delay     seconds with more of them before a replica is added
+    downscale_delay   seconds with fewer before one is taken away
     ingress_replicas  processes that speak HTTP
     cpus, gpus        of each engine replica; gpus are those of models with weights
     batch             jobs of a replica whose crops are filled in one call, where its engine can; 0: 8 on GPUs, else 1
@@ -53,10 +55,12 @@ class Size:
     models: tuple[str, ...] = ()
     min_replicas: int = 1
     max_replicas: int = 1
-    target_ongoing: float = 2
+    target_ongoing: float = 2.0
+    upscale_delay: float = 30.0
+    downscale_delay: float = 600.0
     ingress_replicas: int = 1
-    cpus: float = 1
-    gpus: float = 0
+    cpus: float = 1.0
+    gpus: float = 0.0
     batch: int = 0
 
     def __post_init__(self) -> None:
@@ -67,7 +71,8 @@ class Size:
                 f"--min-replicas {self.min_replicas} and --max-replicas {self.max_replicas} are no range: the first "
                 "is 0 or more, the second 1 or more and not less than the first.",
             )
-        if self.ingress_replicas < 1 or self.batch < 0 or self.target_ongoing <= 0 or min(self.cpus, self.gpus) < 0:
+        least = min(self.batch, self.cpus, self.gpus, self.upscale_delay, self.downscale_delay)
+        if self.ingress_replicas < 1 or self.target_ongoing <= 0 or least < 0:
             raise StartError(ExitCode.USAGE, f"{self} holds a number that is too small.")
 
     def chosen(self, settings: Settings) -> tuple[str, ...]:
@@ -148,7 +153,7 @@ def application(
         num_replicas=size.ingress_replicas,
         max_ongoing_requests=INGRESS_REQUESTS,
         ray_actor_options={"num_cpus": 0},
-        **_lifetime(limits.network_deadline_s, limits),
+        **_lifetime(config.entries, limits, 2 * limits.queue_wait_s),  # in line, and for a replica
     )(serve.ingress()(IngressReplica))
     return ingress.bind(config, engines)
 
@@ -182,24 +187,26 @@ def _engine(name: str, members: Sequence[ModelEntry], size: Size, limits: Limits
         resources["num_gpus"] = size.gpus
     if memory := max(entry.memory_bytes for entry in members):
         resources["memory"] = memory
-    longest_s = max(entry.deadline_s or limits.network_deadline_s for entry in members)
     return serve.deployment(
         name=name,
         autoscaling_config=AutoscalingConfig(
             min_replicas=size.min_replicas,
             max_replicas=size.max_replicas,
             target_ongoing_requests=size.target_ongoing,
+            upscale_delay_s=size.upscale_delay,
+            downscale_delay_s=size.downscale_delay,
         ),
         max_ongoing_requests=size.jobs(members),
         ray_actor_options=resources,
-        **_lifetime(longest_s, limits),
+        **_lifetime(members, limits),
     )(EngineReplica)
 
 
-def _lifetime(longest_s: float, limits: Limits) -> dict[str, Any]:
-    """How replicas end and are looked after: what runs in one that is to go is finished first."""
+def _lifetime(entries: Sequence[ModelEntry], limits: Limits, wait_s: float = 0.0) -> dict[str, Any]:
+    """How replicas end and are looked after: what runs in one that is to go, or waits there, is finished first."""
+    longest_s = max(entry.deadline_s or limits.network_deadline_s for entry in entries)
     return {
-        "graceful_shutdown_timeout_s": longest_s + limits.drain_s,
+        "graceful_shutdown_timeout_s": wait_s + longest_s + limits.drain_s,
         "graceful_shutdown_wait_loop_s": 0.5,
         "health_check_period_s": 2,
     }

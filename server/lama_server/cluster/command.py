@@ -35,6 +35,8 @@ _HELP = {
     "min_replicas": "Replicas of each model while nothing is to be done.",
     "max_replicas": "Replicas of each model at most.",
     "target_ongoing": "Jobs at a replica, waiting ones included, above which there is to be one more.",
+    "upscale_delay": "Seconds with more of them before a replica is added.",
+    "downscale_delay": "Seconds with fewer of them before one is taken away.",
     "ingress_replicas": "Processes that speak HTTP; more than one need --store.",
     "cpus": "Processors of each engine replica; it computes in as many threads.",
     "gpus": "GPUs of each replica of a model with weights, such as 1 or 0.5.",
@@ -55,7 +57,7 @@ def parser() -> Parser:
     size = made.add_argument_group("Size")
     for name, default in dataclasses.asdict(Size()).items():
         kind = names if name == "models" else type(default)
-        shown = f" Default: {default}." if default else ""
+        shown = f" Default: {default:g}." if default else ""
         metavar = "NAME,..." if name == "models" else "N"
         flag = f"--{name.replace('_', '-')}"
         size.add_argument(flag, type=kind, default=default, metavar=metavar, help=_HELP[name] + shown)
@@ -79,16 +81,29 @@ def run(arguments: Sequence[str]) -> int:
         check_access(settings)
     address = page_address(settings)
     shown = address if made_token else address.partition("#")[0]
-    made, stopped = application(settings, size), threading.Event()
+    made = application(settings, size)
     with cluster(given.address, settings, size):
-        for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
-            signal.signal(number, lambda *_: stopped.set())
+        stopped = stop_signals()
         serve.run(made, name=NAME, route_prefix="/")
         sys.stdout.write(f"lama-server {__version__} on Ray is at {shown}\n")
         sys.stdout.flush()
         stopped.wait()
         serve.delete(NAME)
     return ExitCode.OK
+
+
+def stop_signals() -> threading.Event:
+    """Set by the first signal to stop. By the second, `KeyboardInterrupt` is raised: now, and not after the jobs."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # after Ray, which has handlers of its own
+        signal.signal(number, stop)
+    return stopped
 
 
 @contextlib.contextmanager
@@ -115,6 +130,7 @@ def cluster(address: str | None, settings: Settings, size: Size) -> Iterator[Non
             ExitCode.USAGE,
             f"--address {address}: {error}. If Ray has a token there, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.",
         ) from None
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         serve.start("EveryNode", {"host": settings.host, "port": settings.port})
         yield

@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import ray
+from ray.exceptions import RayError
+
 from inpaint_models.loading import Runner
 from inpaint_models.pipeline.inpainter import Inpainter
 from inpaint_models.registry import ModelEntry
@@ -40,6 +43,12 @@ from ..workers.messages import (
 from ..workers.worker import JobContext, serve_one
 from .batching import LOOK_S, SharedEngine
 from .pixels import Sent
+
+CALLER_LOOK_S = 1.0
+"""Between two looks whether the ingress replica that sent a job is still there."""
+
+SERVE_NAMESPACE = "serve"
+"""Where Ray Serve has its actors."""
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +140,11 @@ class EngineReplica:
         if isinstance(message, Failed):
             log.warning("A model was not loaded ahead: %s", message.trace or message.error)
 
-    async def run(self, job: AnyJob) -> AsyncIterator[Sent]:
-        """Begins with `Started` when it is the job's turn, and ends with `Done` or `Failed`."""
+    async def run(self, job: AnyJob, caller: str) -> AsyncIterator[Sent]:
+        """Begins with `Started` when it is the job's turn, and ends with `Done` or `Failed`.
+
+        caller  the name of the actor that wants it; when that has ended, the job is cancelled
+        """
         await self._turn.acquire()
         self._handler.begin(asyncio.get_running_loop())
         loop, messages, made = asyncio.get_running_loop(), asyncio.Queue[FromWorker](), list[Pixels]()
@@ -146,8 +158,14 @@ class EngineReplica:
         def let_go(_: Future[None]) -> None:
             loop.call_soon_threadsafe(self._turn.release)
 
+        def cancel(_: asyncio.Task[None]) -> None:
+            cell.value = number
+            loop.call_later(self._cancel_grace_s, _end_unless, work)
+
         work = self._threads.submit(serve_one, self._handler, Submit(number, job), send, cell)
         work.add_done_callback(let_go)
+        wanted = loop.create_task(_as_long_as_there_is(caller))
+        wanted.add_done_callback(cancel)
         try:
             yield Started(os.getpid(), self._handler.device)
             while not isinstance(message := await messages.get(), Done | Failed):
@@ -156,8 +174,20 @@ class EngineReplica:
                 yield pixels
             yield message
         finally:
-            cell.value = number
-            loop.call_later(self._cancel_grace_s, _end_unless, work)
+            wanted.cancel()
+
+
+async def _as_long_as_there_is(caller: str) -> None:
+    """Ends when that actor has ended. Ray tells nobody: a task goes on although its answer has no reader any more."""
+    while True:
+        await asyncio.sleep(CALLER_LOOK_S)
+        try:
+            await asyncio.to_thread(ray.get_actor, caller, SERVE_NAMESPACE)
+        except ValueError:
+            log.warning("The ingress replica that sent a job has ended: the job is cancelled.")
+            return
+        except RayError as error:
+            log.warning("It is not known whether %s is still there: %s", caller, error)
 
 
 def _end_unless(work: Future[None]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+import ray
 from ray.exceptions import RayActorError, RayError, TaskCancelledError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
@@ -64,6 +65,7 @@ class RayExecutor(Executor):
         self._deployments, self._models, self._wait_s = deployments, models, wait_s
         self._states = {name: WorkerState(name, "", "starting") for name in deployments}
         self._sender = Sender()
+        self._name = ray.get_runtime_context().get_actor_name()
         self._jobs: set[asyncio.Task[Any]] = set()
         self._is_closing = False
 
@@ -150,7 +152,9 @@ class RayExecutor(Executor):
 
     async def _try(self, job: Job[Any], sent: AnyJob, deadline_s: float, listener: Listener | None) -> object:
         deployment = self._deployments[self._models[job.model.entry.name]]
-        replies = cast(DeploymentResponseGenerator[Sent], deployment.handle.options(stream=True).run.remote(sent))
+        replies = cast(
+            DeploymentResponseGenerator[Sent], deployment.handle.options(stream=True).run.remote(sent, self._name)
+        )
         began = False
         try:
             async with asyncio.timeout(self._wait_s) as deadline:

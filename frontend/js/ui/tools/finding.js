@@ -16,14 +16,25 @@ import { readLines } from "../../net/ndjson.js";
 import { ApiError } from "../../wire/protocol.js";
 import { find, make, setText } from "../dom.js";
 import { t } from "../i18n.js";
+import { downloadable, licenceFacts } from "../models/licence.js";
 import { createSelecting, take } from "./selecting.js";
 
 /** Around a suggestion, in screen pixels: a speck is hard to hit. */
 const AROUND_PX = 6;
 const FINGER_PX = 44;
+/** Sorts in which nothing else is offered: a stroke of a letter is no scratch. */
+const SOLID = ["text", "person"];
 
 /** @param {Finding} finding */
 const masksOf = ({ shapes }) => shapes.map((mask) => ({ ...mask, op: /** @type {const} */ ("add") }));
+
+/** Whether the middle of a suggestion lies in what another covers as a whole. @param {Finding} finding @param {Finding} other */
+function isPartOf(finding, other) {
+  const [inner, outer] = [unionBounds(masksOf(finding)), unionBounds(masksOf(other))];
+  if (!inner || !outer || SOLID.includes(finding.category)) return false;
+  const [x, y] = [inner.x + inner.width / 2 - outer.x, inner.y + inner.height / 2 - outer.y];
+  return x >= 0 && y >= 0 && x < outer.width && y < outer.height;
+}
 
 /** @param {{step: number, total: number}} event */
 const percent = ({ step, total }) => Math.round((100 * step) / total);
@@ -34,7 +45,7 @@ export function createPointing(ports) {
   return createSelecting(ports);
 }
 
-/** @param {Ports} ports */
+/** @param {Ports & {download: (name: string) => void}} ports */
 function createFinding(ports) {
   const { store, api, messages } = ports;
   const options = find("found");
@@ -42,20 +53,29 @@ function createFinding(ports) {
   find("stage").append(layer);
   /** @type {Map<Finding, HTMLButtonElement>} */
   const open = new Map();
+  /** Taken or not. @type {Finding[]} */
+  let solid = [];
   /** @type {AbortController | null} */
   let asking = null;
+  /** Models that were told of. @type {Set<string>} */
+  const known = new Set();
   /** How far the search is, and what stops it. @type {readonly HTMLElement[]} */
   let busy = [];
   const sorts = { text: t("Text"), dust: t("Dust"), scratch: t("Scratches"), wire: t("Wires"), person: t("People") };
   /** @param {string} category */
   const nameOf = (category) => /** @type {Record<string, string>} */ (sorts)[category] ?? category;
 
-  /** @param {readonly Finding[]} taken */
-  const accept = (taken) => {
-    for (const finding of taken) {
+  /** @param {readonly Finding[]} findings */
+  const remove = (findings) => {
+    for (const finding of findings) {
       open.get(finding)?.remove();
       open.delete(finding);
     }
+  };
+
+  /** @param {readonly Finding[]} taken */
+  const accept = (taken) => {
+    remove(taken);
     showOptions();
     take(ports, taken.flatMap(masksOf));
     find("stage").focus({ preventScroll: true });
@@ -104,7 +124,7 @@ function createFinding(ports) {
   const clear = () => {
     asking?.abort();
     asking = null;
-    busy = [];
+    [busy, solid] = [[], []];
     open.clear();
     layer.replaceChildren();
     options.replaceChildren();
@@ -141,6 +161,23 @@ function createFinding(ports) {
       }
     }
     messages.say(t("{n} suggestions", { n: open.size }));
+    tellOfMore().catch((error) => messages.complain(error, null));
+  };
+
+  /** What could be found too: once for each, and only where nothing else is being told. */
+  const tellOfMore = async () => {
+    const { models } = await api.json(`${API}/models`);
+    const more = models.find(
+      (/** @type {any} */ each) =>
+        each.task === "find" && /missing|unavailable/.test(each.state) && !known.has(each.name),
+    );
+    if (!more || store.get().tool !== "find") return;
+    known.add(more.name);
+    const [model, facts] = [more.title, licenceFacts(more, t).join(", ")];
+    const get = downloadable(more)
+      ? { label: t("Download"), act: () => ports.download(more.name) }
+      : { label: t("What is missing?"), act: () => messages.complain(new ApiError(more.problem), null) };
+    messages.tell(t("Could be found too: {model} ({facts})", { model, facts }), "", get);
   };
 
   /** @param {readonly Finding[]} findings */
@@ -157,6 +194,8 @@ function createFinding(ports) {
       open.set(finding, button);
       layer.append(button);
     }
+    solid.push(...findings.filter(({ category }) => SOLID.includes(category)));
+    remove([...open.keys()].filter((one) => solid.some((other) => isPartOf(one, other))));
     place();
     showOptions();
   };

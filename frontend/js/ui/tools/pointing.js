@@ -18,7 +18,7 @@ import { documentOf } from "../../core/state.js";
 import { toImage, union, visibleBox } from "../../core/view.js";
 import { API } from "../../net/api.js";
 import { OTHERS, rectangle } from "../../tools/tools.js";
-import { whyNot } from "../../wire/explain.js";
+import { ApiError } from "../../wire/protocol.js";
 import { find, make } from "../dom.js";
 import { t } from "../i18n.js";
 import { downloadable, downloadPercent, licenceFacts } from "../models/licence.js";
@@ -75,8 +75,11 @@ export function viewFor(seen, last, pending) {
   return pending ? whole : seen;
 }
 
-/** @param {Ports & {download: (name: string) => void}} ports */
-export function createPointer(ports) {
+/**
+ * @param {Ports & {download: (name: string) => void}} ports
+ * @param {(shadow: readonly Bitmap[]) => void} offerShadow of a thing that was taken
+ */
+export function createPointer(ports, offerShadow) {
   const { store, api, messages } = ports;
   const [stage, options] = [find("stage"), find("found")];
   const canvas = make("canvas", { class: "proposal", "aria-hidden": "true" });
@@ -93,6 +96,8 @@ export function createPointer(ports) {
   let op = "add";
   /** @type {readonly Bitmap[]} */
   let found = [];
+  /** @type {readonly Bitmap[]} of the first of them */
+  let shadow = [];
   let at = 0;
   /** @type {ImagePoint | null} where the pointer is since the last question */
   let wanted = null;
@@ -103,8 +108,11 @@ export function createPointer(ports) {
   const active = () => store.get().tool === "point";
   const show = () => drawProposal(canvas, found[at] ?? null, store.get().view, op);
 
-  /** @param {readonly Prompt[]} prompts @param {number} candidates @returns {Promise<Bitmap[]>} */
-  const look = async (prompts, candidates) => {
+  /**
+   * @param {readonly Prompt[]} prompts @param {number} candidates @param {boolean} withShadow
+   * @returns {Promise<{masks: Bitmap[], shadow: Bitmap[]}>}
+   */
+  const look = async (prompts, candidates, withShadow) => {
     const state = store.get();
     const seen = visibleBox(state.view, canvasOf(state), state.viewport);
     view = viewFor(seen, view, marks.length > 1);
@@ -112,9 +120,9 @@ export function createPointer(ports) {
     const [w, h] = [Math.ceil(view.x + view.width) - x, Math.ceil(view.y + view.height) - y];
     const image = await ports.imageId();
     const parents = shownEdits(documentOf(state));
-    const body = { image, parents, model: model.name, prompts, candidates, view: { x, y, w, h } };
+    const body = { image, parents, model: model.name, prompts, candidates, shadow: withShadow, view: { x, y, w, h } };
     const reply = await (await api.post(`${API}/select`, body, undefined, 1)).json();
-    return [reply, ...reply.others].map(({ shapes }) => shapes[0]);
+    return { masks: [reply, ...reply.others].map(({ shapes }) => shapes[0]), shadow: reply.shadow };
   };
 
   /** @param {string} text @param {() => void} onclick @param {string} keys */
@@ -136,10 +144,11 @@ export function createPointer(ports) {
   };
 
   const accept = () => {
-    const [mask, by] = [found[at], op];
+    const [mask, by, cast] = [found[at], op, at === 0 ? shadow : []];
     if (!mask) return;
     drop();
     take(ports, [{ ...mask, op: by }]);
+    if (by === "add") offerShadow(cast);
   };
 
   const next = () => {
@@ -156,7 +165,7 @@ export function createPointer(ports) {
     while (wanted && marks.length === 0 && active()) {
       const asked = wanted;
       wanted = null;
-      const masks = await look([pointPrompt(asked, "add")], 1).catch(() => []);
+      const { masks } = await look([pointPrompt(asked, "add")], 1, false).catch(() => ({ masks: [] }));
       if (marks.length > 0 || !active()) break;
       const off = wanted ?? asked;
       const near = Math.hypot(off.x - asked.x, off.y - asked.y) * store.get().view.scale < NEAR_PX;
@@ -174,9 +183,9 @@ export function createPointer(ports) {
     marks = [...marks, prompt];
     const { image } = store.get();
     try {
-      const masks = await look(marks, CANDIDATES);
+      const answer = await look(marks, CANDIDATES, op === "add");
       if (mine !== turn || image?.key !== store.get().image?.key) return;
-      [found, at] = [masks, 0];
+      [found, shadow, at] = [answer.masks, answer.shadow, 0];
       show();
       showButtons();
       messages.say(t("Selected. Enter takes it, Escape drops it."));
@@ -220,7 +229,8 @@ export function createPointer(ports) {
     options.replaceChildren();
     const values = { model: model.title, facts: licenceFacts(model, t).join(", ") };
     const get = downloadable(model) ? { label: t("Download"), act: fetchIt } : undefined;
-    messages.tell(t("Pointing needs {model} ({facts}).", values), model.problem ? whyNot(model.problem) : "", get);
+    messages.tell(t("Pointing needs {model} ({facts}).", values), "", get);
+    if (!get && model.problem) messages.complain(new ApiError(model.problem), null); // in full: it names a command
   };
 
   const fetchIt = () => {

@@ -19,6 +19,7 @@ import { liveWire, REACH } from "../../tools/livewire.js";
 import { OTHERS } from "../../tools/tools.js";
 import { t, w } from "../i18n.js";
 import { createPointer } from "./pointing.js";
+import { createShadowOffer } from "./shadow.js";
 
 /** @type {Readonly<Record<SelectTool, "mark" | "trace" | "sample" | "point">>} */
 const GESTURES = { point: "point", snap: "mark", magnet: "trace", wand: "sample" };
@@ -79,7 +80,8 @@ function seenAround(view, at) {
 /** @param {Ports & {download: (name: string) => void}} ports */
 export function createSelecting(ports) {
   const { store, api, messages } = ports;
-  const pointer = createPointer(ports);
+  const offerShadow = createShadowOffer(ports);
+  const pointer = createPointer(ports, offerShadow);
   OTHERS.magnet = (start, setting) => liveWire(start, setting, (at) => seenAround(store.get().view, at));
   /** @type {AbortController | null} the newest question; an older one is not waited for */
   let asking = null;
@@ -111,11 +113,7 @@ export function createSelecting(ports) {
       reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })),
     );
     messages.say(t("Selected."));
-    if (reply.shadow.length > 0 && shape.op === "add")
-      messages.tell(t("It casts a shadow"), "", {
-        label: t("Select it too"),
-        act: () => take(ports, reply.shadow),
-      });
+    if (shape.op === "add") offerShadow(reply.shadow);
   };
 
   return {

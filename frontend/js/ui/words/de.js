@@ -203,6 +203,8 @@ export const WORDS = {
   "{sort}, {n} % sure": "{sort}, zu {n} % sicher",
   "{n} suggestions": "{n} Vorschläge",
   select: "Auswahl",
+  "What is missing?": "Was fehlt?",
+  "Could be found too: {model} ({facts})": "Wäre auch zu finden: {model} ({facts})",
   "It casts a shadow": "Es wirft einen Schatten",
   "Select it too": "Auch auswählen",
   "Selected.": "Ausgewählt.",
