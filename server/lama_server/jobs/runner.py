@@ -31,10 +31,10 @@ from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..imaging.pixel_files import write_pixels
-from ..schemas.base import WireValue
+from ..schemas.base import WireValue, wire_box
 from ..schemas.events import EditEvent, ErrorEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
-from ..schemas.replies import CanvasReply, EditReply, PatchReply, wire_box
+from ..schemas.replies import CanvasReply, EditReply, PatchReply
 from ..schemas.requests import CanvasRequest, EditRequest, MaskShapes, OneShotParams, SourceShapes
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace

@@ -9,7 +9,7 @@ from pydantic import Field, computed_field
 
 from inpaint_models.types import Box
 
-from .base import ReplyType, WireValue
+from .base import ReplyType, WireValue, box_of_wire, wire_box
 from .canvas import CanvasChange
 from .requests import MaskShapes
 from .shapes import Bitmap
@@ -60,11 +60,6 @@ class PatchReply(ReplyType):
     h: int
 
 
-def wire_box(box: Box) -> dict[str, int]:
-    """A box as the wire's x, y, w and h: the one place where a box changes its form on the way out."""
-    return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
-
-
 class CanvasReply(ReplyType):
     """The size that the picture has with an edit over its parents, and whether it has an alpha channel."""
 
@@ -93,7 +88,7 @@ class MadeEdit(ReplyType):
         """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
         if not self.patches:
             return None
-        around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
+        around = reduce(Box.union, map(box_of_wire, self.patches))
         edit, _, _ = self.patches[0].url.partition("/patches/")
         return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
 
