@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests marked `on_ray` are run against the plain server and against the ingress of a cluster."""
     if "server" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_ray"):
         alone = metafunc.definition.get_closest_marker("plain")
-        metafunc.parametrize("server", ["plain"] if alone else ["plain", "ray"], indirect=True, scope="session")
+        metafunc.parametrize("server", ["plain"] if alone else ["plain", "ray"], indirect=True)
 
 
 @pytest.fixture(scope="session")

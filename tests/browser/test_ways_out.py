@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Route
 
 from browser.driver import App
+from browser.states import answer, ellipse
 
 STROKE = [(60.0, 60.0), (120.0, 60.0)]
 INSIDE, OUTSIDE = (90.0, 60.0), (90.0, 200.0)
@@ -116,6 +119,32 @@ def load_mask(app: App, mask: Path) -> None:
     with app.page.expect_file_chooser() as chooser:
         app.page.locator("#save").get_by_text("Load a mask").click()
     chooser.value.set_files(mask)
+
+
+def test_a_mask_of_a_large_photo_is_decoded_as_fine_as_it_is_seen_and_saved_to_the_pixel(
+    app: App, tmp_path: Path
+) -> None:
+    Image.new("RGB", (3200, 2400), "grey").save(tmp_path / "astronaut.png")
+    app.open(tmp_path / "astronaut.png")
+    app.settle()
+    app.fill_on_release(False)
+    thing = ellipse(app, (0, 0, 1, 1))
+    answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": []})
+    app.page.locator("#stage").focus()
+    app.page.keyboard.press("q")
+    app.wait("state.tool === 'snap'")
+    app.paint([(1400, 1200), (1800, 1200)])
+    app.wait("doc.draft.length === 1")
+    assert app.read("state.view.scale") <= 0.5, "it is decoded at half its size"
+    inside, outside = [(1600, 1200), (40, 1200), (1600, 2360)], [(80, 80), (3120, 2320)]
+    app.settle()
+    assert [app.ink_at(place) for place in inside + outside] == [255, 255, 255, 0, 0]
+    app.page.keyboard.press("1")
+    app.wait("state.view.scale >= 1")
+    app.settle()
+    assert app.ink_at((1600, 1200)) == 255
+    with Image.open(io.BytesIO(base64.b64decode(thing["png"]))) as picture:
+        np.testing.assert_array_equal(save_mask(app, tmp_path / "mask.png"), np.asarray(picture))
 
 
 def test_a_mask_goes_out_and_comes_in_and_is_filled_like_strokes(photo: App, tmp_path: Path) -> None:

@@ -6,28 +6,54 @@
 
 const LIGHT = 128;
 
-/** @type {WeakMap<Bitmap, OffscreenCanvas | null>} opaque where it is painted; null while it is decoded, and where it cannot be */
+/** Masks of fewer pixels are decoded as they are, at any zoom. */
+const SMALL_PX = 1_000_000;
+
+/** A decoded mask, opaque where it is painted: nothing yet of a `reduction` of Infinity. @typedef {{picture: OffscreenCanvas, reduction: number, wanted: number}} Decoded */
+
+/** @type {WeakMap<Bitmap, Decoded>} */
 const known = new WeakMap();
+
+/**
+ * By how much a mask may be reduced, a power of two, and be as fine as what is drawn: a photo's worth of pixels takes long.
+ * @param {Bitmap} mask @param {number} scale pixels of what is drawn for one of the photo
+ */
+export function reductionFor({ w, h }, scale) {
+  return scale >= 1 || w * h <= SMALL_PX ? 1 : 2 ** Math.floor(Math.log2(1 / scale));
+}
+
+/** As fine as wanted, or as it was until that is decoded. @param {Bitmap} shape @param {number} wanted @returns {Decoded} */
+function decodedOf(shape, wanted) {
+  const mask = known.get(shape) ?? { picture: new OffscreenCanvas(1, 1), reduction: Infinity, wanted: Infinity };
+  known.set(shape, mask);
+  if (wanted < mask.wanted) {
+    mask.wanted = wanted;
+    maskOf(shape, wanted).then(
+      (picture) => wanted < mask.reduction && Object.assign(mask, { picture, reduction: wanted }),
+      () => Object.assign(mask, { reduction: 0 }), // the server says what is wrong with it
+    );
+  }
+  return mask;
+}
 
 /**
  * @param {CanvasRenderingContext2D} context set to image pixels, with the ink @param {Bitmap} shape
  * @returns {boolean} false: it is still being decoded
  */
 export function drawMask(context, shape) {
-  const mask = known.get(shape);
-  if (mask === undefined) {
-    known.set(shape, null);
-    maskOf(shape).then(
-      (decoded) => known.set(shape, decoded),
-      () => known.set(shape, new OffscreenCanvas(1, 1)), // the server says what is wrong with it
-    );
-  }
-  if (!mask) return false;
+  const wanted = reductionFor(shape, context.getTransform().a);
+  const { picture, reduction } = decodedOf(shape, wanted);
+  draw(context, shape, picture);
+  return reduction <= wanted;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Bitmap} shape @param {OffscreenCanvas} mask */
+function draw(context, shape, mask) {
   const { x, y, w, h } = shape;
   if (shape.op === "sub") {
     context.globalCompositeOperation = "destination-out";
     context.drawImage(mask, x, y, w, h);
-    return true;
+    return;
   }
   const tinted = new OffscreenCanvas(context.canvas.width, context.canvas.height);
   const brush = contextOf(tinted);
@@ -41,15 +67,30 @@ export function drawMask(context, shape) {
   context.globalCompositeOperation = "source-over";
   context.drawImage(tinted, 0, 0);
   context.setTransform(transform);
-  return true;
 }
 
-/** Opaque where it is painted. @param {Bitmap} shape @returns {Promise<OffscreenCanvas>} */
-export async function maskOf({ png, w, h }) {
+/** Opaque where it is painted; reduced, as opaque as it is light. @param {Bitmap} shape @param {number} reduction @returns {Promise<OffscreenCanvas>} */
+export async function maskOf({ png, w, h }, reduction) {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const blob = new Blob([bytes], { type: "image/png" });
+  if (reduction > 1) return reducedOf(blob, Math.ceil(w / reduction), Math.ceil(h / reduction));
+  const bitmap = await createImageBitmap(blob);
   const { canvas } = paintedOf(bitmap, w, h);
   bitmap.close();
+  return canvas;
+}
+
+/** @param {Blob} blob @param {number} width @param {number} height */
+async function reducedOf(blob, width, height) {
+  const smaller = /** @type {const} */ ({ resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
+  const bitmap = await createImageBitmap(blob, smaller);
+  const canvas = new OffscreenCanvas(width, height);
+  const context = contextOf(canvas);
+  context.drawImage(bitmap, 0, 0, width, height);
+  bitmap.close();
+  const image = context.getImageData(0, 0, width, height);
+  for (let i = 0; i < image.data.length; i += 4) image.data[i + 3] = image.data[i]; // the grey is how much is painted
+  context.putImageData(image, 0, 0);
   return canvas;
 }
 

@@ -84,18 +84,18 @@ export type EditEvent = QueuedEvent | ProgressEvent | PreviewEvent | PatchEvent 
 
 /** A finished edit, with all that is needed to make it again: mask and run, or the `change` of the canvas. */
 export interface EditReply {
+  readonly model: string | null;
+  readonly seed: number | null;
+  readonly strategy: string | null;
+  readonly ms: number;
   readonly patches: ReadonlyArray<PatchReply>;
+  readonly canvas: CanvasReply;
   readonly id: string;
   readonly image: string;
   readonly parents: ReadonlyArray<string>;
   readonly mask: MaskShapes | null;
-  readonly model: string | null;
   readonly params: Readonly<Record<string, boolean | number | string>>;
-  readonly seed: number | null;
-  readonly strategy: string | null;
   readonly change: Extend | Crop | Rotate | Scale | null;
-  readonly ms: number;
-  readonly canvas: CanvasReply;
 }
 
 /** Run models on a photo. Positions are those of the canvas that the parents make. Models that fill need a mask. Those that cut out, enlarge or restore make the whole canvas anew and take none. */
@@ -434,19 +434,19 @@ export interface Rectangle {
   readonly h: number;
 }
 
-/** `ms` is the time from the run's start to its result; `load_ms` of it went into loading the model. `canvas` is what the photo is with this edit over its parents. Changes of the canvas have no model and no seed. */
+/** `ms` is the time from the run's start to its result; `load_ms` of it went into loading the model. */
 export interface ResultEvent {
+  readonly model: string | null;
+  readonly seed: number | null;
+  readonly strategy: string | null;
+  readonly ms: number;
   readonly patches: ReadonlyArray<PatchReply>;
+  readonly canvas: CanvasReply;
   readonly type: "result";
   readonly job: string;
   readonly run: number;
   readonly edit: string;
-  readonly model: string | null;
-  readonly seed: number | null;
-  readonly ms: number;
   readonly load_ms: number;
-  readonly strategy: string | null;
-  readonly canvas: CanvasReply;
 }
 
 /** Turn the canvas clockwise. */

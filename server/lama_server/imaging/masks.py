@@ -22,6 +22,7 @@ from inpaint_models.types import Box, Mask, tight_box
 
 from .. import codec
 from ..errors import ApiError, Limit, MaskBitmapInvalid, MaskEmpty, ParamOutOfRange, ParamUnknownValue
+from ..schemas.base import box_of_wire
 from ..schemas.shapes import QUARTERS, Bitmap, Polygon, Prompt, Rectangle, Shape, Stroke
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def prompts_of(prompts: Iterable[Prompt]) -> Prompts:
 def box_of(shape: Shape) -> Box:
     """Holds every pixel of the shape, wherever on the plane it lies."""
     if isinstance(shape, Rectangle | Bitmap):
-        return Box(shape.x, shape.y, shape.x + shape.w, shape.y + shape.h)
+        return box_of_wire(shape)
     points, reach = _points(shape), _radius(shape)
     low, high = np.floor(points.min(axis=0) - reach), np.ceil(points.max(axis=0) + reach)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))

@@ -6,8 +6,8 @@ import secrets
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 
+from ..schemas.base import wire_box
 from ..schemas.events import PatchEvent, PreviewEvent
-from ..schemas.replies import wire_box
 from ..workers.messages import PatchReport, PreviewReport
 
 PREVIEWS_KEPT = 32

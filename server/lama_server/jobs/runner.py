@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from typing import Any
 
 from inpaint_models.options import SEED_LIMIT, FillOptions
 from inpaint_models.registry import ModelEntry, Task
@@ -30,10 +31,10 @@ from ..imaging.lazy_pixels import stored_array, stored_picture
 from ..imaging.masks import check_bounds
 from ..imaging.pictures import Picture
 from ..imaging.pixel_files import write_pixels
-from ..schemas.base import WireValue
+from ..schemas.base import WireValue, wire_box
 from ..schemas.events import EditEvent, ErrorEvent, ProgressEvent, QueuedEvent, ResultEvent, SavedEvent
 from ..schemas.problems import ProblemReply
-from ..schemas.replies import CanvasReply, EditReply, PatchReply, wire_box
+from ..schemas.replies import CanvasReply, EditReply, PatchReply
 from ..schemas.requests import CanvasRequest, EditRequest, MaskShapes, OneShotParams, SourceShapes
 from ..settings import Limits
 from ..store.documents import Documents, MadeBy, Workspace
@@ -270,20 +271,9 @@ class JobRunner:
         self, ticket: Ticket, plan: Plan | CanvasPlan, index: int, edit: StoredEdit, load_ms: int
     ) -> tuple[ResultEvent, Picture]:
         """(what to tell of a finished edit, the photo with it over its parents)."""
-        run, made = edit.record.request.get("run", {}), edit.record.request["made"]
         shown = plan.picture.with_layers(self._documents.store.layers(edit))
         result = ResultEvent(
-            type="result",
-            job=ticket.id,
-            run=index,
-            edit=edit.id,
-            model=run.get("model"),
-            seed=run.get("seed"),
-            ms=made["ms"],
-            load_ms=load_ms,
-            strategy=made.get("strategy"),
-            patches=patch_replies(edit),
-            canvas=canvas_reply(shown.shown),
+            type="result", job=ticket.id, run=index, edit=edit.id, load_ms=load_ms, **_made(edit, shown.shown)
         )
         return result, shown
 
@@ -355,29 +345,28 @@ class JobRunner:
 def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:
     """An edit as it was asked for and made; `shown` is the photo with it over its parents."""
     record = edit.record
-    run, made = record.request.get("run", {}), record.request["made"]
     return EditReply(
         id=edit.id,
         image=record.image,
         parents=list(record.parents),
         mask=record.request.get("mask"),
-        model=run.get("model"),
-        params=run.get("params", {}),
-        seed=run.get("seed"),
-        strategy=made.get("strategy"),
+        params=record.request.get("run", {}).get("params", {}),
         change=record.change,
-        ms=made["ms"],
-        patches=patch_replies(edit),
-        canvas=canvas_reply(shown),
+        **_made(edit, shown),
     )
 
 
-def canvas_reply(shown: codec.ImageInfo) -> CanvasReply:
-    return CanvasReply(width=shown.width, height=shown.height, has_alpha=shown.has_alpha)
-
-
-def patch_replies(edit: StoredEdit) -> list[PatchReply]:
-    return [PatchReply(url=patch_url(edit.id, index), **wire_box(box)) for index, box in enumerate(edit.record.boxes)]
+def _made(edit: StoredEdit, shown: codec.ImageInfo) -> dict[str, Any]:
+    """The fields of `MadeEdit`."""
+    run, made, boxes = edit.record.request.get("run", {}), edit.record.request["made"], edit.record.boxes
+    return {
+        "model": run.get("model"),
+        "seed": run.get("seed"),
+        "strategy": made.get("strategy"),
+        "ms": made["ms"],
+        "patches": [PatchReply(url=patch_url(edit.id, index), **wire_box(box)) for index, box in enumerate(boxes)],
+        "canvas": CanvasReply.model_validate(shown),
+    }
 
 
 def _hole(

@@ -18,9 +18,9 @@ from ..errors import JobCancelled, ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
 from ..imaging.masks import prompts_of
 from ..imaging.pictures import Picture
-from ..schemas.base import WireValue
+from ..schemas.base import WireValue, box_of_wire, wire_box
 from ..schemas.events import FindEvent, FoundEvent, SearchEvent
-from ..schemas.replies import FindingReply, FindReply, wire_box
+from ..schemas.replies import FindingReply, FindReply
 from ..schemas.requests import FindRequest, SelectRequest, View
 from ..schemas.shapes import Bitmap
 from ..settings import Limits
@@ -198,7 +198,7 @@ def bitmap(mask: MaskPicture) -> Bitmap:
 
 def box_of_view(view: View, height: int, width: int) -> Box:
     """The part of it that lies on the canvas. Raises `ParamInvalid` where that is nothing."""
-    box = Box(view.x, view.y, view.x + view.w, view.y + view.h).clipped(height, width)
+    box = box_of_wire(view).clipped(height, width)
     if min(box.width, box.height) < 1:
         raise ParamInvalid(f"The view shows nothing of the canvas ({width}x{height}).", pointer="/view")
     return box

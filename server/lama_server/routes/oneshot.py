@@ -14,8 +14,7 @@ from ..http.streams import PICTURE_HEADERS, WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
 from ..jobs.autosave import Saved
 from ..jobs.runner import OneShot
-from ..schemas.base import RenderFormat, ResultKind
-from ..schemas.replies import wire_box
+from ..schemas.base import RenderFormat, ResultKind, wire_box
 from ..schemas.requests import OneShotParams
 from ..store.documents import MaskName
 from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import CanvasReply, FindReply, Patches, PatchReply, SavedReply
+from .replies import FindReply, MadeEdit, PatchReply, SavedReply
 
 
 class QueuedEvent(ReplyType):
@@ -48,22 +48,14 @@ class PatchEvent(PatchReply):
     of: int = Field(description="How many patches the result will have.")
 
 
-class ResultEvent(Patches):
-    """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model.
-
-    `canvas` is what the photo is with this edit over its parents. Changes of the canvas have no model and no seed.
-    """
+class ResultEvent(MadeEdit):
+    """`ms` is the time from the run's start to its result; `load_ms` of it went into loading the model."""
 
     type: Literal["result"]
     job: str
     run: int
     edit: str
-    model: str | None
-    seed: int | None
-    ms: int
     load_ms: int
-    strategy: str | None
-    canvas: CanvasReply
 
 
 class SavedEvent(ReplyType):

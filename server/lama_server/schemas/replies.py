@@ -9,7 +9,7 @@ from pydantic import Field, computed_field
 
 from inpaint_models.types import Box
 
-from .base import ReplyType, WireValue
+from .base import ReplyType, WireValue, box_of_wire, wire_box
 from .canvas import CanvasChange
 from .requests import MaskShapes
 from .shapes import Bitmap
@@ -60,11 +60,6 @@ class PatchReply(ReplyType):
     h: int
 
 
-def wire_box(box: Box) -> dict[str, int]:
-    """A box as the wire's x, y, w and h: the one place where a box changes its form on the way out."""
-    return {"x": box.x0, "y": box.y0, "w": box.width, "h": box.height}
-
-
 class CanvasReply(ReplyType):
     """The size that the picture has with an edit over its parents, and whether it has an alpha channel."""
 
@@ -73,10 +68,19 @@ class CanvasReply(ReplyType):
     has_alpha: bool
 
 
-class Patches(ReplyType):
-    """An edit's patches: their boxes do not overlap, one for each region of the mask. A changed canvas has none."""
+class MadeEdit(ReplyType):
+    """What came of an edit.
 
+    The boxes of its patches do not overlap: one for each region of the mask. A changed canvas has no patches, no model
+    and no seed. `canvas` is what the photo is with the edit over its parents.
+    """
+
+    model: str | None
+    seed: int | None
+    strategy: str | None
+    ms: int
     patches: list[PatchReply]
+    canvas: CanvasReply
 
     @computed_field(json_schema_extra={"deprecated": True})  # type: ignore[prop-decorator]
     @property
@@ -84,7 +88,7 @@ class Patches(ReplyType):
         """All patches as one, with what lies between them, as version 0.1 had it; goes with the next one."""
         if not self.patches:
             return None
-        around = reduce(Box.union, (Box(p.x, p.y, p.x + p.w, p.y + p.h) for p in self.patches))
+        around = reduce(Box.union, map(box_of_wire, self.patches))
         edit, _, _ = self.patches[0].url.partition("/patches/")
         return PatchReply(url=f"{edit}/patch.png", **wire_box(around))
 
@@ -137,20 +141,15 @@ class SavedReply(ReplyType):
     reencoded: str | None
 
 
-class EditReply(Patches):
+class EditReply(MadeEdit):
     """A finished edit, with all that is needed to make it again: mask and run, or the `change` of the canvas."""
 
     id: str
     image: str
     parents: list[str]
     mask: MaskShapes | None
-    model: str | None
     params: dict[str, WireValue]
-    seed: int | None
-    strategy: str | None
     change: CanvasChange | None
-    ms: int
-    canvas: CanvasReply
 
 
 class LimitsReply(ReplyType):

@@ -27,11 +27,15 @@ export function createMaskFile({ store, messages, step, strokesFreed }) {
   const save = async () => {
     if (!store.get().image) return;
     const { width, height } = canvasOf(store.get());
-    if (shapes().length === 0) throw problem("page.mask_empty", t("Nothing is painted"));
-    const canvas = new OffscreenCanvas(width, height);
+    const painted = shapes();
+    if (painted.length === 0) throw problem("page.mask_empty", t("Nothing is painted"));
+    const canvas = new OffscreenCanvas(1, 1);
     const context = /** @type {CanvasRenderingContext2D} */ (/** @type {unknown} */ (canvas.getContext("2d")));
+    for (const shape of painted) while (!drawShape(context, shape)) await new Promise(requestAnimationFrame); // decoded in full
+    canvas.width = width;
+    canvas.height = height;
     setInk(context, "white");
-    for (const shape of shapes()) while (!drawShape(context, shape)) await new Promise(requestAnimationFrame);
+    for (const shape of painted) drawShape(context, shape);
     context.globalCompositeOperation = "destination-over";
     context.fillStyle = "black";
     context.fillRect(0, 0, width, height);

@@ -1,6 +1,6 @@
 /** A mask that is proposed: its outline over the photo, drawn as large as the window shows it. */
 
-import { maskOf } from "../../canvas/mask-layer.js";
+import { maskOf, reductionFor } from "../../canvas/mask-layer.js";
 import { toScreen } from "../../core/view.js";
 
 /** @typedef {import("../../core/shapes.js").Bitmap} Bitmap */
@@ -9,7 +9,7 @@ import { toScreen } from "../../core/view.js";
 const WIDTH_PX = 2;
 const MOST_PX = 4096;
 
-/** @type {WeakMap<Bitmap, Promise<OffscreenCanvas>>} */
+/** @type {WeakMap<Bitmap, {reduction: number, picture: Promise<OffscreenCanvas>}>} */
 const known = new WeakMap();
 
 /**
@@ -21,10 +21,12 @@ export function drawProposal(canvas, mask, view, op) {
   canvas.hidden = mask === null;
   if (!mask) return;
   const asked = canvas.dataset.mask;
-  const picture = known.get(mask) ?? maskOf(mask);
-  known.set(mask, picture);
-  picture.then(
-    (decoded) => canvas.dataset.mask === asked && place(canvas, decoded, mask, view, op),
+  const reduction = reductionFor(mask, view.scale);
+  let decoded = known.get(mask);
+  if (!decoded || reduction < decoded.reduction) decoded = { reduction, picture: maskOf(mask, reduction) };
+  known.set(mask, decoded);
+  decoded.picture.then(
+    (picture) => canvas.dataset.mask === asked && place(canvas, picture, mask, view, op),
     () => {},
   );
 }

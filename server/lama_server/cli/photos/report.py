@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BatchInvalid
-from ...schemas.replies import wire_box
+from ...schemas.base import wire_box
 from ...store import saving
 from .batch import Event
 
