@@ -138,20 +138,15 @@ def solve(
     if settings.regions:
         finest = next((i for i, each in enumerate(levels) if each.distance.size <= settings.small_pixels), smallest)
     rounds = [_rounds(index, levels, settings) if index >= finest else 1 for index in range(len(levels))]
-    turns = [count * 2 if settings.regions and index >= finest else count for index, count in enumerate(rounds)]
-    work = _Work([level.patches.targets.size for level in levels], turns, report)
-    begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, chunks)
+    work = _Work([level.patches.targets.size for level in levels], rounds, report)
+    nnf, voters = _match_and_vote(levels, finest, rounds, work, strange, seed, chunks, settings)
     if settings.regions:
         level = levels[finest]
-        estimates = [
-            _estimate(level, *begin(_as_stroke(settings), coherent=False), chunks),
-            _estimate(level, *begin(settings, coherent=True), chunks),
-        ]
         search = search_for(level.patches, level.distance, settings)
-        priced = enlarged(strange, level.shape)
-        sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
+        estimate, priced = _estimate(level, nnf, voters, chunks), enlarged(strange, level.shape)
+        sources = coherent_sources(level, estimate, priced, search, settings.overuse, chunks)
     else:
-        sources = argmax_vote(*begin(settings, coherent=settings.lines), chunks)
+        sources = argmax_vote(nnf, voters, chunks)
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
@@ -181,10 +176,8 @@ def _match_and_vote(
     seed: int,
     chunks: Chunks,
     settings: PatchMatchSettings,
-    *,
-    coherent: bool,
 ) -> tuple[NearestNeighbourField, Voters]:
-    """The matches of the level `finest`. `coherent`: lines that are lost on the coarsest level return.
+    """The matches of the level `finest`. Lines that are lost on the coarsest level return, but in thin strokes.
 
     A round votes and then matches, so that no vote is made that no match reads.
     """
@@ -200,7 +193,7 @@ def _match_and_vote(
         if level is not coarsest:
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
         for turn in range(rounds[index]):
-            if coherent and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
+            if settings.lines and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
                 features = _coherent(level, nnf, voters, strange, search, chunks)
             elif turn or level is not coarsest:
                 features = vote(level.features, nnf, voters, chunks)
@@ -280,7 +273,8 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
     if _is_stroke(depths, settings):
-        settings = replace(_as_stroke(settings), regions=False)
+        # The border outvotes what is deeper all the way inwards, so that what it cuts goes on.
+        settings = replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance, regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
@@ -290,11 +284,6 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
 def _is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
     """Or a spot. depths: (n,) of the hole's pixels at full size."""
     return bool(depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels)
-
-
-def _as_stroke(settings: PatchMatchSettings) -> PatchMatchSettings:
-    """The border outvotes what is deeper all the way inwards, so that what it cuts goes on."""
-    return replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:
