@@ -273,8 +273,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
     if _is_stroke(depths, settings):
-        # The border outvotes what is deeper all the way inwards, so that what it cuts goes on.
-        settings = replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance, regions=False)
+        settings = replace(_as_stroke(settings), regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
@@ -284,6 +283,11 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
 def _is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
     """Or a spot. depths: (n,) of the hole's pixels at full size."""
     return bool(depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels)
+
+
+def _as_stroke(settings: PatchMatchSettings) -> PatchMatchSettings:
+    """The border outvotes what is deeper all the way inwards, so that what it cuts goes on."""
+    return replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:
