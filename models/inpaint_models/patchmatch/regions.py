@@ -10,7 +10,6 @@ among the offsets nearby. All is done in whole numbers, which are the same on ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,33 +62,32 @@ def redrawn_sources(
     """(H, W) as `favourites` of an `Estimate`, for the coarsest level: a line that the estimate lost can return."""
     _, similar = similar_offsets(level, 1, chunks.poll)
     offsets = np.concatenate([_most_frequent(similar), _most_frequent(estimate.offsets)])
-    return _coherent(level, [estimate], offsets, strange, search, 0, chunks)
+    return _coherent(level, estimate, offsets, strange, search, 0, chunks)
 
 
 def coherent_sources(
     level: PyramidLevel,
-    estimates: Sequence[Estimate],
+    estimate: Estimate,
     strange: NDArray[np.int32],
     search: Search,
     overuse: float,
     chunks: Chunks,
 ) -> NDArray[np.int32]:
-    """(H, W) as `favourites` of an `Estimate`: near to the estimates, whichever is nearest.
+    """(H, W) as `favourites` of an `Estimate`: near to the estimate.
 
     strange  (H, W) what it costs to copy a pixel
     overuse  what each use of a pixel more than two costs, times its squared texture strength
     """
     similar, detailed = similar_offsets(level, _EVERY_PX, chunks.poll)
-    frequent = [_most_frequent(each) for each in (detailed, *(estimate.offsets for estimate in estimates))]
-    offsets = [peaks_of(similar, _DOMINANT), *frequent]
+    offsets = [peaks_of(similar, _DOMINANT), _most_frequent(detailed), _most_frequent(estimate.offsets)]
     return _coherent(
-        level, estimates, np.concatenate(offsets), strange, search, _TRUST, chunks, overuse=_OVERUSE * overuse
+        level, estimate, np.concatenate(offsets), strange, search, _TRUST, chunks, overuse=_OVERUSE * overuse
     )
 
 
 def _coherent(
     level: PyramidLevel,
-    estimates: Sequence[Estimate],
+    estimate: Estimate,
     offsets: NDArray[np.int32],
     strange: NDArray[np.int32],
     search: Search,
@@ -98,19 +96,18 @@ def _coherent(
     *,
     overuse: float = 0.0,
 ) -> NDArray[np.int32]:
-    """`trust`: what the squared difference from the nearest estimate costs, in 64ths."""
+    """`trust`: what the squared difference from the estimate costs, in 64ths."""
     pixels = np.flatnonzero(level.hole).astype(np.int32)
-    favourites = [each.favourites for each in estimates]
-    possible, choices = _choices(pixels, favourites, _usable(level.patches), np.unique(offsets, axis=0))
+    possible, choices = _choices(pixels, estimate.favourites, _usable(level.patches), np.unique(offsets, axis=0))
     sources = np.where(possible, pixels[:, None] + choices, 0).astype(np.int32)
     alone = (
-        _unlike(level, estimates, pixels, sources) * trust // 64
+        _unlike(level, estimate, pixels, sources) * trust // 64
         + strange.ravel()[sources]
         + _displacement(pixels, sources, level.shape[1], search)
     )
     alone = np.where(possible, alone, _NEVER).astype(np.int32)
-    kept = _cheapest(alone, len(estimates))
-    texture = estimates[0].features[..., 3]
+    kept = _cheapest(alone)
+    texture = estimate.features[..., 3]
     possible, choices, alone = possible[:, kept], choices[:, kept], alone[:, kept]
     return _solved(level, texture, pixels, possible, choices, alone, _PASSES, chunks, overuse=overuse)
 
@@ -122,25 +119,24 @@ def _displacement(pixels: Flat, sources: Flat, width: int, search: Search) -> ND
     return np.asarray(cost / PATCH**2, np.int32)
 
 
-def _unlike(level: PyramidLevel, estimates: Sequence[Estimate], pixels: Flat, sources: Flat) -> NDArray[np.int32]:
-    """(n, choices) squared difference of the sources and the nearest estimate."""
-    least = np.full(sources.shape, _NEVER, np.int32)
-    features = level.features.reshape(-1, FEATURES)
-    for estimate in estimates:
-        _nearer(features, estimate.features.reshape(-1, FEATURES)[pixels], sources, least)
-    return least
+def _unlike(level: PyramidLevel, estimate: Estimate, pixels: Flat, sources: Flat) -> NDArray[np.int32]:
+    """(n, choices) squared difference of the sources and the estimate."""
+    unlike = np.empty(sources.shape, np.int32)
+    features, wanted = (each.reshape(-1, FEATURES) for each in (level.features, estimate.features))
+    _differ(features, wanted[pixels], sources, unlike)
+    return unlike
 
 
 @kernel("void(uint8[:, ::1], uint8[:, ::1], int32[:, ::1], int32[:, ::1])")
-def _nearer(features: Array, wanted: Array, sources: Array, least: Array) -> None:
-    """Lowers each choice's difference to that from what is wanted at its pixel."""
+def _differ(features: Array, wanted: Array, sources: Array, unlike: Array) -> None:
+    """Each choice's squared difference from what is wanted at its pixel."""
     for index in range(sources.shape[0]):
         for choice in range(sources.shape[1]):
             total = np.int32(0)
             for k in range(4):
                 step = np.int32(features[sources[index, choice], k]) - np.int32(wanted[index, k])
                 total = np.int32(total + step * step)
-            least[index, choice] = min(least[index, choice], total)
+            unlike[index, choice] = total
 
 
 def finer_sources(level: PyramidLevel, coarse: NDArray[np.int32], chunks: Chunks) -> NDArray[np.int32]:
@@ -169,28 +165,27 @@ def _most_frequent(offsets: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _choices(
-    pixels: Flat, favourites: Sequence[Flat], usable: NDArray[np.bool_], offsets: NDArray[np.int32]
+    pixels: Flat, favourites: Flat, usable: NDArray[np.bool_], offsets: NDArray[np.int32]
 ) -> tuple[NDArray[np.bool_], Flat]:
-    """(n, choices) whether a pixel can take an offset, and the offsets; the last are those of its favourites."""
+    """(n, choices) whether a pixel can take an offset, and the offsets; the last is that of its favourite."""
     height, width = usable.shape
     y, x = (place[:, None] for place in np.divmod(pixels, width))
     to_y, to_x = y + offsets[:, 0], x + offsets[:, 1]
     possible = (to_y >= 0) & (to_y < height) & (to_x >= 0) & (to_x < width)
     possible &= usable[np.clip(to_y, 0, height - 1), np.clip(to_x, 0, width - 1)]
     flat = np.broadcast_to(offsets[:, 0] * width + offsets[:, 1], possible.shape)
-    own = [each.ravel()[pixels] - pixels for each in favourites]
-    possible = np.pad(possible, ((0, 0), (0, len(own))), constant_values=True)
-    return possible, np.column_stack([flat, *own]).astype(np.int32)
+    possible = np.pad(possible, ((0, 0), (0, 1)), constant_values=True)
+    return possible, np.column_stack([flat, favourites.ravel()[pixels] - pixels]).astype(np.int32)
 
 
-def _cheapest(alone: NDArray[np.int32], favourites: int) -> NDArray[np.intp]:
-    """Which choices to keep, so that pairs are not too many: the favourites and those that are good for most pixels."""
+def _cheapest(alone: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Which choices to keep, so that pairs are not too many: the favourite and those that are good for most pixels."""
     pixels, choices = alone.shape
     most = max(4, int((_MOST_COSTS / (2 * pixels)) ** 0.5))
     if choices <= most:
         return np.arange(choices)
     good = np.bincount(np.argsort(alone, axis=1, kind="stable")[:, :4].ravel(), minlength=choices)
-    good[-favourites:] = pixels + 1
+    good[-1] = pixels + 1
     return np.sort(np.argsort(-good, kind="stable")[:most])
 
 

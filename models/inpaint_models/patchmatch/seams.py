@@ -92,13 +92,13 @@ def _shows(source: Number, dy: Number, dx: Number, height: int, width: int, cell
 
 @inlined
 def _guided_step(
-    colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, edge: float,
-    contrast: Array, step: Array,
+    colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, in_hole: bool,
+    edge: float, contrast: Array, step: Array,
 ) -> None:  # fmt: skip
     """The step in colour that the solution should have between two pixels: three channels, into `step`.
 
     It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours. A jump
-    that is larger than any edge near either source is no edge: the copies were cut where both are smooth.
+    between two copies that is larger than any edge near either source is no edge: they were cut where both are smooth.
     """
     contradiction, jump = np.float32(0), np.float32(0)
     for channel in range(3):
@@ -114,7 +114,7 @@ def _guided_step(
         contradiction += (step[channel] - copied) ** 2
         jump += copied**2
     seen = max(contrast[mine], contrast[theirs])
-    if seen < jump:
+    if in_hole and seen < jump:
         contradiction *= (seen / jump) ** 2
     trust = max(np.float32(0), np.float32(1) - contradiction / (edge * edge)) ** 2
     for channel in range(3):
@@ -164,7 +164,7 @@ def _guide(
             in_hole = cells[neighbour] != outside
             i_show = _shows(mine, dy, dx, height, width, cells, outside)
             they_show = in_hole and _shows(theirs, -dy, -dx, height, width, cells, outside)
-            _guided_step(colours, mine, theirs, offset, i_show, they_show, edge, contrast, step)
+            _guided_step(colours, mine, theirs, offset, i_show, they_show, in_hole, edge, contrast, step)
             for channel in range(3):
                 wanted[index, channel] += step[channel]
                 if not in_hole:

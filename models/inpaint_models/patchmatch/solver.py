@@ -40,6 +40,7 @@ from .voting import Voters, argmax_vote, vote, voters_of
 
 _CELLS = 8  # along each side of the picture
 _USED_CELLS = 0.5
+_OVERUSE = 3  # times what it costs elsewhere: next to the known pixels a stone that is there twice shows the most
 
 Report = Callable[[int, int, NDArray[np.uint8]], None]
 """Called with the work done, the whole work, and the features at the end of a round: (h, w, FEATURES), a level's."""
@@ -137,24 +138,19 @@ def solve(
     if settings.regions:
         finest = next((i for i, each in enumerate(levels) if each.distance.size <= settings.small_pixels), smallest)
     rounds = [_rounds(index, levels, settings) if index >= finest else 1 for index in range(len(levels))]
-    turns = [count * 2 if settings.regions and index >= finest else count for index, count in enumerate(rounds)]
-    work = _Work([level.patches.targets.size for level in levels], turns, report)
-    begin = partial(_match_and_vote, levels, finest, rounds, work, strange, seed, chunks)
+    work = _Work([level.patches.targets.size for level in levels], rounds, report)
+    nnf, voters = _match_and_vote(levels, finest, rounds, work, strange, seed, chunks, settings)
     if settings.regions:
         level = levels[finest]
-        estimates = [
-            _estimate(level, *begin(_as_stroke(settings), coherent=False), chunks),
-            _estimate(level, *begin(settings, coherent=True), chunks),
-        ]
         search = search_for(level.patches, level.distance, settings)
-        priced = enlarged(strange, level.shape)
-        sources = coherent_sources(level, estimates, priced, search, settings.overuse, chunks)
+        estimate, priced = _estimate(level, nnf, voters, chunks), enlarged(strange, level.shape)
+        sources = coherent_sources(level, estimate, priced, search, settings.overuse, chunks)
     else:
-        sources = argmax_vote(*begin(settings, coherent=settings.lines), chunks)
+        sources = argmax_vote(nnf, voters, chunks)
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
-    return sources
+    return _fitted_to_rim(levels[0], sources, seed, _as_stroke(settings), chunks) if settings.regions else sources
 
 
 class _Work:
@@ -180,10 +176,8 @@ def _match_and_vote(
     seed: int,
     chunks: Chunks,
     settings: PatchMatchSettings,
-    *,
-    coherent: bool,
 ) -> tuple[NearestNeighbourField, Voters]:
-    """The matches of the level `finest`. `coherent`: lines that are lost on the coarsest level return.
+    """The matches of the level `finest`. Lines that are lost on the coarsest level return, but in thin strokes.
 
     A round votes and then matches, so that no vote is made that no match reads.
     """
@@ -199,7 +193,7 @@ def _match_and_vote(
         if level is not coarsest:
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
         for turn in range(rounds[index]):
-            if coherent and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
+            if settings.lines and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
                 features = _coherent(level, nnf, voters, strange, search, chunks)
             elif turn or level is not coarsest:
                 features = vote(level.features, nnf, voters, chunks)
@@ -230,6 +224,32 @@ def _coherent(
     sources = redrawn_sources(level, estimate, strange, search, chunks)
     follow(nnf, level.patches, sources)
     return level.features.reshape(sources.size, -1)[sources]
+
+
+def _fitted_to_rim(
+    level: PyramidLevel, sources: NDArray[np.int32], seed: int, settings: PatchMatchSettings, chunks: Chunks
+) -> NDArray[np.int32]:
+    """The map chosen anew near the known pixels, patch by patch.
+
+    The seam of a region with them is one pixel wide, and what they show often breaks off there: a patch sees more.
+    """
+    nnf = random_nnf(level.patches, np.random.default_rng(seed))
+    follow(nnf, level.patches, sources)
+    depth, targets = level.distance.ravel(), level.patches.targets
+    near = depth[targets + PATCH // 2 * (level.shape[1] + 1)] <= settings.rim_px + PATCH
+    search = search_for(level.patches, level.distance, settings)
+    search, voters = replace(search, keep=search.keep[near]), voters_of(level.distance, settings)
+    voters = voters._replace(pixels=voters.pixels[depth[voters.pixels] <= settings.rim_px])
+    seeds = np.random.SeedSequence(seed).generate_state(settings.rounds_rim * settings.sweeps_rim).tolist()
+    features, detail = level.features.reshape(sources.size, -1)[sources], detail_of(level.features)
+    for turn in range(settings.rounds_rim):
+        if turn:
+            features = vote(features, nnf, voters, chunks)
+        patches = dearer_by_use(level.patches, nnf, detail, _OVERUSE * settings.overuse)
+        patches = replace(patches, targets=targets[near])
+        improve(features, patches, nnf, search, seeds[turn :: settings.rounds_rim], chunks)
+    sources.ravel()[voters.pixels] = argmax_vote(nnf, voters, chunks).ravel()[voters.pixels]
+    return sources
 
 
 def _voting(index: int, levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
