@@ -10,13 +10,16 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from lama_server.settings import Settings
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+os.environ |= {"RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120", "RAY_health_check_timeout_ms": "120000"}
 
 NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 
@@ -25,8 +28,11 @@ NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": 
 def nodes(count: int, cpus: int) -> Iterator[None]:
     """A cluster of so many nodes on this machine with so many processors each, on ports that are free."""
     import ray
+    from ray._private import node
     from ray.cluster_utils import Cluster
 
+    # Ray gives a node 30 s to start, which is not enough on a machine that does other work: for it, time goes slower.
+    vars(node)["time"] = SimpleNamespace(**{**vars(time), "monotonic": lambda: time.monotonic() / 10})
     folder = tempfile.mkdtemp(prefix="ray")  # a short path: sockets lie in it
     made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": cpus, "temp_dir": folder})
     try:

@@ -88,6 +88,7 @@ def valid(value: Any, kind: Any) -> None:
     assert described.model_dump(mode="json", exclude_unset=True) == value
 
 
+@pytest.mark.on_ray
 def test_what_is_answered_is_what_is_described(server: RunningServer) -> None:
     image = server.upload(photo()).json
     valid(image, ImageReply)
@@ -126,6 +127,7 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(server: RunningServ
         ("GET", "/api/v1/inpaint", "route.method_not_allowed"),
     ],
 )
+@pytest.mark.on_ray
 def test_wrong_addresses_end_in_a_problem(server: RunningServer, method: str, path: str, code: str) -> None:
     reply = server.ask(method, path)
     assert reply.code == code

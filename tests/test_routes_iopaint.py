@@ -74,6 +74,7 @@ def jpeg(pixels: np.ndarray, **options: Any) -> bytes:
 # filling
 
 
+@pytest.mark.on_ray
 def test_a_photo_is_filled_and_comes_back_lossless(server: RunningServer) -> None:
     reply = fill(server, image=text(IMAGE, "data:image/png;base64,"), sd_seed=17, prompt="", hd_strategy="Crop")
     expected = photo()
@@ -83,6 +84,7 @@ def test_a_photo_is_filled_and_comes_back_lossless(server: RunningServer) -> Non
     assert np.array_equal(decode(reply.body), expected)
 
 
+@pytest.mark.on_ray
 def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer) -> None:
     for options in ({"quality": 71, "subsampling": 2}, {"quality": 93, "subsampling": 0, "progressive": True}):
         source = jpeg(np.full((64, 96, 3), 90, np.uint8), **options)
@@ -94,6 +96,7 @@ def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer) 
             assert before.size == after.size
 
 
+@pytest.mark.on_ray
 def test_the_mask_may_be_drawn_in_the_pages_colour_on_nothing(server: RunningServer) -> None:
     drawn = np.zeros((64, 96, 4), np.uint8)
     drawn[BOX] = (255, 204, 0, 187)
@@ -102,6 +105,7 @@ def test_the_mask_may_be_drawn_in_the_pages_colour_on_nothing(server: RunningSer
     assert np.array_equal(decode(fill(server, mask=text(encode(drawn)), sd_seed=5).body), expected)
 
 
+@pytest.mark.on_ray
 def test_any_seed_may_be_asked_for_and_is_told(server: RunningServer) -> None:
     reply = fill(server, sd_seed=-1)
     assert decode(reply.body)[20, 30, 0] == int(reply.headers["x-seed"]) & 255
@@ -120,6 +124,7 @@ def test_any_seed_may_be_asked_for_and_is_told(server: RunningServer) -> None:
         ({"hd_strategy": "Crop", "hd_strategy_crop_margin": -1}, "param.out_of_range"),
     ],
 )
+@pytest.mark.on_ray
 def test_errors_carry_the_sentence_that_iopaints_page_shows(
     server: RunningServer, body: dict[str, Any], code: str
 ) -> None:
@@ -128,6 +133,7 @@ def test_errors_carry_the_sentence_that_iopaints_page_shows(
     assert reply.json["errors"] == reply.json["detail"]
 
 
+@pytest.mark.on_ray
 def test_errors_of_our_own_form_stay_as_they_are(server: RunningServer) -> None:
     assert isinstance(server.one_shot(IMAGE, MASK, {"seed": -1}).json["errors"], list)
 
@@ -142,6 +148,7 @@ def test_results_are_saved_where_auto_save_is_on(start_server: Callable[..., Run
 # models and plugins
 
 
+@pytest.mark.on_ray
 def test_the_configuration_names_what_is_ready(server: RunningServer) -> None:
     config = server.ask("GET", "/api/v1/server-config").json
     assert [model["name"] for model in config["modelInfos"]] == ["painter", "second", "broken", "worded", "copier"]
@@ -267,6 +274,7 @@ def test_faces_are_restored_in_the_photos_own_format(server: RunningServer) -> N
         ("image", {"name": "RemoveBG"}, "model.image_unsuitable"),
     ],
 )
+@pytest.mark.on_ray
 def test_what_a_plugin_cannot_do_is_refused(server: RunningServer, kind: str, body: dict[str, Any], code: str) -> None:
     reply = server.post_json(f"/api/v1/run_plugin_gen_{kind}", {"image": text(IMAGE), **body})
     assert reply.code == code
@@ -278,6 +286,7 @@ def test_what_a_plugin_cannot_do_is_refused(server: RunningServer, kind: str, bo
 
 @pytest.mark.parametrize("radius", [0, 1, 5, 12, 60])
 @pytest.mark.parametrize("operation", ["expand", "shrink"])
+@pytest.mark.on_ray
 def test_a_mask_grows_and_shrinks_as_by_opencvs_ellipse(server: RunningServer, operation: str, radius: int) -> None:
     mask = np.zeros((2100, 160), np.uint8)
     mask[900:1300, 40:120] = 255
@@ -609,6 +618,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.on_ray
 def test_pages_of_other_sites_and_other_names_are_kept_out(server: RunningServer, method: str, path: str) -> None:
     """B25, B26."""
     for headers, code in (
@@ -623,6 +633,7 @@ def test_pages_of_other_sites_and_other_names_are_kept_out(server: RunningServer
 @pytest.mark.parametrize(
     ("method", "path"), [route for route in ROUTES if route[0] == "POST" and "socket" not in route[1]]
 )
+@pytest.mark.on_ray
 def test_forms_that_any_page_could_send_are_refused(server: RunningServer, method: str, path: str) -> None:
     """B34."""
     reply = server.ask(method, path, b"{}", {"content-type": "text/plain"})
@@ -630,6 +641,7 @@ def test_forms_that_any_page_could_send_are_refused(server: RunningServer, metho
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[0] == "POST"])
+@pytest.mark.on_ray
 def test_bodies_are_bounded_before_they_are_read(server: RunningServer, method: str, path: str) -> None:
     reply = server.ask(method, path, b"", {"content-type": "application/json", "content-length": str(2**30)})
     assert reply.code == "body.too_large"

@@ -118,6 +118,15 @@ def test_a_thing_at_the_edge_of_the_photo_is_followed_to_it(grabcut: Selector) -
     assert found[130:140, 0].all()
 
 
+def test_a_thing_in_a_box_is_not_lost_to_a_ground_of_its_colours(grabcut: Selector) -> None:
+    noise = np.random.default_rng(3).normal(0, 18, (300, 400, 1))
+    ground = np.where(np.indices((300, 400)).sum(axis=0)[..., None] // 40 % 2, 150, 110)
+    truth = np.hypot(*(np.indices((300, 400)) - np.array([150, 200])[:, None, None])) < 22
+    image = np.where(truth[..., None], 200, ground) + noise
+    found = grabcut(image.clip(0, 255).astype(np.uint8).repeat(3, axis=2), Prompts(boxes=(Box(174, 124, 226, 176),)))
+    assert overlap(found, truth) > 0.85
+
+
 @pytest.mark.parametrize("size", [(1207, 1603), (3003, 4007)], ids=["refined at every size", "enlarged at the end"])
 def test_a_thing_in_the_far_corner_of_odd_sides_is_followed_to_the_last_pixel(
     grabcut: Selector, size: tuple[int, int]

@@ -28,6 +28,9 @@ _VIEW_PX = 40_000
 _LARGEST_GAP = 0.05
 """Gaps in the thing are closed up to that part of its area: what shines through is to go with it."""
 
+_LOST = 0.1
+"""Where a box or a loop says how large the thing is, a cut that leaves less of the first guess has lost it."""
+
 Image8 = NDArray[np.uint8]
 
 
@@ -75,10 +78,13 @@ def cut(view: Image8, labels: Labels, enclosed: Flags) -> Flags:
     marked: Flags = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if marked.all() or not marked.any():
         return marked  # there is nothing to tell it from
-    labels = _coarse_to_fine(view, guessed(view, labels, enclosed))
-    inside = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
+    guess = guessed(view, labels, enclosed)
+    inside = np.bitwise_and(_coarse_to_fine(view, guess), 1)  # 1 and 3 are the thing, surely and probably
+    if enclosed.any() and np.count_nonzero(inside) < _LOST * np.count_nonzero(guess & 1):
+        inside = np.bitwise_and(guess, 1)
     cross = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, cross) | (inside & marked)  # threads into the background
+    opened = cv2.morphologyEx(inside, cv2.MORPH_OPEN, cross)  # without threads into the background
+    inside = np.bitwise_or(opened, inside & marked)
     return _without_gaps(_touching(inside, marked))
 
 
@@ -95,11 +101,11 @@ def _coarse_to_fine(view: Image8, labels: Labels) -> Labels:
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     models_from = cv2.GC_INIT_WITH_MASK
     cv2.setRNGSeed(0)  # the colour models begin with a random k-means
-    if len(np.unique(coarse % 2)) == 2:  # 1 and 3 are the thing: a narrow one may be lost at half the size
+    if len(np.unique(np.bitwise_and(coarse, 1))) == 2:  # a narrow thing may be lost at half the size
         cv2.grabCut(small, coarse, (0, 0, 0, 0), background, foreground, 1, models_from)
         large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
         unsure = (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_PR_BGD)
-        begun[unsure] = np.where(large[unsure] % 2, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+        begun[unsure] = np.where(np.bitwise_and(large[unsure], 1), cv2.GC_PR_FGD, cv2.GC_PR_BGD)
         models_from = cv2.GC_EVAL
     cv2.grabCut(view, begun, (0, 0, 0, 0), background, foreground, 1, models_from)
     return begun

@@ -24,6 +24,8 @@ class PatchMatchSettings:
     rounds_full: int = 3
     rounds_huge: int = 2  # on levels of more than huge_pixels, which take most of the time of a large crop
     huge_pixels: int = 500_000
+    rounds_rim: int = 2  # at the end, next to the known pixels, where regions were copied
+    sweeps_rim: int = 2
     sweeps: int = 3  # PatchMatch sweeps per round (Barnes et al. 2009, 3.2: alternating scan order)
     small_pixels: int = 40_000  # on levels up to this size any better match counts;
     keep: float = 0.6  # on larger ones, deep in the hole, only one that costs less than this share of the present
@@ -56,6 +58,7 @@ class PatchMatchSettings:
     # Whether whole regions take one offset (regions.py): lines stay lines and texture sharp in large holes. Strokes
     # and spots are filled better patch by patch, and in half the time.
     regions: bool = True
+    rim_px: float = 16.0  # so near to the known pixels each patch is chosen by itself after all
     lines: bool = True  # whether they are sought on the coarsest level; thin strokes are bridged without
 
     # What a hole is, at full size. The mean depth of a stroke is a quarter of its width; where strokes cross, more.

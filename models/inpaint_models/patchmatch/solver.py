@@ -40,6 +40,7 @@ from .voting import Voters, argmax_vote, vote, voters_of
 
 _CELLS = 8  # along each side of the picture
 _USED_CELLS = 0.5
+_OVERUSE = 3  # times what it costs elsewhere: next to the known pixels a stone that is there twice shows the most
 
 Report = Callable[[int, int, NDArray[np.uint8]], None]
 """Called with the work done, the whole work, and the features at the end of a round: (h, w, FEATURES), a level's."""
@@ -149,7 +150,7 @@ def solve(
     for index in reversed(range(finest)):
         sources = finer_sources(levels[index], sources, chunks)
         work.round_done(index, levels[index].features.reshape(sources.size, -1)[sources])
-    return sources
+    return _fitted_to_rim(levels[0], sources, seed, _as_stroke(settings), chunks) if settings.regions else sources
 
 
 class _Work:
@@ -225,6 +226,32 @@ def _coherent(
     return level.features.reshape(sources.size, -1)[sources]
 
 
+def _fitted_to_rim(
+    level: PyramidLevel, sources: NDArray[np.int32], seed: int, settings: PatchMatchSettings, chunks: Chunks
+) -> NDArray[np.int32]:
+    """The map chosen anew near the known pixels, patch by patch.
+
+    The seam of a region with them is one pixel wide, and what they show often breaks off there: a patch sees more.
+    """
+    nnf = random_nnf(level.patches, np.random.default_rng(seed))
+    follow(nnf, level.patches, sources)
+    depth, targets = level.distance.ravel(), level.patches.targets
+    near = depth[targets + PATCH // 2 * (level.shape[1] + 1)] <= settings.rim_px + PATCH
+    search = search_for(level.patches, level.distance, settings)
+    search, voters = replace(search, keep=search.keep[near]), voters_of(level.distance, settings)
+    voters = voters._replace(pixels=voters.pixels[depth[voters.pixels] <= settings.rim_px])
+    seeds = np.random.SeedSequence(seed).generate_state(settings.rounds_rim * settings.sweeps_rim).tolist()
+    features, detail = level.features.reshape(sources.size, -1)[sources], detail_of(level.features)
+    for turn in range(settings.rounds_rim):
+        if turn:
+            features = vote(features, nnf, voters, chunks)
+        patches = dearer_by_use(level.patches, nnf, detail, _OVERUSE * settings.overuse)
+        patches = replace(patches, targets=targets[near])
+        improve(features, patches, nnf, search, seeds[turn :: settings.rounds_rim], chunks)
+    sources.ravel()[voters.pixels] = argmax_vote(nnf, voters, chunks).ravel()[voters.pixels]
+    return sources
+
+
 def _voting(index: int, levels: list[PyramidLevel], settings: PatchMatchSettings) -> PatchMatchSettings:
     """On the coarsest level, which decides on the structure, all patches count alike."""
     return replace(settings, inward=0.0) if index == len(levels) - 1 else settings
@@ -246,8 +273,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
     if _is_stroke(depths, settings):
-        # The border outvotes what is deeper all the way inwards, so that what it cuts goes on.
-        settings = replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance, regions=False)
+        settings = replace(_as_stroke(settings), regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
@@ -257,6 +283,11 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
 def _is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
     """Or a spot. depths: (n,) of the hole's pixels at full size."""
     return bool(depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels)
+
+
+def _as_stroke(settings: PatchMatchSettings) -> PatchMatchSettings:
+    """The border outvotes what is deeper all the way inwards, so that what it cuts goes on."""
+    return replace(settings, inward=settings.inward_stroke, inward_px=settings.max_distance)
 
 
 def can_solve(usable: NDArray[np.bool_]) -> bool:
