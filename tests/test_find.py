@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 
 from inpaint_models import load_model
 from inpaint_models.errors import Cancelled, InvalidImage, Unavailable
@@ -177,6 +178,11 @@ def test_a_line_of_text_is_found_at_its_size(height_px: int, turned: bool) -> No
     marked = covered(found, drawn.shape)
     assert marked[ink].mean() > 0.95
     assert marked.mean() < 6 * ink.mean()
+
+
+def test_a_thing_that_fills_the_photo_is_no_text() -> None:
+    photo = skimage.data.coffee()
+    assert covered(find("text", photo), photo.shape).mean() < 0.01
 
 
 def test_text_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def paints(stream: Lines) -> str:
 
 def answered(cluster: RunningServer, image: str) -> bool:
     """Whether an edit has its result; not while there is nobody who answers."""
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException, ValueError):
         reply = cluster.edit(image)
         return reply.status == 200 and results(reply.lines) != []
     return False
@@ -160,7 +160,7 @@ def test_many_requests_leave_nothing_behind(cluster: RunningServer) -> None:
             for now, was, limit in zip(each, before[pid], limits, strict=True)
         )
 
-    assert within(PATIENCE_S, leave_nothing)
+    assert within(5 * PATIENCE_S, leave_nothing)
     assert within(PATIENCE_S, lambda: not list(cluster.data_dir.glob("*/tmp/*")))
 
 
@@ -239,7 +239,7 @@ def test_an_ingress_replica_that_is_killed_takes_nothing_with_it_and_leaves_no_h
     told = [*before, next(line for line in streams[0] if line["type"] == "result")]
     killed.kill()
     for stream in streams:
-        with suppress(HTTPException):
+        with suppress(ConnectionError, HTTPException, ValueError):  # it may break within a line
             for line in stream:
                 told += results([line])
     assert within(PATIENCE_S, lambda: answered(cluster, image))
@@ -259,6 +259,11 @@ def test_jobs_of_ingress_replicas_that_are_killed_end_and_leave_their_places_to_
     for process in replicas(cluster, "ingress"):
         process.kill()
     assert within(PATIENCE_S, lambda: answered(cluster, image))
+    streams = [begin(misbehaving("stay")) for _ in range(2)]
+    began(streams)
+    cluster.wait_for_stays(2)  # on both engine replicas
+    cluster.let_go(2)
+    assert all(results(stream) for stream in streams)
 
 
 def test_more_jobs_than_the_ingress_replicas_take_are_refused(cluster: RunningServer, image: str, begin: Begin) -> None:

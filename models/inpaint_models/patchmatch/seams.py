@@ -18,6 +18,7 @@ from .settings import PatchMatchSettings
 _CHANNELS = 3
 _OVER_RELAXATION = 1.8
 _EDGE_PX = 2  # an edge shows so near to a pixel beside it
+_WANTED = 2.25  # times the squared edge: what differs so much from known pixels beside it was wanted there
 _UPDATES_PER_CALL = 4_000_000  # tens of milliseconds on one core; between calls the job can be cancelled
 
 
@@ -98,7 +99,7 @@ def _guided_step(
     """The step in colour that the solution should have between two pixels: three channels, into `step`.
 
     It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours. A jump
-    between two copies that is larger than any edge near either source is no edge: they were cut where both are smooth.
+    that is larger than any edge near either source is no edge: the copies were cut where both are smooth.
     """
     contradiction, jump = np.float32(0), np.float32(0)
     for channel in range(3):
@@ -114,7 +115,7 @@ def _guided_step(
         contradiction += (step[channel] - copied) ** 2
         jump += copied**2
     seen = max(contrast[mine], contrast[theirs])
-    if in_hole and seen < jump:
+    if seen < jump and (in_hole or jump < _WANTED * edge * edge):
         contradiction *= (seen / jump) ** 2
     trust = max(np.float32(0), np.float32(1) - contradiction / (edge * edge)) ** 2
     for channel in range(3):

@@ -35,6 +35,8 @@ _UNCLIP = 1.7
 """A line is that much of area / circumference larger on each side than what the network marks."""
 _SAME_SHARE = 0.5
 """Of the smaller of two lines: with more of it in common they are one."""
+_MOST_AREA = 0.6
+"""Of the photo: what covers more is taken for text where something large is all there is, and could not be filled."""
 _FLAT = 8.0
 """In levels of 255: what differs by less from its surroundings is noise, and no ink."""
 _INKED_PERCENT = 92.0
@@ -78,6 +80,7 @@ class TextEngine:
             most = np.inf if level is levels[-1] else _LARGEST_PX
             to_image = np.array([width / level.shape[1], height / level.shape[0]], np.float32)
             lines += [scaled(line, tile, to_image, least, most) for line in self._lines(level[tile.seen.slices])]
+        lines = [line for line in lines if line.area <= _MOST_AREA * height * width]
         return [Finding("text", line.score, mask_of(line, height, width)) for line in distinct(lines)]
 
     def _lines(self, pixels: Image8) -> Iterator[Line]:

@@ -186,7 +186,7 @@ async def _as_long_as_there_is(caller: str) -> None:
         except ValueError:
             log.warning("The ingress replica that sent a job has ended: the job is cancelled.")
             return
-        except RayError as error:
+        except (RayError, OSError) as error:
             log.warning("It is not known whether %s is still there: %s", caller, error)
 
 

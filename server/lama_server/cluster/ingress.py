@@ -27,7 +27,7 @@ from ..settings import Limits, Settings
 from ..workers.executor import Executor, FindFiles
 from .executor import Deployment, RayExecutor
 
-PEERS_DEADLINE_S = 5.0
+PEERS_DEADLINE_S = 20.0
 
 log = logging.getLogger(__name__)
 
