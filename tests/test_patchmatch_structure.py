@@ -207,7 +207,7 @@ def test_a_cut_through_smooth_copies_is_softened_and_an_edge_is_not(left_offset:
     sources = np.arange(hole.size, dtype=np.int32).reshape(hole.shape)
     sources[:, 50:60] += left_offset
     sources[:, 60:70] += 20
-    image[hole] = blended(image, hole, sources, PatchMatchSettings(), Chunks(None, lambda: None))
+    image[hole] = blended(image, hole, sources, PatchMatchSettings(), Chunks(None, lambda: None), cuts=True)
     steepest = np.abs(np.diff(image[15, :, 0]))[52:68].max()
     assert (steepest > 0.6) == kept
     assert (steepest < 0.3) != kept

@@ -21,10 +21,10 @@ from ..types import FloatImage, HoleMask, ParamValue, Progress
 from .chunks import Chunks
 from .features import to_colour
 from .matching import PATCH
-from .pyramid import fill_smoothly
+from .pyramid import distance_to_known, fill_smoothly
 from .seams import blended
 from .settings import PatchMatchSettings
-from .solver import find_source_map
+from .solver import find_source_map, is_stroke
 
 _STEPS = 100  # progress is told in hundredths
 
@@ -85,7 +85,8 @@ class PatchMatchEngine:
             if source_map is None:
                 filled = fill_smoothly(image, ~hole)[hole]
             else:
-                filled = blended(image, hole, source_map, self.settings, chunks)
+                cuts = self.settings.regions and not is_stroke(distance_to_known(hole)[hole], self.settings)
+                filled = blended(image, hole, source_map, self.settings, chunks, cuts=cuts)
         report.finished()
         out = image.copy()
         out[hole] = np.clip(filled, 0, 1)

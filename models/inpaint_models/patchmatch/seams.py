@@ -28,12 +28,15 @@ def blended(
     source_map: NDArray[np.int32],
     settings: PatchMatchSettings,
     chunks: Chunks,
+    *,
+    cuts: bool,
 ) -> NDArray[np.float32]:
     """The hole's pixels, (n, 3) in scan order, copied from their sources with the seams evened out.
 
     No colour leaves the range of the known pixels: steps that add up over a large hole could otherwise drift away.
 
     source_map  (H, W) flat position of a known pixel for each pixel; each known pixel's is itself
+    cuts        whether whole regions were copied, which may have been cut where both are smooth
     """
     height, width = hole.shape
     colours_of, sources = np.ascontiguousarray(image).reshape(-1, _CHANNELS), source_map.ravel()
@@ -42,7 +45,7 @@ def blended(
     cells[pixels] = np.arange(pixels.size, dtype=np.int32)
     wanted, beside = np.empty((pixels.size, _CHANNELS), np.float32), np.empty((pixels.size, 4), np.int32)
     edge, screen = settings.edge / 255, settings.screen
-    contrast = _contrast(image, hole)
+    contrast = _contrast(image, hole) if cuts else np.full(hole.size, np.inf, np.float32)
 
     def guide(low: int, high: int) -> None:
         _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, contrast, wanted, beside)
@@ -139,7 +142,7 @@ def _guide(
     source_map: Array,  # (H * W,)
     edge: float,
     screen: float,
-    contrast: Array,  # (H * W,)
+    contrast: Array,  # (H * W,); infinite where no jump is a cut
     wanted: Array,  # out (n, 3): right-hand side of the linear system
     beside: Array,  # out (n, 4): cells of the four neighbours
 ) -> None:

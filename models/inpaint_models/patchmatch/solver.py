@@ -90,7 +90,7 @@ def _solved_on_plane(
 
     at_hand  solves a picture: (image, hole, usable, report=...) -> map
     """
-    if not settings.regions or _is_stroke(pyramid.distance_to_known(hole)[hole], settings):
+    if not settings.regions or is_stroke(pyramid.distance_to_known(hole)[hole], settings):
         return None
     plane = clear_plane(image, hole)
     if plane is None:
@@ -272,7 +272,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     depths = levels[0].distance[levels[0].hole]
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
-    if _is_stroke(depths, settings):
+    if is_stroke(depths, settings):
         settings = replace(_as_stroke(settings), regions=False)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
@@ -280,7 +280,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     return replace(settings, inward_px=settings.max_distance, rounds_small=settings.rounds_periodic, overuse=0.0)
 
 
-def _is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
+def is_stroke(depths: NDArray[np.float32], settings: PatchMatchSettings) -> bool:
     """Or a spot. depths: (n,) of the hole's pixels at full size."""
     return bool(depths.mean() <= settings.stroke_px or depths.size <= settings.spot_pixels)
 
