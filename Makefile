@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NPX := npx --no-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-frontend test-library test-server test-page tools docs coverage bench quality screenshots shots pictures wheel install-check docker clean
+.PHONY: help run test lint types format test-frontend test-library test-server test-page test-cluster tools docs coverage bench quality screenshots shots pictures wheel install-check docker clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ run: $(VENV)/.installed  ## install what is needed and start the server; ARGS="-
 test:  ## install what is needed and run every check and test
 	@$(MAKE) --jobs=2 --output-sync=line tools
 	@$(MAKE) lint
-	@OMP_WAIT_POLICY=passive $(MAKE) --jobs=3 --output-sync=line test-page test-server test-library types test-frontend
+	@OMP_WAIT_POLICY=passive $(MAKE) --jobs=3 --output-sync=line test-server test-page test-cluster test-library types test-frontend
 
 lint: $(VENV)/.dev node_modules/.installed  ## style of Python, JavaScript and the Dockerfile
 	$(BIN)/ruff check .
@@ -43,17 +43,21 @@ format: $(VENV)/.dev node_modules/.installed  ## put Python and JavaScript into 
 test-frontend: node_modules/.installed  ## the page's pure modules, in Node
 	node --test tests/frontend/*.test.mjs
 
-# Three parts that take about as long, side by side: most of the first computes, the others wait for processes.
+# Side by side, since most of them wait for processes; the library, which computes, follows on the cluster.
 LIBRARY_TESTS = $(shell grep -LE 'lama_server|from serving' tests/test_*.py)
+CLUSTER_TESTS = tests/test_cluster.py tests/browser/test_cluster.py
 
 test-library: tools  ## what needs no server; PYTEST_ARGS="-k masks"
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LIBRARY_TESTS)
 
 test-server: tools  ## the server, without the page
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/browser $(LIBRARY_TESTS:%=--ignore=%) tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/browser $(patsubst %,--ignore=%,$(LIBRARY_TESTS) $(CLUSTER_TESTS)) tests
 
 test-page: tools  ## the page in Chromium
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(CLUSTER_TESTS:%=--ignore=%) tests/browser
+
+test-cluster: tools  ## several machines, made of processes
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(CLUSTER_TESTS)
 
 coverage: $(VENV)/.dev  ## what the tests of library and server run through, line by line
 	$(BIN)/python -m coverage run -m pytest --ignore tests/browser $(PYTEST_ARGS)

@@ -19,7 +19,9 @@ from typing import Any
 from lama_server.settings import Settings
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-os.environ |= {"RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120", "RAY_health_check_timeout_ms": "120000"}
+# Ray kills what takes longer to start or to answer than it does on a machine that does nothing else.
+os.environ |= {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120"}
+os.environ |= {"RAY_health_check_timeout_ms": "120000"}
 
 NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
 

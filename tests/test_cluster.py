@@ -43,6 +43,9 @@ from serving import PATIENCE_S, RunningServer, edit_request, within
 SERVER = house.PACKAGES["lama_server"] / "lama_server"
 ENV = {
     **os.environ,
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
+    "RAY_health_check_timeout_ms": "120000",
     "PYTHONPATH": os.pathsep.join(map(str, house.PACKAGES.values())),
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),

@@ -73,6 +73,11 @@ def smooth(image: Photo) -> FloatImage:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0) / np.float32(255), np.float32)
 
 
+def photo_of(name: str) -> Photo:
+    """scikit-image's, in three channels where it is grey."""
+    return np.asarray(np.atleast_3d(getattr(skimage.data, name)()) + np.zeros(3, np.uint8))
+
+
 PLACES: dict[str, tuple[float, float]] = {
     "chelsea": (0.5, 0.5),
     "coffee": (0.5, 0.5),
@@ -86,7 +91,7 @@ PLACES: dict[str, tuple[float, float]] = {
 @pytest.mark.parametrize("strength", [0.1, 0.5, 1.5])
 @pytest.mark.parametrize("name", PLACES)
 def test_the_hole_has_the_noise_of_its_ring_and_twice_as_near_a_spectrum(name: str, strength: float) -> None:
-    photo = np.atleast_3d(getattr(skimage.data, name)()) + np.zeros(3, np.uint8)
+    photo = photo_of(name)
     noisy, hole = camera(photo, strength), ellipse(photo.shape[0], photo.shape[1], *PLACES[name])
     model = network(smooth(photo))
     before, after = view(model(noisy, hole, PLAIN), hole), view(model(noisy, hole), hole)
@@ -332,7 +337,7 @@ def test_a_step_that_changes_along_the_edge_is_followed() -> None:
 
 @pytest.mark.parametrize("name", PLACES)
 def test_a_fill_without_a_step_keeps_its_colour(name: str) -> None:
-    photo = getattr(skimage.data, name)()
+    photo = photo_of(name)
     hole = ellipse(*photo.shape[:2])
     assert blurred_error(network(photo)(photo, hole), photo, hole) < 0.5
 

@@ -6,6 +6,8 @@ Needs the extra `cluster`. Nothing else imports this room: without a cluster the
 import os
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of the cluster, once it is imported
+# Serve gives a process that speaks HTTP 5 s to start before it kills it, which is too little on a busy machine.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
 from ..exits import ExitCode, StartError
 

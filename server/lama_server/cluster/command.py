@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 
 from inpaint_models.machine import available_processors
 
@@ -132,7 +133,12 @@ def cluster(address: str | None, settings: Settings, size: Size) -> Iterator[Non
         ) from None
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
-        serve.start("EveryNode", {"host": settings.host, "port": settings.port})
+        try:
+            serve.start("EveryNode", {"host": settings.host, "port": settings.port})
+        except RayError as error:
+            raise StartError(
+                ExitCode.UNEXPECTED, f"Ray Serve did not come up: {error} If this machine is busy, try again."
+            ) from error
         yield
     finally:
         ray.shutdown()
