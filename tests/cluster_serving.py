@@ -57,7 +57,7 @@ def serve_on_ray(settings: Settings, wanted: dict[str, Any], **more: Any) -> Non
     """
     from ray import serve
 
-    from lama_server.cluster.application import NAME, Size, application
+    from lama_server.cluster.application import NAME, Size, application, withdraw
 
     signals, come = list[int](), threading.Event()
     count, cpus = wanted.pop("nodes"), wanted.pop("node_cpus", 8)
@@ -78,5 +78,5 @@ def serve_on_ray(settings: Settings, wanted: dict[str, Any], **more: Any) -> Non
             sys.stdout.flush()
             come.wait()
             settings = replace(settings, quality=settings.quality - 1)
-        serve.delete(NAME)
+        withdraw()
         serve.shutdown()

@@ -28,7 +28,7 @@ from inpaint_models.types import FloatImage, Progress, no_progress
 from lama_server.app import create_app
 from lama_server.cli.main import main
 from lama_server.cluster import app
-from lama_server.cluster.application import NAME, Size, application
+from lama_server.cluster.application import NAME, Size, application, withdraw
 from lama_server.cluster.batching import Crop, SharedEngine
 from lama_server.cluster.command import stop_signals
 from lama_server.cluster.engine import NodeHandler
@@ -51,6 +51,19 @@ ENV = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",  # how often jobs are counted; else every 10 seconds
 }
+
+
+def test_a_stop_waits_for_jobs_that_take_longer_than_serve_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def delete(name: str) -> None:
+        asked.append(name)
+        if len(asked) < 3:
+            raise TimeoutError(f"Some of these applications weren't deleted after 60s: {name}")
+
+    monkeypatch.setattr("ray.serve.delete", delete)
+    withdraw()
+    assert asked == [NAME] * 3
 
 
 def test_ray_is_imported_by_the_cluster_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -108,6 +109,14 @@ def app(arguments: Mapping[str, Any]) -> Application:
     settings = with_token(sources.read(flags, rows, sources.config_file(None)))
     access_policy(settings, Limits())
     return application(settings, Size(**size))
+
+
+def withdraw() -> None:
+    """Takes the application away, after the jobs that run in it. Serve alone would wait for a minute."""
+    while True:
+        with suppress(TimeoutError):
+            serve.delete(NAME)
+            return
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from ..exits import ExitCode, StartError
 from ..http.access import with_token
 from ..http.server import listen
 from ..settings import Settings, table
-from .application import NAME, Size, application, names
+from .application import NAME, Size, application, names, withdraw
 
 LEFT_OUT = {"inbrowser", "gui", "gui_size", "gui_auto_close", "workers"}
 """Settings of a server with a page on this machine."""
@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.write(f"lama-server {__version__} on Ray is at {shown}\n")
         sys.stdout.flush()
         stopped.wait()
-        serve.delete(NAME)
+        withdraw()
     return ExitCode.OK
 
 
