@@ -173,3 +173,13 @@ def test_a_phone_on_its_side_has_the_size_of_the_brush(open_app: OpenApp, photos
     size.tap(position={"x": 22, "y": 30})
     app.settle()
     assert app.read("state.prefs.brush") != before
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1200, 900])
+def test_what_the_dock_says_its_tools_and_the_zoom_lie_side_by_side(open_photo: App, width: int) -> None:
+    open_photo.page.set_viewport_size({"width": width, "height": 700})
+    gaps = """() => {
+        const box = (name) => document.querySelector(name).getBoundingClientRect();
+        return [box(".pill").left - box(".talk").right, box(".zooms").left - box(".pill").right];
+    }"""
+    assert min(open_photo.page.evaluate(gaps)) >= 0
