@@ -10,8 +10,6 @@
 
 const [SIGNATURE, IDAT] = [0x89504e47, 0x49444154];
 const [NONE, UP] = [0, 2];
-/** How many bits of each byte are set. */
-const ONES = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);
 
 /** @param {Uint8Array<ArrayBuffer>} png @returns {Promise<Bits | null>} null: a picture of another kind */
 export async function readBits(png) {
@@ -51,30 +49,55 @@ function unfilter(rows, stride) {
  */
 export function opacity({ width, height, stride, rows }, reduction, top, bottom) {
   const columns = Math.ceil(width / reduction);
-  const pixels = new Uint8ClampedArray(4 * columns * (bottom - top)).fill(255);
-  const ones = new Uint32Array(8 * stride); // longer than a row: the last byte may go beyond it
-  for (let y = top; y < bottom; y++) {
+  const pixels = new Uint32Array(columns * (bottom - top));
+  const lanes = lanesOf(reduction);
+  const sums = new Uint32Array(stride - 1);
+  const [inByte, bytes] = [Math.max(1, 8 / reduction), Math.max(1, reduction / 8)];
+  const [lane, one] = [32 / inByte, inByte === 1 ? -1 : 2 ** (32 / inByte) - 1];
+  const rest = width - (columns - 1) * reduction; // the last pixel of a row may stand for fewer
+  let whites = new Uint32Array();
+  for (let y = top, at = 0; y < bottom; y++) {
     const [first, last] = [y * reduction, Math.min(height, (y + 1) * reduction)];
-    ones.fill(0);
-    for (let row = first; row < last; row++)
-      count(rows.subarray(row * stride + 1, (row + 1) * stride), reduction, ones);
-    for (let x = 0; x < columns; x++) {
-      const area = (last - first) * Math.min(reduction, width - x * reduction);
-      pixels[4 * ((y - top) * columns + x) + 3] = (255 * ones[x]) / area;
+    sums.fill(0);
+    for (let row = first; row < last; row++) add(sums, lanes, rows, row * stride + 1);
+    const area = (last - first) * reduction;
+    if (whites.length !== area + 1) whites = Uint32Array.from({ length: area + 1 }, (_, n) => white(n / area));
+    const end = at + columns;
+    let ones = 0;
+    for (let i = 0; i < sums.length; i += bytes) {
+      let block = sums[i];
+      for (let more = i + 1; more < i + bytes && more < sums.length; more++) block += sums[more];
+      for (let shift = 0; shift < 32 && at < end; shift += lane) {
+        ones = (block >>> shift) & one;
+        pixels[at++] = whites[ones];
+      }
     }
+    pixels[end - 1] = white(ones / ((last - first) * rest));
   }
-  return pixels;
+  return new Uint8ClampedArray(pixels.buffer);
 }
 
-/** @param {Uint8Array} row @param {number} reduction @param {Uint32Array} ones set bits for each pixel of what is made */
-function count(row, reduction, ones) {
-  const inByte = 8 / reduction;
-  const mask = 2 ** reduction - 1;
-  for (let i = 0; i < row.length; i++) {
-    if (row[i] === 0) continue;
-    if (inByte <= 1) ones[Math.floor(i * inByte)] += ONES[row[i]];
-    else
-      for (let part = 0; part < inByte; part++)
-        ones[i * inByte + part] += ONES[(row[i] >> (8 - (part + 1) * reduction)) & mask];
-  }
+/** @param {Uint32Array} sums @param {Uint32Array} lanes @param {Uint8Array} rows @param {number} from */
+function add(sums, lanes, rows, from) {
+  for (let i = 0; i < sums.length; i++) sums[i] += lanes[rows[from + i]];
+}
+
+/** White of that opacity, its bytes in the order of RGBA. @param {number} share */
+const white = (share) => 0xffffff + 2 ** 24 * Math.round(255 * share);
+
+/**
+ * How many bits of each byte are set for each of the pixels that it becomes, side by side in one number: what a block of
+ * bytes adds up to fits.
+ * @param {number} reduction
+ */
+function lanesOf(reduction) {
+  const inByte = Math.max(1, 8 / reduction);
+  return Uint32Array.from({ length: 256 }, (_, byte) => {
+    let lanes = 0;
+    for (let bit = 0; bit < 8; bit++) {
+      const part = Math.floor((bit * inByte) / 8);
+      if (byte & (128 >> bit)) lanes += 2 ** ((part * 32) / inByte);
+    }
+    return lanes;
+  });
 }
