@@ -319,7 +319,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class MaskPicture:
-    """A mask in its box: a grey PNG, 255 inside."""
+    """A mask in its box: a PNG, white inside."""
 
     png: bytes
     box: Box
