@@ -48,8 +48,8 @@ class Request(Generic[KindT, AnswerT]):
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeImage(Request[Codec, "ImageFacts"]):
-    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`.
+class DecodeImage(Request[Codec, ImageInfo]):
+    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageInfo`.
 
     durable  as of `write_pixels`
     """
@@ -286,13 +286,6 @@ class RunJob(Request[Engine, AnswerT]):
 
 
 # Answers
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What the decoder found."""
-
-    info: ImageInfo
 
 
 @dataclass(frozen=True, slots=True)
