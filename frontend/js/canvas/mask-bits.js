@@ -83,7 +83,7 @@ function add(sums, lanes, rows, from) {
 }
 
 /** White of that opacity, its bytes in the order of RGBA. @param {number} share */
-const white = (share) => 0xffffff + 2 ** 24 * Math.round(255 * share);
+const white = (share) => 0xffffff + 2 ** 24 * Math.round(255 * Math.min(1, share));
 
 /**
  * How many bits of each byte are set for each of the pixels that it becomes, side by side in one number: what a block of
