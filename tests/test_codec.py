@@ -415,6 +415,17 @@ def test_a_png_of_many_bands_is_one_valid_stream(depth: int) -> None:
     assert np.array_equal(as_cv2(data)[..., ::-1], pixels)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (7, 9), (13, 8), (1500, 2001)])
+def test_a_mask_is_written_with_one_bit_a_pixel_and_read_by_others_as_written(shape: tuple[int, int]) -> None:
+    coverage = np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+    data = codec.encode_mask(coverage)
+    assert png.read_header(data).depth == 1
+    png.verify_pixel_bytes(data)
+    painted = np.where(coverage >= 128, 255, 0)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("L")), painted)
+    assert np.array_equal(codec.decode_mask(data, shape[1], shape[0]), painted)
+
+
 def test_a_patch_carries_the_source_s_colour_profile() -> None:
     source = saved(smooth(), "JPEG", icc_profile=SRGB)
     patch = codec.encode_patch(noise(5, 7, 3), codec.read_metadata(source))

@@ -285,7 +285,7 @@ def test_a_selection_comes_as_a_mask_in_its_box_or_of_the_whole_image(monkeypatc
     boxed = handler.handle(selecting(selector(), "a"), Listener())
     assert isinstance(boxed, Selected)
     assert boxed.mask.box == Box(3, 2, 4, 3)
-    assert np.asarray(Image.open(BytesIO(boxed.mask.png))).tolist() == [[255]]
+    assert np.asarray(Image.open(BytesIO(boxed.mask.png))).tolist() == [[True]]
     whole = handler.handle(selecting(selector(), "a", whole=True), Listener())
     assert isinstance(whole, Selected)
     assert np.argwhere(np.asarray(Image.open(BytesIO(whole.mask.png)))).tolist() == [[2, 3]]

@@ -14,7 +14,6 @@ from inpaint_models.lama.refine import (
     at_size_of,
     pyramid,
     refine,
-    scale_count,
     trusted,
     working_sizes,
 )
@@ -96,7 +95,7 @@ def assert_follows(golden: goldens.Golden, steps: list[RefinementStep]) -> None:
     ("height", "width", "levels"), [(512, 4000, 1), (723, 900, 1), (725, 900, 2), (1024, 1100, 2), (8000, 8000, 3)]
 )
 def test_a_level_is_added_for_each_doubling_of_the_shorter_side(height: int, width: int, levels: int) -> None:
-    assert scale_count(height, width, RefinementSettings()) == levels
+    assert len(working_sizes(height, width, RefinementSettings(budget_px=height * width))) == levels
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 70), (129, 97), (200, 300)])

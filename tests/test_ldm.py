@@ -21,7 +21,7 @@ from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import ema_key, load_weights
 from inpaint_models.ldm.engine import LdmEngine, start_noise, whole_cells
 from inpaint_models.ldm.inference import GatheredConv3x3, to_inference_form
-from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, Schedule, signal_levels
+from inpaint_models.ldm.samplers import MAX_STEPS, SAMPLERS, evenly_spaced, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from inpaint_models.nn import torch_engine
 from inpaint_models.nn.latents import fit_colours
@@ -100,7 +100,7 @@ def test_the_inference_form_is_the_same_function(networks: tuple[UNetModel, Auto
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9, 20, 27, 36, 101, 333, MAX_STEPS])
 def test_a_schedule_has_exactly_the_steps_asked_for(count: int) -> None:
-    steps = Schedule.evenly_spaced(count).steps
+    steps = evenly_spaced(count)
     timesteps = [step.timestep for step in steps]
     assert len(steps) == count
     assert timesteps == sorted(set(timesteps), reverse=True)
@@ -111,7 +111,7 @@ def test_a_schedule_has_exactly_the_steps_asked_for(count: int) -> None:
 @pytest.mark.parametrize("count", [0, MAX_STEPS + 1])
 def test_a_schedule_that_cannot_be_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"not {count}"):
-        Schedule.evenly_spaced(count)
+        evenly_spaced(count)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "plms"])
@@ -128,8 +128,8 @@ def test_a_perfect_denoiser_is_followed_exactly(sampler: str) -> None:
         level = float(levels[timestep])
         return (x - math.sqrt(level) * clean) / math.sqrt(1 - level)
 
-    schedule = Schedule.evenly_spaced(7)
-    samples = list(SAMPLERS[sampler](denoise, noisy(schedule.steps[0].timestep), schedule))
+    schedule = evenly_spaced(7)
+    samples = list(SAMPLERS[sampler](denoise, noisy(schedule[0].timestep), schedule))
     assert len(samples) == 7
     for sample in samples:
         torch.testing.assert_close(sample.estimate, clean)
@@ -144,7 +144,7 @@ def test_plms_costs_one_evaluation_more_than_steps(sampler: str, evaluations: in
         asked.append(timestep)
         return x * 0.1
 
-    list(SAMPLERS[sampler](denoise, torch.ones(1, 3, 2, 2), Schedule.evenly_spaced(6)))
+    list(SAMPLERS[sampler](denoise, torch.ones(1, 3, 2, 2), evenly_spaced(6)))
     assert len(asked) == evaluations
 
 

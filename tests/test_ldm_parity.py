@@ -21,7 +21,7 @@ from inpaint_models.ldm.autoencoder import Autoencoder
 from inpaint_models.ldm.checkpoint import AUTOENCODER_PREFIX, ema_key
 from inpaint_models.ldm.engine import make_condition
 from inpaint_models.ldm.inference import to_inference_form
-from inpaint_models.ldm.samplers import SAMPLERS, Denoiser, Schedule, signal_levels
+from inpaint_models.ldm.samplers import SAMPLERS, Denoiser, evenly_spaced, signal_levels
 from inpaint_models.ldm.unet import UNetModel
 from parity import goldens, weights
 
@@ -182,7 +182,7 @@ def denoise(fast_unet: UNetModel) -> Denoiser:
 
 @pytest.mark.parametrize("sampler", ["ddim", "plms"])
 def test_four_steps_follow_the_reference(sampler: str, denoise: Denoiser, autoencoder: Autoencoder) -> None:
-    samples = list(SAMPLERS[sampler](denoise, tensor(SAMPLING["x_T"]), Schedule.evenly_spaced(4)))
+    samples = list(SAMPLERS[sampler](denoise, tensor(SAMPLING["x_T"]), evenly_spaced(4)))
     path = np.concatenate([sample.x.numpy() for sample in samples])
     goldens.assert_close(f"{sampler}4_x", path, SAMPLING, atol=1e-3)  # values of magnitude 40
     if sampler == "ddim":
@@ -202,7 +202,7 @@ def test_moving_average_keys_are_the_published_ones() -> None:
 
 @pytest.mark.parametrize("steps", [4, 20, 50])
 def test_schedules_are_the_reference_ones(steps: int) -> None:
-    rising = Schedule.evenly_spaced(steps).steps[::-1]
+    rising = evenly_spaced(steps)[::-1]
     assert [step.timestep for step in rising] == SAMPLING[f"ddim{steps}_timesteps"].tolist()
     np.testing.assert_allclose([step.alpha for step in rising], SAMPLING[f"ddim{steps}_alphas"], atol=1e-7)
     np.testing.assert_allclose([step.alpha_prev for step in rising], SAMPLING[f"ddim{steps}_alphas_prev"], atol=1e-7)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lama_server.errors import ApiError
@@ -16,6 +18,7 @@ from lama_server.http.middleware.asgi import AccessMiddleware
 from lama_server.http.middleware.policy import Policy
 from lama_server.http.middleware.token import LIMITED_ADDRESSES, TokenGuard
 from lama_server.settings import Limits
+from serving import PATIENCE_S
 
 LOOPBACK = Policy()
 TOKEN = "the-right-token-of-this-file"
@@ -406,6 +409,42 @@ def test_a_body_that_trickles_in_is_given_up_once_it_had_time() -> None:
     policy = Policy(limits=Limits(body_grace_s=0.02, body_bytes_per_s=10**4))
     assert ask(policy, method="POST", chunks=[b"x"] * 1000, pause_s=0.01).code == "upload.timeout"
     assert ask(policy, method="POST", chunks=[bytes(10**6)] * 3, pause_s=0.01).code == "ok"
+
+
+def test_a_streamed_answer_ends_though_the_request_arrives_after_it() -> None:
+    """Behind another server the empty body of a GET comes late: two wait for it, and it comes once."""
+    policy = Policy(limits=Limits(body_idle_s=3600, body_grace_s=3600))
+    sent = list[Message]()
+
+    async def serve() -> None:
+        answered, messages = asyncio.Event(), asyncio.Queue[Message]()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"fine"
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            await StreamingResponse(pieces())(scope, receive, send)
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+            if message.get("body"):
+                answered.set()
+
+        async def arrive() -> None:
+            await answered.wait()
+            for _ in range(100):  # until all that will wait for it do
+                await asyncio.sleep(0)
+            messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+
+        scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "scheme": "http"}
+        scope |= {"client": ("127.0.0.1", 50_000), "headers": [(b"host", f"localhost:{PORT}".encode())]}
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            group.create_task(arrive())
+            await middleware_of(policy, stream)(scope, messages.get, send)
+
+    asyncio.run(serve())
+    assert b"".join(message.get("body", b"") for message in sent) == b"fine"
+    assert not sent[-1].get("more_body", False)
 
 
 def test_a_compressed_body_is_refused() -> None:

@@ -50,7 +50,7 @@ def drawn(shape: dict[str, Any], height: int, width: int) -> np.ndarray:
     """Which pixels a bitmap shape of the wire covers."""
     covered = np.zeros((height, width), bool)
     part = decode(base64.b64decode(shape["png"]))
-    covered[shape["y"] : shape["y"] + shape["h"], shape["x"] : shape["x"] + shape["w"]] = part > 127
+    covered[shape["y"] : shape["y"] + shape["h"], shape["x"] : shape["x"] + shape["w"]] = part
     return covered
 
 

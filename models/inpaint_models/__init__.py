@@ -10,6 +10,7 @@ Every name is imported on first use: what needs one part alone pays for no other
 from __future__ import annotations
 
 import importlib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,25 +29,21 @@ if TYPE_CHECKING:
     from .types import Patch as Patch
 
 _HOME = {
-    "Box": "types",
-    "FillOptions": "options",
-    "Inpainter": "pipeline.inpainter",
-    "Mask": "types",
-    "ModelEntry": "registry",
-    "ModelError": "errors",
-    "Patch": "types",
-    "Point": "protocols",
-    "Prompts": "protocols",
-    "Stroke": "protocols",
-    "get_model": "catalog",
-    "list_models": "catalog",
-    "load_model": "loading",
+    "catalog": ("get_model", "list_models"),
+    "errors": ("ModelError",),
+    "loading": ("load_model",),
+    "options": ("FillOptions",),
+    "pipeline.inpainter": ("Inpainter",),
+    "protocols": ("Point", "Prompts", "Stroke"),
+    "registry": ("ModelEntry",),
+    "types": ("Box", "Mask", "Patch"),
 }
 
-__all__ = list(_HOME)
+__all__ = sorted(itertools.chain(*_HOME.values()))
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

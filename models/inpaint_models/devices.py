@@ -87,7 +87,10 @@ def choose_precision(wanted: str, device: str) -> torch.dtype:
     if wanted != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
     if device.startswith("cuda"):
-        return _cuda_precision(device)
+        with _asked_about(device):
+            if torch.cuda.is_bf16_supported(including_emulation=False):
+                return torch.bfloat16
+            return torch.float16 if torch.cuda.get_device_capability() >= _FIRST_TENSOR_CORES else torch.float32
     if device == "cpu" and any(processor_features().get(feature) for feature in _FAST_BFLOAT16):
         return torch.bfloat16
     return torch.float32
@@ -170,17 +173,6 @@ def out_of_memory_errors(what: str) -> Iterator[None]:
         if isinstance(error, RuntimeError) and not any(phrase in said.lower() for phrase in _NO_MEMORY):
             raise
         raise OutOfMemory(f"{what} does not fit into memory. Use the strategy crop or a smaller max_side.") from error
-
-
-def _cuda_precision(device: str) -> torch.dtype:
-    import torch
-
-    with _asked_about(device):
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.bfloat16
-        if torch.cuda.get_device_capability() >= _FIRST_TENSOR_CORES:
-            return torch.float16
-    return torch.float32
 
 
 def _asked_about(device: str) -> AbstractContextManager[object]:

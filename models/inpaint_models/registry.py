@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 from .errors import Unavailable, UnknownParameter
@@ -349,15 +349,9 @@ class ModelEntry:
         """Imports the network's code and builds the engine, one of the task's protocol."""
         if hindrance := self.hindrance:
             raise Unavailable(hindrance)
-        return _imported(self.loader)(context)
+        return resolve_name(self.loader)(context)
 
     def known_layouts(self) -> tuple[Layout, ...]:
         """What the model's files may hold, the best first; imports the network's code."""
-        layouts: Callable[[], Sequence[Layout]] = _imported(self.layouts)
+        layouts: Callable[[], Sequence[Layout]] = resolve_name(self.layouts)
         return tuple(layouts())
-
-
-def _imported(target: str) -> Any:
-    """What "module:name" stands for."""
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)

@@ -143,21 +143,15 @@ def _made_of(secret: str, purpose: str) -> str:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    async def on_known(request: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return error_response(request, _http_error(request, error))
+        if isinstance(error, RequestValidationError):
+            return error_response(request, wire_error(error.errors(), skipped=1))
         return error_response(request, api_error_of(error))
 
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return error_response(request, _http_error(request, error))
-
-    async def on_validation(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return error_response(request, wire_error(error.errors(), skipped=1))
-
-    app.add_exception_handler(ApiError, on_known)
-    app.add_exception_handler(ModelError, on_known)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_validation)
+    for kind in (ApiError, ModelError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer)
 
 
 def error_response(request: Request, error: ApiError) -> Response:

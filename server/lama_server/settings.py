@@ -49,10 +49,12 @@ class Option:
     replaced: bool = False
 
 
-_INSTALLER = Option(
+_model, _access, _files, _older = (
+    functools.partial(Option, group=group) for group in ("Model", "Access", "Files", "Older programs")
+)
+_INSTALLER = _older(
     "Without effect: settings are kept in a file instead, see --config, and --show-settings for what is set.",
     "FILE",
-    "Older programs",
     replaced=True,
 )
 """Of IOPaint's installer."""
@@ -97,95 +99,76 @@ class Settings:
 
     model: Annotated[
         str,
-        Option(
+        _model(
             "Model that the page starts with. auto: the best network that is on this machine; where there is none, "
             "patchmatch at once, and migan as soon as its 28 MiB are fetched. A diffusion model also by its folder, "
             "by its .safetensors file, or by its repository on Hugging Face as owner/name.",
             "NAME",
-            "Model",
             public=True,
         ),
     ] = "auto"
     device: Annotated[
         str,
-        Option(
+        _model(
             "Where networks run: auto (a GPU when there is one), cpu, cuda, cuda:1, mps; or several, as in "
             "cuda:0,cuda:1, with a worker process for each.",
             "DEVICE",
-            "Model",
             public=True,
         ),
     ] = "auto"
     workers: Annotated[
         int,
-        Option(
+        _model(
             "Worker processes for each device: so many fills run at once. They share the processors and the memory "
             "budget.",
             "N",
-            "Model",
             bounds=(1, 64),
             public=True,
         ),
     ] = 1
     precision: Annotated[
-        Precision,
-        Option("Numbers that networks compute with. auto: what this processor does well.", group="Model", public=True),
+        Precision, _model("Numbers that networks compute with. auto: what this processor does well.", public=True)
     ] = "auto"
     half: Annotated[
-        bool,
-        Option(
-            "With --no-half networks compute in full precision wherever they run: --precision float32.", group="Model"
-        ),
+        bool, _model("With --no-half networks compute in full precision wherever they run: --precision float32.")
     ] = True
     cpu_offload: Annotated[
         bool,
-        Option(
+        _model(
             "Keep a diffusion model in the machine's memory and bring its parts to the GPU when it is their turn: "
             "network by network, in groups of blocks or layer by layer, by what is free.",
-            group="Model",
             also=("--low-mem",),
             public=True,
         ),
     ] = False
     sd_cpu_textencoder: Annotated[
         bool,
-        Option(
+        _model(
             "Let diffusion models read words on the processor, which leaves more of the GPU's memory.",
-            group="Model",
             also=("--cpu-textencoder",),
         ),
     ] = False
     disable_model_switch: Annotated[
-        bool,
-        Option("Fill with --model only: page and API offer no other.", group="Model", public=True),
+        bool, _model("Fill with --model only: page and API offer no other.", public=True)
     ] = False
-    model_dir: Annotated[
-        Path | None, Option("Folder for weights. Default: the platform's cache folder.", "DIR", "Model")
-    ] = None
+    model_dir: Annotated[Path | None, _model("Folder for weights. Default: the platform's cache folder.", "DIR")] = None
     local_files_only: Annotated[
         bool,
-        Option(
-            "Never open a connection: use only weights that are on this machine.",
-            group="Model",
-            also=("--offline",),
-            public=True,
-        ),
+        _model("Never open a connection: use only weights that are on this machine.", also=("--offline",), public=True),
     ] = False
     quick_look: Annotated[
         bool,
-        Option(
+        _model(
             "While a slow model works, show what migan makes of the same hole, where its weights are on this machine. "
             "It is then loaded beside other networks.",
-            group="Model",
             public=True,
         ),
     ] = True
     memory_budget: Annotated[
         int,
-        Option(
+        _model(
             "MiB that loaded models may take on each device; the least recently used one is dropped first.",
             "MIB",
-            "Model",
             bounds=(64, 1_048_576),
             public=True,
         ),
@@ -195,8 +178,7 @@ class Settings:
     port: Annotated[int, Option("Port to listen on; 0 takes a free one.", "PORT", bounds=(0, 65535))] = 8080
     inbrowser: Annotated[bool, Option("Open the page in the browser once it is up.")] = False
     gui: Annotated[
-        bool,
-        Option("Open the page in a window of its own: by Chrome, Chromium, Edge or Brave, else by pywebview."),
+        bool, Option("Open the page in a window of its own: by Chrome, Chromium, Edge or Brave, else by pywebview.")
     ] = False
     gui_size: Annotated[str, Option("Width and height of that window.", "WIDTH HEIGHT", words=True)] = "1200,1000"
     gui_auto_close: Annotated[bool, Option("End the server with that window; --no-gui-auto-close lets it run on.")] = (
@@ -206,101 +188,76 @@ class Settings:
 
     token: Annotated[
         str | None,
-        Option(
+        _access(
             "Require this token of at least 16 characters. auto makes one and prints it once. Other users of this "
             "computer see a VALUE in the list of processes; a file or the variable LAMA_SERVER_TOKEN hides it.",
             "VALUE",
-            "Access",
         ),
     ] = field(default=None, repr=False)
     token_file: Annotated[
         Path | None,
-        Option(
-            "Require the token in this file, which nobody else should be able to read (chmod 600).", "FILE", "Access"
-        ),
+        _access("Require the token in this file, which nobody else should be able to read (chmod 600).", "FILE"),
     ] = None
     insecure_no_auth: Annotated[
-        bool,
-        Option(
-            "Listen beyond loopback without a token. Everybody on the network can then use the server.",
-            group="Access",
-        ),
+        bool, _access("Listen beyond loopback without a token. Everybody on the network can then use the server.")
     ] = False
     allow_host: Annotated[
-        tuple[str, ...],
-        Option("Further host name under which the server may be reached. May be repeated.", "NAME", "Access"),
+        tuple[str, ...], _access("Further host name under which the server may be reached. May be repeated.", "NAME")
     ] = ()
     cors_origin: Annotated[
         tuple[str, ...],
-        Option(
-            "Origin, such as https://example.org, whose pages may call the API. May be repeated.", "ORIGIN", "Access"
-        ),
+        _access("Origin, such as https://example.org, whose pages may call the API. May be repeated.", "ORIGIN"),
     ] = ()
 
     input: Annotated[
         Path | None,
-        Option(
+        _files(
             "Photo that the page opens at start; or a folder, whose photos the page, and clients of IOPaint, list.",
             "PATH",
-            "Files",
         ),
     ] = None
     output_dir: Annotated[
         Path | None,
-        Option("Folder into which every finished result is saved. Existing files are never replaced.", "DIR", "Files"),
+        _files("Folder into which every finished result is saved. Existing files are never replaced.", "DIR"),
     ] = None
     quality: Annotated[
         int,
-        Option(
-            "JPEG and WebP quality where the original's own cannot be kept.",
-            "1-100",
-            "Files",
-            bounds=(1, 100),
-            public=True,
-        ),
+        _files("JPEG and WebP quality where the original's own cannot be kept.", "1-100", bounds=(1, 100), public=True),
     ] = 95
     strip_metadata: Annotated[
-        bool,
-        Option(
-            "Leave EXIF, XMP and text out of results. Colour profile and resolution stay.", group="Files", public=True
-        ),
+        bool, _files("Leave EXIF, XMP and text out of results. Colour profile and resolution stay.", public=True)
     ] = False
     max_megapixels: Annotated[
         int,
-        Option(
+        _files(
             "Largest photo that is accepted. Reading and writing take 6 to 50 bytes of memory a pixel, by the format.",
             "MP",
-            "Files",
             bounds=(1, 1000),
             public=True,
         ),
     ] = 128
     data_dir: Annotated[
         Path | None,
-        Option(
-            "Folder for opened photos and edits, which survive a restart. Default: the platform's cache folder.",
-            "DIR",
-            "Files",
+        _files(
+            "Folder for opened photos and edits, which survive a restart. Default: the platform's cache folder.", "DIR"
         ),
     ] = None
     store: Annotated[
         str | None,
-        Option(
+        _files(
             "Bucket of an S3-compatible object store that several servers share, as s3://BUCKET/PREFIX. Opened photos "
             "and edits are kept there, and --data-dir is a cache of it. Endpoint, region and keys are those of the "
             "variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Needs the extra "
             "cluster.",
             "ADDRESS",
-            "Files",
         ),
     ] = None
     data_cap: Annotated[
         int,
-        Option(
+        _files(
             "MiB that opened photos and edits may take on disk, with uploads on their way and decoded pixels, 3 to 8 "
             "bytes each. The least recently used go first; what still does not fit is refused.",
             "MIB",
-            "Files",
             bounds=(64, 1_048_576),
             public=True,
         ),
@@ -308,10 +265,9 @@ class Settings:
 
     min_free: Annotated[
         int,
-        Option(
+        _files(
             "MiB that are left free on the disks of --data-dir and --output-dir: what would take of them is refused.",
             "MIB",
-            "Files",
             bounds=(0, 1_048_576),
             public=True,
         ),
@@ -319,20 +275,14 @@ class Settings:
 
     disable_nsfw: Annotated[
         bool,
-        Option(
+        _older(
             "Without effect: no result is ever blackened, the safety checker of diffusion models is not loaded.",
-            group="Older programs",
             also=("--disable-nsfw-checker",),
             replaced=True,
         ),
     ] = False
     enable_xformers: Annotated[
-        bool,
-        Option(
-            "Without effect: torch's own attention is used, which needs no more memory.",
-            group="Older programs",
-            replaced=True,
-        ),
+        bool, _older("Without effect: torch's own attention is used, which needs no more memory.", replaced=True)
     ] = False
     config_installer: Annotated[bool, _INSTALLER] = False
     load_installer_config: Annotated[bool, _INSTALLER] = False

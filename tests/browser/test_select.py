@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -127,6 +128,45 @@ def test_a_shadow_is_offered_as_long_as_the_thing_is_selected(app: App, coins: P
     offer.click()
     app.wait("doc.draft.length === 2")
     outline.wait_for(state="hidden")
+
+
+DECODING = """() => {
+  window.made = { canvas_px: 0, decoded: [] };
+  const { OffscreenCanvas, createImageBitmap } = window;
+  window.OffscreenCanvas = class extends OffscreenCanvas {
+    constructor(width, height) {
+      super(width, height);
+      made.canvas_px = Math.max(made.canvas_px, width * height);
+    }
+  };
+  window.createImageBitmap = (source, ...rest) => {
+    made.decoded.push(source.size ?? 0);
+    return createImageBitmap(source, ...rest);
+  };
+}"""
+"""Notes the largest canvas and the sizes of the files that the browser decodes from then on."""
+
+
+def test_a_thing_that_fills_a_large_photo_is_drawn_and_never_decoded_at_its_size(
+    app: App, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pixels = np.full((3000, 4000, 3), (120, 140, 170), np.uint8)
+    cv2.circle(pixels, (2000, 1500), 1400, (190, 90, 60), -1)
+    path = tmp_path_factory.mktemp("large") / "large.png"
+    Image.fromarray(pixels).save(path, compress_level=1)
+    choose(app, "q", path)
+    app.page.evaluate(DECODING)
+    app.paint([(1200, 1200), (2800, 1800)])
+    box = box_of_the_mask(app)
+    assert np.abs(np.subtract(box, (600, 100, 3400, 2900))).max() <= 12
+    app.settle()
+    for place in ((2000, 1500), (650, 1500), (2000, 2850)):
+        assert app.ink_at(place) > 200
+    assert app.ink_at((560, 1500)) == 0
+    made, window = app.page.evaluate("made"), app.read("state.viewport")
+    size_bytes = len(base64.b64decode(app.read("doc.draft.at(-1).png")))
+    assert size_bytes not in made["decoded"], "a browser decodes a picture at its full size first"
+    assert made["canvas_px"] <= 4 * window["width"] * window["height"]
 
 
 def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: Path) -> None:

@@ -4,7 +4,12 @@
  * @typedef {Extract<import("../core/shapes.js").Shape, {kind: "bitmap"}>} Bitmap
  */
 
+import { opacity, readBits } from "./mask-bits.js";
+
 const LIGHT = 128;
+
+/** At a time: a large photo's pixels at once are hundreds of megabytes. */
+const STRIP_PX = 4_000_000;
 
 /** Masks of fewer pixels are decoded as they are, at any zoom. */
 const SMALL_PX = 1_000_000;
@@ -72,11 +77,24 @@ function draw(context, shape, mask) {
 /** Opaque where it is painted; reduced, as opaque as it is light. @param {Bitmap} shape @param {number} reduction @returns {Promise<OffscreenCanvas>} */
 export async function maskOf({ png, w, h }, reduction) {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
+  const bits = await readBits(bytes);
+  if (bits?.width === w && bits.height === h) return canvasOf(bits, reduction);
   const blob = new Blob([bytes], { type: "image/png" });
   if (reduction > 1) return reducedOf(blob, Math.ceil(w / reduction), Math.ceil(h / reduction));
   const bitmap = await createImageBitmap(blob);
   const { canvas } = paintedOf(bitmap, w, h);
   bitmap.close();
+  return canvas;
+}
+
+/** @param {import("./mask-bits.js").Bits} bits @param {number} reduction */
+function canvasOf(bits, reduction) {
+  const canvas = new OffscreenCanvas(Math.ceil(bits.width / reduction), Math.ceil(bits.height / reduction));
+  const rows = Math.max(1, Math.floor(STRIP_PX / canvas.width));
+  for (let top = 0; top < canvas.height; top += rows) {
+    const pixels = opacity(bits, reduction, top, Math.min(canvas.height, top + rows));
+    contextOf(canvas).putImageData(new ImageData(pixels, canvas.width), 0, top);
+  }
   return canvas;
 }
 
@@ -109,7 +127,7 @@ export function paintedOf(picture, width, height) {
   );
   context.imageSmoothingEnabled = false;
   context.drawImage(picture, 0, 0, width, height);
-  const rows = Math.max(1, Math.floor(4_000_000 / width)); // at a time: a large photo's pixels at once are hundreds of megabytes
+  const rows = Math.max(1, Math.floor(STRIP_PX / width));
   let [x0, y0, x1, y1] = [width, height, 0, 0];
   for (let top = 0; top < height; top += rows) {
     const strip = context.getImageData(0, top, width, Math.min(rows, height - top));

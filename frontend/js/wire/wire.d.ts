@@ -8,7 +8,7 @@ export interface Bitmap {
   readonly y: number;
   readonly w: number;
   readonly h: number;
-  /** base64 of an image file of w x h pixels; light is painted, alpha is ignored */
+  /** base64 of an image file of w x h pixels; light is painted, alpha is ignored. In answers a PNG of one bit a pixel */
   readonly png: string;
 }
 

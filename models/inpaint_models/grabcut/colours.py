@@ -38,33 +38,33 @@ def guessed(view: Image8, labels: Labels, enclosed: Flags) -> Labels:
     outside = (labels == cv2.GC_BGD) | (distance > _NEAR * farthest)
     if not outside.any():
         return labels
-    colours = cv2.cvtColor(view, cv2.COLOR_RGB2LAB).astype(np.float32)
-    unlike_outside = _unlikeness(colours, outside)
+    channels = np.stack(cv2.split(cv2.cvtColor(view, cv2.COLOR_RGB2LAB))).astype(np.float32)
+    unlike_outside = _unlikeness(channels, outside)
     if enclosed.any():
         inside &= ~enclosed | (unlike_outside > np.percentile(unlike_outside[outside], _USUAL_PERCENT))
     if not inside.any():
         return labels
-    better_inside = unlike_outside - _unlikeness(colours, inside) > _DISTANCE_COST * distance / farthest
+    better_inside = unlike_outside - _unlikeness(channels, inside) > _DISTANCE_COST * distance / farthest
     open_to_change = (labels == cv2.GC_PR_BGD) | enclosed
     guess = np.where(better_inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     return np.where(open_to_change, guess, labels)
 
 
-def _unlikeness(colours: Floats, where: Flags) -> Floats:
-    """(H, W): the negative logarithm of how likely each colour is among those of the chosen pixels."""
-    samples = colours[where]
-    samples = samples[:: 1 + len(samples) // _SAMPLES]
+def _unlikeness(channels: Floats, where: Flags) -> Floats:
+    """(H, W): the negative logarithm of how likely each colour of (3, H, W) is among those of the chosen pixels."""
+    places = np.flatnonzero(where)
+    samples = np.ascontiguousarray(channels.reshape(3, -1)[:, places[:: 1 + len(places) // _SAMPLES]].T)
     kinds = min(_KINDS, len(samples))
     criteria = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 10, 1.0)
     cv2.setRNGSeed(0)  # k-means begins anywhere
     nearest = np.zeros((len(samples), 1), np.int32)
-    _, _, centres = cv2.kmeans(samples[:, None], kinds, nearest, criteria, 1, cv2.KMEANS_PP_CENTERS)
-    unlike = np.full(colours.shape[:2], np.inf, np.float32)
+    _, _, centres = cv2.kmeans(samples, kinds, nearest, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    unlike = np.full(where.shape, np.inf, np.float32)
     for kind in range(kinds):
         own = samples[nearest[:, 0] == kind]
         if len(own) >= _LEAST_SHARE * len(samples):
             deviation = np.maximum(own.std(axis=0), _LEAST_DEVIATION)
-            off = (colours - centres[kind]) / deviation
+            off = (channels - centres[kind][:, None, None]) / deviation[:, None, None]
             constant = float(np.log(deviation).sum() - np.log(len(own) / len(samples)))
-            np.minimum(unlike, np.einsum("yxc,yxc->yx", off, off) / 2 + constant, out=unlike)
+            np.minimum(unlike, (off * off).sum(axis=0) / 2 + constant, out=unlike)
     return unlike

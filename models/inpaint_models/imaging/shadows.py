@@ -85,9 +85,12 @@ def _shaded(view: NDArray[np.uint8], thing: Flags) -> Flags:
     near_thing = cv2.dilate(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     colours = cv2.GaussianBlur(view, (0, 0), 2.0).astype(np.float32) + 1
     lit = _lit(colours, ~near_thing)
-    light = colours.sum(axis=2) / lit.sum(axis=2)
-    shift = colours / colours.sum(axis=2, keepdims=True) - lit / lit.sum(axis=2, keepdims=True)
-    same_hue = np.abs(shift[..., :2]).max(axis=2) < _MOST_HUE_SHIFT
+    brightness, lit_brightness = _brightness(colours), _brightness(lit)
+    light = brightness / lit_brightness
+    same_hue = np.ones(thing.shape, bool)
+    for channel in (0, 1):
+        shift = colours[..., channel] / brightness - lit[..., channel] / lit_brightness
+        same_hue &= np.abs(shift) < _MOST_HUE_SHIFT
     uneven = float(np.median(np.abs(light[~near_thing] - 1))) * 1.48  # a normal distribution's standard deviation
     shaded = (light > _DARKEST) & (light < min(_LIGHTEST, 1 - _CLEAR * uneven)) & same_hue & ~thing
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
@@ -98,13 +101,18 @@ def _shaded(view: NDArray[np.uint8], thing: Flags) -> Flags:
 def _lit(colours: Floats, ground: Flags) -> Floats:
     """(H, W, 3): the colour of the ground around each place, where it is not darker than the ground around."""
     sigma = max(2.0, _LIT_SIGMA * max(ground.shape))
-    brightness = colours.sum(axis=2)
+    brightness = _brightness(colours)
     weight = ground.astype(np.float32)
     for _ in range(_ROUNDS):
         total = _blurred(weight, sigma) + 1e-6
         lit = _blurred(colours * weight[..., None], sigma) / total[..., None]
-        weight = (ground & (brightness >= 0.95 * lit.sum(axis=2))).astype(np.float32)
+        weight = (ground & (brightness >= 0.95 * _brightness(lit))).astype(np.float32)
     return np.asarray(np.maximum(lit, 1.0), np.float32)
+
+
+def _brightness(colours: Floats) -> Floats:
+    """(H, W): the sum of the channels."""
+    return np.asarray(cv2.transform(colours, np.ones((1, 3), np.float32)), np.float32)
 
 
 def _blurred(values: Floats, sigma: float) -> Floats:

@@ -41,54 +41,37 @@ class FFCResNetBlock(nn.Module):
         return Branches(x.local + y.local, x.global_ + y.global_)
 
 
-class LocalPath(nn.Module):
-    """An FFC whose global share is 0 on both sides: an ordinary convolution under an FFC's name."""
-
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        super().__init__()
-        self.convl2l = convolution
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.convl2l(x)
-        return out
-
-
 class LocalNormAct(nn.Module):
-    """Ordinary convolution, batch normalisation, ReLU: the layers before the branches part. Tensor -> tensor."""
+    """Ordinary convolution, batch normalisation, ReLU: the layers before the branches part. Tensor -> tensor.
+
+    The convolution is that of an FFC whose global share is 0 on both sides.
+    """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
-        self.ffc = LocalPath(convolution)
+        self.ffc = nn.ModuleDict({"convl2l": convolution})
         self.bn_l = nn.BatchNorm2d(convolution.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.bn_l(self.ffc(x)))
-
-
-class SplitPaths(nn.Module):
-    """An FFC whose global share is 0 at the entry only: one input, two strided convolutions. Halves H and W."""
-
-    def __init__(self, in_channels: int, local: int, global_: int) -> None:
-        super().__init__()
-        self.convl2l = conv3x3(in_channels, local, stride=2)
-        self.convl2g = conv3x3(in_channels, global_, stride=2)
-
-    def forward(self, x: Tensor) -> Branches:
-        return Branches(self.convl2l(x), self.convl2g(x))
+        return torch.relu(self.bn_l(self.ffc["convl2l"](x)))
 
 
 class SplitNormAct(nn.Module):
-    """The last downsampling layer, where the two branches begin. (B, C, H, W) -> branches at (H / 2, W / 2)."""
+    """The last downsampling layer, where the two branches begin. (B, C, H, W) -> branches at (H / 2, W / 2).
+
+    Its two convolutions are those of an FFC whose global share is 0 at the entry only.
+    """
 
     def __init__(self, in_channels: int, local: int, global_: int) -> None:
         super().__init__()
-        self.ffc = SplitPaths(in_channels, local, global_)
+        paths = {"convl2l": conv3x3(in_channels, local, stride=2), "convl2g": conv3x3(in_channels, global_, stride=2)}
+        self.ffc = nn.ModuleDict(paths)
         self.bn_l = nn.BatchNorm2d(local)
         self.bn_g = nn.BatchNorm2d(global_)
 
     def forward(self, x: Tensor) -> Branches:
-        y: Branches = self.ffc(x)
-        return Branches(torch.relu(self.bn_l(y.local)), torch.relu(self.bn_g(y.global_)))
+        local, global_ = self.bn_l(self.ffc["convl2l"](x)), self.bn_g(self.ffc["convl2g"](x))
+        return Branches(torch.relu(local), torch.relu(global_))
 
 
 class JoinBranches(nn.Module):

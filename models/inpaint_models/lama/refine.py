@@ -18,8 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +25,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ..nn.ffc import Branches
-from .network import masked_input
+from .inference import FoldedGenerator
+from .network import FFCResNetGenerator, masked_input
 
 MODULO = 8
 """The network's sides are multiples of this."""
@@ -43,23 +42,8 @@ _UPSAMPLING = 4
 """What the upsampling part costs, in blocks."""
 
 
-class TwoPartNetwork(Protocol):
-    """The generator, readable or fast, seen from outside: front, residual blocks, upsampling part."""
-
-    @property
-    def n_blocks(self) -> int: ...
-
-    def front(self, x: Tensor) -> Branches:
-        """(B, 4, H, W) -> features at an eighth of the size."""
-        ...
-
-    def block(self, index: int, features: Branches) -> Branches:
-        """Residual block number `index`."""
-        ...
-
-    def upsample(self, features: Branches) -> Tensor:
-        """Features -> (B, 3, H, W) in (0, 1)."""
-        ...
+Generator = FFCResNetGenerator | FoldedGenerator
+"""Readable or fast: front, residual blocks, upsampling part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +105,7 @@ class _Work:
 
 
 def refine(
-    network: TwoPartNetwork,
+    network: Generator,
     image: Tensor,
     mask: Tensor,
     *,
@@ -161,23 +145,15 @@ def at_size_of(image: Tensor, mask: Tensor, refined: Tensor) -> Tensor:
 
 def pyramid(image: Tensor, mask: Tensor, settings: RefinementSettings) -> list[RefinementLevel]:
     """The image at every scale, coarsest first."""
-    height, width = image.shape[2:]
-    if height * width > settings.budget_px:
-        ratio = math.sqrt(settings.budget_px / (height * width))
-        size = (int(height * ratio), int(width * ratio))
-        image = _resized(image, size)
-        mask = (_resized(mask, size) > _EPSILON).to(image.dtype)
+    sizes = working_sizes(image.shape[2], image.shape[3], settings)
+    if sizes[-1] != image.shape[2:]:
+        image = _resized(image, sizes[-1])
+        mask = (_resized(mask, sizes[-1]) > _EPSILON).to(image.dtype)
     levels = [RefinementLevel(image, mask)]
-    for _ in range(scale_count(image.shape[2], image.shape[3], settings) - 1):
+    for _ in sizes[1:]:
         finer = levels[0]
         levels.insert(0, RefinementLevel(halved(finer.image), (halved(finer.mask) >= _EPSILON).to(image.dtype)))
     return levels
-
-
-def scale_count(height: int, width: int, settings: RefinementSettings) -> int:
-    """How many sizes an image within the budget is worked at. 1 means: there is nothing to refine."""
-    doublings = max(0.0, math.log2(min(height, width) / settings.min_side))
-    return min(1 + round(doublings), settings.scales)
 
 
 def halved(x: Tensor) -> Tensor:
@@ -195,14 +171,15 @@ def trusted(mask: Tensor) -> Tensor:
 
 
 def working_sizes(height: int, width: int, settings: RefinementSettings) -> list[tuple[int, int]]:
-    """(height, width) of every level of an image of that size, coarsest first."""
+    """(height, width) of every level of an image of that size, coarsest first; with one there is nothing to refine."""
     ratio = min(1.0, math.sqrt(settings.budget_px / (height * width)))
     height, width = int(height * ratio), int(width * ratio)
-    count = scale_count(height, width, settings)
+    doublings = max(0.0, math.log2(min(height, width) / settings.min_side))
+    count = min(1 + round(doublings), settings.scales)
     return [(height >> level, width >> level) for level in reversed(range(count))]
 
 
-def _single_pass(network: TwoPartNetwork, level: RefinementLevel, work: _Work) -> Tensor:
+def _single_pass(network: Generator, level: RefinementLevel, work: _Work) -> Tensor:
     """The coarsest level: what the network says."""
     padded = _padded(level)
     with torch.no_grad():
@@ -212,7 +189,7 @@ def _single_pass(network: TwoPartNetwork, level: RefinementLevel, work: _Work) -
 
 
 def _optimised(
-    network: TwoPartNetwork,
+    network: Generator,
     level: RefinementLevel,
     coarser: Tensor,
     share: int,
@@ -244,7 +221,7 @@ def _optimised(
         yield _finished(predicted.detach(), level), loss.detach()
 
 
-def _rear(network: TwoPartNetwork, features: Branches, share: int, work: _Work, *, keep_activations: bool) -> Tensor:
+def _rear(network: Generator, features: Branches, share: int, work: _Work, *, keep_activations: bool) -> Tensor:
     """Blocks and upsampling part; work is reported before each block in both directions."""
     cost = share * (_RECORDED if features.local.requires_grad and torch.is_grad_enabled() else _FORWARD)
     for index in range(network.n_blocks):
@@ -254,18 +231,9 @@ def _rear(network: TwoPartNetwork, features: Branches, share: int, work: _Work, 
         else:
             features = checkpoint(network.block, index, features, use_reentrant=False, preserve_rng_state=False)
         if features.local.requires_grad:
-            _before_backward(features.local, partial(work.begins, share * _BACKWARD))
+            features.local.register_hook(lambda _: work.begins(share * _BACKWARD))
     work.begins(_UPSAMPLING * cost)
     return network.upsample(features)
-
-
-def _before_backward(x: Tensor, call: Callable[[], None]) -> None:
-    """Have `call` called when the backward pass arrives at x."""
-
-    def hook(_gradient: Tensor) -> None:
-        call()
-
-    x.register_hook(hook)
 
 
 def _loss(

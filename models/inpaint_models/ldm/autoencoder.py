@@ -14,6 +14,7 @@ Module names follow the published checkpoint, so its keys load without renaming.
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -46,10 +47,8 @@ class ResnetBlock(nn.Module):
         self.conv1 = conv3x3(in_channels, out_channels)
         self.norm2 = norm(out_channels)
         self.conv2 = conv3x3(out_channels, out_channels)
-        if in_channels != out_channels:
-            self.nin_shortcut: nn.Module = nn.Conv2d(in_channels, out_channels, kernel_size=1)
-        else:
-            self.nin_shortcut = nn.Identity()
+        alike = in_channels == out_channels
+        self.nin_shortcut = nn.Identity() if alike else nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         h: Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))  # (B, out, H, W)
@@ -82,60 +81,29 @@ class Upsample(nn.Module):
         return doubled
 
 
-class ResolutionLevel(nn.Module):
-    """The residual blocks of one resolution (`block`). Its resampling, if any, is a child that the owner adds."""
-
-    def __init__(self, in_channels: int, out_channels: int, blocks: int) -> None:
-        super().__init__()
-        widths = [in_channels] + [out_channels] * blocks
-        self.block = nn.Sequential(*(ResnetBlock(a, b) for a, b in itertools.pairwise(widths)))
+def one_level(in_channels: int, out_channels: int, blocks: int, **resampling: type[nn.Module]) -> nn.Sequential:
+    """The residual blocks of one resolution, then its resampling, under the name that it has in the checkpoint."""
+    widths = [in_channels] + [out_channels] * blocks
+    block = nn.Sequential(*(ResnetBlock(a, b) for a, b in itertools.pairwise(widths)))
+    return nn.Sequential(OrderedDict(block=block, **{name: kind(out_channels) for name, kind in resampling.items()}))
 
 
-class DownLevel(ResolutionLevel):
-    def __init__(self, in_channels: int, out_channels: int, blocks: int, *, last: bool) -> None:
-        super().__init__(in_channels, out_channels, blocks)
-        self.downsample = nn.Identity() if last else Downsample(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        smaller: Tensor = self.downsample(self.block(x))
-        return smaller
-
-
-class UpLevel(ResolutionLevel):
-    def __init__(self, in_channels: int, out_channels: int, blocks: int, *, last: bool) -> None:
-        super().__init__(in_channels, out_channels, blocks)
-        self.upsample = nn.Identity() if last else Upsample(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        larger: Tensor = self.upsample(self.block(x))
-        return larger
-
-
-class Middle(nn.Module):
+def middle(channels: int) -> nn.Sequential:
     """Two residual blocks at the coarsest resolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.block_1 = ResnetBlock(channels, channels)
-        self.block_2 = ResnetBlock(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h: Tensor = self.block_2(self.block_1(x))
-        return h
+    blocks = {name: ResnetBlock(channels, channels) for name in ("block_1", "block_2")}
+    return nn.Sequential(OrderedDict(blocks))
 
 
 class Encoder(nn.Module):
     """Image (B, 3, H, W) in [-1, 1] -> features (B, 3, H / 4, W / 4) before `quant_conv`."""
 
-    def __init__(self, widths: Sequence[int], *, blocks: int = 2) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.conv_in = conv3x3(3, widths[0])
-        inputs = [widths[0], *widths[:-1]]
-        last = len(widths) - 1
-        self.down = nn.ModuleList(
-            DownLevel(a, b, blocks, last=i == last) for i, (a, b) in enumerate(zip(inputs, widths, strict=True))
-        )
-        self.mid = Middle(widths[-1])
+        *finer, coarsest = zip([widths[0], *widths[:-1]], widths, strict=True)
+        levels = (one_level(a, b, 2, downsample=Downsample) for a, b in finer)
+        self.down = nn.ModuleList([*levels, one_level(*coarsest, 2)])
+        self.mid = middle(widths[-1])
         self.norm_out = norm(widths[-1])
         self.conv_out = conv3x3(widths[-1], LATENT_CHANNELS)
 
@@ -151,15 +119,14 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Quantised latents (B, 3, h, w) after `post_quant_conv` -> image (B, 3, 4 h, 4 w), about [-1, 1], not clamped."""
 
-    def __init__(self, widths: Sequence[int], *, blocks: int = 3) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.conv_in = conv3x3(LATENT_CHANNELS, widths[-1])
-        self.mid = Middle(widths[-1])
-        inputs = [*widths[1:], widths[-1]]
+        self.mid = middle(widths[-1])
         # Index 0 is the finest level, as in the encoder; forward() walks them coarse to fine.
-        self.up = nn.ModuleList(
-            UpLevel(a, b, blocks, last=i == 0) for i, (a, b) in enumerate(zip(inputs, widths, strict=True))
-        )
+        finest, *coarser = zip([*widths[1:], widths[-1]], widths, strict=True)
+        levels = (one_level(a, b, 3, upsample=Upsample) for a, b in coarser)
+        self.up = nn.ModuleList([one_level(*finest, 3), *levels])
         self.norm_out = norm(widths[0])
         self.conv_out = conv3x3(widths[0], 3)
 

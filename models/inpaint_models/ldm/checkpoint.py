@@ -40,12 +40,12 @@ def load_weights(
     """
     if CHECKPOINT_FILE in files:
         unet_state = read_unet_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(unet))
-        autoencoder_state = read_autoencoder_of_checkpoint(read, files[CHECKPOINT_FILE], shapes_of(autoencoder))
+        named = read(files[CHECKPOINT_FILE], autoencoder_keys(shapes_of(autoencoder)))
+        autoencoder_state = {key.removeprefix(AUTOENCODER_PREFIX): tensor for key, tensor in named.items()}
     else:
         unet_state = read(files[DIFFUSION_FILE], shapes_of(unet))
-        autoencoder_state = read_autoencoder_halves(
-            read, files[ENCODE_FILE], files[DECODE_FILE], shapes_of(autoencoder)
-        )
+        encoding, decoding = halves(shapes_of(autoencoder))  # a file holds its own half at least, or both
+        autoencoder_state = read(files[ENCODE_FILE], encoding) | read(files[DECODE_FILE], decoding)
     unet.load_state_dict(unet_state, assign=True)
     autoencoder.load_state_dict(autoencoder_state, assign=True)
 
@@ -57,17 +57,6 @@ def read_unet_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) ->
     except WeightsCorrupted:
         return read(path, expected)
     return {key: averaged[ema_key(key)] for key in expected}
-
-
-def read_autoencoder_of_checkpoint(read: Reader, path: Path, expected: TensorShapes) -> State:
-    named = read(path, autoencoder_keys(expected))
-    return {key: named[AUTOENCODER_PREFIX + key] for key in expected}
-
-
-def read_autoencoder_halves(read: Reader, encode: Path, decode: Path, expected: TensorShapes) -> State:
-    """Each file holds at least its own half; both may hold the whole autoencoder."""
-    encoding, decoding = halves(expected)
-    return read(encode, encoding) | read(decode, decoding)
 
 
 def averaged_keys(expected: TensorShapes) -> TensorShapes:

@@ -5,8 +5,6 @@ The autoencoder always runs in float32, since it decides about colours and runs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -24,7 +22,7 @@ from ..weights import reader_for
 from .autoencoder import LATENT_CHANNELS, LATENT_FACTOR, Autoencoder, ResnetBlock
 from .checkpoint import load_weights
 from .inference import to_inference_form
-from .samplers import SAMPLERS, Schedule
+from .samplers import SAMPLERS, evenly_spaced
 from .unet import ResBlock, UNetModel
 
 
@@ -66,7 +64,7 @@ class LdmEngine(TorchEngine):
     @torch.inference_mode()
     def run(self, batch: Batch, dtype: torch.dtype) -> Tensor:
         (image,), (hole,) = batch.images, batch.holes
-        schedule = Schedule.evenly_spaced(int(batch.params["steps"]))
+        schedule = evenly_spaced(int(batch.params["steps"]))
         report = partial(self.pulse.report, total=len(schedule) + 2)
         sampler = SAMPLERS[str(batch.params["sampler"])]
         report("encoding", 0)
@@ -75,13 +73,16 @@ class LdmEngine(TorchEngine):
         x = start_noise(batch.seed, height, width).to(self.device)
 
         report("denoising", 1)
-        with self._unet_in(dtype):
+        self._unet.to(dtype)
+        try:
             denoise = partial(self._denoise, condition.joined, dtype)
             for step, sample in enumerate(sampler(denoise, x, schedule), start=2):
                 x = self.finite(sample.x)
                 report(
                     "denoising", step, preview=partial(in_colours, sample.estimate, condition.colours, LATENT_FACTOR)
                 )
+        finally:  # widening and narrowing again are exact, so the next fill runs as if this one had not been
+            self._unet.to(self.dtype)
 
         report("decoding", len(schedule) + 1)
         decoded = self._autoencoder.decode(x)
@@ -93,15 +94,6 @@ class LdmEngine(TorchEngine):
         joined = torch.cat([x, condition], dim=1).to(dtype, memory_format=layout)  # (1, 7, h, w)
         noise: Tensor = self._unet(joined, torch.tensor([timestep], device=self.device))
         return noise.float()
-
-    @contextmanager
-    def _unet_in(self, dtype: torch.dtype) -> Iterator[None]:
-        """Widening to float32 and narrowing again are exact, so the next fill runs as if this one had not been."""
-        self._unet.to(dtype)
-        try:
-            yield
-        finally:
-            self._unet.to(self.dtype)
 
 
 def whole_cells(hole: HoleMask) -> HoleMask:

@@ -8,8 +8,6 @@ kernels spend most of their time on bringing the weights into their own layout a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,19 +51,14 @@ class GatheredConv3x3(nn.Module):
         batch, channels, height, width = x.shape
         padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))  # (B, H + 2, W + 2, C)
         out = x.new_empty(batch, height, width, self.weight.shape[1])
-        for first, last in chunks(height, 9 * batch * width * channels * x.element_size()):
+        rows = max(1, CHUNK_BYTES // (9 * batch * width * channels * x.element_size()))
+        for first in range(0, height, rows):
+            last = min(height, first + rows)
             windows = padded[:, first : last + 2].unfold(1, 3, 1).unfold(2, 3, 1)  # (B, rows, W, C, 3, 3)
             gathered = windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 9 * channels)  # (B rows W, 9 C)
             product = gathered @ self.weight if self.bias is None else torch.addmm(self.bias, gathered, self.weight)
             out[:, first:last] = product.view(batch, last - first, width, -1)
         return out.permute(0, 3, 1, 2)  # (B, out, H, W), channels_last
-
-
-def chunks(rows: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of rows that take about `CHUNK_BYTES`, one row at least."""
-    step = max(1, CHUNK_BYTES // bytes_per_row)
-    for first in range(0, rows, step):
-        yield first, min(rows, first + step)
 
 
 def _by_position(conv: nn.Conv2d) -> Tensor:

@@ -9,8 +9,7 @@ timesteps are the original's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,27 +44,19 @@ class SamplerStep(NamedTuple):
     alpha_prev: float
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Steps in the order in which they are taken, noisiest first."""
+Schedule = Sequence[SamplerStep]
+"""Steps in the order in which they are taken, noisiest first."""
 
-    steps: tuple[SamplerStep, ...]
 
-    @classmethod
-    def evenly_spaced(cls, count: int) -> Schedule:
-        """`count` timesteps 1 + floor(1000 i / count). The last move ends at timestep 0, where some noise is left."""
-        if not 1 <= count <= MAX_STEPS:
-            raise ValueError(f"A schedule has 1 to {MAX_STEPS} steps, not {count}.")
-        levels = signal_levels()
-        timesteps = np.arange(count) * TRAINING_STEPS // count + 1
-        previous = np.concatenate([levels[:1], levels[timesteps[:-1]]])
-        rising = [
-            SamplerStep(int(t), float(levels[t]), float(before)) for t, before in zip(timesteps, previous, strict=True)
-        ]
-        return cls(tuple(reversed(rising)))
-
-    def __len__(self) -> int:
-        return len(self.steps)
+def evenly_spaced(count: int) -> Schedule:
+    """`count` timesteps 1 + floor(1000 i / count). The last move ends at timestep 0, where some noise is left."""
+    if not 1 <= count <= MAX_STEPS:
+        raise ValueError(f"A schedule has 1 to {MAX_STEPS} steps, not {count}.")
+    levels = signal_levels()
+    timesteps = np.arange(count) * TRAINING_STEPS // count + 1
+    previous = np.concatenate([levels[:1], levels[timesteps[:-1]]])
+    steps = zip(timesteps.tolist(), levels[timesteps].tolist(), previous.tolist(), strict=True)
+    return [SamplerStep(*step) for step in steps][::-1]
 
 
 class Sample(NamedTuple):
@@ -86,7 +77,7 @@ def ddim_move(x: Tensor, noise: Tensor, step: SamplerStep) -> Sample:
 
 def ddim(denoise: Denoiser, x: Tensor, schedule: Schedule) -> Iterator[Sample]:
     """Walks from start noise `x` to clean latents; one evaluation per step, yielded after each."""
-    for step in schedule.steps:
+    for step in schedule:
         sample = ddim_move(x, denoise(x, step.timestep), step)
         x = sample.x
         yield sample
@@ -98,8 +89,8 @@ def plms(denoise: Denoiser, x: Tensor, schedule: Schedule) -> Iterator[Sample]:
     One evaluation per step, and a second one in the first step, which has no history (a Heun step).
     """
     history: list[Tensor] = []  # latest first
-    following = [*schedule.steps[1:], schedule.steps[-1]]
-    for step, after in zip(schedule.steps, following, strict=True):
+    following = [*schedule[1:], schedule[-1]]
+    for step, after in zip(schedule, following, strict=True):
         noise = denoise(x, step.timestep)
         if history:
             direction = adams_bashforth(noise, history)

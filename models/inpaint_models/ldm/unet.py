@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUPS = 32
+HEADS = 8
 NORM_EPS = 1e-5  # The autoencoder uses 1e-6; both are part of the trained function.
 MAX_PERIOD = 10000.0
 
@@ -32,20 +33,6 @@ def timestep_embedding(timesteps: Tensor, dim: int) -> Tensor:
     frequencies = torch.exp(-math.log(MAX_PERIOD) * torch.arange(half, device=timesteps.device) / half)
     angles = timesteps.float()[:, None] * frequencies  # (B, dim / 2)
     return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
-class MeanDownsample(nn.Module):
-    """Halves both sides by the mean of each 2x2 cell."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, kernel_size=2)
-
-
-class NearestUpsample(nn.Module):
-    """Doubles both sides by nearest neighbour."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class ResBlock(nn.Module):
@@ -71,10 +58,8 @@ class ResBlock(nn.Module):
             nn.Identity(),  # Dropout while training; it keeps the published index of the convolution.
             nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1),
         )
-        if in_channels != out_channels:
-            self.skip_connection: nn.Module = nn.Conv2d(in_channels, out_channels, kernel_size=1)
-        else:
-            self.skip_connection = nn.Identity()
+        alike = in_channels == out_channels
+        self.skip_connection = nn.Identity() if alike else nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         normalise, activate, convolve = self.in_layers
@@ -119,21 +104,11 @@ class Stage(nn.ModuleList):
 class UNetModel(nn.Module):
     """Predicts the noise in a latent.
 
-    `width` is the number of channels at full latent resolution, `multipliers` what each coarser level has of it. Levels
-    from `first_attention_level` on have attention after their residual blocks. The defaults are `inpainting_big`.
+    `width` is the number of channels at full latent resolution, `multipliers` what each coarser level has of it. The
+    coarser levels have attention after their residual blocks. The defaults are `inpainting_big`.
     """
 
-    def __init__(
-        self,
-        *,
-        in_channels: int = 7,
-        out_channels: int = 3,
-        width: int = 256,
-        multipliers: Sequence[int] = (1, 2, 3, 4),
-        blocks: int = 2,
-        first_attention_level: int = 1,
-        heads: int = 8,
-    ) -> None:
+    def __init__(self, *, width: int = 256, multipliers: Sequence[int] = (1, 2, 3, 4), blocks: int = 2) -> None:
         super().__init__()
         self.width = width
         embedding = 4 * width
@@ -141,22 +116,22 @@ class UNetModel(nn.Module):
 
         def residual(before: int, after: int, level: int) -> list[nn.Module]:
             block = ResBlock(before, after, embedding)
-            return [block] if level < first_attention_level else [block, AttentionBlock(after, heads)]
+            return [block, AttentionBlock(after, HEADS)] if level else [block]
 
         widths = [width * multiplier for multiplier in multipliers]
         channels = width
         skips = [channels]
-        self.input_blocks = nn.ModuleList([Stage([nn.Conv2d(in_channels, channels, kernel_size=3, padding=1)])])
+        self.input_blocks = nn.ModuleList([Stage([nn.Conv2d(7, channels, kernel_size=3, padding=1)])])
         for level, level_width in enumerate(widths):
             for _ in range(blocks):
                 self.input_blocks.append(Stage(residual(channels, level_width, level)))
                 channels = level_width
                 skips.append(channels)
             if level < len(widths) - 1:
-                self.input_blocks.append(Stage([ResBlock(channels, channels, embedding, resample=MeanDownsample())]))
+                self.input_blocks.append(Stage([ResBlock(channels, channels, embedding, resample=nn.AvgPool2d(2))]))
                 skips.append(channels)
 
-        first, attention = ResBlock(channels, channels, embedding), AttentionBlock(channels, heads)
+        first, attention = ResBlock(channels, channels, embedding), AttentionBlock(channels, HEADS)
         self.middle_block = Stage([first, attention, ResBlock(channels, channels, embedding)])
 
         self.output_blocks = nn.ModuleList()
@@ -165,13 +140,13 @@ class UNetModel(nn.Module):
                 stage = residual(channels + skips.pop(), level_width, level)
                 channels = level_width
                 if level > 0 and index == blocks:
-                    stage.append(ResBlock(channels, channels, embedding, resample=NearestUpsample()))
+                    stage.append(ResBlock(channels, channels, embedding, resample=nn.Upsample(scale_factor=2.0)))
                 self.output_blocks.append(Stage(stage))
 
         self.out = nn.Sequential(
             nn.GroupNorm(GROUPS, channels, eps=NORM_EPS),
             nn.SiLU(inplace=True),
-            nn.Conv2d(channels, out_channels, kernel_size=3, padding=1),
+            nn.Conv2d(channels, 3, kernel_size=3, padding=1),
         )
 
     def forward(self, latents: Tensor, timesteps: Tensor) -> Tensor:

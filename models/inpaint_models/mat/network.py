@@ -459,8 +459,7 @@ class EncoderBlock(nn.Module):
         self.second = EqualizedConv2d(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        result: Tensor = self.second(x)
+        result: Tensor = self.second(self.first(x))
         return result
 
 

@@ -238,11 +238,7 @@ def mask_from_array(mask: MaskArray, height: int, width: int) -> Mask:
 def chosen_strategy(default: Strategy, options: FillOptions) -> Strategy:
     """The model's own strategy with what the caller changed."""
     kind = default.kind if options.strategy == "auto" else options.strategy
-    return replace(
-        default,
-        kind=kind,
-        margin_px=default.margin_px if options.margin_px is None else options.margin_px,
-        context=default.context if options.margin_px is None else 0.0,
-        max_side=default.max_side if options.max_side is None else options.max_side,
-        crop_above=default.crop_above if options.crop_above is None else options.crop_above,
-    )
+    wanted = {name: getattr(options, name) for name in ("margin_px", "max_side", "crop_above")}
+    changed = {name: value for name, value in wanted.items() if value is not None}
+    context = 0.0 if "margin_px" in changed else default.context
+    return replace(default, kind=kind, context=context, **changed)

@@ -29,21 +29,16 @@ if TYPE_CHECKING:
     from .reading import reader_for as reader_for
 
 _HOME = {
-    "Network": "network",
-    "ProgressListener": "downloads",
-    "Reader": "reading",
-    "TransferProgress": "downloads",
-    "convert": "conversion",
-    "describe": "downloads",
-    "download": "downloads",
-    "drop_damaged": "copies",
-    "read_state_dict": "reading",
-    "reader_for": "reading",
-    "silent": "downloads",
+    "conversion": ("convert",),
+    "copies": ("drop_damaged",),
+    "downloads": ("ProgressListener", "TransferProgress", "describe", "download", "silent"),
+    "network": ("Network",),
+    "reading": ("Reader", "read_state_dict", "reader_for"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

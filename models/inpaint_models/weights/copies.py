@@ -79,13 +79,8 @@ def write_safetensors(state: Mapping[str, Tensor], target: Path, source_sha256: 
     free = disk.free_bytes(target.parent)
     if free < _SPACE_FACTOR * size:
         raise WeightsError(f"{target.name} needs {size >> 20} MiB and {free >> 20} MiB are free in {target.parent}.")
-    temporary = disk.temporary_beside(target)
-    try:
-        save_file(_apart(state), temporary, metadata={"format": "pt", "made_from_sha256": source_sha256})
-        disk.sync_file(temporary)
-        disk.finish(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with disk.replacing(target) as file:
+        save_file(_apart(state), file, metadata={"format": "pt", "made_from_sha256": source_sha256})
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

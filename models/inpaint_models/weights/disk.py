@@ -8,14 +8,10 @@ import shutil
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 _ABANDONED_S = 3600.0
-
-
-def temporary_beside(path: Path) -> Path:
-    """A name for a file that will get another one when it is complete. `sweep` knows it."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
 
 
 def sweep(folder: Path) -> None:
@@ -26,14 +22,13 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file holds either what it held before or all of `content`, whatever happens."""
-    temporary = temporary_beside(path)
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a file to write, which takes the place of `path` when all of it is written, or goes."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # `sweep` knows the form
     try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield temporary
+        sync_file(temporary)
         finish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

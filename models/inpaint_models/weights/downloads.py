@@ -53,17 +53,12 @@ def silent(progress: TransferProgress) -> None:
     """A listener that does nothing."""
 
 
-def _never() -> bool:
-    """For callers who never cancel."""
-    return False
-
-
 def download(
     entry: ModelEntry,
     model_dir: Path | None = None,
     *,
     progress: ProgressListener = silent,
-    cancelled: Callable[[], bool] = _never,
+    cancelled: Callable[[], bool] = lambda: False,
     local_files_only: bool = False,
     network: Network | None = None,
 ) -> ModelFiles:
@@ -100,7 +95,7 @@ def download(
 
 def describe(entry: ModelEntry, model_dir: Path | None = None) -> None:
     """Fetches of a folder what says which pipeline it is: some kilobytes. Raises as `download`."""
-    job = _Job(entry, (), model_dir or default_model_dir(), silent, _never, Network())
+    job = _Job(entry, (), model_dir or default_model_dir(), silent, lambda: False, Network())
     wanted = [file for file in job.all_files(entry.weights) if file.name.partition("/")[2] in DESCRIPTION]
     replace(job, files=tuple(wanted)).run()
 

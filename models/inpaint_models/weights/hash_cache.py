@@ -46,10 +46,6 @@ class Row:
     first_use: str = ""
     made_from: str = ""
 
-    @property
-    def digests(self) -> Digests:
-        return Digests(self.sha256, self.md5)
-
 
 Listener = Callable[[int], None]
 """Told how many bytes have been read so far; may raise `Cancelled`."""
@@ -138,7 +134,8 @@ class HashCache:
                 rows = self._rows()
                 edit(rows)
                 content = {"version": 1, "files": {key: asdict(row) for key, row in sorted(rows.items())}}
-                disk.write_atomically(self._file, json.dumps(content, indent=1).encode())
+                with disk.replacing(self._file) as file:
+                    file.write_text(json.dumps(content, indent=1), encoding="utf-8")
         except (OSError, Timeout) as error:
             _logger.info("%s cannot be written (%s): the check is repeated at the next start", self._file, error)
 

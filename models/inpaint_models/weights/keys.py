@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def matching(found: TensorShapes, expected: TensorShapes, name: str, families: F
         raise WeightsCorrupted(_wrong_shapes(found, required, places[0], name))
     place = _preferred(fitting, next(iter(required)), name)
     chosen = {key: place.of(key) for key in expected if key in required or place.of(key) in found}
-    _log_extra(set(found) - set(chosen.values()), name)
+    if extra := sorted(set(found) - set(chosen.values())):
+        _logger.debug("%s: %d tensors are not used, such as %s", name, len(extra), extra[0])
     return chosen
 
 
@@ -61,14 +63,9 @@ def looks_like(keys: Iterable[str], families: Families) -> str:
 
 def _common_beginnings(expected: Iterable[str]) -> list[str]:
     """Dotted beginnings shared by all keys, the shortest first: "", "model.", ..."""
-    keys = sorted(expected)
-    first, last = keys[0].split("."), keys[-1].split(".")
-    beginnings = [""]
-    for depth in range(1, min(len(first), len(last))):
-        if first[:depth] != last[:depth]:
-            break
-        beginnings.append(".".join(first[:depth]) + ".")
-    return beginnings
+    columns = zip(*(key.split(".")[:-1] for key in expected), strict=False)
+    shared = [words[0] for words in itertools.takewhile(lambda words: len(set(words)) == 1, columns)]
+    return ["", *(".".join(shared[:depth]) + "." for depth in range(1, 1 + len(shared)))]
 
 
 def _places(found: TensorShapes, expected: TensorShapes, cut: str) -> list[_Place]:
@@ -110,8 +107,3 @@ def _wrong_shapes(found: TensorShapes, expected: TensorShapes, place: _Place, na
         f"{name} is a model of another size: {place.of(key)} is {found[place.of(key)]}, expected {expected[key]} "
         f"({len(wrong)} of {len(expected)} tensors differ)."
     )
-
-
-def _log_extra(extra: set[str], name: str) -> None:
-    if extra:
-        _logger.debug("%s: %d tensors are not used, such as %s", name, len(extra), sorted(extra)[0])

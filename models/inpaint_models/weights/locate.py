@@ -51,10 +51,7 @@ class ModelFiles:
     @property
     def status(self) -> Status:
         """The worst of its files; "ready" for a model that needs none."""
-        for status in _WORST_FIRST:
-            if any(state.status == status for state in self.files):
-                return status
-        return "ready"
+        return min((state.status for state in self.files), key=_WORST_FIRST.index, default="ready")
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -141,7 +138,7 @@ def accept(entry: ModelEntry, model_dir: Path | None = None) -> ModelFiles:
     return locate(entry, model_dir, check="new")
 
 
-_WORST_FIRST: tuple[Status, ...] = ("unsafe", "corrupted", "missing", "unverified")
+_WORST_FIRST: tuple[Status, ...] = ("unsafe", "corrupted", "missing", "unverified", "ready")
 _USABLE: tuple[Status, ...] = ("ready", "unverified")
 _ERRORS: dict[Status, type[WeightsError]] = {
     "unsafe": UnsafeWeights,

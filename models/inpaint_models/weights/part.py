@@ -217,8 +217,8 @@ def _note(url: str, response: Response, target: Target) -> None:
     """Writes down the server's validator, with which the next attempt asks whether its file is still the same."""
     etag = response.header("ETag")
     validator = etag if etag and not etag.startswith("W/") else response.header("Last-Modified")
-    with _disk_errors():
-        disk.write_atomically(target.notes, json.dumps({"url": url, "validator": validator}).encode())
+    with _disk_errors(), disk.replacing(target.notes) as notes:
+        notes.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
 
 
 def _validator(url: str, target: Target) -> str:

@@ -131,14 +131,9 @@ def _allowed(full: str, name: str) -> bool:
 
 
 def _stand_in(full: str) -> Callable[..., Any] | tuple[Callable[..., Any], str]:
-    if full in _STAND_IN_DICTS:
-        return _plain_dict(full), full
+    if full in _STAND_IN_DICTS:  # called (a defaultdict) or instantiated (an AttributeDict), it yields an empty dict
+        return type(full.rpartition(".")[2], (), {"__new__": lambda cls, *_: {}}), full
     return type("Inert", (Inert,), {}), full
-
-
-def _plain_dict(full: str) -> Any:
-    """Called (a defaultdict) or instantiated (an AttributeDict) by the unpickler, it yields an empty dict."""
-    return type(full.rpartition(".")[2], (), {"__new__": lambda cls, *_: {}})
 
 
 def _names_in_zip(handle: BinaryIO, name: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -49,14 +49,17 @@ def read_state_dict(
     """
     if copies_in is not None and (copy := copies.existing(path, expected_shapes, copies_in)) is not None:
         path, copies_in = copy, None
+
+    def names_of(found: TensorShapes) -> dict[str, str]:
+        return keys.matching(found, expected_shapes, path.name, families)
+
     with _opened(path) as handle:
         form = format_of(handle, path.name)
         if form == "safetensors":
-            return _read_safetensors(path, expected_shapes, families)
+            return _in_order(_read_safetensors(path, names_of), expected_shapes)
         _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
         tensors = _read_whole(handle, path.name, form)
-        found = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-        names = keys.matching(found, expected_shapes, path.name, families)
+        names = names_of({key: tuple(tensor.shape) for key, tensor in tensors.items()})
         state = _in_order({key: tensors[there] for key, there in names.items()}, expected_shapes)
         if copies_in is not None:
             copies.keep(path, handle, state, expected_shapes, copies_in)
@@ -80,7 +83,7 @@ def read_tensors(
     with _opened(path) as handle:
         form = format_of(handle, path.name)
         if form == "safetensors":
-            return _read_all_safetensors(path)
+            return _read_safetensors(path, lambda found: {key: key for key in found})
         _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
         return _read_whole(handle, path.name, form)
 
@@ -135,25 +138,14 @@ def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:
     return {key: tensor.detach() for key, tensor in module.state_dict().items()}
 
 
-def _read_safetensors(path: Path, expected: TensorShapes, families: Families) -> dict[str, Tensor]:
-    """Only the tensors that are asked for are read."""
+def _read_safetensors(path: Path, names_of: Callable[[TensorShapes], Mapping[str, str]]) -> dict[str, Tensor]:
+    """Only the tensors that `names_of` chooses are read, by their names in the file, under those that it gives them."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            names = keys.matching(found, expected, path.name, families)
-            return _in_order({key: file.get_tensor(there) for key, there in names.items()}, expected)
-    except (SafetensorError, OSError) as error:
-        raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
-
-
-def _read_all_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
+            return {key: file.get_tensor(there) for key, there in names_of(found).items()}
     except (SafetensorError, OSError) as error:
         raise WeightsCorrupted(f"{path.name} is damaged ({error}). Delete it and download it again.") from error
 

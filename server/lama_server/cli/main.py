@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 
 from ..exits import ExitCode, StartError
 
@@ -20,8 +20,7 @@ class Command:
     target: str
 
     def run(self, arguments: Sequence[str]) -> int:
-        module, name = self.target.split(":")
-        function: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)
+        function: Callable[[Sequence[str]], int] = resolve_name(self.target)
         return function(arguments)
 
 

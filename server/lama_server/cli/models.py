@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -60,11 +61,7 @@ def run_download(arguments: Sequence[str]) -> int:
         "Fetch the weights of models; what is on this machine already is not fetched again.",
         "local_files_only",
     )
-    _add_names(
-        parser,
-        "Model, or all but those of extras. A diffusion model also as owner/name on Hugging Face.",
-        optional=True,
-    )
+    _add_names(parser, "Model, or all but those of extras. A diffusion model also as owner/name on Hugging Face.")
     parser.add_argument("--model", action="append", default=[], metavar="MODEL", help="The same, as IOPaint spells it.")
     given = parser.parse_args(arguments)
     names = [*given.models, *given.model]
@@ -87,7 +84,7 @@ def run_download(arguments: Sequence[str]) -> int:
 def run_verify(arguments: Sequence[str]) -> int:
     """Hashes every file on this machine again. Raises `StartError` when one is damaged."""
     parser = _parser("verify", "Hash the weights on this machine again and compare them with what was published.")
-    _add_names(parser, "Model. Without a name: all.", optional=True)
+    _add_names(parser, "Model. Without a name: all.")
     parser.add_argument(
         "--accept", action="store_true", help="Trust files of your own that have changed, as they are now."
     )
@@ -190,10 +187,8 @@ def _parser(command: str, description: str, *settings: str) -> Parser:
     return parser
 
 
-def _add_names(parser: Parser, text: str, *, optional: bool = False) -> None:
-    parser.add_argument(
-        "models", nargs="*" if optional else "+", metavar="MODEL", help=f"{text} There are: {model_names()}."
-    )
+def _add_names(parser: Parser, text: str) -> None:
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{text} There are: {model_names()}.")
 
 
 def model_names(task: Task | None = None) -> str:
@@ -235,11 +230,7 @@ def _as_json(files: weights.ModelFiles) -> dict[str, object]:
         "title": entry.title,
         "task": entry.task,
         "tagline": entry.tagline,
-        "licence": {
-            "name": entry.licence.name,
-            "url": entry.licence.url,
-            "commercial_use": entry.licence.commercial_use,
-        },
+        "licence": asdict(entry.licence),
         "download_bytes": entry.download_bytes,
         "download_is_estimate": not entry.sizes_are_known,
         "memory_bytes": entry.memory_bytes,

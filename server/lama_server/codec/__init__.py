@@ -41,23 +41,17 @@ if TYPE_CHECKING:
     from .rendering import thumbnail as thumbnail
 
 _HOME = {
-    "decode": "decoding",
-    "decode_mask": "decoding",
-    "decode_patch": "decoding",
-    "probe": "probing",
-    "read_metadata": "probing",
-    "EncodedPreview": "rendering",
-    "encode": "rendering",
-    "encode_mask": "rendering",
-    "encode_patch": "rendering",
-    "output_format": "rendering",
-    "preview": "rendering",
-    "render": "rendering",
-    "thumbnail": "rendering",
+    "decoding": ("decode", "decode_mask", "decode_patch"),
+    "probing": ("probe", "read_metadata"),
+    "rendering": (
+        *("EncodedPreview", "encode", "encode_mask", "encode_patch"),
+        *("output_format", "preview", "render", "thumbnail"),
+    ),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

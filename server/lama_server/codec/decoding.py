@@ -88,9 +88,10 @@ def decode_patch(data: bytes, *, has_alpha: bool) -> Pixels:
     with opened(data) as opened_data:
         header = read_header(opened_data, ImageLimits(min_side=1))
         pixels = _shown_pixels(opened_data, header, ImageLimits())
-    if has_alpha and pixels.shape[2] == 3:
-        return _with_alpha(pixels)
-    return pixels
+    if not has_alpha or pixels.shape[2] == 4:
+        return pixels
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    return cast(Pixels, np.concatenate([pixels, opaque], axis=2))
 
 
 def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
@@ -103,7 +104,7 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     elif header.format == "tiff":
         with decoding("tiff"):
             tiff.verify(data)
-    if _is_beyond_pillow(header):
+    if header.bit_depth == 16 or header.format == "heic":
         with decoding(header.format):
             pixels = _read_otherwise(data, header)
     else:
@@ -114,13 +115,8 @@ def _shown_pixels(data: Bytes, header: Header, limits: ImageLimits) -> Pixels:
     return pixels if header.format in ("tiff", "heic") else exif.oriented(pixels, orientation)
 
 
-def _is_beyond_pillow(header: Header) -> bool:
-    """Whether Pillow would cut the samples to 8 bits, or cannot read the format at all."""
-    return header.bit_depth == 16 or header.format == "heic"
-
-
 def _read_otherwise(data: Bytes, header: Header) -> Pixels:
-    """(H, W, C) of a file that is beyond Pillow."""
+    """(H, W, C) of a file whose samples Pillow would cut to 8 bits, or whose format it cannot read at all."""
     if header.format == "png":
         return _deep_png(data, header)
     if header.format == "heic":
@@ -217,8 +213,3 @@ def _source_icc(image: Image.Image, header: Header, data: Bytes) -> bytes | None
     if header.converted_from != "CMYK":
         return header.metadata.icc
     return jpeg.icc_of(data) if header.format == "jpeg" else image.info.get("icc_profile")
-
-
-def _with_alpha(pixels: Pixels) -> Pixels:
-    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
-    return cast(Pixels, np.concatenate([pixels, opaque], axis=2))

@@ -206,6 +206,5 @@ def _numbers(exif: bytes, order: str, entry: _Entry) -> tuple[int, ...]:
 
 def _number(exif: bytes, order: str, entry: _Entry) -> int:
     """A single SHORT or LONG that stands in the entry itself."""
-    if entry.count != 1 or entry.kind not in (_SHORT, _LONG):
-        raise ValueError("not one number")
-    return int(struct.unpack_from(order + ("H" if entry.kind == _SHORT else "I"), exif, entry.value_at)[0])
+    (value,) = _numbers(exif, order, entry)
+    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from inpaint_models.types import Box, PixelSource
 SourceFormat = Literal["png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"]
 WantedFormat = Literal["keep", "png", "jpeg", "webp", "tiff"]
 
-ALL_FORMATS: frozenset[SourceFormat] = frozenset({"png", "jpeg", "webp", "bmp", "tiff", "gif", "avif", "heic"})
+ALL_FORMATS: frozenset[SourceFormat] = frozenset(get_args(SourceFormat))
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA, as a viewer shows it: after the EXIF rotation."""
@@ -191,12 +191,7 @@ class Header:
     lossless: bool = True
 
 
-SOURCE_TYPES: dict[SourceFormat, str] = {
-    **{name: kind.media_type for name, kind in OUTPUTS.items()},  # type: ignore[misc]
-    "gif": "image/gif",
-    "avif": "image/avif",
-    "heic": "image/heic",
-}
+SOURCE_TYPES: dict[SourceFormat, str] = {name: f"image/{name}" for name in get_args(SourceFormat)}
 """Media types."""
 
 SUFFIXES: dict[str, SourceFormat] = {

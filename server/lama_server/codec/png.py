@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, cast
 
@@ -32,12 +32,15 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _METRES_PER_INCH = 0.0254
 
-UP = 2
+_UP = 2
 """The filter that takes the row above away, as PNG numbers them; the others are Sub and Average."""
-_PHOTO_FILTERS = (1, UP, 3)
+_PHOTO_FILTERS = (1, _UP, 3)
 
 _BAND_BYTES = 2**20
 """Filtered and deflated at a time: enough for a good ratio, small enough to stay in the cache."""
+
+_Band = tuple[bytes, int, int]
+"""(raw deflate data, Adler-32 and size of what went in)."""
 
 
 class Span(NamedTuple):
@@ -172,14 +175,11 @@ def load(data: Bytes, image: ImageFile.ImageFile) -> None:
         )
 
 
-def write(
-    pixels: PixelSource, *, grey: bool, chunks: Iterable[Chunk] = (), filters: Sequence[int] = _PHOTO_FILTERS
-) -> bytes:
+def write(pixels: PixelSource, *, grey: bool, chunks: Iterable[Chunk] = ()) -> bytes:
     """A PNG of (H, W, 3 | 4) uint8 or uint16 pixels, read in bands: no second copy of the picture is made.
 
-    grey     store one colour channel; exact where R = G = B
-    chunks   go before the pixel data, in this order
-    filters  each band has the best of these
+    grey    store one colour channel; exact where R = G = B
+    chunks  go before the pixel data, in this order
 
     Measured on a noisy 12 MP photo, 2 cores: 0.5 s and 17.3 MiB; Pillow at level 1: 1.4 s and 20.9 MiB.
     """
@@ -189,12 +189,30 @@ def write(
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[kept]
     header = struct.pack(">IIBBBBB", width, height, 8 * bytes_per_sample, colour, 0, 0, 0)
     rows = max(1, _BAND_BYTES // (width * kept * bytes_per_sample))
-    starts = range(0, height, rows)
 
-    def pack(y0: int) -> tuple[bytes, int, int]:
+    def pack(y0: int) -> _Band:
         y1 = min(height, y0 + rows)
-        return _pack_band(pixels, y0, y1, grey, filters, last=y1 == height)
+        band = _samples(pixels[max(0, y0 - 1) : y1, 0:width], grey)
+        return _pack_band(band, first=y0 == 0, last=y1 == height, filters=_PHOTO_FILTERS)
 
+    return _file(header, chunks, pack, range(0, height, rows))
+
+
+def write_flags(values: NDArray[np.uint8], threshold: int) -> bytes:
+    """A grey PNG of one bit for each value of (H, W), white from the threshold on: in a sixth of the time of bytes."""
+    height, width = values.shape
+    rows = max(1, _BAND_BYTES // width)
+
+    def pack(y0: int) -> _Band:
+        y1 = min(height, y0 + rows)
+        band = np.packbits(values[max(0, y0 - 1) : y1] >= threshold, axis=1)
+        return _pack_band(band[..., None], first=y0 == 0, last=y1 == height, filters=(_UP,))
+
+    return _file(struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), (), pack, range(0, height, rows))
+
+
+def _file(header: bytes, chunks: Iterable[Chunk], pack: Callable[[int], _Band], starts: Sequence[int]) -> bytes:
+    """The file whose bands begin at those rows, packed in several threads where they are several."""
     if len(starts) == 1:
         bands = [pack(0)]
     else:
@@ -348,18 +366,14 @@ def _raw_bytes(shape: PngHeader) -> int:
     return total
 
 
-def _pack_band(
-    pixels: PixelSource, y0: int, y1: int, grey: bool, filters: Sequence[int], *, last: bool
-) -> tuple[bytes, int, int]:
-    """(raw deflate data, Adler-32 and size of what went in) of rows y0 to y1.
+def _pack_band(samples: NDArray[np.uint8], *, first: bool, last: bool, filters: Sequence[int]) -> _Band:
+    """Of some rows, (rows, W, bytes per pixel), after the row above them where they are not the first.
 
     Run lengths alone, on filtered rows: twice the speed of a full search on photos, and smaller.
     """
-    above = max(0, y0 - 1)
-    samples = _samples(pixels[above:y1, 0 : pixels.shape[1]], grey)
     step = samples.shape[2]
     rows = samples.reshape(samples.shape[0], -1)
-    if y0 == 0:
+    if first:
         rows = np.concatenate([np.zeros_like(rows[:1]), rows])
     filtered = _filtered(rows, step, filters)
     deflate = zlib.compressobj(1, zlib.DEFLATED, -15, 8, zlib.Z_RLE)
@@ -413,7 +427,7 @@ def _average(rows: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return rows[1:] - ((left & up) + ((left ^ up) >> 1))
 
 
-_FILTERS = {1: _sub, UP: _up, 3: _average}
+_FILTERS = {1: _sub, _UP: _up, 3: _average}
 
 
 def _adler32_of_both(first: int, second: int, second_size: int) -> int:

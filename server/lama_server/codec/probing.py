@@ -36,16 +36,6 @@ DECODER_ERRORS = (
 )
 """What decoders raise on damaged files."""
 
-_PILLOW_NAMES = {
-    "bmp": "BMP",
-    "tiff": "TIFF",
-    "gif": "GIF",
-    "avif": "AVIF",
-    "png": "PNG",
-    "jpeg": "JPEG",
-    "webp": "WEBP",
-}
-
 
 def probe(source: Bytes | Path, limits: ImageLimits | None = None) -> ImageInfo:
     """Format, size and kind of an image file. Cheap and safe on hostile files; raises `ImageError` subclasses."""
@@ -148,11 +138,10 @@ def check_size(width: int, height: int, limits: ImageLimits) -> None:
 
 def open_with_pillow(data: Bytes, kind: SourceFormat) -> ImageFile.ImageFile:
     """The file opened, not decoded. Raises `ImageCorrupt`, `ImageTruncated`, `UnsupportedFormat`."""
-    formats = [_PILLOW_NAMES[kind]]
-    if kind == "avif" and "AVIF" not in {name.upper() for name in _registered()}:
+    if kind == "avif" and "AVIF" not in _registered():
         raise errors.UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
     with decoding(kind):
-        return Image.open(as_file(data), formats=formats)
+        return Image.open(as_file(data), formats=[kind.upper()])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from inpaint_models.types import PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .decoding import decode
+from .decoding import HOLE_THRESHOLD, decode
 from .info import OUTPUTS, Edited, Encoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
 from .jpeg.refusal import NotPatchable
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata
@@ -118,8 +118,8 @@ def encode_patch(pixels: Pixels, metadata: Metadata | None = None, *, grey: bool
 
 
 def encode_mask(coverage: NDArray[np.uint8]) -> bytes:
-    """A grey PNG of an (H, W) mask, whose rows are mostly like the one above."""
-    return png.write(coverage[..., None], grey=False, filters=(png.UP,))
+    """A black and white PNG of an (H, W) mask."""
+    return png.write_flags(coverage, HOLE_THRESHOLD)
 
 
 def preview(pixels: PixelSource, max_side: int, metadata: Metadata | None = None) -> EncodedPreview:

@@ -38,14 +38,19 @@ class LayeredPixels:
         """(rows, columns, C). Slices without steps. Raises `ValueError` for a patch that does not fit its box."""
         window = window_of(area, self.shape)
         out = np.array(self._base[window.slices])
+        if self._placed and out.size:
+            self._lay(out, window)
+        return cast(codec.Pixels, out)
+
+    def _lay(self, out: codec.Pixels, window: Box) -> None:
+        """Puts the patches over a window's own pixels."""
         left, top, right, bottom = self._boxes.T
         touched = (left < window.x1) & (right > window.x0) & (top < window.y1) & (bottom > window.y0)
-        for index in np.flatnonzero(touched).tolist() if out.size else ():
+        for index in np.flatnonzero(touched).tolist():
             box = self._placed[index][0]
             shared = box.intersection(window)
             inner = shared.shifted(-box.x0, -box.y0)
             out[shared.shifted(-window.x0, -window.y0).slices] = self._patch(index)[inner.slices]
-        return cast(codec.Pixels, out)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> codec.Pixels:
         whole = self[:, :]

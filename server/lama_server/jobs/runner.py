@@ -226,7 +226,10 @@ class JobRunner:
 
         def tell(task: asyncio.Task[Saved]) -> None:
             if not task.cancelled():
-                events.put_nowait(_saved_event(result, task.result(), plan.request_id))
+                saved = task.result()
+                problem = ProblemReply.of(saved.problem, plan.request_id) if saved.problem else None
+                line = SavedEvent.of_record(result, type="saved", saved=saved.reply, save_error=problem)
+                events.put_nowait(line)
 
         task = self._saves.begin(plan.image, shown)
         task.add_done_callback(tell)
@@ -287,7 +290,7 @@ class JobRunner:
                 case PatchReport():
                     events.put_nowait(self.early.add_patch(ticket.id, index, edit_id, event))
                 case ProgressReport():
-                    events.put_nowait(_progress(ticket, index, event))
+                    events.put_nowait(ProgressEvent.of_record(event, type="progress", job=ticket.id, run=index))
 
         return listen
 
@@ -337,23 +340,13 @@ class JobRunner:
             job = RemakeCanvas(use.choice, stored_picture(work.picture), write, use.params, pictures)
             work.replace_pixels(await self._models.run(job))
 
-    async def save_one_shot(self, work: Workspace, name: str) -> Saved:
-        """Auto-save of a one-shot result under the photo's name."""
-        return await self._saves.save(work.picture, name)
-
 
 def edit_reply(edit: StoredEdit, shown: codec.ImageInfo) -> EditReply:
     """An edit as it was asked for and made; `shown` is the photo with it over its parents."""
     record = edit.record
-    return EditReply(
-        id=edit.id,
-        image=record.image,
-        parents=list(record.parents),
-        mask=record.request.get("mask"),
-        params=record.request.get("run", {}).get("params", {}),
-        change=record.change,
-        **_made(edit, shown),
-    )
+    params = record.request.get("run", {}).get("params", {})
+    mask = record.request.get("mask")
+    return EditReply.of_record(record, id=edit.id, mask=mask, params=params, **_made(edit, shown))
 
 
 def _made(edit: StoredEdit, shown: codec.ImageInfo) -> dict[str, Any]:
@@ -435,23 +428,6 @@ def _options(
         crop_above=request.crop_above,
         finish=request.finish,
         params=dict(params),
-    )
-
-
-def _progress(ticket: Ticket, run: int, report: ProgressReport) -> ProgressEvent:
-    return ProgressEvent(
-        type="progress", job=ticket.id, run=run, stage=report.stage, step=report.step, total=report.total
-    )
-
-
-def _saved_event(result: ResultEvent, saved: Saved, request_id: str) -> SavedEvent:
-    return SavedEvent(
-        type="saved",
-        job=result.job,
-        run=result.run,
-        edit=result.edit,
-        saved=saved.reply,
-        save_error=ProblemReply.of(saved.problem, request_id) if saved.problem else None,
     )
 
 

@@ -89,7 +89,7 @@ class Services:
         self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
         self.selections = Selections(self.limits, self.documents, models)
         folders = {"disk": self.documents.store.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
-        folders |= {"store": self.documents.check_kept} if settings.store else {}
+        folders |= {"store": self.documents.keeper.check} if settings.store else {}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)
         self.open_image: str | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -225,12 +225,10 @@ class Services:
             output_dir=self.settings.output_dir.name if self.settings.output_dir else None,
             open_image=self.open_image,
             input_dir=self.settings.input.name if self.settings.input and self.media.is_on else None,
-            limits=LimitsReply(
+            limits=LimitsReply.of_record(
+                self.limits,
                 max_megapixels=self.settings.max_megapixels,
                 max_side_px=self.documents.codec_limits.max_side,
-                upload_bytes=self.limits.upload_bytes,
-                runs=self.limits.runs,
-                shapes=self.limits.shapes,
             ),
             settings=public_settings(self.settings),
         )

@@ -228,8 +228,11 @@ class ModelManager:
 
     def problem(self, entry: ModelEntry) -> errors.ApiError | None:
         """Why the model cannot be used, where it is more than not being downloaded yet."""
-        known = (self._unavailable, self._unusable, self._failed)
-        return next((found[entry.name] for found in known if entry.name in found), self._out_of_reach(entry))
+        for known in (self._unavailable, self._unusable, self._failed):
+            if entry.name in known:
+                return known[entry.name]
+        out_of_reach = self._settings.local_files_only and self.state(entry) == "missing"
+        return errors.ModelNotDownloaded(self._how_to_get(entry)) if out_of_reach else None
 
     def reply(self) -> ModelsReply:
         return ModelsReply(
@@ -282,18 +285,13 @@ class ModelManager:
             f"lama-server download {entry.name}, or with POST /api/v1/models/{entry.name}/download."
         )
 
-    def _out_of_reach(self, entry: ModelEntry) -> errors.ApiError | None:
-        """Why a missing model cannot be downloaded; None where it can."""
-        if self._settings.local_files_only and self.state(entry) == "missing":
-            return errors.ModelNotDownloaded(self._how_to_get(entry))
-        return None
-
     # changing
 
     async def refresh(self) -> None:
         """Looks again for the weights of models that are not ready: somebody may have put a file in its place."""
         waiting = [entry for entry in self._entries.values() if not self.is_ready(entry)]
-        for entry, found in zip(waiting, await asyncio.to_thread(self._look, waiting), strict=True):
+        looks = await asyncio.to_thread(list, map(self._look_for, waiting))
+        for entry, found in zip(waiting, looks, strict=True):
             self._unusable.pop(entry.name, None)
             if isinstance(found, errors.ModelUnavailable):
                 self._unavailable[entry.name] = found
@@ -330,9 +328,6 @@ class ModelManager:
         self._unavailable.pop(entry.name, None)
         self._rejected.pop(entry.name, None)
         self.on_ready(entry)
-
-    def _look(self, entries: Sequence[ModelEntry]) -> list[Mapping[str, Path] | errors.ApiError | Rejected | None]:
-        return [self._look_for(entry) for entry in entries]
 
     def _look_for(self, entry: ModelEntry) -> Mapping[str, Path] | errors.ApiError | Rejected | None:
         """The weights or why they cannot be used; None where they are missing."""

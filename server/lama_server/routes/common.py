@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel
 
 from .. import errors
-from ..http.strict_json import parse_object, validated
+from ..http.strict_json import Wire, parse_object, validated
 from ..jobs.queue import Ticket
 from ..jobs.services import Services
 from ..settings import Limits
 from ..store.documents import Workspace
 
-Wire = TypeVar("Wire", bound=BaseModel)
 Kinds = tuple[type[errors.ApiError], ...]
+Responses = dict[int | str, dict[str, Any]]
 
 EVERYWHERE: Kinds = (
     errors.BadTarget,
@@ -181,7 +181,15 @@ def schema(model: type[BaseModel] | str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model if isinstance(model, str) else model.__name__}"}
 
 
-def problems(*kinds: type[errors.ApiError]) -> dict[int | str, dict[str, Any]]:
+def answers(
+    description: str, media: Mapping[str, type[BaseModel] | str | None], *kinds: type[errors.ApiError]
+) -> Responses:
+    """OpenAPI of an answer that is not one JSON object, by media type with the type of a line, and of the errors."""
+    content = {name: {"schema": schema(line)} if line else {} for name, line in media.items()}
+    return {200: {"description": description, "content": content}, **problems(*kinds)}
+
+
+def problems(*kinds: type[errors.ApiError]) -> Responses:
     """OpenAPI of the errors that an endpoint answers with, those of the middleware included."""
     by_status: dict[int, dict[str, str]] = {}
     for kind in (*kinds, *EVERYWHERE):

@@ -18,7 +18,7 @@ from ..jobs.early import Preview
 from ..jobs.runner import CanvasPlan, Plan, edit_reply
 from ..schemas.replies import EditReply
 from ..schemas.requests import CanvasRequest, EditRequest
-from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_object, json_request, problems, request_id, schema
+from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, answers, json_object, json_request, problems, request_id
 
 router = APIRouter(prefix="/api/v1", tags=["edits"])
 
@@ -29,13 +29,12 @@ FOR_EVER = "private, max-age=31536000, immutable"
     "/edits",
     response_class=Response,
     openapi_extra=json_request(EditRequest, CanvasRequest),
-    responses={
-        200: {
-            "description": "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
-            "content": {NDJSON: {"schema": schema("EditEvent")}},
-        },
-        **problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
-    },
+    responses=answers(
+        "An `EditEvent` per line, as things happen. Hanging up cancels the job.",
+        {NDJSON: "EditEvent"},
+        *(ImageNotFound, EditNotFound, EditOnOtherCanvas),
+        *(*MODEL, *JOB, *BODY, *FIELDS),
+    ),
 )
 async def create_edit(request: Request, found: Found, ticket: Reserved) -> NdjsonResponse:
     """Fill what the shapes cover, once for each run: several runs give several results, or compare models.
@@ -69,10 +68,9 @@ async def cancel(found: Found, job: str) -> Response:
 @router.get(
     "/edits/{edit}/patches/{index}.png",
     response_class=Response,
-    responses={
-        200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems(EditNotFound, ImageNotFound, StoreUnavailable),
-    },
+    responses=answers(
+        "Lossless, at the photo's own depth.", {"image/png": None}, EditNotFound, ImageNotFound, StoreUnavailable
+    ),
 )
 async def patch(found: Found, edit: str, index: str) -> Response:
     """Pixels that an edit changed: one of its patches, counted from 0. Never changes.
@@ -100,10 +98,7 @@ async def patch(found: Found, edit: str, index: str) -> Response:
     "/edits/{edit}/patch.png",
     response_class=Response,
     deprecated=True,
-    responses={
-        200: {"description": "Lossless, at the photo's own depth.", "content": {"image/png": {}}},
-        **problems(ImageNotFound, EditNotFound, *JOB),
-    },
+    responses=answers("Lossless, at the photo's own depth.", {"image/png": None}, ImageNotFound, EditNotFound, *JOB),
 )
 async def joined_patch(found: Found, edit: str) -> Response:
     """All patches of an edit in one picture, as version 0.1 had them. Never changes. Goes with the next version."""
@@ -120,10 +115,7 @@ async def joined_patch(found: Found, edit: str) -> Response:
 @router.get(
     "/previews/{name}",
     response_class=Response,
-    responses={
-        200: {"description": "An estimate.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems(RouteNotFound),
-    },
+    responses=answers("An estimate.", {"image/jpeg": None, "image/png": None}, RouteNotFound),
 )
 async def preview(found: Found, name: str) -> Response:
     """An estimate of a running job, as its stream announced it."""

@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from .. import errors
-from ..codec.info import ALL_FORMATS
+from ..codec.info import ALL_FORMATS, OUTPUTS
 from ..http.streams import PICTURE_HEADERS, WholeFile
 from ..jobs.services import Services
 from ..schemas.base import RenderFormat
@@ -30,6 +30,7 @@ from .common import (
     JOB,
     Found,
     Quality,
+    answers,
     declared_bytes,
     json_body,
     json_request,
@@ -99,13 +100,11 @@ async def describe(found: Found, image: str) -> ImageReply:
 @router.get(
     "/{image}/original",
     response_class=Response,
-    responses={
-        200: {
-            "description": "The file as it was sent.",
-            "content": {f"image/{name}": {} for name in sorted(ALL_FORMATS)},
-        },
-        **problems(errors.ImageNotFound, errors.StoreUnavailable),
-    },
+    responses=answers(
+        "The file as it was sent.",
+        {f"image/{name}": None for name in sorted(ALL_FORMATS)},
+        *(errors.ImageNotFound, errors.StoreUnavailable),
+    ),
 )
 async def original(found: Found, image: str) -> Response:
     """The bytes that were sent, for a page that shows a photo which it did not send itself."""
@@ -117,10 +116,12 @@ async def original(found: Found, image: str) -> Response:
 @router.get(
     "/{image}/preview",
     response_class=Response,
-    responses={
-        200: {"description": "JPEG, or PNG when it has transparency.", "content": {"image/jpeg": {}, "image/png": {}}},
-        **problems(*SHOWN, errors.ParamUnknownValue, errors.ParamWrongType, *JOB),
-    },
+    responses=answers(
+        "JPEG, or PNG when it has transparency.",
+        {"image/jpeg": None, "image/png": None},
+        *(errors.ParamUnknownValue, errors.ParamWrongType, *SHOWN),
+        *JOB,
+    ),
 )
 async def preview(found: Found, image: str, edits: EditIds = "", max_side: PreviewSide = 2048) -> Response:
     """The photo with edits over it, small; without edits, for browsers that cannot decode the file."""
@@ -131,20 +132,12 @@ async def preview(found: Found, image: str, edits: EditIds = "", max_side: Previ
 @router.get(
     "/{image}/render",
     response_class=Response,
-    responses={
-        200: {
-            "description": f"The finished picture. {JPEG_HEADER}",
-            "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
-        },
-        **problems(
-            *SHOWN,
-            errors.ParamUnknownValue,
-            errors.ParamOutOfRange,
-            errors.ParamWrongType,
-            errors.ParamInvalid,
-            *JOB,
-        ),
-    },
+    responses=answers(
+        f"The finished picture. {JPEG_HEADER}",
+        {f"image/{name}": None for name in OUTPUTS},
+        *(errors.ParamUnknownValue, errors.ParamOutOfRange, errors.ParamWrongType, errors.ParamInvalid, *SHOWN),
+        *JOB,
+    ),
 )
 async def render(
     found: Found,

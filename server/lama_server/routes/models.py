@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from ..errors import ModelNotDownloaded, ModelUnknown
 from ..http.streams import NDJSON, NdjsonResponse
 from ..schemas.models import DownloadEvent, ModelsReply
-from .common import Found, problems, schema
+from .common import Found, answers, problems
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 
@@ -22,13 +22,11 @@ async def list_models(found: Found) -> ModelsReply:
 @router.post(
     "/{name}/download",
     response_class=Response,
-    responses={
-        200: {
-            "description": "A `DownloadEvent` per line; the last one is ready or failed. Joins a running download.",
-            "content": {NDJSON: {"schema": schema(DownloadEvent)}},
-        },
-        **problems(ModelUnknown, ModelNotDownloaded),
-    },
+    responses=answers(
+        "A `DownloadEvent` per line; the last one is ready or failed. Joins a running download.",
+        {NDJSON: DownloadEvent},
+        *(ModelUnknown, ModelNotDownloaded),
+    ),
 )
 async def download_model(found: Found, name: str) -> NdjsonResponse:
     """Fetch a model's weights. Hanging up does not stop the download."""

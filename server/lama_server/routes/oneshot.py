@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from .. import errors
+from ..codec.info import OUTPUTS
 from ..http.forms import file_field, multipart, optional_file_field, text_field
 from ..http.streams import PICTURE_HEADERS, WholeFile, unless_disconnected
 from ..http.strict_json import parse_object, validated
@@ -17,7 +18,7 @@ from ..jobs.runner import OneShot
 from ..schemas.base import RenderFormat, ResultKind, wire_box
 from ..schemas.requests import OneShotParams
 from ..store.documents import MaskName
-from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, content_type, problems
+from .common import BODY, FIELDS, IMAGE, JOB, MODEL, Found, Private, Quality, Reserved, answers, content_type
 from .images import JPEG_HEADER, attachment, jpeg_header
 from .iopaint.common import errors_as_text
 from .iopaint.inpaint import inpaint as fill_as_iopaint
@@ -44,27 +45,15 @@ _FORM = {
     response_class=Response,
     dependencies=[Depends(errors_as_text)],
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
-    responses={
-        200: {
-            "description": "The finished picture, or a PNG of the part of it around all that was changed: X-Box says "
-            "where that lies, as `x=20, y=16, w=24, h=20`. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was "
-            f"made; X-Saved-As or X-Save-Error what auto-save did. {JPEG_HEADER}",
-            "content": {f"image/{name}": {} for name in ("png", "jpeg", "webp", "tiff", "bmp")},
-        },
-        **problems(
-            errors.MultipartMalformed,
-            errors.TooManyFiles,
-            errors.TooManyFields,
-            errors.FieldDuplicate,
-            errors.FieldTooLarge,
-            errors.FieldNotAFile,
-            *IMAGE,
-            *MODEL,
-            *JOB,
-            *BODY,
-            *FIELDS,
-        ),
-    },
+    responses=answers(
+        "The finished picture, or a PNG of the part of it around all that was changed: X-Box says where that lies, as "
+        "`x=20, y=16, w=24, h=20`. X-Model, X-Seed, X-Job-Id and Server-Timing say how it was made; X-Saved-As or "
+        f"X-Save-Error what auto-save did. {JPEG_HEADER}",
+        {f"image/{name}": None for name in OUTPUTS},
+        *(errors.MultipartMalformed, errors.TooManyFiles, errors.TooManyFields),
+        *(errors.FieldDuplicate, errors.FieldTooLarge, errors.FieldNotAFile),
+        *(*IMAGE, *MODEL, *JOB, *BODY, *FIELDS),
+    ),
 )
 async def inpaint(
     request: Request,
@@ -104,7 +93,7 @@ async def inpaint(
         where = ", ".join(f"{name}={value}" for name, value in wire_box(shot.box).items())
         return WholeFile(work.target, "image/png", {"x-box": where, **describing(shot, Saved(), ticket.id)})
     rendered = await work.render(wanted, quality)
-    saved = await found.runner.save_one_shot(work, filename)
+    saved = await found.saves.save(work.picture, filename)
     headers = {
         "content-disposition": attachment(filename or "image", rendered.suffix),
         **PICTURE_HEADERS,

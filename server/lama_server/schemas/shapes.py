@@ -72,7 +72,10 @@ class Bitmap(_Shape):
     y: Pixel
     w: Extent
     h: Extent
-    png: str = Field(description="base64 of an image file of w x h pixels; light is painted, alpha is ignored")
+    png: str = Field(
+        description="base64 of an image file of w x h pixels; light is painted, alpha is ignored. In answers a PNG of "
+        "one bit a pixel"
+    )
 
 
 class Point(_Shape):

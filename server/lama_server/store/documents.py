@@ -79,14 +79,10 @@ class Documents:
         self.root = settings.resolved_data_dir()
         self.codec_limits = codec.ImageLimits(max_pixels=settings.max_megapixels * 1_000_000)
         self.store = ImageStore(self.root, settings.data_cap * 2**20, self.codec_limits, settings.min_free * 2**20)
-        self._keeper = keeper_for(settings, limits, self.store)
+        self.keeper = keeper_for(settings, limits, self.store)
         self._settings, self._limits, self._worker = settings, limits, worker
         self._pending = 0
         self._decoding: dict[str, asyncio.Lock] = {}
-
-    def check_kept(self) -> None:
-        """As `ImageStore.check`, of where images and edits are kept beyond the folder."""
-        self._keeper.check()
 
     # photos
 
@@ -106,7 +102,7 @@ class Documents:
                 upload.write(chunk)
             image = await asyncio.to_thread(upload.finish, name)
         await self._decoded(image)
-        await self._keeper.keep_image(image)
+        await self.keeper.keep_image(image)
         return image
 
     async def add_file(self, path: Path) -> StoredImage:
@@ -125,7 +121,7 @@ class Documents:
 
     async def image(self, image_id: str) -> StoredImage:
         """Raises `ImageNotFound`."""
-        await self._keeper.fetch_image(image_id)
+        await self.keeper.fetch_image(image_id)
         return self.store.get_image(image_id)
 
     def original_bytes(self, image: StoredImage) -> int:
@@ -138,7 +134,7 @@ class Documents:
 
         Raises `EditNotFound`, `EditOnOtherCanvas`, and what decoding raises.
         """
-        await self._keeper.fetch_edits(edits)
+        await self.keeper.fetch_edits(edits)
         pixels = await self._decoded(image)
         return Picture(self.store.original_path(image.id), pixels, image.info, self.store.resolve(image.id, edits))
 
@@ -163,7 +159,7 @@ class Documents:
 
     async def edit(self, edit_id: str) -> StoredEdit:
         """Its image and parents are there then as well. Raises `EditNotFound`."""
-        await self._keeper.fetch_edits([edit_id])
+        await self.keeper.fetch_edits([edit_id])
         return self.store.get_edit(edit_id)
 
     async def joined_patch(self, edit: StoredEdit) -> Scratch:
@@ -221,7 +217,7 @@ class Documents:
         """As `ImageStore.add_edit`, and wherever else edits are kept."""
         with self.store.hold(record.image):
             edit = await asyncio.to_thread(self.store.add_edit, record, patches, raster, edit_id)
-            await self._keeper.keep_edit(edit)
+            await self.keeper.keep_edit(edit)
         return edit
 
     # pictures
@@ -358,8 +354,8 @@ class Workspace:
     async def _decoded(self, upload: UploadFile | bytes, encoded: Path, decoded: Path) -> Picture:
         info = await asyncio.to_thread(self._received, upload, encoded)
         await self.take(info.pixel_bytes)
-        facts = await self._documents.in_codec(DecodeImage(encoded, decoded, durable=False))
-        return Picture(encoded, decoded, facts.info)
+        info = await self._documents.in_codec(DecodeImage(encoded, decoded, durable=False))
+        return Picture(encoded, decoded, info)
 
     @property
     def mask_files(self) -> Iterator[Path | None]:

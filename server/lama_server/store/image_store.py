@@ -28,7 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -231,13 +231,7 @@ class ImageStore:
         with self.hold(record.image):
             self._check_parents(record)
             edit_id = edit_id or new_edit_id()
-            content = {
-                "image": record.image,
-                "parents": list(record.parents),
-                "boxes": [list(box) for box in record.boxes],
-                "request": dict(record.request),
-                "raster": record.raster,
-            }
+            content = {field.name: getattr(record, field.name) for field in fields(record)}
             files = {f"patch-{index}.png": patch for index, patch in enumerate(patches)}
             files["edit.json"] = json.dumps(content).encode()
             with disk_errors(), self.scratch() as scratch:

@@ -25,7 +25,6 @@ from .messages import (
     CropPicture,
     DecodeImage,
     DecodeMask,
-    ImageFacts,
     MakePreview,
     MakeThumbnail,
     MaskOfAlpha,
@@ -52,39 +51,32 @@ class CodecHandler:
         self._limits = codec.ImageLimits(max_pixels=max_megapixels * 1_000_000)
         self._is_ready_for_jpeg = False
 
+    @disk_errors()
     def handle(self, request: CodecRequest, context: JobContext) -> object:
-        with disk_errors():
-            return self._handle(request, context)
-
-    def _handle(self, request: CodecRequest, context: JobContext) -> object:
         match request:
             case DecodeImage():
                 return self._decode(request)
             case DecodeMask():
                 self._decode_mask(request)
-                return None
             case RenderImage():
                 return self._render(request, context)
             case CropPicture():
                 self._crop(request)
-                return None
             case ScalePicture():
                 self._scale(request, context)
-                return None
             case MakePreview():
                 return self._preview(request)
             case AdjustMask():
                 self._adjust_mask(request, context)
-                return None
             case MaskOfAlpha():
                 self._mask_of_alpha(request, context)
-                return None
             case MakeThumbnail():
                 return self._thumbnail(request)
             case _:
                 assert_never(request)
+        return None
 
-    def _decode(self, request: DecodeImage) -> ImageFacts:
+    def _decode(self, request: DecodeImage) -> ImageInfo:
         _check_memory("Decoding", codec.probe(request.source, self._limits))
         decoded = codec.decode(request.source, self._limits)
         write_pixels(request.pixels, decoded.pixels, durable=request.durable)
@@ -93,7 +85,7 @@ class CodecHandler:
             later = threading.Timer(JPEG_PAUSE_S, _prepare_jpeg)
             later.daemon = True
             later.start()
-        return ImageFacts(decoded.info)
+        return decoded.info
 
     def _decode_mask(self, request: DecodeMask) -> None:
         limits = replace(self._limits, min_side=1)
@@ -119,10 +111,8 @@ class CodecHandler:
         return Rendered(target.media_type, target.suffix, len(made.data), made.patched, made.reencoded)
 
     def _crop(self, request: CropPicture) -> None:
-        pixels, metadata = (
-            open_picture(request.picture)[request.box.slices],
-            codec.read_metadata(request.picture.source),
-        )
+        pixels = open_picture(request.picture)[request.box.slices]
+        metadata = codec.read_metadata(request.picture.source)
         request.target.write_bytes(codec.encode_patch(pixels, metadata, grey=request.picture.info.is_grey))
 
     def _scale(self, request: ScalePicture, context: JobContext) -> None:

@@ -206,10 +206,11 @@ class EngineHandler:
             return model.candidates(encoded, job.prompts, params, progress, job.most)
 
         found = self._with_room(choice, context, select)
-        shadow = model.shadow(job.image, found[0].mask) if job.shadow else None
-        box = Box(0, 0, job.image.shape[1], job.image.shape[0])
-        masks = (Mask(box, one.mask.hole_in(box) * np.uint8(255)) if job.whole else one.mask for one in found)
-        candidates = tuple(Proposed(pictured(mask), one.score) for mask, one in zip(masks, found, strict=True))
+        masks = (in_all_of(job.image, one.mask) if job.whole else pictured(one.mask) for one in found)
+        with ThreadPoolExecutor(1) as beside:
+            looked = beside.submit(model.shadow, job.image, found[0].mask) if job.shadow else None
+            candidates = tuple(Proposed(mask, one.score) for mask, one in zip(masks, found, strict=True))
+            shadow = looked.result() if looked else None
         return Selected(candidates, pictured(shadow) if shadow else None, load_ms=1000 * (loaded - began))
 
     def _find(self, job: FindThings, choice: EngineChoice, context: JobContext) -> Found:
@@ -257,7 +258,14 @@ def subject_in(alpha: AlphaMap) -> Sequence[Finding]:
 
 
 def pictured(mask: Mask) -> MaskPicture:
+    """With one bit a pixel."""
     return MaskPicture(codec.encode_mask(mask.coverage), mask.box)
+
+
+def in_all_of(image: PixelSource, mask: Mask) -> MaskPicture:
+    """At an image's size, in grey: what opens pictures of one bit as truth values finds 255 inside all the same."""
+    box = Box(0, 0, image.shape[1], image.shape[0])
+    return MaskPicture(codec.encode_patch(mask.hole_in(box)[..., None] * np.uint8(255)), box)
 
 
 def of_kind(kind: type[RunnerT], model: Runner) -> RunnerT:

@@ -48,8 +48,8 @@ class Request(Generic[KindT, AnswerT]):
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeImage(Request[Codec, "ImageFacts"]):
-    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageFacts`.
+class DecodeImage(Request[Codec, ImageInfo]):
+    """Check and decode the file `source`, write the pixels to `pixels` as .npy. Answer: `ImageInfo`.
 
     durable  as of `write_pixels`
     """
@@ -289,13 +289,6 @@ class RunJob(Request[Engine, AnswerT]):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What the decoder found."""
-
-    info: ImageInfo
-
-
-@dataclass(frozen=True, slots=True)
 class Rendered:
     """An encoded file at the target that the request named; `patched` and `reencoded` as `codec.Encoded` has them."""
 
@@ -326,7 +319,7 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class MaskPicture:
-    """A mask in its box: a grey PNG, 255 inside."""
+    """A mask in its box: a PNG, white inside."""
 
     png: bytes
     box: Box

@@ -57,7 +57,6 @@ class Supervisor(Generic[KindT]):
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
         self.name = name
-        self.device = ""
         self.restarts = 0
         self.on_exit: Callable[[], None] = lambda: None
         self.on_restart: Callable[[], None] = lambda: None
@@ -254,7 +253,6 @@ class Supervisor(Generic[KindT]):
         if connection is not self._connection:
             return
         if isinstance(message, Started):
-            self.device = message.device
             self._ready.set()
             self.on_idle()
             if self.restarts:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import logging
 import os
 import queue
@@ -19,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
+from pkgutil import resolve_name
 from typing import Any, Protocol, TypeVar
 
 from inpaint_models.errors import Cancelled
@@ -80,8 +80,7 @@ def main(
         signal.signal(number, signal.SIG_IGN)
     requests: queue.SimpleQueue[Submit[Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, requests), daemon=True, name="pipe").start()
-    module, name = factory.split(":")
-    handler: Handler[Any] = getattr(importlib.import_module(module), name)(*arguments)
+    handler: Handler[Any] = resolve_name(factory)(*arguments)
     send = partial(_send, connection, threading.Lock())
     send(Started(os.getpid(), handler.device))
     while True:
@@ -101,13 +100,10 @@ def serve_one(
         context.check()
         answer: FromWorker = Done(submitted.number, handler.handle(submitted.request, context))
     except Exception as error:  # noqa: BLE001  every failure of a job is an answer; the process goes on
-        answer = Failed(submitted.number, api_error_of(error), _trace_for_log(error))
+        problem = api_error_of(error)
+        expected = not isinstance(problem, InternalError)  # a part of the contract, and nothing for the log
+        answer = Failed(submitted.number, problem, "" if expected else "".join(traceback.format_exception(error)))
     send(answer)
-
-
-def _trace_for_log(error: Exception) -> str:
-    """The traceback of an unexpected error; nothing for those that are part of the contract."""
-    return "".join(traceback.format_exception(error)) if isinstance(api_error_of(error), InternalError) else ""
 
 
 def _read(connection: Connection, requests: queue.SimpleQueue[Submit[Any]]) -> None:

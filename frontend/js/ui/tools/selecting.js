@@ -95,6 +95,15 @@ export function createSelecting(ports) {
   };
   /** @type {Map<SelectTool, Promise<string | undefined>>} */
   const names = new Map();
+  /** @param {SelectTool} tool */
+  const nameFor = (tool) => {
+    const name = names.get(tool) ?? modelFor(tool);
+    names.set(tool, name);
+    return name;
+  };
+  /** Asked as soon as the tool is taken: a stroke is not to wait for it. @param {State["tool"]} tool */
+  const prepare = (tool) => selects(tool) && tool !== "point" && nameFor(tool).catch(() => names.delete(tool));
+  store.watch((state) => state.tool, prepare);
 
   /** @param {SelectTool} tool @param {Shape} shape */
   const ask = async (tool, shape) => {
@@ -102,8 +111,7 @@ export function createSelecting(ports) {
     const mine = new AbortController();
     asking = mine;
     const state = store.get();
-    if (!names.has(tool)) names.set(tool, modelFor(tool));
-    const model = await names.get(tool);
+    const model = await nameFor(tool);
     const image = await ports.imageId();
     const body = { image, parents: shownEdits(documentOf(state)), model, ...question(tool, shape, state.view.scale) };
     const reply = await (await api.post(`${API}/select`, body, mine.signal, 1)).json();

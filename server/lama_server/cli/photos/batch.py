@@ -147,7 +147,7 @@ def _masks(mask: Path | None, images: Sequence[Path]) -> dict[str, Path]:
     if mask is None:
         return {}
     found = image_files(mask)
-    return {path.stem: path for path in found} if mask.is_dir() else dict.fromkeys(_stems(images), mask)
+    return {path.stem: path for path in found} if mask.is_dir() else {path.stem: mask for path in images}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +261,11 @@ def _unchanged(job: Job, path: Path, source: codec.Decoded, writer: Writer) -> M
 
 
 def _write(job: Job, path: Path, source: codec.Decoded, patches: Sequence[Patch], writer: Writer) -> Made:
-    layers = [(patch.box, partial(_pixels_of, patch)) for patch in patches]
+    layers = [(patch.box, partial(getattr, patch, "pixels")) for patch in patches]
     pixels = LayeredPixels(MovedPixels(source.pixels, job.extend) if job.extend else source.pixels, layers)
     boxes = tuple(patch.box for patch in patches)
     edited = None if job.extend else codec.Edited(source.pixels, pixels, boxes)
     return writer.write(job, path, pixels, shown_info(source.info, [job.extend] if job.extend else []), edited)
-
-
-def _pixels_of(patch: Patch) -> codec.Pixels:
-    return patch.pixels
 
 
 def _format_of(output: Path, format: codec.WantedFormat) -> codec.WantedFormat:
@@ -302,10 +298,6 @@ def _refuse_file(folder: Path) -> None:
     """Raises `BatchInvalid` where the folder for results is a file."""
     if folder.exists() and not folder.is_dir():
         raise BatchInvalid(f"{folder.name} is a file. Give a folder for the results.")
-
-
-def _stems(paths: Sequence[Path]) -> list[str]:
-    return [path.stem for path in paths]
 
 
 def _distinct_names(images: Sequence[Path]) -> list[str]:

@@ -28,7 +28,7 @@ from .coding import (
 from .entropy import KERNELS
 from .huffman import segment_of, tables_of
 from .kept import kept
-from .markers import DHT
+from .markers import DHT, Segment
 from .refusal import NotPatchable
 from .structure import ScanData, Structure, read_structure
 
@@ -77,8 +77,12 @@ def patch(data: Bytes, edited: Edited, orientation: int, check: Check, *, strip:
 def _assembled(
     data: Bytes, structure: Structure, written: list[WrittenScan], orientation: int, *, strip: bool
 ) -> bytes:
-    """The file. A Huffman table is defined where it stood, and before a scan that needs it otherwise."""
+    """The file. A Huffman table is defined where it stood, and before a scan that needs it otherwise.
+
+    What stood somewhere and no scan needs any more is left out: with every edit there would be more of it.
+    """
     out, in_force, scans = [b"\xff\xd8"], dict[int, bytes](), iter(written)
+    needed = _needed_tables(data, structure, written)
     for piece in structure.pieces:
         if isinstance(piece, ScanData):
             scan = next(scans)
@@ -88,13 +92,31 @@ def _assembled(
                     out.append(segment_of(number, table))
             out += [piece.header, scan.data]
             continue
-        payload = bytes(data[piece.start : piece.end])
         if piece.marker == DHT:
-            in_force |= {number: table.body for number, table in tables_of(payload)}
+            if piece not in needed:
+                continue
+            in_force |= needed[piece]
+        payload = bytes(data[piece.start : piece.end])
         result = kept(piece.marker, payload, orientation, strip=strip)
         if result is not None:
             out.append(bytes([0xFF, piece.marker]) + (len(result) + 2).to_bytes(2) + result)
     return b"".join([*out, b"\xff\xd9"])
+
+
+def _needed_tables(data: Bytes, structure: Structure, written: list[WrittenScan]) -> dict[Segment, dict[int, bytes]]:
+    """Number -> table, of each segment with a table that a scan needs as it stands there."""
+    origin, tables, needed = dict[int, Segment](), dict[Segment, dict[int, bytes]](), set[Segment]()
+    scans = iter(written)
+    for piece in structure.pieces:
+        if isinstance(piece, ScanData):
+            for number, table in next(scans).tables.items():
+                if number in origin and tables[origin[number]][number] == table.body:
+                    needed.add(origin[number])
+        elif piece.marker == DHT:
+            found = tables_of(bytes(data[piece.start : piece.end]))
+            tables[piece] = {number: table.body for number, table in found}
+            origin |= dict.fromkeys(tables[piece], piece)
+    return {piece: tables[piece] for piece in needed}
 
 
 def _verify(

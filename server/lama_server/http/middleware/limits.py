@@ -86,16 +86,25 @@ def too_large(actual: int, limit: int) -> errors.ApiError:
 
 
 class CountedBody:
-    """A request body that is counted and timed while it is read."""
+    """A request body that is counted and timed while it is read.
+
+    One reads at a time: a response that streams listens for the client's leaving, which reads too, while `drop` runs.
+    Were both to wait for the last message, the one that does not get it would wait on.
+    """
 
     def __init__(self, receive: Receive, limit: int, limits: Limits) -> None:
         self._receive, self._limit, self._limits = receive, limit, limits
         self._read, self._complete, self._began = 0, False, time.monotonic()
+        self._turn = asyncio.Lock()
 
     async def __call__(self) -> Message:
         """The next ASGI message. Raises `BodyTooLarge`, `UploadTimeout`."""
-        if self._complete:
-            return await self._receive()
+        async with self._turn:
+            if not self._complete:
+                return await self._counted()
+        return await self._receive()
+
+    async def _counted(self) -> Message:
         try:
             async with asyncio.timeout(self._limits.body_idle_s):
                 message = await self._receive()
@@ -126,10 +135,15 @@ class CountedBody:
                 while not self._complete and left_bytes > 0:
                     async with turns:
                         await asyncio.sleep(0)
-                    async with asyncio.timeout(self._limits.body_idle_s):
-                        message = await self._receive()
-                    self._complete = not message.get("more_body", False)
-                    left_bytes -= len(message.get("body", b""))
+                    async with self._turn:
+                        if not self._complete:
+                            left_bytes -= await self._dropped_bytes()
+
+    async def _dropped_bytes(self) -> int:
+        async with asyncio.timeout(self._limits.body_idle_s):
+            message = await self._receive()
+        self._complete = not message.get("more_body", False)
+        return len(message.get("body", b""))
 
     def _too_slow(self, found: str) -> errors.ApiError:
         self._complete = True

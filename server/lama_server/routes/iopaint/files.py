@@ -63,7 +63,7 @@ async def save_image(request: Request, found: Found, work: Private) -> dict[str,
         if not file.filename:
             raise FieldMissing("The file has no name.", pointer="/file")
         await work.put_image(file)
-    saved = await found.runner.save_one_shot(work, file.filename)
+    saved = await found.saves.save(work.picture, file.filename)
     if saved.problem is not None:
         raise saved.problem
     return {"name": saved.name}

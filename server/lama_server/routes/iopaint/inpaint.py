@@ -82,7 +82,7 @@ async def filled(request: Request, found: Services, ticket: Ticket, work: Worksp
     announcer.finish()
     headers = {"x-seed": str(shot.seed), "x-model": shot.model, "x-job-id": ticket.id}
     response = await whole_picture(work, headers)
-    await found.runner.save_one_shot(work, "image")
+    await found.saves.save(work.picture, "image")
     return response
 
 
