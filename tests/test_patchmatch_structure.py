@@ -45,7 +45,7 @@ def line_scene(slope: float, width_px: float) -> tuple[FloatImage, NDArray[np.fl
 
 
 @pytest.mark.parametrize("width_px", [4, 9])
-@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3, -0.7, 1.0])
+@pytest.mark.parametrize("slope", [0.0, 0.1, 0.3, -0.4, 0.5, -0.7, 1.0])
 def test_a_line_across_the_hole_is_continued_within_a_pixel(slope: float, width_px: float) -> None:
     image, middle = line_scene(slope, width_px)
     hole = disc(220, 260, 35)
@@ -159,11 +159,15 @@ def source_map_of(
 
 
 def test_no_stone_is_copied_again_and_again() -> None:
+    """The median over the photo and its mirror images: how many are copied a third time is partly chance."""
     photo = np.repeat(skimage.data.gravel()[..., None] / np.float32(255), 3, axis=2)
     hole = disc(512, 512, 100)
-    sources = source_map_of(photo, hole)
-    uses = np.bincount(sources[hole])[sources[hole]]
-    assert (uses >= 3).mean() < 0.05
+    often: list[float] = []
+    for turned in (photo, photo[::-1], photo[:, ::-1], photo[::-1, ::-1], photo.swapaxes(0, 1)):
+        sources = source_map_of(np.ascontiguousarray(turned), hole)
+        uses = np.bincount(sources[hole])[sources[hole]]
+        often.append(float((uses >= 3).mean()))
+    assert np.median(often) < 0.04, often
 
 
 def cup() -> tuple[FloatImage, HoleMask]:
@@ -183,7 +187,7 @@ def test_a_large_hole_is_copied_in_whole_regions_of_known_pixels() -> None:
         (np.s_[266:374, 56:193], np.s_[266:374, 57:194]),
         (np.s_[266:373, 56:194], np.s_[267:374, 56:194]),
     ):
-        assert (offsets[here] == offsets[there]).mean() > 0.88
+        assert (offsets[here] == offsets[there]).mean() > 0.89
 
 
 def test_beside_the_known_pixels_the_fill_is_nearer_to_what_was_there_than_whole_regions_are() -> None:

@@ -57,10 +57,19 @@ class Estimate:
 
 
 def redrawn_sources(
-    level: PyramidLevel, estimate: Estimate, strange: NDArray[np.int32], search: Search, chunks: Chunks
+    level: PyramidLevel,
+    estimate: Estimate,
+    strange: NDArray[np.int32],
+    search: Search,
+    chunks: Chunks,
+    *,
+    across: bool,
 ) -> NDArray[np.int32]:
-    """(H, W) as `favourites` of an `Estimate`, for the coarsest level: a line that the estimate lost can return."""
-    _, similar = similar_offsets(level, 1, chunks.poll)
+    """(H, W) as `favourites` of an `Estimate`, for the coarsest level: a line that the estimate lost can return.
+
+    across  as in `similar_offsets`
+    """
+    _, similar = similar_offsets(level, 1, chunks.poll, across=across)
     offsets = np.concatenate([_most_frequent(similar), _most_frequent(estimate.offsets)])
     return _coherent(level, estimate, offsets, strange, search, 0, chunks)
 

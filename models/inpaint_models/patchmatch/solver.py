@@ -194,7 +194,7 @@ def _match_and_vote(
             nnf = upsampled_nnf(nnf, levels[index + 1].shape, level.patches, rng)
         for turn in range(rounds[index]):
             if settings.lines and level is coarsest and turn == rounds[index] - settings.rounds_coherent:
-                features = _coherent(level, nnf, voters, strange, search, chunks)
+                features = _coherent(level, nnf, voters, strange, search, chunks, across=not settings.regions)
             elif turn or level is not coarsest:
                 features = vote(level.features, nnf, voters, chunks)
             sweep_seeds, seeds = seeds[: settings.sweeps], seeds[settings.sweeps :]
@@ -218,10 +218,12 @@ def _coherent(
     strange: NDArray[np.int32],
     search: Search,
     chunks: Chunks,
+    *,
+    across: bool,
 ) -> NDArray[np.uint8]:
     """The hole copied in regions of one offset; the matches, changed in place, follow."""
     estimate = _estimate(level, nnf, voters, chunks)
-    sources = redrawn_sources(level, estimate, strange, search, chunks)
+    sources = redrawn_sources(level, estimate, strange, search, chunks, across=across)
     follow(nnf, level.patches, sources)
     return level.features.reshape(sources.size, -1)[sources]
 

@@ -28,6 +28,7 @@ _RIM_PX = 3
 _RIM_SAMPLES = 128
 _APART = 1 / 15  # of the longer side: what is nearer resembles a patch by being smooth (He and Sun, section 3)
 _SWEEPS = 4
+_FAR = 4  # what a squared pixel of distance costs where the nearest is sought: little beside a line out of place
 _DETAILED_SHARE = 0.25
 _DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
@@ -134,13 +135,15 @@ def _compare(planes: Array, known: Array, rows: Array, columns: Array, reach: in
 
 
 def similar_offsets(
-    level: PyramidLevel, step: int, poll: Callable[[], None]
+    level: PyramidLevel, step: int, poll: Callable[[], None], *, across: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """(n, 2) from known patches around the hole to others that resemble them, and back; and the same of the detailed.
 
     They tell along which lines and in which periods the picture repeats itself (He and Sun, "Statistics of Patch
     Offsets for Image Completion", ECCV 2012). Every `step`-th patch of every `step`-th row is looked at; of these a
-    share is called detailed, those that show lines.
+    share is called detailed, those that show lines. `across`: only what lies beyond the hole as seen from its border,
+    and the nearest of it. All places along a line resemble each other, but only near ones bridge a small hole from both
+    sides; in large ones, to which many lines lead, it is no gain.
     """
     height, width = level.shape
     rows, columns = (np.flatnonzero(level.hole.any(axis=axis)) for axis in (1, 0))
@@ -151,10 +154,13 @@ def similar_offsets(
     near[around] = anchors[around]
     here, found = np.flatnonzero(near).astype(np.int32), np.full(anchors.size, -1, np.int32)
     costs = np.full(anchors.size, np.iinfo(np.int32).max, np.int32)
-    apart = round(max(height, width) * _APART) ** 2
+    apart_px, far = max(height, width) * _APART, 0
+    if across:
+        apart_px, far = max(apart_px, float(level.distance.max()) + PATCH // 2), _FAR
+    apart = round(apart_px) ** 2
     for turn in range(_SWEEPS):
         poll()
-        _match_elsewhere(level.features.ravel(), anchors, here, step, apart, turn, found, costs)
+        _match_elsewhere(level.features.ravel(), anchors, here, step, apart, far, turn, found, costs)
     here = here[found[here] >= 0]
     detailed = _most_detailed(level.features, here)
     there, here = (np.stack(np.divmod(flat, width), axis=1) for flat in (found[here], here))
@@ -181,13 +187,14 @@ def _most_detailed(features: NDArray[np.uint8], anchors: NDArray[np.int32]) -> N
     return order[: round(anchors.size * _DETAILED_SHARE)]
 
 
-@kernel("void(uint8[::1], uint8[:, ::1], int32[::1], int64, int64, int64, int32[::1], int32[::1])")
+@kernel("void(uint8[::1], uint8[:, ::1], int32[::1], int64, int64, int64, int64, int32[::1], int32[::1])")
 def _match_elsewhere(
-    features: Array, anchors: Array, here: Array, step: int, apart: int, turn: int, found: Array, costs: Array
+    features: Array, anchors: Array, here: Array, step: int, apart: int, far: int, turn: int, found: Array, costs: Array
 ) -> None:
     """One sweep of PatchMatch from known patches to others that are so far away (squared) or farther.
 
-    found, costs  (H * W,) the position of the match, or -1, and its distance
+    far           what each squared pixel between the two costs
+    found, costs  (H * W,) the position of the match, or -1, and its cost
     """
     height, width = anchors.shape
     random: Number = np.uint32(2654435761 * (turn + 1) & 0xFFFFFFFF)
@@ -218,8 +225,10 @@ def _match_elsewhere(
             inside = 0 <= to_y < height and 0 <= to_x < width
             if not inside or candidate == match or not anchors[to_y, to_x]:
                 continue
-            if (to_y - y) ** 2 + (to_x - x) ** 2 >= apart:
-                distance = patch_distance(features, width * 4, anchor * 4, candidate * 4, best)
+            apart_here = (to_y - y) ** 2 + (to_x - x) ** 2
+            away = apart_here * far
+            if apart_here >= apart and away < best:
+                distance = away + patch_distance(features, width * 4, anchor * 4, candidate * 4, best - away)
                 if distance < best:
                     match, match_y, match_x, best = candidate, to_y, to_x, distance
         found[anchor], costs[anchor] = match, best
