@@ -450,6 +450,25 @@ def test_the_processes_of_a_device_share_its_memory_budget() -> None:
     run(lambda: local(2, memory_budget_bytes=100 * MIB), scenario)
 
 
+def test_the_pipe_of_a_process_is_closed_when_its_reader_has_ended() -> None:
+    """A pipe that is closed while a thread begins to read from it makes that thread fail."""
+
+    async def closed_at_once_and_later() -> tuple[bool, bool]:
+        process: Supervisor[Any] = Supervisor("probe", "fake_engines:ThreadsHandler")
+        process.start()
+        pipe = process._connection
+        assert pipe is not None
+        await process.ready()
+        await process.close()
+        at_once = pipe.closed
+        async with asyncio.timeout(300):
+            while not pipe.closed:
+                await asyncio.sleep(0)
+        return at_once, pipe.closed
+
+    assert asyncio.run(closed_at_once_and_later()) == (False, True)
+
+
 def test_a_process_computes_in_its_share_of_the_threads() -> None:
     async def told(threads: int) -> Mapping[str, int]:
         process: Supervisor[Any] = Supervisor("probe", "fake_engines:ThreadsHandler", threads=threads)

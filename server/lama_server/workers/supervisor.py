@@ -270,6 +270,7 @@ class Supervisor(Generic[KindT]):
             listener(message)
 
     def _ended(self, connection: Connection) -> None:
+        connection.close()  # here, since its reader has ended and `_send` runs in this thread
         if connection is not self._connection or self._closing:
             return
         self._ready.clear()
@@ -297,8 +298,6 @@ class Supervisor(Generic[KindT]):
         if self._process is not None:
             self._process.kill()
             self._process.join(1)
-        if self._connection is not None:
-            self._connection.close()
         self._process = self._connection = None
         if self._running is not None and not self._running[1].done():
             _resolve(self._running[1], _crash(self._closing))
