@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -154,20 +155,24 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool)
     """With a token that it makes and prints, and with one that it is given and keeps to itself."""
     token = "auto" if made else "given-in-the-environment"
     arguments = ["--port", "0", "--data-dir", str(tmp_path), "--model", "opencv", "--host", "0.0.0.0"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "lama_server", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, "LAMA_SERVER_TOKEN": token},
-    ) as process:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "lama_server", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**ENVIRONMENT, "LAMA_SERVER_TOKEN": token},
+        ) as process,
+        ExitStack() as stack,
+    ):
+        stack.callback(process.kill)  # or what fails here would wait for it
         assert process.stdout is not None
         line = process.stdout.readline()
         address, _, printed = line.split()[-1].partition("#token=")
         assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
         assert bool(printed) is made
         limit = process.stdout.readline()
-        assert "up to 128 megapixels and in up to 6.7 GiB of memory" in limit, "P5: it is printed at start"
+        assert "up to 128 megapixels and in up to 7.2 GiB of memory" in limit, "P5: it is printed at start"
         bearer = {"Authorization": f"Bearer {printed or token}"}
         with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
             assert token.encode() not in answer.read() or made
