@@ -26,7 +26,7 @@ from .marks import Flags, Labels, drawn, focus
 _VIEW_PX = 40_000
 """A graph cut's time grows faster than its pixels; of this size it takes some 35 ms."""
 _BAND_PX = 20
-"""A cut at half the size is off by less than that in the view: what lies farther from its edge is not cut again."""
+"""What lies farther from the edge of the cut at half the size is not cut again. With 16 boxes became a little worse."""
 _LARGEST_GAP = 0.05
 """Gaps in the thing are closed up to that part of its area: what shines through is to go with it."""
 

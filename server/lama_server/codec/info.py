@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 PEAK_BYTES_PER_PIXEL = 60
 """Memory that reading or writing a photo takes at the most: TIFF of floating point with alpha, uncompressed.
 
-53 measured, 58 where the system gives memory in large pages.
+53 measured; 58 once, on a busy machine, for a reason that is not known.
 """
 
 _CLOCKWISE = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
