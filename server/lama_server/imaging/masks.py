@@ -80,8 +80,7 @@ def rasterise(
     Raises `MaskEmpty` when no pixel of the image is marked, and what `codec.decode_mask` raises for a bitmap.
     """
     image = Box(0, 0, width, height)
-    added = [box_of(shape).intersection(image) for shape in shapes if shape.op == "add"]
-    solid = [box for box in added if box.width > 0 and box.height > 0]
+    solid = [box for shape in shapes if shape.op == "add" and (box := box_of(shape).intersection(image)).area]
     if not solid:
         raise _empty()
     outer = reduce(Box.union, solid)
