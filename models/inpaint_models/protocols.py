@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -53,8 +54,9 @@ class Prompts:
 
     def check(self, height: int, width: int) -> None:
         """Raises `InvalidPrompts` unless something is added, inside the image, by finite numbers."""
-        numbers = [*self._coordinates(), *(stroke.width_px for stroke in self.strokes)]
-        if not all(math.isfinite(number) for number in numbers):
+        places = chain((point[:2] for point in self.points), self.boxes, *(stroke.points for stroke in self.strokes))
+        widths = (stroke.width_px for stroke in self.strokes)
+        if not all(map(math.isfinite, chain(chain.from_iterable(places), widths))):
             raise InvalidPrompts("A point, box or stroke holds a number that is not finite.")
         if any(not stroke.points or stroke.width_px <= 0 for stroke in self.strokes):
             raise InvalidPrompts("A stroke needs at least one point and a width of more than 0 pixels.")
@@ -84,15 +86,6 @@ class Prompts:
                 reach = stroke.width_px / 2
                 x0, y0 = math.floor(min(columns) - reach), math.floor(min(rows) - reach)
                 yield Box(x0, y0, math.ceil(max(columns) + reach), math.ceil(max(rows) + reach))
-
-    def _coordinates(self) -> Iterator[float]:
-        for x, y, _ in self.points:
-            yield from (x, y)
-        for box in self.boxes:
-            yield from box
-        for stroke in self.strokes:
-            for place in stroke.points:
-                yield from place
 
 
 class Encoded(Protocol):
