@@ -21,8 +21,8 @@ from lama_server.codec import jpeg
 from lama_server.codec.jpeg import Scan
 from lama_server.errors import ImageError
 from lama_server.imaging.masks import from_raster
-from test_codec import deep_tiff, noise, saved, smooth
-from test_codec_damage import END, code_of, ihdr, png_of, probe_code
+from pictures import END, deep_tiff, ihdr, noise, png_of, saved, smooth
+from test_codec_damage import code_of, probe_code
 
 HEIGHT, WIDTH = 90, 67
 PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image
 from lama_server import codec
 from lama_server.codec import png
 from lama_server.errors import ImageError
-from test_codec import deep_png, deep_tiff, noise, saved, smooth
+from pictures import END, animated, deep_png, deep_tiff, ihdr, noise, png_of, saved, smooth
 
 
 def code_of(data: bytes, limits: codec.ImageLimits | None = None) -> str:
@@ -45,15 +44,6 @@ def assert_refused_or_equal(data: bytes, pixels: Any) -> None:
     assert np.array_equal(result, pixels)
 
 
-def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
-    return png.SIGNATURE + b"".join(png.chunk(*part) for part in chunks)
-
-
-def ihdr(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[bytes, bytes]:
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-
-
-END = (b"IEND", b"")
 GRADIENT = (b"IDAT", zlib.compress((b"\0" + bytes(range(60))) * 20))
 """The pixels of a 20x20 RGB picture."""
 
@@ -196,13 +186,6 @@ def test_metadata_bombs_are_refused_by_the_header_check(extra: tuple[bytes, byte
 def test_more_metadata_than_allowed_is_refused_in_a_jpeg() -> None:
     data = saved(smooth(), "JPEG", icc_profile=bytes(200_000))
     assert probe_code(data, codec.ImageLimits(max_metadata_bytes=100_000)) == "image.metadata_too_large"
-
-
-def animated(format: str) -> bytes:
-    frames = [Image.fromarray(noise(20, 20, 3, seed=seed)) for seed in range(3)]
-    out = io.BytesIO()
-    frames[0].save(out, format, save_all=True, append_images=frames[1:])
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
