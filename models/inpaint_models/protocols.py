@@ -6,7 +6,7 @@ Callers use the runners of tasks/, which check and convert: an engine gets RGB o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
@@ -25,6 +25,16 @@ class StepProgress(Protocol):
     """As `types.Progress`, of work that has nothing to show before it is done."""
 
     def __call__(self, stage: str, step: int, total: int) -> None: ...
+
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners (x, y) in the image; what it winds around is inside. Slits of no width join parts and holes."""
+
+
+class SelectProgress(Protocol):
+    """As `types.Progress`; the preview is the outline of the thing, as fine as a window shows it, before its mask."""
+
+    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Polygon] | None = None) -> None: ...
 
 
 class Point(NamedTuple):
@@ -110,7 +120,7 @@ class SelectEngine(Protocol[EncodedT]):
         """image  slices to (h, w, 3) uint8 RGB; it may be kept, and read later."""
 
     def select(
-        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: SelectProgress
     ) -> Mask:
         """The thing, in a box of its own. Raises `InvalidPrompts` where nothing is found."""
 

@@ -35,7 +35,7 @@ from .routes import documentation, edits, health, images, iopaint, models, onesh
 from .routes.common import request_id
 from .routes.iopaint.progress import Announcer
 from .schemas import requests
-from .schemas.events import EVENT_TYPES, FIND_EVENT_TYPES
+from .schemas.events import EVENT_TYPES, FIND_EVENT_TYPES, SELECT_EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
 from .schemas.replies import FindReply, SelectReply
@@ -57,6 +57,7 @@ WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     *EVENT_TYPES,
     FindReply,
     *FIND_EVENT_TYPES,
+    *SELECT_EVENT_TYPES,
     ProblemReply,
     SelectReply,
 )
@@ -182,7 +183,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
-        for name, kinds in (("EditEvent", EVENT_TYPES), ("FindEvent", FIND_EVENT_TYPES)):
+        streams = {"EditEvent": EVENT_TYPES, "FindEvent": FIND_EVENT_TYPES, "SelectEvent": SELECT_EVENT_TYPES}
+        for name, kinds in streams.items():
             components[name] = {
                 "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in kinds],
                 "discriminator": {"propertyName": "type"},

@@ -119,6 +119,13 @@ def prompts_of(prompts: Iterable[Prompt]) -> Prompts:
     return Prompts(tuple(points), tuple(boxes), tuple(strokes))
 
 
+def polygon_of(outline: Sequence[tuple[float, float]]) -> Polygon:
+    """The shape of an edit with these corners."""
+    corners = np.rint(QUARTERS * np.asarray(outline)).astype(np.intp)
+    steps = np.diff(corners, axis=0, prepend=np.zeros((1, 2), np.intp))
+    return Polygon(kind="poly", p=steps.ravel().tolist())
+
+
 def box_of(shape: Shape) -> Box:
     """Holds every pixel of the shape, wherever on the plane it lies."""
     if isinstance(shape, Rectangle | Bitmap):
