@@ -60,4 +60,4 @@ def ihdr(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[byte
     return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
 
 
-END = (b"IEND", b"")
+IEND = (b"IEND", b"")
