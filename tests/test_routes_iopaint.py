@@ -59,15 +59,17 @@ def test_a_photo_is_filled_and_comes_back_lossless(server: RunningServer) -> Non
 
 
 @pytest.mark.on_ray
-def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer) -> None:
-    for options in ({"quality": 71, "subsampling": 2}, {"quality": 93, "subsampling": 0, "progressive": True}):
-        source = saved(np.full((64, 96, 3), 90, np.uint8), "JPEG", **options)
-        reply = fill(server, image=text(source), sd_seed=200)
-        assert reply.headers["content-type"] == "image/jpeg"
-        with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(reply.body)) as after:
-            assert before.quantization == after.quantization  # type: ignore[attr-defined]
-            assert before.info.get("progressive") == after.info.get("progressive")
-            assert before.size == after.size
+@pytest.mark.parametrize(
+    "options", [{"quality": 71, "subsampling": 2}, {"quality": 93, "subsampling": 0, "progressive": True}]
+)
+def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer, options: dict[str, Any]) -> None:
+    source = saved(np.full((64, 96, 3), 90, np.uint8), "JPEG", **options)
+    reply = fill(server, image=text(source), sd_seed=200)
+    assert reply.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(reply.body)) as after:
+        assert before.quantization == after.quantization  # type: ignore[attr-defined]
+        assert before.info.get("progressive") == after.info.get("progressive")
+        assert before.size == after.size
 
 
 @pytest.mark.on_ray
