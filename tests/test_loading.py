@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fake_engines import entry
-from inpaint_models import Inpainter
+from inpaint_models import Inpainter, load_model
 from inpaint_models.catalog import list_models
 from inpaint_models.errors import Cancelled
 from inpaint_models.loading import WARM_UP_SIDE_PX, warm_up
@@ -40,6 +40,13 @@ def test_a_model_is_warmed_up_with_the_parameters_of_its_entry() -> None:
     engine = Recorder()
     warm_up(Inpainter(replace(entry("a"), warm_up={"seconds": 0.5}), engine))
     assert engine.asked == [((WARM_UP_SIDE_PX, WARM_UP_SIDE_PX), {"behaviour": "paint", "seconds": 0.5})]
+
+
+@pytest.mark.parametrize("name", ["grabcut", "lasso", "wand"])
+def test_what_selects_without_weights_is_warmed_up_by_a_selection(name: str) -> None:
+    told: list[str] = []
+    warm_up(load_model(name, task="select"), lambda stage, *_: told.append(stage))
+    assert told
 
 
 def test_a_warm_up_stops_when_the_model_is_no_longer_wanted() -> None:

@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fake_engines import ENTRIES, entry, photo
-from inpaint_models import opencv
+from inpaint_models import grabcut, opencv
 from inpaint_models.errors import DownloadFailed
 from inpaint_models.registry import ModelEntry, WeightsFile
 from lama_server.app import create_app
@@ -370,3 +370,17 @@ def test_the_photo_given_at_start_is_open(start_server: Callable[..., RunningSer
     server = start_server(input=str(file))
     image = server.ask("GET", "/api/v1/config").json["open_image"]
     assert server.ask("GET", f"/api/v1/images/{image}").json["name"] == "given.png"
+
+
+def test_a_model_of_any_task_is_loaded_before_its_first_job(tmp_path: Path) -> None:
+    entries = [*ENTRIES, grabcut.ENTRY]
+    with TestClient(create_app(Settings(data_dir=tmp_path, model="painter"), entries=entries), LOCAL) as client:
+        until(lambda: state(client, "painter")["state"] == "loaded")
+        assert state(client, "grabcut")["state"] == "ready"
+        assert client.post("/api/v1/models/grabcut/load").status_code == 204
+        assert state(client, "grabcut")["state"] == "loaded"
+
+
+def test_a_model_that_cannot_be_loaded_says_why(client: TestClient) -> None:
+    for name, code in (("nothing", "model.unknown"), ("remote", "model.not_downloaded")):
+        assert client.post(f"/api/v1/models/{name}/load").json()["code"] == code

@@ -11,6 +11,7 @@ import numpy as np
 from . import devices
 from .options import FillOptions
 from .pipeline.inpainter import Inpainter
+from .protocols import Prompts, Stroke
 from .registry import Families, LoadContext, ModelEntry, Placement, Task
 from .tasks.enlarge import Enlarger
 from .tasks.find import Finder
@@ -126,18 +127,23 @@ def _families() -> Families:
     return families()
 
 
-def warm_up(model: Inpainter, progress: PatchProgress = no_progress) -> None:
-    """One small, cheap fill, so that compiled code and kernels are there before a person waits for them.
+def warm_up(model: Runner, progress: PatchProgress = no_progress) -> None:
+    """One small, cheap fill or selection, so that code and tables are there before a person waits for them.
 
-    None with models of which the cheapest takes long, and gains nothing.
+    None with models for other tasks, with those that encode a view before they select, and with those of which the
+    cheapest fill takes long, and gains nothing.
 
     Raises what `progress` raises, `OutOfMemory` and `EngineFailed`.
     """
-    if model.entry.deadline_s:
-        return
     side = WARM_UP_SIDE_PX
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    hole = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
-    mask = Mask(hole, np.full((hole.height, hole.width), 255, np.uint8))
-    for _ in model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress):
-        pass
+    thing = Box(0, 0, side // 4, side // 4).shifted(side // 3, side // 3)
+    if isinstance(model, Selector) and model.entry.gesture != "point":
+        image[thing.slices] = 255
+        middle = (thing.y0 + thing.y1) / 2
+        across = Stroke(((thing.x0, middle), (thing.x1, middle)), 4)
+        model.select(model.encode(image, progress), Prompts(strokes=(across,)), progress=progress)
+    elif isinstance(model, Inpainter) and not model.entry.deadline_s:
+        mask = Mask(thing, np.full((thing.height, thing.width), 255, np.uint8))
+        for _ in model.patches(image, mask, FillOptions(params=model.entry.warm_up), progress):
+            pass

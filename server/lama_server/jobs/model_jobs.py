@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from inpaint_models.errors import InvalidParameter
 from inpaint_models.parameters import Parameter
@@ -29,7 +30,8 @@ from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
 from ..workers.executor import Executor, Listener
-from ..workers.messages import AnswerT, Job, ModelChoice
+from ..workers.messages import AnswerT, Job, LoadModel, ModelChoice
+from .queue import Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,12 @@ class ModelJobs:
             yield {
                 name: stored_picture(await self._documents.picture(image, ())) for name, image in use.pictures.items()
             }
+
+    async def load(self, ticket: Ticket, name: str) -> None:
+        """Has a model of any task ready for its next job. Raises what `ModelManager.offered` raises, and why not."""
+        choice = self.manager.offered(name, *get_args(Task))
+        await ticket.wait()
+        await self.run(LoadModel(choice))
 
     async def run(self, job: Job[AnswerT], listener: Listener | None = None) -> AnswerT:
         """The executor's answer; a model whose weights turn out not to load is known for it from then on."""

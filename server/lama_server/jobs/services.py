@@ -85,9 +85,9 @@ class Services:
         self.documents = Documents(settings, self.limits, self.codec)
         self.media = Media(settings.input, settings.output_dir, self.documents.codec_limits)
         self.saves = AutoSave(settings, self.documents)
-        models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
-        self.runner = JobRunner(self.limits, self.documents, self.saves, models, self.queue)
-        self.selections = Selections(self.limits, self.documents, models)
+        self.models = ModelJobs(self.limits, self.documents, self.executor, self.manager)
+        self.runner = JobRunner(self.limits, self.documents, self.saves, self.models, self.queue)
+        self.selections = Selections(self.limits, self.documents, self.models)
         folders = {"disk": self.documents.store.check, **({"output_dir": self.saves.check} if self.saves.is_on else {})}
         folders |= {"store": self.documents.keeper.check} if settings.store else {}
         self.readiness = Readiness(self.queue, self.codec, self.executor, self.manager, folders)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from ..errors import ModelNotDownloaded, ModelUnknown
 from ..http.streams import NDJSON, NdjsonResponse
 from ..schemas.models import DownloadEvent, ModelsReply
-from .common import Found, answers, problems
+from .common import JOB, MODEL, Found, Reserved, answers, problems
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 
@@ -32,3 +32,10 @@ async def download_model(found: Found, name: str) -> NdjsonResponse:
     """Fetch a model's weights. Hanging up does not stop the download."""
     await found.manager.refresh()
     return NdjsonResponse(found.manager.download(name).events())
+
+
+@router.post("/{name}/load", status_code=204, responses=problems(*MODEL, *JOB))
+async def load_model(found: Found, ticket: Reserved, name: str) -> Response:
+    """Load a model of any task, so that its first job does not wait for it. Answers when it is loaded."""
+    await found.models.load(ticket, name)
+    return Response(status_code=204)

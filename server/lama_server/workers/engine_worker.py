@@ -115,10 +115,9 @@ class EngineHandler:
         def load() -> Runner:
             model = self._cache.add(choice, self._load)
             try:
-                if isinstance(model, Inpainter):
-                    began = time.monotonic()
-                    warm_up(model, still_wanted)
-                    self._warm_up_s[choice.entry.name] = time.monotonic() - began
+                began = time.monotonic()
+                warm_up(model, still_wanted)
+                self._warm_up_s[choice.entry.name] = time.monotonic() - began
             except BaseException:
                 self._cache.discard(choice)  # a second try would build the model beside this one
                 raise

@@ -107,8 +107,15 @@ export function createSelecting(ports) {
     names.set(tool, name);
     return name;
   };
-  /** Asked as soon as the tool is taken: a stroke is not to wait for it. @param {State["tool"]} tool */
-  const prepare = (tool) => selects(tool) && tool !== "point" && nameFor(tool).catch(() => names.delete(tool));
+  /** Asked for and loaded as soon as the tool is taken: a stroke is not to wait for it. @param {State["tool"]} tool */
+  const prepare = async (tool) => {
+    if (!selects(tool) || tool === "point" || names.has(tool)) return;
+    try {
+      await api.post(`${API}/models/${await nameFor(tool)}/load`, {}, undefined, 1);
+    } catch {
+      names.delete(tool); // the stroke meets the same and tells
+    }
+  };
   store.watch((state) => state.tool, prepare);
 
   /** @param {SelectTool} tool @param {Shape} shape */
