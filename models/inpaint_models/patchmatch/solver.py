@@ -23,6 +23,7 @@ from .matching import (
     detail_of,
     enlarged,
     follow,
+    followed_nnf,
     improve,
     offsets_of,
     random_nnf,
@@ -235,8 +236,7 @@ def _fitted_to_rim(
 
     The seam of a region with them is one pixel wide, and what they show often breaks off there: a patch sees more.
     """
-    nnf = random_nnf(level.patches, np.random.default_rng(seed))
-    follow(nnf, level.patches, sources)
+    nnf = followed_nnf(level.patches, sources, np.random.default_rng(seed))
     depth, targets = level.distance.ravel(), level.patches.targets
     near = depth[targets + PATCH // 2 * (level.shape[1] + 1)] <= settings.rim_px + PATCH
     search = search_for(level.patches, level.distance, settings)
