@@ -27,7 +27,7 @@ _SHORTEST_PX = 6  # periods
 _RIM_PX = 3
 _RIM_SAMPLES = 128
 _APART = 1 / 15  # of the longer side: what is nearer resembles a patch by being smooth (He and Sun, section 3)
-_SWEEPS, _NARROWING = 4, 2
+_SWEEPS = 4
 _FAR = 4  # what a squared pixel of distance costs where the nearest is sought: little beside a line out of place
 _DETAILED_SHARE = 0.25
 _DISTANCES_PX = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -206,7 +206,7 @@ def _match_elsewhere(
         match_y, match_x = (match // width, match % width) if match >= 0 else (y, x)
         best: Number = np.int64(costs[anchor])
         reach: Number = np.int64(max(height, width))
-        for attempt in range(2 + 8):
+        for attempt in range(2 + 16):
             if attempt < 2:
                 back = step if attempt == 0 else step * width
                 if not 0 <= anchor - back < found.size or found[anchor - back] < 0:
@@ -220,7 +220,7 @@ def _match_elsewhere(
                 random = next_random(random)
                 to_y = match_y + (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
                 to_x = match_x + (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
-                reach >>= _NARROWING
+                reach >>= 2 if far else 1  # near ones are found with half the tries
                 candidate = to_y * width + to_x
             inside = 0 <= to_y < height and 0 <= to_x < width
             if not inside or candidate == match or not anchors[to_y, to_x]:
