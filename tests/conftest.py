@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fake_hub import FakeHub
+from fetching import CONTENT, NAME
 from lama_server.cli.sources import CONFIG_VARIABLE
 from lama_server.settings import VARIABLE_PREFIX
 from object_store import BUCKET, object_store
@@ -62,6 +64,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A person with no files and no settings, whose caches may be changed, and no proxy before a local server."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(
+            ("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE", "LOCALAPPDATA")
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    """A hub of one file of weights."""
+    with FakeHub({NAME: CONTENT}) as running:
+        yield running
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

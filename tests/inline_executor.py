@@ -18,12 +18,10 @@ from lama_server.workers.messages import (
     Failed,
     FromWorker,
     Job,
+    JobEvent,
     LoadedModelsReport,
     LoadModel,
     ModelChoice,
-    PatchReport,
-    PreviewReport,
-    ProgressReport,
     RunJob,
     Submit,
 )
@@ -95,7 +93,7 @@ class InlineExecutor(Executor):
             if isinstance(message, LoadedModelsReport):
                 self._loaded[handler] = message.loaded
                 self.on_change()
-            elif isinstance(message, ProgressReport | PreviewReport | PatchReport):
+            elif isinstance(message, JobEvent):
                 if listener is not None and not answer.done():
                     listener(message)
             else:

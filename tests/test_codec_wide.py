@@ -15,13 +15,13 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from lama_server import codec
 from lama_server.codec import heif
 from lama_server.codec.info import PEAK_BYTES_PER_PIXEL
-from lama_server.errors import ImageError
-from test_codec import SRGB, XMP, deep_tiff, noise, saved, smooth
+from lama_server.errors import ImageError, UnsupportedFormat
+from pictures import SRGB, XMP, deep_tiff, noise, saved, smooth
 from test_codec_damage import code_of, mutated
 
 HEIGHT, WIDTH = 48, 64
@@ -346,6 +346,13 @@ def test_an_avif_of_10_and_12_bits_is_read_with_all_of_them(channels: int, depth
     again = codec.decode(codec.render(data, decoded.pixels, decoded.info))
     assert (again.info.format, again.info.bit_depth) == ("png", 16)
     assert np.array_equal(again.pixels, decoded.pixels)
+
+
+def test_a_pillow_without_avif_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = avif(noise(HEIGHT, WIDTH, 3), 8)
+    monkeypatch.setattr(features, "check", lambda feature: False)
+    with pytest.raises(UnsupportedFormat, match="reads no AVIF"):
+        codec.probe(data)
 
 
 def test_an_avif_of_8_bits_stays_at_8_bits() -> None:

@@ -25,8 +25,8 @@ from lama_server.errors import EditNotFound, ImageError, ImageNotFound, StoreFul
 from lama_server.imaging.layers import LayeredPixels
 from lama_server.imaging.pictures import Overlay
 from lama_server.imaging.pixel_files import write_pixels
-from lama_server.store import roots, space
-from lama_server.store.image_store import EditRecord, ImageStore
+from lama_server.store import image_store, roots, space
+from lama_server.store.image_store import EditRecord, ImageStore, StoredImage
 
 GENEROUS = 2**30
 CAP = 100_000
@@ -177,6 +177,32 @@ def test_files_belong_to_the_owner_alone(store: ImageStore, tmp_path: Path) -> N
     decoded(store, image.id)
     for path in (tmp_path / "store").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_an_edit_starts_no_threads_of_its_own_and_reads_the_photos_record_once(
+    store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = store.add_image(photo(), "a.png")
+    writers, reads = set[threading.Thread](), list[Path]()
+    write_file, read_image = image_store._write_file, image_store._read_image
+
+    def written(path: Path, data: bytes) -> None:
+        writers.add(threading.current_thread())
+        write_file(path, data)
+
+    def read(folder: Path) -> StoredImage | None:
+        reads.append(folder)
+        return read_image(folder)
+
+    monkeypatch.setattr(image_store, "_write_file", written)
+    monkeypatch.setattr(image_store, "_read_image", read)
+    with store.hold(store.get_image(image.id).id):
+        for _ in range(20):
+            assert store.original_path(image.id).exists()
+            assert store.pixels_path(image.id) is None
+            store.add_edit(record(image.id), [patch(), patch()])
+    assert len(reads) == 1
+    assert len(writers) <= image_store._WRITERS
 
 
 def test_a_damaged_record_counts_as_absent_and_can_be_replaced(store: ImageStore, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from PIL import Image, ImageDraw
 from pydantic import TypeAdapter, ValidationError
 
 from inpaint_models.errors import Cancelled
+from inpaint_models.imaging.contours import contour
+from inpaint_models.types import Box
 from lama_server import codec
 from lama_server.errors import ApiError, ImageError, Limit, MaskBitmapInvalid, MaskEmpty, MaskSizeWrong, TooManyPixels
 from lama_server.imaging import masks
-from lama_server.imaging.masks import box_of, check_bounds, from_raster, rasterise
+from lama_server.imaging.masks import box_of, check_bounds, from_raster, polygon_of, rasterise
 from lama_server.schemas.shapes import Shape
 from lama_server.settings import Limits
 
@@ -146,6 +148,30 @@ def test_a_polygon_is_filled_by_its_winding_number(points: list[tuple[int, int]]
 def test_a_lasso_that_crosses_itself_has_no_hole() -> None:
     star = [(50 + 40 * math.sin(i * 4 * math.pi / 5), 50 - 40 * math.cos(i * 4 * math.pi / 5)) for i in range(5)]
     assert whole(rasterise(shapes(poly(star)), 100, 100), 100, 100)[50, 50]
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_the_outline_of_parts_with_holes_is_one_polygon_around_all_of_them(scale: int) -> None:
+    inside = np.zeros((60, 80), bool)
+    inside[5:40, 5:50] = True
+    inside[10:30, 10:30] = False
+    inside[14:20, 14:20] = True
+    inside[45:60, 60:80] = True
+    shape = polygon_of(contour(inside, Box(7, 9, 7 + 80 * scale, 9 + 60 * scale)))
+    drawn = rasterise([shape], 300, 300).hole_in(Box(7, 9, 7 + 80 * scale, 9 + 60 * scale))
+    wrong = drawn ^ inside.repeat(scale, axis=0).repeat(scale, axis=1)
+    assert wrong.sum() <= 4 * scale**2, "the corners of the hole"
+
+
+def test_specks_have_no_outline() -> None:
+    specks = np.zeros((30, 30), bool)
+    specks[1::3, 1::3] = True
+    assert contour(specks, Box(0, 0, 300, 300)) == ()
+
+
+def test_an_outline_of_gravel_has_a_bounded_number_of_parts() -> None:
+    specks = np.kron(np.indices((100, 100)).sum(axis=0) % 2, np.ones((3, 3))) > 0
+    assert len(contour(specks, Box(0, 0, 300, 300))) < 10_000
 
 
 def test_shapes_are_applied_in_their_order() -> None:

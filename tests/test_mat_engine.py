@@ -15,8 +15,8 @@ from inpaint_models.mat.network import MAT, STAGES, DropoutMasks, MATConfig, Sta
 from inpaint_models.nn.stylegan import Resample, resampling_convolution, transposed
 from inpaint_models.nn.stylegan_inference import FEWEST_TILED_CHANNELS, Convolver
 from inpaint_models.nn.torch_engine import wants_bfloat16
-from inpaint_models.nn.windows import Window, hole_window
-from inpaint_models.types import FloatImage, HoleMask, no_progress
+from inpaint_models.nn.windows import hole_box, shrunk
+from inpaint_models.types import Box, FloatImage, HoleMask, no_progress
 from parity import goldens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -120,8 +120,8 @@ def test_the_inference_form_refuses_a_network_with_noise() -> None:
 
 def test_the_window_of_a_hole_is_the_smallest_around_it() -> None:
     known = torch.from_numpy(~MIDDLE)[None, None].float()
-    assert hole_window(known) == Window(50, 71, 60, 67)
-    assert Window(50, 71, 60, 67).shrunk(4, 8, 32, 32) == Window(12 - 8, 18 + 8, 15 - 8, 17 + 8)
+    assert hole_box(known) == Box(60, 50, 67, 71)
+    assert shrunk(Box(60, 50, 67, 71), 4, 8, 32, 32) == Box(15 - 8, 12 - 8, 17 + 8, 18 + 8)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_answer(engine: MATEngine) -> None:

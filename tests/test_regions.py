@@ -103,6 +103,19 @@ def test_a_thick_stroke_is_not_cut_across() -> None:
     assert len(boxes_of(mask_of(drawn(4000, 4000, (600, 600, 3400, 3400, 900))))) == 1
 
 
+@settings(max_examples=40)
+@given(*[st.integers(0, 239) for _ in range(4)], st.integers(1, 15))
+def test_a_short_stroke_is_one_box_and_no_cut_of_it_is_priced(x0: int, y0: int, x1: int, y1: int, width: int) -> None:
+    asked: list[object] = []
+
+    def area(heights: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.float64]:
+        asked.append(heights)
+        return np.asarray(heights * widths, np.float64)
+
+    cells = cells_of(mask_of(drawn(240, 240, (x0, y0, x1, y1, width))))
+    assert len(split(cells, Box(0, 0, 15, 15), area)) == len(asked) == 1
+
+
 def test_a_small_hole_beside_a_long_stroke_is_a_box_of_its_own() -> None:
     mask = mask_of(drawn(4000, 4000, (100, 100, 3900, 3900, 60), (3800, 200, 3800, 200, 60)))
     (beside,) = (box for box in boxes_of(mask) if box.x0 > 3700 and box.y1 < 300)

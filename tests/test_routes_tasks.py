@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import TypeAdapter
 
 from drawn_scenes import bird, mug, overlap
 from fake_engines import photo
-from inpaint_models import load_model
+from inpaint_models import Box, load_model
 from lama_server import codec
+from lama_server.imaging.masks import rasterise
+from lama_server.schemas.events import SelectEvent
+from lama_server.schemas.shapes import Polygon
 from serving import RECT, Reply, RunningServer, decode, encode, misbehaving, within
 
 pytestmark = pytest.mark.on_ray
@@ -25,6 +29,7 @@ BIRD, COVERED = bird()
 ROUGH = [(130, 115), (165, 135), (240, 170), (270, 175)]
 STROKE = {"kind": "stroke", "d": 30, "p": [520, 460, 140, 80, 300, 140, 120, 20]}
 MUG, MUG_COVERED = mug()
+EVENTS: TypeAdapter[SelectEvent] = TypeAdapter(SelectEvent)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +158,32 @@ def test_the_shadow_is_offered_beside_the_thing(server: RunningServer, mug_id: s
     assert not (thing & shadow).any()
 
 
+def told(server: RunningServer, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a streamed answer."""
+    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
+    return server.ask("POST", f"/api/v1/{path}", json.dumps(body).encode(), headers).lines
+
+
+def test_the_outline_of_a_selection_is_told_before_its_mask(server: RunningServer, bird_id: str) -> None:
+    outline, selected = told(server, "select", {"image": bird_id, "prompts": [STROKE]})
+    for line in (outline, selected):
+        assert EVENTS.validate_python(line).model_dump(mode="json", exclude_unset=True) == line
+    assert (outline["type"], selected["type"]) == ("outline", "selected")
+    (shape,) = outline["shapes"]
+    (mask,) = selected["shapes"]
+    assert [mask] == select(server, bird_id, STROKE).json["shapes"]
+    around = rasterise([Polygon.model_validate(shape)], 400, 300).hole_in(Box(0, 0, 400, 300))
+    assert overlap(around, drawn(mask, 300, 400)) > 0.95
+    lines = server.edit(bird_id, {"model": "painter", "seed": 9}, mask={"shapes": [shape]}).lines
+    assert lines[-1]["type"] == "result"
+
+
+def test_what_goes_wrong_in_a_selection_is_its_last_line(server: RunningServer, bird_id: str) -> None:
+    box = {"kind": "rect", "x": 20, "y": 20, "w": 90, "h": 90}
+    *_, last = told(server, "select", {"image": bird_id, "model": "wand", "prompts": [box]})
+    assert (last["type"], last["problem"]["code"]) == ("error", "param.invalid")
+
+
 @pytest.mark.parametrize("gesture", ["trace", "sample", "point"])
 def test_each_way_of_pointing_has_its_model(server: RunningServer, bird_id: str, gesture: str) -> None:
     models = server.ask("GET", "/api/v1/models").json["models"]
@@ -241,9 +272,7 @@ def test_what_is_found_has_a_category_a_score_and_a_shape(server: RunningServer,
 
 
 def test_a_search_is_told_line_by_line(server: RunningServer, scan_id: str) -> None:
-    body = json.dumps({"image": scan_id}).encode()
-    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
-    lines = server.ask("POST", "/api/v1/find", body, headers).lines
+    lines = told(server, "find", {"image": scan_id})
     whole = server.post_json("/api/v1/find", {"image": scan_id}).json
     found = [line for line in lines if line["type"] == "found"]
     assert [line["models"] for line in found] == [["dust"], ["wires"]]
@@ -253,9 +282,7 @@ def test_a_search_is_told_line_by_line(server: RunningServer, scan_id: str) -> N
 
 
 def test_what_goes_wrong_in_a_search_is_its_last_line(server: RunningServer, bird_id: str) -> None:
-    body = json.dumps({"image": bird_id, "models": ["dust", "backdrop"]}).encode()
-    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
-    *_, last = server.ask("POST", "/api/v1/find", body, headers).lines
+    *_, last = told(server, "find", {"image": bird_id, "models": ["dust", "backdrop"]})
     assert (last["type"], last["problem"]["code"]) == ("error", "model.image_unsuitable")
 
 

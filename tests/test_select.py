@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from drawn_scenes import bird, overlap
 from inpaint_models import Box, Point, Prompts, Stroke, load_model
 from inpaint_models.errors import Cancelled, InvalidImage, InvalidPrompts, UnknownParameter, WrongTask
+from inpaint_models.protocols import Polygon
 from inpaint_models.tasks.select import Selector
 
 IMAGE, COVERED = bird()
@@ -97,6 +100,23 @@ def test_of_a_large_thing_edges_and_a_few_rows_are_read(grabcut: Selector) -> No
     mask = grabcut.select(grabcut.encode(source), Prompts(strokes=(stroke,)))
     assert overlap(mask.hole_in(Box(0, 0, 4000, 3000))[5::10, 5::10], TRUTH) > 0.9
     assert source.read_px < 0.7 * 4000 * 3000
+
+
+def test_the_outline_of_a_large_thing_is_told_when_little_has_been_read(grabcut: Selector) -> None:
+    source = Watched(IMAGE.repeat(10, axis=0).repeat(10, axis=1))
+    stroke = Stroke(tuple((10 * x, 10 * y) for x, y in ROUGH.points), 10 * ROUGH.width_px)
+    told: list[tuple[Polygon, int]] = []
+
+    def listen(stage: str, step: int, total: int, preview: Callable[[], Polygon] | None = None) -> None:
+        if preview is not None:
+            told.append((preview(), source.read_px))
+
+    mask = grabcut.select(grabcut.encode(source), Prompts(strokes=(stroke,)), progress=listen)
+    ((outline, read_px),) = told
+    assert read_px < 0.8 * source.read_px
+    around = np.zeros((3000, 4000), np.uint8)
+    cv2.fillPoly(around, [np.rint(outline).astype(np.int32)], 1)
+    assert overlap(around > 0, mask.hole_in(Box(0, 0, 4000, 3000))) > 0.95
 
 
 class Watched:

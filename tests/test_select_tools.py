@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from drawn_scenes import bird, mug, overlap
 from inpaint_models import Box, Mask, Point, Prompts, Stroke, load_model
 from inpaint_models.errors import Cancelled, InvalidPrompts
+from inpaint_models.protocols import Polygon
 from inpaint_models.tasks.select import Selector
 from inpaint_models.types import tight_box
 
@@ -122,6 +124,28 @@ def flag(height: int, width: int) -> np.ndarray:
     image = np.zeros((height, width, 3), np.int16)
     image[:] = np.repeat([(160, 40, 40), (230, 230, 225), (40, 60, 150)], [height // 3] * 3, axis=0)[:, None]
     return np.clip(image + np.random.default_rng(4).normal(0, 3, image.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompts"),
+    [
+        ("wand", Prompts(points=(Point(10, 1200),))),
+        ("lasso", Prompts(points=(Point(5, 800), Point(3190, 800), Point(3190, 1599), Point(5, 1599), Point(5, 800)))),
+    ],
+)
+def test_these_tools_tell_an_outline_before_the_mask(name: str, prompts: Prompts) -> None:
+    told: list[Polygon] = []
+
+    def listen(stage: str, step: int, total: int, preview: Callable[[], Polygon] | None = None) -> None:
+        if preview is not None:
+            told.append(preview())
+
+    selector = load_model(name, task="select")
+    mask = selector.select(selector.encode(flag(2400, 3200)), prompts, progress=listen)
+    (outline,) = told
+    around = np.zeros((2400, 3200), np.uint8)
+    cv2.fillPoly(around, [np.rint(outline).astype(np.int32)], 1)
+    assert overlap(around > 0, mask.hole_in(Box(0, 0, 3200, 2400))) > 0.98
 
 
 @pytest.mark.parametrize("scale", [1, 8])

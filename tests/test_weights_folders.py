@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +22,7 @@ CONTENT = {"model_index.json": b'{"_class_name": "Tiny"}', "unet/model.safetenso
 BASE = f"somebody/tiny/resolve/{REVISION}"
 
 
-@pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees or changes the caches of the person who runs it, and no proxy stands between it and the hub."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith(("HF_", "XDG_", "HUGGINGFACE")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture

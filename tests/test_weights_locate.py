@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pkgutil import resolve_name
 import pytest
 from platformdirs.windows import Windows
 
+from fetching import safetensors
 from inpaint_models.errors import UnsafeWeights, WeightsCorrupted, WeightsMissing
 from inpaint_models.folders import default_cache_dir, hub_address, hub_cache_dirs, torch_hub_dirs
 from inpaint_models.registry import Licence, ModelEntry, WeightsFile, listed
@@ -32,15 +32,6 @@ PUBLISHED = WeightsFile(
     len(CONTENT),
     hashlib.sha256(CONTENT).hexdigest(),
 )
-ENTRY = ModelEntry(
-    name="lama",
-    title="LaMa",
-    tagline="",
-    description="",
-    licence=Licence("MIT", ""),
-    loader="nowhere:load",
-    weights=(PUBLISHED,),
-)
 
 
 def entry(*files: WeightsFile, alternatives: tuple[tuple[WeightsFile, ...], ...] = ()) -> ModelEntry:
@@ -56,20 +47,12 @@ def entry(*files: WeightsFile, alternatives: tuple[tuple[WeightsFile, ...], ...]
     )
 
 
-def safetensors(value: bytes = b"1234") -> bytes:
-    header = json.dumps({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}).encode()
-    return len(header).to_bytes(8, "little") + header + value
+ENTRY = entry(PUBLISHED)
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A person with no files and no settings."""
-    for name in list(os.environ):
-        if name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE", "LAMA_SERVER", "LOCALAPPDATA")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    return tmp_path / "home"
+def home(own_home: Path) -> Path:
+    return own_home
 
 
 def put(path: Path, content: bytes = CONTENT) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +26,7 @@ LOCAL = Network(
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith(("HF_", "TORCH_HOME", "XDG_", "HUGGINGFACE")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def model(name: str, *files: WeightsFile) -> ModelEntry:

@@ -6,8 +6,9 @@ Callers use the runners of tasks/, which check and convert: an engine gets RGB o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -24,6 +25,16 @@ class StepProgress(Protocol):
     """As `types.Progress`, of work that has nothing to show before it is done."""
 
     def __call__(self, stage: str, step: int, total: int) -> None: ...
+
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners (x, y) in the image; what it winds around is inside. Slits of no width join parts and holes."""
+
+
+class SelectProgress(Protocol):
+    """As `types.Progress`; the preview is the outline of the thing, as fine as a window shows it, before its mask."""
+
+    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Polygon] | None = None) -> None: ...
 
 
 class Point(NamedTuple):
@@ -53,8 +64,9 @@ class Prompts:
 
     def check(self, height: int, width: int) -> None:
         """Raises `InvalidPrompts` unless something is added, inside the image, by finite numbers."""
-        numbers = [*self._coordinates(), *(stroke.width_px for stroke in self.strokes)]
-        if not all(math.isfinite(number) for number in numbers):
+        places = chain((point[:2] for point in self.points), self.boxes, *(stroke.points for stroke in self.strokes))
+        widths = (stroke.width_px for stroke in self.strokes)
+        if not all(map(math.isfinite, chain(chain.from_iterable(places), widths))):
             raise InvalidPrompts("A point, box or stroke holds a number that is not finite.")
         if any(not stroke.points or stroke.width_px <= 0 for stroke in self.strokes):
             raise InvalidPrompts("A stroke needs at least one point and a width of more than 0 pixels.")
@@ -85,15 +97,6 @@ class Prompts:
                 x0, y0 = math.floor(min(columns) - reach), math.floor(min(rows) - reach)
                 yield Box(x0, y0, math.ceil(max(columns) + reach), math.ceil(max(rows) + reach))
 
-    def _coordinates(self) -> Iterator[float]:
-        for x, y, _ in self.points:
-            yield from (x, y)
-        for box in self.boxes:
-            yield from box
-        for stroke in self.strokes:
-            for place in stroke.points:
-                yield from place
-
 
 class Encoded(Protocol):
     """An image as a select engine keeps it between two clicks; everything else about it is the engine's own."""
@@ -117,7 +120,7 @@ class SelectEngine(Protocol[EncodedT]):
         """image  slices to (h, w, 3) uint8 RGB; it may be kept, and read later."""
 
     def select(
-        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self, encoded: EncodedT, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: SelectProgress
     ) -> Mask:
         """The thing, in a box of its own. Raises `InvalidPrompts` where nothing is found."""
 

@@ -34,38 +34,30 @@ from .model_manager.manager import WeightsSource
 from .routes import documentation, edits, health, images, iopaint, models, oneshot, pages, photos, selections, session
 from .routes.common import request_id
 from .routes.iopaint.progress import Announcer
-from .schemas.events import EVENT_TYPES, FIND_EVENT_TYPES
+from .schemas import requests
+from .schemas.events import EVENT_TYPES, FIND_EVENT_TYPES, SELECT_EVENT_TYPES
 from .schemas.models import DownloadEvent
 from .schemas.problems import ProblemReply
 from .schemas.replies import FindReply, SelectReply
-from .schemas.requests import (
-    CanvasRequest,
-    EditRequest,
-    FindRequest,
-    OneShotParams,
-    PhotoRequest,
-    SaveRequest,
-    SelectRequest,
-    SessionRequest,
-)
 from .settings import Limits, Settings
 from .workers.executor import Executor, FindFiles
 
 READ_TYPES: tuple[type[BaseModel], ...] = (
-    EditRequest,
-    CanvasRequest,
-    FindRequest,
-    SelectRequest,
-    SaveRequest,
-    OneShotParams,
-    SessionRequest,
-    PhotoRequest,
+    requests.EditRequest,
+    requests.CanvasRequest,
+    requests.FindRequest,
+    requests.SelectRequest,
+    requests.SaveRequest,
+    requests.OneShotParams,
+    requests.SessionRequest,
+    requests.PhotoRequest,
 )
 WRITTEN_TYPES: tuple[type[BaseModel], ...] = (
     DownloadEvent,
     *EVENT_TYPES,
     FindReply,
     *FIND_EVENT_TYPES,
+    *SELECT_EVENT_TYPES,
     ProblemReply,
     SelectReply,
 )
@@ -191,7 +183,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         components.update(generated.get("$defs", {}))
-        for name, kinds in (("EditEvent", EVENT_TYPES), ("FindEvent", FIND_EVENT_TYPES)):
+        streams = {"EditEvent": EVENT_TYPES, "FindEvent": FIND_EVENT_TYPES, "SelectEvent": SELECT_EVENT_TYPES}
+        for name, kinds in streams.items():
             components[name] = {
                 "oneOf": [{"$ref": f"#/components/schemas/{event.__name__}"} for event in kinds],
                 "discriminator": {"propertyName": "type"},
@@ -200,15 +193,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         components.pop("ValidationError", None)
         for path in document["paths"].values():
             for operation in path.values():
-                _drop_framework_errors(operation)
+                if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                    del operation["responses"]["422"]  # the framework's own, which is never sent
         app.openapi_schema = document
     return app.openapi_schema
-
-
-def _drop_framework_errors(operation: dict[str, Any]) -> None:
-    """The framework describes its own 422, which is never sent."""
-    answer = operation["responses"].get("422", {})
-    if "application/json" in answer.get("content", {}):
-        del answer["content"]["application/json"]
-        if not answer["content"]:
-            del operation["responses"]["422"]

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
-    """What the process's exit code means. Documented in docs/configuration.md."""
+    """The process's exit codes and what they mean. Documented in docs/configuration.md."""
 
-    OK = 0
-    UNEXPECTED = 1
-    USAGE = 2
-    PORT_IN_USE = 3
-    FOLDER = 4
-    WEIGHTS_CORRUPTED = 5
-    NETWORK_NEEDED = 6
-    DISK_FULL = 7
+    meaning: str
 
-    @property
-    def meaning(self) -> str:
-        return _MEANINGS[self]
+    def __new__(cls, code: int, meaning: str) -> Self:
+        member = int.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
 
-
-_MEANINGS = {
-    ExitCode.OK: "Everything was done.",
-    ExitCode.UNEXPECTED: "An unexpected error; the log has the details.",
-    ExitCode.USAGE: "A wrong option or command, an unknown model, or an exposure that needs a token.",
-    ExitCode.PORT_IN_USE: "The port is in use.",
-    ExitCode.FOLDER: "A folder or file is missing, or cannot be read or written.",
-    ExitCode.WEIGHTS_CORRUPTED: "Weights are damaged, or those of another model.",
-    ExitCode.NETWORK_NEEDED: "Weights are missing and could not be fetched.",
-    ExitCode.DISK_FULL: "The disk is full.",
-}
+    OK = 0, "Everything was done."
+    UNEXPECTED = 1, "An unexpected error; the log has the details."
+    USAGE = 2, "A wrong option or command, an unknown model, or an exposure that needs a token."
+    PORT_IN_USE = 3, "The port is in use."
+    FOLDER = 4, "A folder or file is missing, or cannot be read or written."
+    WEIGHTS_CORRUPTED = 5, "Weights are damaged, or those of another model."
+    NETWORK_NEEDED = 6, "Weights are missing and could not be fetched."
+    DISK_FULL = 7, "The disk is full."
 
 
 class StartError(Exception):

@@ -134,7 +134,11 @@ def _tools(app: App) -> Iterator[str]:
     yield "corners"
     page.keyboard.press("Escape")
     thing = ellipse(app, (0.36, 0.62, 0.14, 0.2))
-    answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": [ellipse(app, (0.3, 0.76, 0.2, 0.06))]})
+    answer(
+        app,
+        "select",
+        {"type": "selected", "model": "", "ms": 0, "shapes": [thing], "shadow": [ellipse(app, (0.3, 0.76, 0.2, 0.06))]},
+    )
     _choose(app, "q", "snap")
     app.paint(_points(app, 1))
     page.locator("#told-act").wait_for()

@@ -87,7 +87,7 @@ def walk(app: App, photo: Path, *checks: str) -> dict[str, list[str]]:
     look("save")
     app.close_panels()
     thing = ellipse(app, (0.2, 0.2, 0.2, 0.2))
-    answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": [thing]})
+    answer(app, "select", {"type": "selected", "model": "", "ms": 0, "shapes": [thing], "shadow": [thing]})
     app.page.click(".rail [data-command=tool-snap]")
     app.wait("state.tool === 'snap'")
     app.paint([(60.0, 60.0), (90.0, 60.0), (90.0, 90.0)])

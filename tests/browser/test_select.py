@@ -64,9 +64,8 @@ def choose(app: App, key: str, photo: Path, *, fills: bool = False) -> None:
 
 
 def box_of_the_mask(app: App) -> tuple[int, int, int, int]:
-    app.wait("doc.draft.length > 0")
+    app.wait("doc.draft.at(-1)?.kind === 'bitmap'")
     shape = app.read("doc.draft.at(-1)")
-    assert shape["kind"] == "bitmap"
     return shape["x"], shape["y"], shape["x"] + shape["w"], shape["y"] + shape["h"]
 
 
@@ -111,8 +110,9 @@ def test_a_shadow_is_offered_as_long_as_the_thing_is_selected(app: App, coins: P
 
     def with_shadow(route: Route) -> None:
         response = route.fetch()
-        reply = response.json()
-        route.fulfill(response=response, json={**reply, "shadow": reply["shapes"]})
+        outline, selected = map(json.loads, response.text().splitlines())
+        lines = (outline, {**selected, "shadow": selected["shapes"]})
+        route.fulfill(response=response, body="\n".join(map(json.dumps, lines)))
 
     app.page.route("**/api/v1/select", with_shadow)
     offer = app.page.get_by_role("button", name="Select it too")
@@ -174,10 +174,56 @@ def test_the_right_button_takes_a_thing_out_of_what_is_painted(app: App, coins: 
     app.paint([(120, 160), (200, 240)])
     app.page.keyboard.press("q")
     app.paint([(147, 194), (163, 203)], button="right")
-    app.wait("doc.draft.length === 2")
+    app.wait("doc.draft.length === 2 && doc.draft[1].kind === 'bitmap'")
     app.settle()
     assert app.ink_at(COIN) == 0
     assert app.ink_at(BESIDE) > 200
+
+
+HOLDING = """() => {
+  const before = window.fetch;
+  const held = new Promise((resolve) => { window.letGo = resolve; });
+  let ended = false;
+  const endOfTheFirstLine = (chunk) => (ended ? 0 : chunk.indexOf(10) + 1 || chunk.length);
+  window.fetch = async (path, options) => {
+    const response = await before(path, options);
+    if (!String(path).endsWith("/select")) return response;
+    const lines = new TransformStream({
+      async transform(chunk, out) {
+        const end = endOfTheFirstLine(chunk);
+        if (end > 0) out.enqueue(chunk.slice(0, end));
+        ended ||= chunk.includes(10);
+        if (end === chunk.length) return;
+        await held;
+        out.enqueue(chunk.slice(end));
+      },
+    });
+    return new Response(response.body.pipeThrough(lines), { headers: response.headers });
+  };
+}"""
+"""Of the answer to a selection only the first line comes through, until `letGo()` is called."""
+
+
+def test_the_outline_is_painted_before_the_mask_has_come_and_a_fill_waits_for_it(app: App, coins: Path) -> None:
+    choose(app, "q", coins)
+    app.wait("state.tool === 'snap'")
+    app.page.evaluate(HOLDING)
+    app.page.evaluate(DECODING)
+    app.paint([(147, 194), (163, 203)])
+    app.wait("doc.draft.at(-1)?.kind === 'poly'")
+    app.settle()
+    assert (app.ink_at(COIN) > 200, app.ink_at(BESIDE)) == (True, 0)
+    assert app.page.evaluate("made") == {"canvas_px": 0, "decoded": []}, "no picture is needed for it"
+    app.page.keyboard.press("e")
+    app.paint([(170, 198), (176, 198)])
+    app.page.keyboard.press("Control+z")
+    app.page.keyboard.press("Enter")
+    app.settle()
+    assert app.read("[state.jobs.length, doc.draft.map(({ kind }) => kind).join()]") == [0, "poly"]
+    app.page.evaluate("letGo()")
+    app.wait_for_edits(1)
+    (shape,) = app.read("doc.edits[0].shapes")
+    assert is_the_coin((shape["x"], shape["y"], shape["x"] + shape["w"], shape["y"] + shape["h"]))
 
 
 def test_an_outline_snaps_to_the_edge(app: App, coins: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_mask_of_a_large_photo_is_decoded_as_fine_as_it_is_seen_and_saved_to_t
     app.settle()
     app.fill_on_release(False)
     thing = ellipse(app, (0, 0, 1, 1))
-    answer(app, "select", {"model": "", "ms": 0, "shapes": [thing], "shadow": []})
+    answer(app, "select", {"type": "selected", "model": "", "ms": 0, "shapes": [thing], "shadow": []})
     app.page.locator("#stage").focus()
     app.page.keyboard.press("q")
     app.wait("state.tool === 'snap'")

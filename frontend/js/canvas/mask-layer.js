@@ -14,7 +14,10 @@ const STRIP_PX = 4_000_000;
 /** Masks of fewer pixels are decoded as they are, at any zoom. */
 const SMALL_PX = 1_000_000;
 
-/** A decoded mask, opaque where it is painted: nothing yet of a `reduction` of Infinity. @typedef {{picture: OffscreenCanvas, reduction: number, wanted: number}} Decoded */
+/**
+ * A mask, opaque where it is painted: nothing yet of a `reduction` of Infinity.
+ * @typedef {{picture: OffscreenCanvas, reduction: number, wanted: number, decoding: Promise<unknown>}} Decoded
+ */
 
 /** @type {WeakMap<Bitmap, Decoded>} */
 const known = new WeakMap();
@@ -29,17 +32,25 @@ export function reductionFor({ w, h }, scale) {
 
 /** As fine as wanted, or as it was until that is decoded. @param {Bitmap} shape @param {number} wanted @returns {Decoded} */
 function decodedOf(shape, wanted) {
-  const mask = known.get(shape) ?? { picture: new OffscreenCanvas(1, 1), reduction: Infinity, wanted: Infinity };
+  const mask = known.get(shape) ?? {
+    picture: new OffscreenCanvas(1, 1),
+    reduction: Infinity,
+    wanted: Infinity,
+    decoding: Promise.resolve(),
+  };
   known.set(shape, mask);
   if (wanted < mask.wanted) {
     mask.wanted = wanted;
-    maskOf(shape, wanted).then(
+    mask.decoding = maskOf(shape, wanted).then(
       (picture) => wanted < mask.reduction && Object.assign(mask, { picture, reduction: wanted }),
       () => Object.assign(mask, { reduction: 0 }), // the server says what is wrong with it
     );
   }
   return mask;
 }
+
+/** Done when it can be drawn. @param {Bitmap} shape @param {number} scale as of `reductionFor` */
+export const decoded = (shape, scale) => decodedOf(shape, reductionFor(shape, scale)).decoding;
 
 /**
  * @param {CanvasRenderingContext2D} context set to image pixels, with the ink @param {Bitmap} shape

@@ -37,6 +37,7 @@ import { bounds, unionBounds } from "../core/shapes.js";
 import { documentOf, workingModel } from "../core/state.js";
 import { overlaps } from "../core/view.js";
 import { t } from "../core/words.js";
+import { finer } from "../edits/refined.js";
 import { ApiError } from "../wire/protocol.js";
 import { groups, near } from "./groups.js";
 import { createRunner } from "./runner.js";
@@ -151,8 +152,14 @@ export function createJobs(ports) {
   });
 
   return {
-    /** Fill what is painted: all of it at once, or what is not under way as soon as that can be. */
-    fill: () => ask(documentOf(store.get()).draft),
+    /** Fill what is painted, once it is as fine as it will be: all of it at once, or what is not under way as soon as that can be. */
+    fill() {
+      const { image } = store.get();
+      const { draft } = documentOf(store.get());
+      const coming = finer(draft);
+      if (coming) void coming.then(() => store.get().image?.key === image?.key && this.fill());
+      else ask(draft);
+    },
     /**
      * Further results for an edit of the document.
      * @param {string} key @param {readonly Run[]} runs @param {boolean} show

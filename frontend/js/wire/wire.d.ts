@@ -296,6 +296,14 @@ export interface OneShotParams {
   readonly params?: Readonly<Record<string, boolean | number | string>>;
 }
 
+/** Where the thing is, as fine as a window shows it; its mask follows. `shapes` can be the mask of an edit as they are. Parts and holes are joined by slits of no width. */
+export interface OutlineEvent {
+  readonly type: "outline";
+  readonly job: string;
+  readonly model: string;
+  readonly shapes: ReadonlyArray<Polygon>;
+}
+
 export interface ParameterReply {
   readonly name: string;
   readonly kind: "int" | "float" | "bool" | "choice" | "text" | "colour" | "picture";
@@ -501,6 +509,8 @@ export interface SearchEvent {
   readonly total: number;
 }
 
+export type SelectEvent = OutlineEvent | SelectedEvent | ErrorEvent;
+
 /** A selection. `shapes` can be the mask of an edit as they are; `load_ms` of `ms` went into loading the model. */
 export interface SelectReply {
   readonly model: string;
@@ -531,6 +541,22 @@ export interface SelectRequest {
   readonly view?: View | null;
   /** How many things that the prompts may mean are wanted at most, such as a part and the whole. */
   readonly candidates?: number;
+}
+
+/** The mask, with all that an answer of another type has. */
+export interface SelectedEvent {
+  readonly model: string;
+  readonly ms: number;
+  readonly load_ms: number;
+  /** From 0 to 1: how sure the model is. */
+  readonly score: number;
+  readonly shapes: ReadonlyArray<Bitmap>;
+  /** What else the prompts may mean, the likeliest first. */
+  readonly others: ReadonlyArray<CandidateReply>;
+  /** What it casts, without the thing; empty unless asked for and seen. */
+  readonly shadow: ReadonlyArray<Bitmap>;
+  readonly type: "selected";
+  readonly job: string;
 }
 
 /** Swap the server's token for a cookie. */

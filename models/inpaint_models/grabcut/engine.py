@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
+from ..imaging.contours import contour
 from ..imaging.edges import enlarged, levels_of
 from ..imaging.views import View
-from ..protocols import Prompts, StepProgress
+from ..protocols import Prompts, SelectProgress, StepProgress
 from ..registry import LoadContext
-from ..types import Mask, ParamValue, PixelSource
+from ..types import Box, Mask, ParamValue, PixelSource
 from .colours import guessed
 from .marks import Flags, Labels, drawn, focus
 
@@ -58,18 +59,22 @@ class GrabCutEngine:
         return OpenImage(image)
 
     def select(
-        self, encoded: OpenImage, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self, encoded: OpenImage, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: SelectProgress
     ) -> Mask:
         """Raises `InvalidPrompts` where nothing was found."""
         height, width = encoded.shape
         box = focus(prompts, height, width)
-        progress("selecting", 0, 2)
+        progress("selecting", 0, 3)
         levels = levels_of(encoded.image, box, _VIEW_PX)
         view: Image8 = levels[-1][:, :]
         labels, enclosed = drawn(prompts, View(box, height, width, *view.shape[:2]))
         inside = cut(view, labels, enclosed)
-        progress("selecting", 1, 2)
-        found = enlarged(inside, levels)
+        progress("selecting", 1, 3)
+
+        def show(part: Flags, where: Box) -> None:
+            progress("selecting", 2, 3, lambda: contour(part, where.shifted(box.x0, box.y0)))
+
+        found = enlarged(inside, levels, show)
         if found is None:
             raise InvalidPrompts("Nothing there differs from what is around it. Paint over more of the thing.")
         return Mask(found.box.shifted(box.x0, box.y0), found.coverage)

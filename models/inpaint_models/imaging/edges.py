@@ -6,7 +6,7 @@ Images", 1984). With both known from the surroundings, the share of the inside i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -27,6 +27,8 @@ _STEP_MARGIN_PX = 2 * _STEP_BAND_PX
 """What is looked at around an edge: as much again in the doubled image as `_refined_tiles` sees beside a tile."""
 _READ_PX = 1_000_000
 """A part of a photo that is larger is read along edges only, and else from a few of its rows."""
+_SEEN_PX = 250_000
+"""What a window shows of a part of a photo is about as fine."""
 _FINER = 4
 """What a view is made from has so many pixels for each of the view's."""
 MOST_REFINED_PX = 8_000_000
@@ -75,13 +77,20 @@ def shrunk_to(image: Image8, view_px: int) -> Image8:
     return shrunk(image, max(1, int(height * scale)), max(1, int(width * scale)))
 
 
-def enlarged(inside: Flags, levels: Sequence[PixelSource]) -> Mask | None:
+def enlarged(
+    inside: Flags, levels: Sequence[PixelSource], show: Callable[[Flags, Box], None] = lambda inside, box: None
+) -> Mask | None:
     """A mask of the last level at the size of the first, its edge found again at each level in between.
+
+    show  gets what is inside of a level that is as fine as a window, and the box of the first level that it is of
 
     None where nothing is inside. Its cost follows the thing, not the image that it lies in.
     """
     now = len(levels) - 1
+    seen = next((index for index, level in enumerate(levels) if level.shape[0] * level.shape[1] <= _SEEN_PX), now)
     part = _Part(Box(0, 0, inside.shape[1], inside.shape[0]), inside.view(np.uint8))
+    if now == 0:
+        show(inside, part.box)
     for index in reversed(range(now)):
         level = levels[index]
         height, width = level.shape[:2]
@@ -97,6 +106,8 @@ def enlarged(inside: Flags, levels: Sequence[PixelSource]) -> Mask | None:
         now = index
         if refined:
             part.refine(level)
+        if index == seen:
+            show(part.inside.view(np.bool_), Box(*(2**index * edge for edge in part.box)))
     if (final := part.trimmed()) is None:
         return None
     np.multiply(final.inside, 255, out=final.inside)  # in place: another array of a large photo's size takes longer

@@ -59,17 +59,7 @@ class LamaEngine(BatchTorchEngine):
 
     @torch.inference_mode()
     def _single_pass(self, network: FoldedGenerator, image: Tensor, mask: Tensor) -> Tensor:
-        """The network's parts, one by one, so that the fill can be followed and stopped."""
-        report = partial(self.pulse.report, "filling", total=network.n_blocks + 2)
-        report(0)
-        features = network.front(masked_input(image, mask))
-        for index in range(network.n_blocks):
-            report(1 + index)
-            features = network.block(index, features)
-        report(1 + network.n_blocks)
-        predicted = network.upsample(features)
-        report(2 + network.n_blocks)
-        return predicted
+        return network(masked_input(image, mask), partial(self.pulse.report, "filling", total=network.n_blocks + 2))
 
     def _refined(self, image: Tensor, mask: Tensor, settings: RefinementSettings, index: int, count: int) -> Tensor:
         """Crop number `index` of `count`, which cost the same. (1, 3, H, W)

@@ -6,7 +6,7 @@ channels_last where that is safe, the layout in which processors and tensor core
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -56,12 +56,20 @@ class FoldedGenerator:
         self._up = [fold.transposed(f"model.{i}", f"model.{i + 1}") for i in range(first_up, first_up + 9, 3)]
         self._last = fold.plain(f"model.{first_up + 10}")
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, 4, H, W) float32 -> the prediction (B, 3, H, W) float32 in (0, 1)."""
+    def __call__(self, x: Tensor, report: Callable[[int], None] = lambda done: None) -> Tensor:
+        """(B, 4, H, W) float32 -> the prediction (B, 3, H, W) float32 in (0, 1).
+
+        report  told how many of `n_blocks` + 2 parts are done; may raise to stop
+        """
+        report(0)
         features = self.front(x)
         for index in range(self.n_blocks):
+            report(1 + index)
             features = self.block(index, features)
-        return self.upsample(features)
+        report(1 + self.n_blocks)
+        predicted = self.upsample(features)
+        report(2 + self.n_blocks)
+        return predicted
 
     def front(self, x: Tensor) -> Branches:
         """The downsampling part, (B, 4, H, W) float32 to features at an eighth of the size."""

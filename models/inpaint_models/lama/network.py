@@ -115,10 +115,7 @@ class FFCResNetGenerator(nn.Module):
 
     def front(self, x: Tensor) -> Branches:
         """The downsampling part, (B, 4, H, W) to features at an eighth of the size."""
-        *before, split = list(self.model)[:_FIRST_BLOCK]
-        for layer in before:
-            x = layer(x)
-        features: Branches = split(x)
+        features: Branches = self.model[:_FIRST_BLOCK](x)
         return features
 
     def block(self, index: int, features: Branches) -> Branches:
@@ -128,11 +125,8 @@ class FFCResNetGenerator(nn.Module):
 
     def upsample(self, features: Branches) -> Tensor:
         """The upsampling part, features to the prediction (B, 3, H, W)."""
-        join, *after = list(self.model)[_FIRST_BLOCK + self.n_blocks :]
-        x: Tensor = join(features)
-        for layer in after:
-            x = layer(x)
-        return x
+        predicted: Tensor = self.model[_FIRST_BLOCK + self.n_blocks :](features)
+        return predicted
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.front(x)

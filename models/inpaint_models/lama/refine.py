@@ -164,10 +164,12 @@ def halved(x: Tensor) -> Tensor:
 def trusted(mask: Tensor) -> Tensor:
     """Where the coarser fill is the target: deep inside the hole, at half the size of `mask`; (1, 1, h, w) bool.
 
-    The rim is left out because there the finer image shows more of what is known.
+    The rim is left out because there the finer image shows more of what is known: the hole is eroded by a 15 x 15
+    ellipse. What lies outside the image counts as hole.
     """
     inside = _resized(mask, (mask.shape[2] // 2, mask.shape[3] // 2)) >= 1 - _EPSILON
-    return _eroded(inside)
+    outside = F.pad((~inside).float(), (_EROSION_RADIUS,) * 4)
+    return F.conv2d(outside, _ellipse(_EROSION_RADIUS).to(mask.device)[None, None]) == 0
 
 
 def working_sizes(height: int, width: int, settings: RefinementSettings) -> list[tuple[int, int]]:
@@ -278,13 +280,6 @@ def _blurred(x: Tensor) -> Tensor:
     channels = x.shape[1]
     kernel = torch.outer(line, line).expand(channels, 1, -1, -1)
     return F.conv2d(F.pad(x, (_BLUR_RADIUS,) * 4, mode="reflect"), kernel, groups=channels)
-
-
-def _eroded(inside: Tensor) -> Tensor:
-    """Binary erosion of a (1, 1, h, w) bool by the 15 x 15 ellipse; what lies outside the image counts as inside."""
-    outside = F.pad((~inside).float(), (_EROSION_RADIUS,) * 4)
-    reached = F.conv2d(outside, _ellipse(_EROSION_RADIUS).to(inside.device)[None, None])
-    return reached == 0
 
 
 def _ellipse(radius: int) -> Tensor:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidPrompts
 from ..imaging.edges import MOST_REFINED_PX, edge_alpha, shrunk_to
 from ..imaging.views import View
-from ..protocols import Prompts, StepProgress, Stroke
+from ..protocols import Prompts, SelectProgress, StepProgress, Stroke
 from ..registry import LoadContext
 from ..types import Box, Mask, ParamValue, PixelSource, tight_box
 
@@ -70,7 +70,7 @@ class LassoEngine:
         return Outlines(image)
 
     def select(
-        self, encoded: Outlines, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self, encoded: Outlines, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: SelectProgress
     ) -> Mask:
         """Raises `InvalidPrompts` unless there are two different points in the image."""
         places = anchors(prompts, *encoded.shape)
@@ -82,7 +82,9 @@ class LassoEngine:
             piece, scale = encoded.between(start, end)
             pieces.append(piece)
             scales.append(scale)
-        return area(encoded.image, np.concatenate(pieces), max(scales))
+        outline = np.concatenate(pieces)
+        progress("selecting", len(places) - 1, len(places), lambda: tuple((float(x), float(y)) for x, y in outline))
+        return area(encoded.image, outline, max(scales))
 
 
 def anchors(prompts: Prompts, height: int, width: int) -> list[Place]:

@@ -102,16 +102,13 @@ class Encoder(nn.Module):
         self.conv_in = conv3x3(3, widths[0])
         *finer, coarsest = zip([widths[0], *widths[:-1]], widths, strict=True)
         levels = (one_level(a, b, 2, downsample=Downsample) for a, b in finer)
-        self.down = nn.ModuleList([*levels, one_level(*coarsest, 2)])
+        self.down = nn.Sequential(*levels, one_level(*coarsest, 2))
         self.mid = middle(widths[-1])
         self.norm_out = norm(widths[-1])
         self.conv_out = conv3x3(widths[-1], LATENT_CHANNELS)
 
     def forward(self, image: Tensor) -> Tensor:
-        x: Tensor = self.conv_in(image)  # (B, 128, H, W)
-        for level in self.down:
-            x = level(x)  # (B, 512, H / 4, W / 4) after the last
-        x = self.mid(x)
+        x = self.mid(self.down(self.conv_in(image)))  # (B, 512, H / 4, W / 4)
         features: Tensor = self.conv_out(F.silu(self.norm_out(x), inplace=True))  # (B, 3, H / 4, W / 4)
         return features
 

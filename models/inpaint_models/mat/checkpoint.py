@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..nn.stylegan import EqualizedConv2d, ModulatedConv2d
 from ..nn.torch_engine import on_meta
@@ -39,11 +39,8 @@ def published_name(name: str, config: MATConfig) -> str:
     for length in range(len(words), 0, -1):
         if (prefix := modules.get(".".join(words[:length]))) is not None:
             rest = [_WORDS.get(word, word) for word in words[length:]]
-            return (
-                ".".join([prefix, *rest])
-                .replace(".noise.strength", ".noise_strength")
-                .replace(".noise.map", ".noise_const")
-            )
+            published = ".".join([prefix, *rest])
+            return published.replace(".noise.strength", ".noise_strength").replace(".noise.map", ".noise_const")
     raise KeyError(name)
 
 
@@ -85,9 +82,8 @@ def _own(network: MAT) -> Iterator[tuple[str, tuple[int, ...], tuple[str, Tensor
         yield published_name(name, network.config), shape, (name, value)
 
 
-def _window_masks(name: str, stage: nn.Module, config: MATConfig) -> TensorShapes:
+def _window_masks(name: str, stage: TransformerStage, config: MATConfig) -> TensorShapes:
     """The visibility masks that a stage's blocks have in a published file: (windows, n, n)."""
-    assert isinstance(stage, TransformerStage)
     shapes: dict[str, tuple[int, ...]] = {}
     for index, block in enumerate(stage.blocks):
         assert isinstance(block, AdjustedBlock)

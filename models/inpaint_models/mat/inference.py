@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from ..nn.stylegan import LEAKY_GAIN, LEAKY_SLOPE, transposed, upsample
 from ..nn.stylegan_inference import Convolver, fold
-from ..nn.windows import Window, hole_window
+from ..nn.windows import cut, hole_box, shrunk
+from ..types import Box
 from .layers import StyleConv, ToRGB
 from .network import MAT, ConvUNet, DropoutMasks, FirstStage, OnStage, composite, to_map
 
@@ -52,7 +53,7 @@ class InferenceMAT(nn.Module):
     ) -> Tensor:
         """As `network.MAT`; every image has a hole. A z or a mask for one image serves all of a batch."""
         network = self.network
-        windows = [hole_window(known[index : index + 1]) for index in range(len(known))]
+        windows = [hole_box(known[index : index + 1]) for index in range(len(known))]
         style = network.mapping(z, truncation).expand(len(image), -1)  # (B, latent_width)
         coarse = coarse_image(network.first_stage, image, known, style, dropout.tokens, windows, on_stage)
         on_stage("refinement", lambda: coarse)
@@ -65,7 +66,7 @@ def coarse_image(
     known: Tensor,
     style: Tensor,
     dropout: Tensor,
-    windows: Sequence[Window],
+    windows: Sequence[Box],
     on_stage: OnStage,
 ) -> Tensor:
     """`FirstStage.forward` with a windowed tail."""
@@ -85,7 +86,7 @@ def refined_image(
     known: Tensor,
     style: Tensor,
     dropout: Tensor,
-    windows: Sequence[Window],
+    windows: Sequence[Box],
 ) -> Tensor:
     """`ConvUNet.forward` with a windowed decoder, composited."""
     bottom, skips, styles = stage.encode(coarse, image, known, style, dropout)  # (B, 512, H / 32, W / 32)
@@ -97,8 +98,8 @@ def refined_image(
 
 
 def one_by_one(
-    x: Tensor, skips: list[Tensor], styles: Tensor, windows: Sequence[Window]
-) -> list[tuple[Tensor, list[Tensor], Tensor, Window]]:
+    x: Tensor, skips: list[Tensor], styles: Tensor, windows: Sequence[Box]
+) -> list[tuple[Tensor, list[Tensor], Tensor, Box]]:
     """A batch as batches of one: a style is worked into the weights, which are then those of one image only.
 
     Empties `skips`, so that what a decoder has used up is freed.
@@ -112,30 +113,30 @@ def one_by_one(
 
 
 def decode(
-    blocks: nn.ModuleList, x: Tensor, skips: list[Tensor], style: Tensor, target: Window, image: Tensor | None
-) -> tuple[Tensor, Window]:
+    blocks: nn.ModuleList, x: Tensor, skips: list[Tensor], style: Tensor, target: Box, image: Tensor | None
+) -> tuple[Tensor, Box]:
     """Style blocks, each only as far as `target` of the full-size result needs it. Uses up `skips`, largest first.
 
     Returns RGB and the window of the full-size image that it covers; it is right inside `target`.
     """
-    outer = Window(0, x.shape[2], 0, x.shape[3])  # what x covers of its level's map
+    outer = Box(0, 0, x.shape[3], x.shape[2])  # what x covers of its level's map
     for index, block in enumerate(blocks):
         skip = skips.pop()  # (1, C, 2 h, 2 w), of twice the size of this level's (h, w)
-        inner = target.shrunk(2 ** (len(blocks) - index), WINDOW_MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
-        part = inner.within(outer)
-        rgb = None if image is None else part.cut(image)  # (1, 3, inner), and twice that after the block
-        x, image = block(part.cut(x), inner.doubled().cut(skip), style, rgb)  # (1, C', 2 inner), (1, 3, 2 inner)
-        outer = inner.doubled()
+        inner = shrunk(target, 2 ** (len(blocks) - index), WINDOW_MARGIN, skip.shape[2] // 2, skip.shape[3] // 2)
+        part = inner.shifted(-outer.x0, -outer.y0)
+        rgb = None if image is None else cut(image, part)  # (1, 3, inner), and twice that after the block
+        x, image = block(cut(x, part), cut(skip, inner.times(2)), style, rgb)  # (1, C', 2 inner), (1, 3, 2 inner)
+        outer = inner.times(2)
     assert image is not None
     return image, outer
 
 
-def paste(fills: Sequence[tuple[Tensor, Window]], image: Tensor, known: Tensor) -> Tensor:
+def paste(fills: Sequence[tuple[Tensor, Box]], image: Tensor, known: Tensor) -> Tensor:
     """The images of a batch with their holes filled, each from its (1, 3, h, w) fill and the place of that."""
     out = image.clone()
     for index, (fill, place) in enumerate(fills):
         one = slice(index, index + 1)
-        place.cut(out[one]).copy_(composite(fill, place.cut(image[one]), place.cut(known[one])))
+        cut(out[one], place).copy_(composite(fill, cut(image[one], place), cut(known[one], place)))
     return out
 
 

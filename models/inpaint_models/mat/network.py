@@ -357,7 +357,7 @@ class StyleManipulation(nn.Module):
         halvings = int(math.log2(config.token_side))
         self.noise_style = EqualizedLinear(config.latent_width, width, activation="leaky")
         self.noise_map = EqualizedLinear(width, config.token_side**2, activation="leaky")
-        self.shrink = nn.ModuleList(EqualizedConv2d(width, width, resample="down") for _ in range(halvings))
+        self.shrink = nn.Sequential(*(EqualizedConv2d(width, width, resample="down") for _ in range(halvings)))
         self.image_style = EqualizedLinear(width, 2 * width, activation="leaky")
 
     def forward(self, tokens: Tensor, size: Size, style: Tensor, dropout: Tensor) -> tuple[Tensor, Tensor]:
@@ -365,7 +365,7 @@ class StyleManipulation(nn.Module):
         noise_style = self.noise_style(style)
         drawn = style_tokens(self.noise_map(noise_style), tokens.shape[1])
         tokens = tokens * dropout + drawn * (1 - dropout)
-        pooled = pool_through(self.shrink, to_map(tokens, size))
+        pooled = self.shrink(to_map(tokens, size)).mean(dim=(2, 3))  # (B, C)
         return tokens, torch.cat([self.image_style(pooled), noise_style], dim=1)
 
 
@@ -419,7 +419,7 @@ class ConvUNet(nn.Module):
         pairs = zip((7, *widths[:-1]), widths, strict=True)
         self.encoder = nn.ModuleList(EncoderBlock(*pair, first=level == 0) for level, pair in enumerate(pairs))
         self.noise_map = EqualizedLinear(config.latent_width, self.side**2, activation="leaky")
-        self.shrink = nn.ModuleList(EqualizedConv2d(bottom, bottom, resample="down") for _ in range(halvings))
+        self.shrink = nn.Sequential(*(EqualizedConv2d(bottom, bottom, resample="down") for _ in range(halvings)))
         self.image_style = EqualizedLinear(bottom, 2 * bottom, activation="leaky")
         self.bottom = BottomBlock(bottom, style_width=style_width, noise_size=noise[-1])
         self.decoder = nn.ModuleList(
@@ -447,7 +447,7 @@ class ConvUNet(nn.Module):
             maps.append(x)
         drawn = style_map(self.noise_map(style), self.side, (x.shape[2], x.shape[3]))
         x = x * dropout + drawn * (1 - dropout)
-        return x, maps[:-1], torch.cat([style, self.image_style(pool_through(self.shrink, x))], dim=1)
+        return x, maps[:-1], torch.cat([style, self.image_style(self.shrink(x).mean(dim=(2, 3)))], dim=1)
 
 
 class EncoderBlock(nn.Module):
@@ -496,13 +496,6 @@ def style_tokens(values: Tensor, count: int) -> Tensor:
     if values.shape[1] != count:
         values = F.interpolate(values[:, None], count, mode="linear", align_corners=False)[:, 0]
     return values[:, :, None]
-
-
-def pool_through(layers: nn.ModuleList, x: Tensor) -> Tensor:
-    """All layers, then the mean over the map: (B, C, H, W) -> (B, C)."""
-    for layer in layers:
-        x = layer(x)
-    return x.mean(dim=(2, 3))
 
 
 def to_tokens(x: Tensor) -> Tensor:

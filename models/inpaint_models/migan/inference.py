@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from .. import devices
 from ..nn.bands import Band, bands, for_each
-from ..nn.windows import Window, hole_window
+from ..nn.windows import cut, hole_box, shrunk
+from ..types import Box
 from .network import (
     GAIN,
     LIMIT,
@@ -73,33 +74,31 @@ class InferenceMIGAN(nn.Module):
         image  (1, 3, H, W) in [-1, 1]; H and W are multiples of the resolution
         known  (1, 1, H, W): 1 = known, 0 = hole, of which there is at least one pixel
         """
-        target = hole_window(known)
+        target = hole_box(known)
         layout = devices.map_layout(image.device.type)
         x = masked_input(image, known).to(self.dtype, memory_format=layout)
         x, skips, windows = self._encode(x, target, on_level)
         fill, place = self._decode(x, skips, windows, on_level)
         out = image.clone()
-        hole = place.cut(known) < 1
-        place.cut(out).copy_(torch.where(hole, fill, place.cut(out)))
+        hole = cut(known, place) < 1
+        cut(out, place).copy_(torch.where(hole, fill, cut(out, place)))
         return out
 
-    def _encode(self, x: Tensor, target: Window, on_level: OnLevel) -> tuple[Tensor, list[Tensor], list[Window]]:
+    def _encode(self, x: Tensor, target: Box, on_level: OnLevel) -> tuple[Tensor, list[Tensor], list[Box]]:
         """The smallest map, and of every larger one, largest first, the part that decoding needs and its place."""
         skips, windows = [], []
         for index, level in enumerate(self.encoder):
             on_level()
             height, width = x.shape[2:]
-            window = Window(0, height, 0, width)
+            window = Box(0, 0, width, height)
             if index < len(self.encoder) - 1:  # twice what the decoder level of that size takes in
-                window = target.shrunk(2 ** (index + 1), WINDOW_MARGIN, height // 2, width // 2).doubled()
+                window = shrunk(target, 2 ** (index + 1), WINDOW_MARGIN, height // 2, width // 2).times(2)
             x, skip = level(x, window)
             skips.append(skip)
             windows.append(window)
         return x, skips, windows
 
-    def _decode(
-        self, x: Tensor, skips: list[Tensor], windows: list[Window], on_level: OnLevel
-    ) -> tuple[Tensor, Window]:
+    def _decode(self, x: Tensor, skips: list[Tensor], windows: list[Box], on_level: OnLevel) -> tuple[Tensor, Box]:
         """RGB, and the window of the image that it covers; uses up `skips`."""
         image: Tensor | None = None
         place = windows[-1]  # what x covers of its level's map
@@ -107,8 +106,8 @@ class InferenceMIGAN(nn.Module):
             on_level()
             window, skip = windows.pop(), skips.pop()
             if image is not None:
-                part = Window(*(edge // 2 for edge in window)).within(place)
-                x, image = part.cut(x), part.cut(image)
+                part = Box(*(edge // 2 for edge in window)).shifted(-place.x0, -place.y0)
+                x, image = cut(x, part), cut(image, part)
             x, image = level(x, skip, image, window, last=index == len(self.decoder) - 1)
             place = window
         assert image is not None
@@ -124,7 +123,7 @@ class FoldedEncoderLevel(nn.Module):
         self.first, self.second = FoldedUnit(level.conv1), FoldedUnit(level.conv2)
         self.scale = 2 if self.second.resample == "down" else 1
 
-    def forward(self, x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, window: Box) -> tuple[Tensor, Tensor]:
         """The map for the next level, and what `window` shows of the one that the decoder adds."""
         rows = x.shape[2] // self.scale
         skip = new_map(x, self.first.outputs, window.y1 - window.y0, window.x1 - window.x0)
@@ -142,7 +141,7 @@ class FoldedEncoderLevel(nn.Module):
         in_bands(work, rows, self.scale * x.shape[3] * self.first.outputs, x.device)
         return smaller, skip
 
-    def _keep(self, strip: Tensor, skip: Tensor, window: Window, y0: int, y1: int, top: int) -> None:
+    def _keep(self, strip: Tensor, skip: Tensor, window: Box, y0: int, y1: int, top: int) -> None:
         """Of a strip that begins at row `top`, rows y0 to y1 as far as they are in the window."""
         y0, y1 = max(y0, window.y0), min(y1, window.y1)
         if y0 < y1:
@@ -159,7 +158,7 @@ class FoldedDecoderLevel(nn.Module):
         self.scale = 2 if self.first.resample == "up" else 1
 
     def forward(
-        self, x: Tensor, skip: Tensor, image: Tensor | None, window: Window, *, last: bool
+        self, x: Tensor, skip: Tensor, image: Tensor | None, window: Box, *, last: bool
     ) -> tuple[Tensor, Tensor]:
         """This level's map and image.
 
@@ -174,7 +173,7 @@ class FoldedDecoderLevel(nn.Module):
 
         def work(band: Band) -> None:
             y0, y1, top, bottom = (self.scale * edge for edge in band)
-            part = Window(window.y0 + top, window.y0 + bottom, window.x0, window.x1)
+            part = Box(window.x0, window.y0 + top, window.x1, window.y0 + bottom)
             y = self.first(x[:, :, band.top : band.bottom], part)
             y = self.second(y.add_(skip[:, :, top:bottom]), part)[:, :, y0 - top : y1 - top]
             rgb[:, :, y0:y1] = self.to_rgb(y)
@@ -202,7 +201,7 @@ class FoldedUnit(nn.Module):
         noise = unit.get_buffer("noise_const") * unit.noise_strength.detach() * GAIN if unit.has_noise else None
         self.register_buffer("noise", noise)
 
-    def forward(self, x: Tensor, window: Window | None = None) -> Tensor:
+    def forward(self, x: Tensor, window: Box | None = None) -> Tensor:
         """`window` is where the result lies on the whole map, for units with noise."""
         channels = x.shape[1]
         x = activate_(F.conv2d(x, self.get_buffer("weight"), self.get_buffer("bias"), padding=1, groups=channels))
@@ -242,7 +241,7 @@ def doubled(x: Tensor) -> Tensor:
     return x
 
 
-def repeated(noise: Tensor, window: Window) -> Tensor:
+def repeated(noise: Tensor, window: Box) -> Tensor:
     """The part of an endless repetition of a square map that a window shows."""
     rows = torch.arange(window.y0, window.y1, device=noise.device) % noise.shape[0]
     columns = torch.arange(window.x0, window.x1, device=noise.device) % noise.shape[1]

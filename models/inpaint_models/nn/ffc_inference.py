@@ -83,7 +83,7 @@ class FoldedFFC(nn.Module):
         large = min(both.shape[2:]) >= _SMALLEST_TILED
         if self._tiled is not None and large and in_full_precision_on_cpu(both) and not both.requires_grad:
             local, global_ = self._tiled(both, (to_local.weight, to_global.weight))
-            return local.add_(_column(to_local.bias)), global_.add_(_column(to_global.bias))
+            return local.add_(to_local.bias[:, None, None]), global_.add_(to_global.bias[:, None, None])
         local = F.conv2d(both, to_local.weight, to_local.bias)
         inputs = to_global.weight.shape[1]  # the local channels come first
         return local, F.conv2d(both[:, :inputs], to_global.weight, to_global.bias)
@@ -181,7 +181,3 @@ class Folder:
 def reflected(x: Tensor, margin: int) -> Tensor:
     """The map with its border reflected, (B, C, H + 2 margin, W + 2 margin)."""
     return F.pad(x, (margin, margin, margin, margin), mode="reflect")
-
-
-def _column(bias: Tensor) -> Tensor:
-    return bias.view(1, -1, 1, 1)

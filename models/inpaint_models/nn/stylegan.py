@@ -194,14 +194,12 @@ class MappingNetwork(nn.Module):
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            EqualizedLinear(width, width, activation="leaky", learning_rate=0.01) for _ in range(layers)
+        self.layers = nn.Sequential(
+            *(EqualizedLinear(width, width, activation="leaky", learning_rate=0.01) for _ in range(layers))
         )
         self.register_buffer("mean_style", torch.zeros(width))
 
     def forward(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPSILON)
-        for layer in self.layers:
-            x = layer(x)
+        x: Tensor = self.layers(z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + EPSILON))
         mean = self.get_buffer("mean_style")
         return x if truncation == 1 else torch.lerp(mean.expand_as(x), x.to(mean.dtype), truncation)

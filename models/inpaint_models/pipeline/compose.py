@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import AnyImage, Box, FloatImage, HoleMask, Mask
+from ..types import AnyImage, Box, FloatImage, Mask
 from .crops import full_scale, within
 from .plan import patch_price
 from .regions import cells_of, in_pixels, split
@@ -40,21 +40,9 @@ def opacity(mask: Mask, patch: Box, feather_px: int, height: int, width: int) ->
     """
     if feather_px <= 0:
         return mask.hole_in(patch).astype(np.float32)
-    around = patch.grown(feather_px + 1).clipped(height, width)
-    at_edge = around.x0 == 0, around.y0 == 0, around.x1 == width, around.y1 == height
-    return alpha(mask.hole_in(around), feather_px, at_edge)[within(patch, around)]
-
-
-def alpha(hole: HoleMask, feather_px: int, at_edge: tuple[bool, bool, bool, bool]) -> NDArray[np.float32]:
-    """0 outside the hole, rising to 1 over `feather_px` inside it.
-
-    at_edge  whether the (left, top, right, bottom) side of the array is the image's own edge, which is no seam
-    """
-    left, top, right, bottom = (int(not edge) for edge in at_edge)
-    padded = np.pad(hole, ((top, bottom), (left, right))).astype(np.uint8)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    depth = depth[top : top + hole.shape[0], left : left + hole.shape[1]]
-    return np.where(hole, np.clip(depth / (feather_px + 1), 0, 1), 0).astype(np.float32)
+    around = patch.grown(feather_px + 1).clipped(height, width)  # what lies further out changes nothing
+    depth = cv2.distanceTransform(mask.hole_in(around).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.minimum(depth[within(patch, around)] / (feather_px + 1), 1, dtype=np.float32)
 
 
 def composite(image: AnyImage, fill: FloatImage, shown: NDArray[np.float32]) -> AnyImage:

@@ -54,7 +54,7 @@ class Fill:
         filled: list[Patch] = []
         last_wave, done = self.plan.crops[-1].wave, 0
         for batch in self.plan.batches(most_px):
-            progress = _BatchProgress(self.progress, done, len(batch), len(self.plan.crops))
+            progress = ShareOfProgress(self.progress, done, len(batch), len(self.plan.crops))
             progress("preparing", 0, 1)
             crops = [read(self.source, self.mask, crop, filled, self.control) for crop in batch]
             progress("preparing", 0, 1)
@@ -70,7 +70,7 @@ class Fill:
                     yield patch
             done += len(batch)
 
-    def _run(self, crops: list[CropPixels], progress: _BatchProgress) -> list[FloatImage]:
+    def _run(self, crops: list[CropPixels], progress: ShareOfProgress) -> list[FloatImage]:
         def report(stage: str, step: int, total: int, preview: Callable[[], FloatImage] | None = None) -> None:
             progress(stage, step, total, None if preview is None else lambda: self._preview(crops[0], preview()))
 
@@ -104,13 +104,13 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class _BatchProgress:
-    """The share of `size` crops, after `done`, in the progress of all."""
+class ShareOfProgress:
+    """The share of `size` equal pieces of work, after `done`, in the progress of `count`."""
 
     listener: PatchProgress
     done: int
     size: int
-    crops: int
+    count: int
 
     def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
-        self.listener(stage, self.done * total + self.size * step, self.crops * total, preview)
+        self.listener(stage, self.done * total + self.size * step, self.count * total, preview)

@@ -95,9 +95,11 @@ def _cheapest(cells: Cells, within: Box, price: Price) -> tuple[float, list[Box]
     tight = tight_box(part)
     assert tight is not None, "both sides of a cut are occupied"
     part, box = part[tight.slices], tight.shifted(within.x0, within.y0)
-    whole, least = (float(price(*(np.array(side * cells.side_px) for side in sides))) for sides in (part.shape, (1, 1)))
-    if whole <= 2 * least:
-        return whole, [box]
+    sides_px = np.array([(1, 1), part.shape]) * cells.side_px
+    least, whole = map(float, price(*sides_px.T))
+    is_short = sides_px[1].max() < 2 * LEAST_PX
+    if whole <= 2 * least or (is_short and cv2.connectedComponents(part.astype(np.uint8))[0] == 2):
+        return whole, [box]  # one piece that is too short to be cut, as most strokes of a brush are
     upright, level = _best_cut(part, cells.side_px, price), _best_cut(part.T, cells.side_px, _turned(price))
     cut = min(upright, level)
     if cut.price == np.inf:

@@ -6,7 +6,7 @@ A network continues a picture only so far. What lies beyond that is filled once 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..finish.surroundings import MARGIN_PX as GRAIN_MARGIN_PX
-from ..types import AnyImage, Box, FloatImage, Mask, Patch, PatchProgress, PixelSource
+from ..types import AnyImage, Box, FloatImage, Mask, Patch, PixelSource
 from .compose import composite, opacity
 from .crops import lay, to_float
-from .fill import Fill
+from .fill import Fill, ShareOfProgress
 from .plan import FillPlan
 
 
@@ -96,7 +96,7 @@ class RingFill:
         """As `Fill.patches`, when all rings are filled."""
         fill, drawn = self.fill, Overlaid(self.fill.source)
         for number, planned in enumerate(self.plans, 1):
-            progress = _RingProgress(fill.progress, number - 1, len(self.plans))
+            progress = ShareOfProgress(fill.progress, number - 1, 1, len(self.plans))
             ring = replace(
                 fill,
                 source=drawn,
@@ -137,15 +137,3 @@ class Overlaid:
         (y0, y1, _), (x0, x1, _) = (side.indices(n) for side, n in zip(area, self.shape[:2], strict=True))
         box = Box(x0, y0, x1, y1)
         return lay([patch for patch in self.patches if patch.box.overlaps(box)], np.asarray(self.source[area]), box)
-
-
-@dataclass(frozen=True, slots=True)
-class _RingProgress:
-    """The share of one ring, after `done`, in the progress of all."""
-
-    listener: PatchProgress
-    done: int
-    count: int
-
-    def __call__(self, stage: str, step: int, total: int, preview: Callable[[], Patch] | None = None) -> None:
-        self.listener(stage, self.done * total + step, self.count * total, preview)

@@ -45,7 +45,7 @@ class Enlarger:
             seen = box.grown(self.entry.strategy.margin_px).clipped(height, width)
             tile = np.asarray(source[seen.slices])
             large = self._enlarged(tile, factor, values, part_of(progress, index, len(boxes)))
-            out[_times(box, factor).slices] = large[within(_times(box, factor), _times(seen, factor))]
+            out[box.times(factor).slices] = large[within(box.times(factor), seen.times(factor))]
         return luma(out) if len(image.shape) == 2 else out
 
     def _enlarged(
@@ -80,7 +80,3 @@ def tiles(height: int, width: int, side_px: int) -> tuple[Box, ...]:
         for y in range(0, height, side_px)
         for x in range(0, width, side_px)
     )
-
-
-def _times(box: Box, factor: int) -> Box:
-    return Box(box.x0 * factor, box.y0 * factor, box.x1 * factor, box.y1 * factor)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidPrompts
 from ..imaging.shadows import cast_shadow
 from ..imaging.views import Cutout
-from ..protocols import Candidate, Encoded, Prompts, ProposingEngine, SelectEngine, StepProgress
+from ..protocols import Candidate, Encoded, Prompts, ProposingEngine, SelectEngine, SelectProgress, StepProgress
 from ..registry import ModelEntry
 from ..types import HOLE_THRESHOLD, AnyImage, Box, Mask, ParamValue, PixelSource, no_progress
 from .pixels import Rgb8Source, checked
@@ -75,7 +75,7 @@ class Selector:
         encoded: Encoded | EncodedView,
         prompts: Prompts,
         params: Mapping[str, object] | None = None,
-        progress: StepProgress = no_progress,
+        progress: SelectProgress = no_progress,
     ) -> Mask:
         """The thing that the prompts point at, 255 inside. Errors as `candidates`."""
         return self.candidates(encoded, prompts, params, progress)[0].mask
@@ -85,7 +85,7 @@ class Selector:
         encoded: Encoded | EncodedView,
         prompts: Prompts,
         params: Mapping[str, object] | None = None,
-        progress: StepProgress = no_progress,
+        progress: SelectProgress = no_progress,
         most: int = 1,
     ) -> Sequence[Candidate]:
         """The things that the prompts may mean, the likeliest first; more than one from a model that proposes some.
@@ -105,7 +105,7 @@ class Selector:
         return self._asked(encoded, prompts, values, progress, most)
 
     def _asked(
-        self, encoded: Encoded, prompts: Prompts, values: Mapping[str, ParamValue], progress: StepProgress, most: int
+        self, encoded: Encoded, prompts: Prompts, values: Mapping[str, ParamValue], progress: SelectProgress, most: int
     ) -> Sequence[Candidate]:
         if self.entry.gesture != "point":
             return [Candidate(self.engine.select(encoded, prompts, params=values, progress=progress), 1.0)]

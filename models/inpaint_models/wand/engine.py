@@ -6,7 +6,7 @@ edge at each doubling, so that a sky takes about as long as a button.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidPrompts
+from ..imaging.contours import contour
 from ..imaging.edges import MOST_REFINED_PX, edge_tiles, halvings
-from ..protocols import Prompts, StepProgress
+from ..protocols import Prompts, SelectProgress, StepProgress
 from ..registry import LoadContext
 from ..types import Box, Mask, ParamValue, PixelSource, tight_box
 
@@ -55,7 +56,7 @@ class WandEngine:
         return Pyramid(halvings(whole, _VIEW_PX))
 
     def select(
-        self, encoded: Pyramid, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: StepProgress
+        self, encoded: Pyramid, prompts: Prompts, *, params: Mapping[str, ParamValue], progress: SelectProgress
     ) -> Mask:
         """Raises `InvalidPrompts` where a box is all that was given."""
         height, width = encoded.shape
@@ -64,10 +65,15 @@ class WandEngine:
         if not any(add for _, add in seeds):
             raise InvalidPrompts("The wand needs a point or a stroke on the colour that it is to select.")
         found = np.zeros((height, width), bool)
+
+        def show(inside: Flags) -> None:
+            if len(seeds) == 1:
+                progress("selecting", 0, 1, lambda: contour(inside, Box(0, 0, width, height)))
+
         for step, (place, add) in enumerate(sorted(seeds, key=lambda seed: not seed[1])):
             progress("selecting", step, len(seeds))
             if found[place[1], place[0]] != add:
-                part = flooded(encoded.levels, place, tolerance)
+                part = flooded(encoded.levels, place, tolerance, show)
                 where, covered = found[part.box.slices], part.coverage.view(np.bool_)
                 np.logical_or(where, covered, out=where) if add else np.logical_and(where, ~covered, out=where)
         inner = tight_box(found)
@@ -85,8 +91,8 @@ def places(prompts: Prompts) -> Iterator[tuple[Place, bool]]:
             yield (int(x), int(y)), stroke.add
 
 
-def flooded(levels: Sequence[Image8], place: Place, tolerance: int) -> Mask:
-    """What is connected to the place and has its colour."""
+def flooded(levels: Sequence[Image8], place: Place, tolerance: int, show: Callable[[Flags], None]) -> Mask:
+    """What is connected to the place and has its colour. `show` gets it as it is in the last level, if it is large."""
     image = levels[0]
     height, width = image.shape[:2]
     x, y = place
@@ -99,7 +105,9 @@ def flooded(levels: Sequence[Image8], place: Place, tolerance: int) -> Mask:
         return Mask(inner.shifted(window.x0, window.y0), inside[inner.slices].view(np.uint8))
     view = levels[-1]
     small = min(view.shape[1] - 1, x * view.shape[1] // width), min(view.shape[0] - 1, y * view.shape[0] // height)
-    grown = grown_up(flood(view, small, colour, tolerance), levels, colour, tolerance)
+    seen = flood(view, small, colour, tolerance)
+    show(seen)
+    grown = grown_up(seen, levels, colour, tolerance)
     grown[window.slices] |= inside
     return Mask(Box(0, 0, width, height), grown.view(np.uint8))
 

@@ -6,13 +6,14 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import WeightsError
 from ..registry import TensorShapes
 from . import disk
-from .hash_cache import HashCache, Row, digests_of
+from .hash_cache import HashCache, digests_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +48,7 @@ def keep(
     except (OSError, WeightsError) as error:
         _logger.info("No safetensors copy of %s was kept: %s", path.name, error)
         return None
-    with target.open("rb") as written:
-        sums, stat = digests_of(written), os.fstat(written.fileno())
-    made = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, made_from=source.sha256)
-    hashes.store(target, made)
+    hashes.store(target, replace(hashes.measure(target), made_from=source.sha256))
     _logger.info("Kept a safetensors copy of %s as %s", path.name, target)
     return target
 

@@ -18,7 +18,7 @@ from ..registry import Artifact, ModelEntry, WeightsFile, WeightsFolder, files_o
 from ..repositories import DESCRIPTION, listing_file, with_files
 from . import disk
 from .formats import check_content
-from .hash_cache import Digests, HashCache, Row, digests_of
+from .hash_cache import Digests, HashCache, Row, digests_of, identity
 from .locate import ModelFiles, locate, locate_file
 from .network import Network, TransferError
 from .part import Target, check, disk_failure, fetch
@@ -134,7 +134,8 @@ class _Job:
 
     def _fetch(self, file: WeightsFile, target: Target) -> None:
         """From the first source that delivers the right bytes."""
-        _set_aside(target.path)
+        if target.path.exists():  # not the published file: it makes room, but is not deleted
+            target.path.replace(target.path.with_name(f"{target.path.name}.replaced"))
         errors: list[TransferError] = []
         for source in file.sources:
             try:
@@ -189,9 +190,8 @@ class _Job:
         target.notes.unlink(missing_ok=True)
         _bad(target.path).unlink(missing_ok=True)
         disk.finish(target.part, target.path)
-        stat = target.path.stat()
         first_use = "" if target.proven else sums.sha256
-        row = Row(stat.st_size, stat.st_mtime_ns, stat.st_ino, sums.sha256, sums.md5, first_use=first_use)
+        row = Row(*identity(target.path.stat()), sums.sha256, sums.md5, first_use)
         HashCache(self.model_dir).store(target.path, row)
 
     def _tell(self, stage: Literal["waiting", "downloading"], file: WeightsFile, done: int, total: int | None) -> None:
@@ -227,15 +227,13 @@ class _Job:
         lock = FileLock(folder / f"{file.name.replace('/', '--')}.lock")
         while True:
             try:
-                lock.acquire(timeout=0)
+                held = lock.acquire(timeout=0)
                 break
             except Timeout:
                 self._tell("waiting", file, target.done_bytes, None)
                 self._wait(_LOCK_POLL_S)
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     def _failed(self, file: WeightsFile, errors: list[TransferError]) -> DownloadFailed | WeightsCorrupted:
         said = "; ".join(dict.fromkeys(str(error).rstrip(".") for error in errors))
@@ -293,9 +291,3 @@ def _unusable(handle: BinaryIO, name: str) -> str:
 def _bad(path: Path) -> Path:
     """Where bytes go that turned out wrong; replaced by the next ones, deleted when the right ones arrive."""
     return path.with_name(f"{path.name}.bad")
-
-
-def _set_aside(path: Path) -> None:
-    """A file of this name that is not the published one makes room, but is not deleted."""
-    if path.exists():
-        path.replace(path.with_name(f"{path.name}.replaced"))

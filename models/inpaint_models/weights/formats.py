@@ -35,19 +35,16 @@ _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 def check_content(handle: BinaryIO, name: str) -> None:
     """As `format_of`, and for networks in ONNX and the small files that lie beside weights: JSON must be JSON."""
-    if name.endswith(_TEXTS):
-        return
     if name.endswith(ONNX):
         _check_onnx(handle, name)
-        return
-    if not name.endswith(".json"):
+    elif name.endswith(".json"):
+        handle.seek(0)
+        try:
+            json.load(handle)
+        except (ValueError, RecursionError) as error:
+            raise WeightsCorrupted(f"{name} is no JSON ({error}). Delete it and download it again.") from error
+    elif not name.endswith(_TEXTS):
         format_of(handle, name)
-        return
-    handle.seek(0)
-    try:
-        json.load(handle)
-    except (ValueError, RecursionError) as error:
-        raise WeightsCorrupted(f"{name} is no JSON ({error}). Delete it and download it again.") from error
 
 
 def format_of(handle: BinaryIO, name: str) -> Format:

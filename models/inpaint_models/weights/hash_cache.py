@@ -73,10 +73,8 @@ class HashCache:
 
     def unchanged(self, path: Path) -> Row | None:
         """The row of a file that has not been touched since it was hashed."""
-        row = self.recorded(path)
-        stat = path.stat()
-        unchanged = row is not None and (row.size, row.mtime_ns, row.inode) == _identity(stat)
-        return row if unchanged else None
+        row, found = self.recorded(path), identity(path.stat())
+        return row if row is not None and (row.size, row.mtime_ns, row.inode) == found else None
 
     def recorded(self, path: Path) -> Row | None:
         """The row of a path, even when the file has changed since."""
@@ -85,11 +83,10 @@ class HashCache:
     def measure(self, path: Path, listener: Listener | None = None) -> Row:
         """Hashes a file and stores its row; what was known of its first use stays."""
         with path.open("rb") as handle:
-            before = os.fstat(handle.fileno())
+            before = identity(os.fstat(handle.fileno()))
             sums = digests_of(handle, listener)
-        size, mtime_ns, inode = _identity(before)
         old = self.recorded(path)
-        row = Row(size, mtime_ns, inode, sums.sha256, sums.md5, first_use=old.first_use if old else "")
+        row = Row(*before, sums.sha256, sums.md5, old.first_use if old else "")
         self.store(path, row)
         return row
 
@@ -140,7 +137,8 @@ class HashCache:
             _logger.info("%s cannot be written (%s): the check is repeated at the next start", self._file, error)
 
 
-def _identity(stat: os.stat_result) -> tuple[int, int, int]:
+def identity(stat: os.stat_result) -> tuple[int, int, int]:
+    """The first fields of a file's `Row`."""
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 

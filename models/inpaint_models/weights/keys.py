@@ -26,12 +26,8 @@ def matching(found: TensorShapes, expected: TensorShapes, name: str, families: F
     Raises `WeightsCorrupted` when there is none, saying which of the families the file looks like.
     """
     required = {key: shape for key, shape in expected.items() if not key.endswith(_COUNTER)}
-    places: list[_Place] = []
-    for cut in _common_beginnings(required):
-        places = _places(found, required, cut)
-        if places:
-            break
-    if not places:
+    places = next(filter(None, (_places(found, required, cut) for cut in _common_beginnings(required))), None)
+    if places is None:
         raise WeightsCorrupted(_nothing_fits(found, required, name, families))
     fitting = [place for place in places if all(found[place.of(key)] == required[key] for key in required)]
     if not fitting:

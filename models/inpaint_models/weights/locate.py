@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -174,11 +174,10 @@ def _located_folder(
     snapshots = [cache / f"models--{owner_and_name}" / "snapshots" / folder.revision for cache in hub_cache_dirs()]
     found = []
     for place in (folder.place or home / folder.name, *snapshots):
-        paths = [place / file.path for file in folder.files]
         found.append(
             tuple(
-                _first_good(file, iter([_Candidate(path, published=True)]), HashCache(home), check, listener)
-                for file, path in zip(folder.members, paths, strict=True)
+                _first_good(member, [_Candidate(place / file.path, published=True)], HashCache(home), check, listener)
+                for file, member in zip(folder.files, folder.members, strict=True)
             )
         )
         if all(state.status in _USABLE for state in found[-1]):
@@ -239,7 +238,7 @@ def _candidates(entry: ModelEntry, file: WeightsFile, home: Path) -> Iterator[_C
 
 
 def _first_good(
-    file: WeightsFile, candidates: Iterator[_Candidate], hashes: HashCache, check: Check, listener: Listener | None
+    file: WeightsFile, candidates: Iterable[_Candidate], hashes: HashCache, check: Check, listener: Listener | None
 ) -> FileState:
     bad: FileState | None = None
     for candidate in candidates:
@@ -290,12 +289,11 @@ def _bad_content(file: WeightsFile, path: Path) -> FileState | None:
 
 
 def _against_published(file: WeightsFile, path: Path, row: Row) -> FileState:
-    if row.sha256 == file.sha256:
-        return FileState(file, "ready", path, "sha256")
-    if file.sha256 is None and row.md5 == file.md5:
-        return FileState(file, "ready", path, "md5")
+    proof: Proof = "sha256" if file.sha256 else "md5"
     found, wanted = (row.sha256, file.sha256) if file.sha256 else (row.md5, file.md5)
-    kind = "SHA-256" if file.sha256 else "MD5"
+    if found == wanted:
+        return FileState(file, "ready", path, proof)
+    kind = {"sha256": "SHA-256", "md5": "MD5"}[proof]
     return _refused(file, path, f"is not the published file: its {kind} is {found}, not {wanted}.")
 
 

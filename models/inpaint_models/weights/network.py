@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO, Any, Literal
+from typing import IO, Literal
 from urllib.parse import urlsplit
 
 Cause = Literal[
@@ -135,20 +135,6 @@ class Response:
         self.socket.close()
 
 
-def _recording(
-    base: type[http.client.HTTPConnection], read_timeout_s: float, connected: list[socket.socket]
-) -> Callable[..., http.client.HTTPConnection]:
-    """A connection class with a time-out of its own for reading."""
-
-    class Connection(base):  # type: ignore[misc, valid-type]
-        def connect(self) -> None:
-            super().connect()
-            self.sock.settimeout(read_timeout_s)
-            connected.append(self.sock)
-
-    return Connection
-
-
 class _Web(urllib.request.AbstractHTTPHandler):
     """Both schemes of the web."""
 
@@ -157,11 +143,22 @@ class _Web(urllib.request.AbstractHTTPHandler):
         self._timeout_s, self._connected = network.read_timeout_s, connected
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_recording(http.client.HTTPConnection, self._timeout_s, self._connected), req)
+        return self.do_open(self._recording(http.client.HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        connection = _recording(http.client.HTTPSConnection, self._timeout_s, self._connected)
-        return self.do_open(connection, req, context=_tls())
+        return self.do_open(self._recording(http.client.HTTPSConnection), req, context=_tls())
+
+    def _recording(self, base: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
+        """A connection class with a time-out of its own for reading."""
+        read_timeout_s, connected = self._timeout_s, self._connected
+
+        class Connection(base):  # type: ignore[misc, valid-type]
+            def connect(self) -> None:
+                super().connect()
+                self.sock.settimeout(read_timeout_s)
+                connected.append(self.sock)
+
+        return Connection
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
@@ -200,15 +197,11 @@ def _refusal(error: urllib.error.HTTPError, host: str) -> TransferError:
         return TransferError("wrong_range", f"{host} does not have the rest of the file", retryable=True)
     if code == 429 or code == 408 or code >= 500:
         cause: Cause = "rate_limited" if code == 429 else "server_error"
-        return TransferError(cause, said, retryable=True, retry_after_s=_retry_after_s(error.headers))
+        wait = str(error.headers.get("Retry-After", ""))
+        return TransferError(cause, said, retryable=True, retry_after_s=float(wait) if wait.isdecimal() else 0.0)
     if code < 400:
         return TransferError("bad_answer", f"{host} redirects in circles or away from the web", retryable=False)
     return TransferError("forbidden" if code in (401, 403, 451) else "not_found", said, retryable=False)
-
-
-def _retry_after_s(headers: Any) -> float:
-    value = str(headers.get("Retry-After", ""))
-    return float(value) if value.isdecimal() else 0.0
 
 
 def _broken(error: Exception, host: str) -> TransferError:

@@ -51,24 +51,12 @@ _TENSORS = frozenset(
 _STAND_INS = frozenset(
     {
         "argparse.Namespace",
-        "builtins.bool",
-        "builtins.complex",
-        "builtins.dict",
-        "builtins.float",
-        "builtins.int",
-        "builtins.list",
-        "builtins.object",
-        "builtins.set",
-        "builtins.str",
-        "builtins.tuple",
         "copyreg._reconstructor",
-        "numpy.core.multiarray._reconstruct",
-        "numpy.core.multiarray.scalar",
-        "numpy._core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
         "numpy.dtype",
         "numpy.ndarray",
         "typing.Any",
+        *(f"builtins.{kind.__name__}" for kind in (bool, complex, dict, float, int, list, object, set, str, tuple)),
+        *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
     }
 )
 _STAND_IN_PACKAGES = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "pathlib.")

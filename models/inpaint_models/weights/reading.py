@@ -57,8 +57,7 @@ def read_state_dict(
         form = format_of(handle, path.name)
         if form == "safetensors":
             return _in_order(_read_safetensors(path, names_of), expected_shapes)
-        _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
-        tensors = _read_whole(handle, path.name, form)
+        tensors = _read_whole(handle, path.name, form, known_hashes, allow_torchscript)
         names = names_of({key: tuple(tensor.shape) for key, tensor in tensors.items()})
         state = _in_order({key: tensors[there] for key, there in names.items()}, expected_shapes)
         if copies_in is not None:
@@ -84,8 +83,7 @@ def read_tensors(
         form = format_of(handle, path.name)
         if form == "safetensors":
             return _read_safetensors(path, lambda found: {key: key for key in found})
-        _check_allowed(handle, path.name, form, known_hashes, allow_torchscript)
-        return _read_whole(handle, path.name, form)
+        return _read_whole(handle, path.name, form, known_hashes, allow_torchscript)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -97,24 +95,19 @@ def _opened(path: Path) -> BinaryIO:
         raise WeightsCorrupted(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
-def _check_allowed(
+def _read_whole(
     handle: BinaryIO, name: str, form: Format, known_hashes: Collection[str], allow_torchscript: bool
-) -> None:
+) -> dict[str, Tensor]:
     """TorchScript is a program, so only files whose bytes are known are opened."""
-    if form != "torchscript" or allow_torchscript:
-        return
-    sums = digests_of(handle)
-    if sums.sha256 not in known_hashes and sums.md5 not in known_hashes:
+    if form != "torchscript":
+        return pickles.load_pickle(handle, name, legacy=form == "legacy pickle")
+    sums = None if allow_torchscript else digests_of(handle)
+    if sums and sums.sha256 not in known_hashes and sums.md5 not in known_hashes:
         raise UnsafeWeights(
             f"{name} is TorchScript, which is a program, and its SHA-256 {sums.sha256} is not that of a published "
             "file. It was not opened. If you trust it: lama-server convert FILE --model NAME --allow-torchscript"
         )
-
-
-def _read_whole(handle: BinaryIO, name: str, form: Format) -> dict[str, Tensor]:
-    if form == "torchscript":
-        return _read_torchscript(handle, name)
-    return pickles.load_pickle(handle, name, legacy=form == "legacy pickle")
+    return _read_torchscript(handle, name)
 
 
 def _read_torchscript(handle: BinaryIO, name: str) -> dict[str, Tensor]:

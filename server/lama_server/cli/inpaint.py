@@ -174,7 +174,7 @@ def fill_options(given: argparse.Namespace, params: Mapping[str, ParamValue]) ->
 
 
 def show(jobs: Sequence[batch.Job], process: batch.Process, report: Report | None) -> batch.Summary:
-    """Does the jobs, and says what became of each photo. Raises as `batch.run`, and `SaveError` of the report."""
+    """Does the jobs, and says what became of each photo. Raises as `batch.run_all`, and `SaveError` of the report."""
     bar = Bar(sys.stderr)
 
     def tell(event: batch.Event) -> None:

@@ -226,10 +226,7 @@ def _row(files: weights.ModelFiles) -> tuple[str, ...]:
 def _as_json(files: weights.ModelFiles) -> dict[str, object]:
     entry = files.entry
     return {
-        "name": entry.name,
-        "title": entry.title,
-        "task": entry.task,
-        "tagline": entry.tagline,
+        **{name: getattr(entry, name) for name in ("name", "title", "task", "tagline")},
         "licence": asdict(entry.licence),
         "download_bytes": entry.download_bytes,
         "download_is_estimate": not entry.sizes_are_known,

@@ -6,7 +6,7 @@ A flag counts before a variable, a variable before the file, the file before the
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,10 +132,7 @@ def _variables(rows: Collection[Setting], environment: MutableMapping[str, str])
     for row in rows:
         text = environment.pop(row.variable, None) if row.secret else environment.get(row.variable) or None
         if text is not None:
-            try:
-                found[row.name] = Given(parsed(row, text), row.variable)
-            except ValueError as error:
-                raise StartError(ExitCode.USAGE, f"{row.variable}: {error}.") from None
+            found[row.name] = _given(row.variable, parsed, row, text)
     return found
 
 
@@ -149,15 +146,19 @@ def _file(rows: Collection[Setting], path: Path) -> dict[str, Given]:
 
             (nearest,) = difflib.get_close_matches(key, keys, 1, cutoff=0)
             raise StartError(ExitCode.USAGE, f"{path}: there is no setting {key!r}; the nearest is {nearest!r}.")
-    found = {}
-    for row in rows:
-        if row.key in content:
-            source = f"{row.key} in {path}"
-            try:
-                found[row.name] = Given(_from_toml(row, content[row.key], path.parent), source)
-            except ValueError as error:
-                raise StartError(ExitCode.USAGE, f"{source}: {error}.") from None
-    return found
+    return {
+        row.name: _given(f"{row.key} in {path}", _from_toml, row, content[row.key], path.parent)
+        for row in rows
+        if row.key in content
+    }
+
+
+def _given(source: str, read: Callable[..., Any], *spelled: Any) -> Given:
+    """The value that `read` makes of what was given there."""
+    try:
+        return Given(read(*spelled), source)
+    except ValueError as error:
+        raise StartError(ExitCode.USAGE, f"{source}: {error}.") from None
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
+from inpaint_models.types import HOLE_THRESHOLD
+
 from ..errors import ImageCorrupt, MaskSizeWrong, UnsupportedFormat
 from . import exif, heif, jpeg, png, tiff, webp
 from .info import Decoded, Header, ImageLimits, Pixels, icc_colour_space
 from .jpeg.pixels import load as load_jpeg
 from .probing import decoding, info_of, open_with_pillow, read_header
 from .source import Bytes, opened
-
-HOLE_THRESHOLD = 128
-"""Luminance of a mask, out of 255, from which a pixel counts as painted."""
 
 _PAINTED = [0] * HOLE_THRESHOLD + [255] * (256 - HOLE_THRESHOLD)
 """Luminance -> mask."""
@@ -185,27 +185,19 @@ def _copied(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     """CMYK and Lab in sRGB; CMYK without a profile by Pillow's plain formula."""
-    if image.mode == "LAB":
-        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    elif icc is None or icc_colour_space(icc) != "CMYK":
-        return image.convert("RGB")
-    else:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        except (OSError, ImageCms.PyCMSError):
-            return image.convert("RGB")
-    try:
-        converted = ImageCms.profileToProfile(
-            image,
-            source,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-    except ImageCms.PyCMSError:
-        return image.convert("RGB")
-    return image.convert("RGB") if converted is None else converted
+    converted = None
+    if image.mode == "LAB" or (icc is not None and icc_colour_space(icc) == "CMYK"):
+        with contextlib.suppress(OSError, ImageCms.PyCMSError):
+            source = ImageCms.createProfile("LAB") if image.mode == "LAB" else io.BytesIO(icc or b"")
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(source),
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+    return converted or image.convert("RGB")
 
 
 def _source_icc(image: Image.Image, header: Header, data: Bytes) -> bytes | None:

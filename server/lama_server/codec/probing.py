@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, features
 
 from .. import errors
 from . import exif, heif, jpeg, png, tiff, webp
@@ -138,7 +138,7 @@ def check_size(width: int, height: int, limits: ImageLimits) -> None:
 
 def open_with_pillow(data: Bytes, kind: SourceFormat) -> ImageFile.ImageFile:
     """The file opened, not decoded. Raises `ImageCorrupt`, `ImageTruncated`, `UnsupportedFormat`."""
-    if kind == "avif" and "AVIF" not in _registered():
+    if kind == "avif" and not features.check("avif"):
         raise errors.UnsupportedFormat("This installation of Pillow reads no AVIF. Export the picture as PNG or JPEG.")
     with decoding(kind):
         return Image.open(as_file(data), formats=[kind.upper()])
@@ -168,11 +168,6 @@ def damaged(kind: str, error: BaseException) -> errors.ImageCorrupt | errors.Ima
     if any(words in str(error).lower() for words in ("truncated", "end of file")):
         return errors.ImageTruncated(f"The {name} ends too early. Copy or download the file again.")
     return errors.ImageCorrupt(f"The {name} cannot be decoded. The file is damaged; export it again.")
-
-
-def _registered() -> set[str]:
-    Image.init()
-    return set(Image.OPEN)
 
 
 def _own_directory(data: Bytes) -> Any:

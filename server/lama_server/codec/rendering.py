@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from inpaint_models.types import PixelSource
+from inpaint_models.types import HOLE_THRESHOLD, PixelSource
 
 from ..errors import FormatCannotHold
 from . import exif, png, tiff
-from .decoding import HOLE_THRESHOLD, decode
+from .decoding import decode
 from .info import OUTPUTS, Edited, Encoded, ImageInfo, ImageLimits, Metadata, OutputFormat, Pixels, WantedFormat
 from .jpeg.refusal import NotPatchable
 from .probing import DECODER_ERRORS, damaged, info_of, open_with_pillow, read_header, read_metadata

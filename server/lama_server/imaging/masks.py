@@ -80,8 +80,7 @@ def rasterise(
     Raises `MaskEmpty` when no pixel of the image is marked, and what `codec.decode_mask` raises for a bitmap.
     """
     image = Box(0, 0, width, height)
-    added = [box_of(shape).intersection(image) for shape in shapes if shape.op == "add"]
-    solid = [box for box in added if box.width > 0 and box.height > 0]
+    solid = [box for shape in shapes if shape.op == "add" and (box := box_of(shape).intersection(image)).area]
     if not solid:
         raise _empty()
     outer = reduce(Box.union, solid)
@@ -118,6 +117,13 @@ def prompts_of(prompts: Iterable[Prompt]) -> Prompts:
         else:
             points.append(Point(prompt.x / QUARTERS, prompt.y / QUARTERS, adds))
     return Prompts(tuple(points), tuple(boxes), tuple(strokes))
+
+
+def polygon_of(outline: Sequence[tuple[float, float]]) -> Polygon:
+    """The shape of an edit with these corners."""
+    corners = np.rint(QUARTERS * np.asarray(outline)).astype(np.intp)
+    steps = np.diff(corners, axis=0, prepend=np.zeros((1, 2), np.intp))
+    return Polygon(kind="poly", p=steps.ravel().tolist())
 
 
 def box_of(shape: Shape) -> Box:

@@ -6,9 +6,10 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TypeVar
 
 from inpaint_models.errors import InvalidPrompts
 from inpaint_models.protocols import Prompts
@@ -16,20 +17,31 @@ from inpaint_models.types import Box
 
 from ..errors import JobCancelled, ModelWrongTask, ParamInvalid
 from ..imaging.lazy_pixels import stored_picture
-from ..imaging.masks import prompts_of
+from ..imaging.masks import polygon_of, prompts_of
 from ..imaging.pictures import Picture
 from ..schemas.base import WireValue, box_of_wire, wire_box
-from ..schemas.events import FindEvent, FoundEvent, SearchEvent
-from ..schemas.replies import FindingReply, FindReply
+from ..schemas.events import ErrorEvent, FindEvent, FoundEvent, OutlineEvent, SearchEvent, SelectedEvent, SelectEvent
+from ..schemas.replies import CandidateReply, FindingReply, FindReply, SelectReply
 from ..schemas.requests import FindRequest, SelectRequest, View
 from ..schemas.shapes import Bitmap
 from ..settings import Limits
 from ..store.documents import Documents
 from ..store.image_store import StoredImage
-from ..workers.messages import FindThings, Found, JobEvent, MaskPicture, ProgressReport, Selected, SelectMask
+from ..workers.messages import (
+    FindThings,
+    Found,
+    JobEvent,
+    MaskPicture,
+    OutlineReport,
+    ProgressReport,
+    Selected,
+    SelectMask,
+)
 from .model_jobs import ModelJobs, ModelUse
 from .queue import Ticket
 from .runner import error_event, told
+
+Event = TypeVar("Event", FindEvent, SelectEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +128,15 @@ class Selections:
         use = await self._models.checked(model, params, "", "select")
         return SelectionPlan(use, image, picture, image_name, prompts)
 
-    async def run(self, ticket: Ticket, plan: SelectionPlan, *, whole: bool) -> Selection:
-        """Waits for the ticket's turn. `whole`: the mask at the canvas's size, and not in a box."""
+    async def run(
+        self,
+        ticket: Ticket,
+        plan: SelectionPlan,
+        tell: Callable[[SelectEvent], None] | None = None,
+        *,
+        whole: bool = False,
+    ) -> Selection:
+        """Waits for the ticket's turn. `tell` hears of the outline; `whole`: the mask at the canvas's size."""
         await ticket.wait()
         began = time.monotonic()
         with contextlib.nullcontext() if plan.image is None else self._documents.store.hold(plan.image.id):
@@ -132,9 +151,11 @@ class Selections:
                         pictures,
                         whole,
                         plan.shadow,
+                        tell is not None,
                         plan.view,
                         plan.most,
-                    )
+                    ),
+                    tell and partial(_tell_outline, ticket, plan.use.entry.name, tell),
                 )
         return Selection(plan.use.entry.name, mask, round(1000 * (time.monotonic() - began)))
 
@@ -158,28 +179,65 @@ class Selections:
             findings=[finding for reply in replies for finding in reply.findings],
         )
 
-    async def find_events(self, ticket: Ticket, plan: FindPlan, request_id: str) -> AsyncGenerator[FindEvent, None]:
+    def events(self, ticket: Ticket, plan: SelectionPlan, request_id: str) -> AsyncGenerator[SelectEvent, None]:
+        """As `run`, as it goes on. Leaving the iterator early cancels the selection."""
+
+        async def select(tell: Callable[[SelectEvent], None]) -> None:
+            reply = select_reply(await self.run(ticket, plan, tell))
+            tell(SelectedEvent(type="selected", job=ticket.id, **dict(reply)))
+
+        return _events(ticket, select, request_id)
+
+    def find_events(self, ticket: Ticket, plan: FindPlan, request_id: str) -> AsyncGenerator[FindEvent, None]:
         """As `run_find`, as it goes on. Leaving the iterator early cancels the search."""
-        events = asyncio.Queue[FindEvent | None]()
-        search = asyncio.ensure_future(self.run_find(ticket, plan, events.put_nowait))
-        ticket.owner = search
-        search.add_done_callback(lambda _: events.put_nowait(None))
-        try:
-            while (event := await events.get()) is not None:
-                yield event
-            if search.cancelled():
-                yield error_event(ticket, None, JobCancelled("The job was cancelled."), request_id)
-            elif isinstance(error := search.exception(), Exception):
-                yield error_event(ticket, None, told(error, request_id), request_id)
-        finally:
-            search.cancel()
-            await asyncio.gather(search, return_exceptions=True)
-            ticket.release()
+        return _events(ticket, partial(self.run_find, ticket, plan), request_id)
+
+
+async def _events(
+    ticket: Ticket, work: Callable[[Callable[[Event], None]], Coroutine[Any, Any, object]], request_id: str
+) -> AsyncGenerator[Event | ErrorEvent, None]:
+    """What the work tells, and why it ended where it failed."""
+    events = asyncio.Queue[Event | None]()
+    working = asyncio.ensure_future(work(events.put_nowait))
+    ticket.owner = working
+    working.add_done_callback(lambda _: events.put_nowait(None))
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        if working.cancelled():
+            yield error_event(ticket, None, JobCancelled("The job was cancelled."), request_id)
+        elif isinstance(error := working.exception(), Exception):
+            yield error_event(ticket, None, told(error, request_id), request_id)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        ticket.release()
+
+
+def _tell_outline(ticket: Ticket, model: str, tell: Callable[[SelectEvent], None], event: JobEvent) -> None:
+    if isinstance(event, OutlineReport):
+        tell(OutlineEvent(type="outline", job=ticket.id, model=model, shapes=[polygon_of(event.outline)]))
 
 
 def _tell_progress(ticket: Ticket, model: str, tell: Callable[[FindEvent], None], event: JobEvent) -> None:
     if isinstance(event, ProgressReport):
         tell(SearchEvent(type="progress", job=ticket.id, model=model, step=event.step, total=event.total))
+
+
+def select_reply(selection: Selection) -> SelectReply:
+    """With masks as shapes."""
+    made = selection.selected
+    return SelectReply(
+        model=selection.model,
+        ms=selection.ms,
+        load_ms=round(made.load_ms),
+        score=round(made.candidates[0].score, 3),
+        shapes=[bitmap(made.mask)],
+        others=[
+            CandidateReply(score=round(other.score, 3), shapes=[bitmap(other.mask)]) for other in made.candidates[1:]
+        ],
+        shadow=[bitmap(made.shadow)] if made.shadow else [],
+    )
 
 
 def find_reply(model: str, found: Found, ms: int) -> FindReply:

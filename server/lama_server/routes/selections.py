@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from ..errors import EditNotFound, EditOnOtherCanvas, ImageNotFound
 from ..http.streams import NDJSON, NdjsonResponse, unless_disconnected
-from ..jobs.selections import bitmap
-from ..schemas.replies import CandidateReply, FindReply, SelectReply
+from ..jobs.selections import select_reply
+from ..schemas.replies import FindReply, SelectReply
 from ..schemas.requests import FindRequest, SelectRequest
 from .common import BODY, FIELDS, JOB, MODEL, Found, Reserved, json_body, json_request, problems, request_id, schema
 
@@ -21,8 +21,13 @@ router = APIRouter(prefix="/api/v1", tags=["selections"])
     responses={
         200: {
             "description": "The mask as shapes for an edit; with `Accept: image/png` as a grey picture of the canvas's "
-            "size, white where the thing is.",
-            "content": {"application/json": {"schema": schema(SelectReply)}, "image/png": {}},
+            "size, white where the thing is; with `Accept: application/x-ndjson` a `SelectEvent` per line: the outline "
+            "as soon as it is known, where the model tells one, and then the mask. Hanging up cancels the selection.",
+            "content": {
+                "application/json": {"schema": schema(SelectReply)},
+                NDJSON: {"schema": schema("SelectEvent")},
+                "image/png": {},
+            },
         },
         **problems(ImageNotFound, EditNotFound, EditOnOtherCanvas, *MODEL, *JOB, *BODY, *FIELDS),
     },
@@ -30,23 +35,15 @@ router = APIRouter(prefix="/api/v1", tags=["selections"])
 async def select(request: Request, found: Found, ticket: Reserved) -> Response:
     """Find the thing that points, boxes and rough strokes mark. Nothing is kept."""
     plan = await found.selections.plan(await json_body(request, SelectRequest, found.limits))
+    if wanted(request) == NDJSON:
+        return NdjsonResponse(found.selections.events(ticket, plan, request_id(request)))
     as_picture = wanted(request) == "image/png"
     selection = await unless_disconnected(request, found.selections.run(ticket, plan, whole=as_picture))
-    made, headers = selection.selected, {"x-model": selection.model, "vary": "accept", "cache-control": "no-store"}
+    headers = {"x-model": selection.model, "vary": "accept", "cache-control": "no-store"}
     if as_picture:
-        return Response(made.mask.png, media_type="image/png", headers=headers)
-    reply = SelectReply(
-        model=selection.model,
-        ms=selection.ms,
-        load_ms=round(made.load_ms),
-        score=round(made.candidates[0].score, 3),
-        shapes=[bitmap(made.mask)],
-        others=[
-            CandidateReply(score=round(other.score, 3), shapes=[bitmap(other.mask)]) for other in made.candidates[1:]
-        ],
-        shadow=[bitmap(made.shadow)] if made.shadow else [],
-    )
-    return Response(reply.model_dump_json(), media_type="application/json", headers=headers)
+        return Response(selection.selected.mask.png, media_type="image/png", headers=headers)
+    reply = select_reply(selection).model_dump_json()
+    return Response(reply, media_type="application/json", headers=headers)
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""The lines of streams: of an edit, and of a search."""
+"""The lines of streams: of an edit, of a search, and of a selection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import Field
 
 from .base import ReplyType
 from .problems import ProblemReply
-from .replies import FindReply, MadeEdit, PatchReply, SavedReply
+from .replies import FindReply, MadeEdit, PatchReply, SavedReply, SelectReply
+from .shapes import Polygon
 
 
 class QueuedEvent(ReplyType):
@@ -104,3 +105,26 @@ class FoundEvent(FindReply):
 
 FindEvent = Annotated[SearchEvent | FoundEvent | ErrorEvent, Field(discriminator="type")]
 FIND_EVENT_TYPES: tuple[type[ReplyType], ...] = get_args(get_args(FindEvent)[0])
+
+
+class OutlineEvent(ReplyType):
+    """Where the thing is, as fine as a window shows it; its mask follows.
+
+    `shapes` can be the mask of an edit as they are. Parts and holes are joined by slits of no width.
+    """
+
+    type: Literal["outline"]
+    job: str
+    model: str
+    shapes: list[Polygon]
+
+
+class SelectedEvent(SelectReply):
+    """The mask, with all that an answer of another type has."""
+
+    type: Literal["selected"]
+    job: str
+
+
+SelectEvent = Annotated[OutlineEvent | SelectedEvent | ErrorEvent, Field(discriminator="type")]
+SELECT_EVENT_TYPES: tuple[type[ReplyType], ...] = get_args(get_args(SelectEvent)[0])

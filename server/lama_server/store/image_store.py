@@ -57,6 +57,10 @@ _ONLY_PATCH = "patch.png"
 _STALE_S = 3600
 _PROTECTED_S = 600
 
+_WRITERS = 8
+"""Files that are written side by side, so that a journal takes them together: 16 patches take 12 ms instead of 50 on
+ext4. Their threads are kept, since to start one takes longer than to write a small file."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
@@ -127,7 +131,7 @@ class ImageStore:
         root = root.resolve()
         self._images, self._tmp = root / "images", root / "tmp"
         self._limits, self._run = limits or codec.ImageLimits(), secrets.token_hex(4)
-        self._lock = threading.RLock()
+        self._lock, self._writers = threading.RLock(), ThreadPoolExecutor(_WRITERS, "store-write")
         self._in_use: Counter[str] = Counter()
         self._touched_at: dict[str, float] = {}
         self._image_of_edit: dict[str, str] = {}
@@ -169,18 +173,18 @@ class ImageStore:
         with self._lock:
             image = _read_image(self._folder(image_id))
             if image is None:
-                raise ImageNotFound("The server does not hold this image (any more). Upload it again.")
+                raise _no_image()
             self._touch(image_id)
             return image
 
     def original_path(self, image_id: str) -> Path:
         """The uploaded bytes. Raises `ImageNotFound`."""
-        self.get_image(image_id)
+        self._use(image_id)
         return self._folder(image_id) / "original"
 
     def pixels_path(self, image_id: str) -> Path | None:
         """The decoded pixels as a .npy to be mapped; None when they have to be decoded (again)."""
-        self.get_image(image_id)
+        self._use(image_id)
         path = self._folder(image_id) / "pixels.npy"
         return path if path.exists() else None
 
@@ -203,13 +207,13 @@ class ImageStore:
             self._image_of_edit = {edit: image for edit, image in self._image_of_edit.items() if image != image_id}
 
     @contextlib.contextmanager
-    def hold(self, image_id: str) -> Iterator[StoredImage]:
+    def hold(self, image_id: str) -> Iterator[None]:
         """Keeps an image with all its files from being evicted. Raises `ImageNotFound`."""
         with self._lock:
-            image = self.get_image(image_id)
+            self._use(image_id)
             self._in_use[image_id] += 1
         try:
-            yield image
+            yield
         finally:
             with self._lock:
                 self._in_use[image_id] -= 1
@@ -238,7 +242,7 @@ class ImageStore:
                 scratch.take(sum(map(len, files.values())))
                 if raster is not None:
                     os.rename(raster, scratch.path / "raster.npy")
-                _write_files(scratch.path, files)
+                self._write_files(scratch.path, files)
                 sync_folder(scratch.path)
                 edits = self._folder(record.image) / "edits"
                 edits.mkdir(mode=0o700, exist_ok=True)
@@ -388,6 +392,13 @@ class ImageStore:
             if self.get_edit(parent).record.image != record.image:
                 raise _no_edit()
 
+    def _use(self, image_id: str) -> None:
+        """As `get_image`, without reading what is known of it."""
+        with self._lock:
+            if not self.holds_image(image_id):
+                raise _no_image()
+            self._touch(image_id)
+
     def _touch(self, image_id: str) -> None:
         """Remembers the use; also on disk, so that the order of eviction survives a restart."""
         now, last = time.monotonic(), self._touched_at.get(image_id)
@@ -395,6 +406,9 @@ class ImageStore:
         if last is None or now - last > 1:
             with contextlib.suppress(OSError):
                 os.utime(self._folder(image_id) / "info.json")
+
+    def _write_files(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        list(self._writers.map(_write_file, [folder / name for name in files], files.values()))
 
     def _make_folders(self) -> None:
         """Also again, when they were deleted meanwhile. Raises `OSError`, also for a link on their path."""
@@ -488,12 +502,6 @@ def _write_info(folder: Path, name: str, info: codec.ImageInfo) -> None:
     sync_folder(folder)
 
 
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Side by side, so that a journal writes them together: 16 patches take 12 ms instead of 50 (ext4)."""
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: _write_file(folder / name, files[name]), files))
-
-
 def _write_file(path: Path, data: bytes) -> None:
     with os.fdopen(create_file(path), "wb") as file:
         file.write(data)
@@ -535,6 +543,10 @@ def _remove_pixels(folder: Path) -> int:
     except OSError:
         return 0
     return size
+
+
+def _no_image() -> ImageNotFound:
+    return ImageNotFound("The server does not hold this image (any more). Upload it again.")
 
 
 def _no_edit() -> EditNotFound:

@@ -21,7 +21,7 @@ from inpaint_models.loading import Runner, build, warm_up
 from inpaint_models.machine import available_processors
 from inpaint_models.options import FillOptions
 from inpaint_models.pipeline.inpainter import Inpainter
-from inpaint_models.protocols import AlphaMap, Candidate, Finding
+from inpaint_models.protocols import AlphaMap, Candidate, Finding, Polygon
 from inpaint_models.tasks.enlarge import Enlarger
 from inpaint_models.tasks.find import Finder
 from inpaint_models.tasks.matte import Matter
@@ -48,6 +48,7 @@ from .messages import (
     LoadedModelsReport,
     LoadModel,
     MaskPicture,
+    OutlineReport,
     PatchReport,
     PreviewReport,
     ProgressReport,
@@ -201,9 +202,14 @@ class EngineHandler:
         view = job.view if choice.entry.gesture == "point" else None
         name = job.image_name if view is None else f"{job.image_name}@{tuple(view)}"
 
+        def show(stage: str, step: int, total: int, preview: Callable[[], Polygon] | None = None) -> None:
+            progress(stage, step, total)
+            if job.outline and preview is not None and (outline := preview()):
+                context.send(OutlineReport(context.number, outline))
+
         def select() -> Sequence[Candidate]:
             encoded = self._cache.encoded(choice, name, lambda: model.encode(job.image, progress, view))
-            return model.candidates(encoded, job.prompts, params, progress, job.most)
+            return model.candidates(encoded, job.prompts, params, show, job.most)
 
         found = self._with_room(choice, context, select)
         masks = (in_all_of(job.image, one.mask) if job.whole else pictured(one.mask) for one in found)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from inpaint_models.options import FillOptions
-from inpaint_models.protocols import Prompts
+from inpaint_models.protocols import Polygon, Prompts
 from inpaint_models.registry import ModelEntry, Placement
 from inpaint_models.types import Box, ParamValue, PixelSource
 
@@ -220,6 +220,7 @@ class SelectMask(Job["Selected"]):
     image_name  the same for the same pixels: what a model keeps of an image is found by it
     whole       whether the mask is wanted at the image's size, and not in a box
     shadow      whether the shadow of the thing is wanted too
+    outline     whether its outline is wanted while the job runs
     view        the part of the image in which the thing is pointed at, for models that look at one
     most        how many things that the prompts may mean are wanted at most
     """
@@ -231,6 +232,7 @@ class SelectMask(Job["Selected"]):
     pictures: Mapping[str, PixelSource] = field(default_factory=dict)
     whole: bool = False
     shadow: bool = False
+    outline: bool = False
     view: Box | None = None
     most: int = 1
 
@@ -420,6 +422,14 @@ class PreviewReport:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlineReport:
+    """The outline of what is selected, while its mask is made."""
+
+    number: int
+    outline: Polygon
+
+
+@dataclass(frozen=True, slots=True)
 class PatchReport:
     """A finished patch of a fill that goes on: the patch `index` of `of`, as it will be in `Filled`."""
 
@@ -454,6 +464,6 @@ class Failed:
     trace: str = ""
 
 
-JobEvent = ProgressReport | PreviewReport | PatchReport
+JobEvent = ProgressReport | PreviewReport | OutlineReport | PatchReport
 WorkerEvent = JobEvent | LoadedModelsReport
 FromWorker = Started | WorkerEvent | Done | Failed

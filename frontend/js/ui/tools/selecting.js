@@ -5,18 +5,24 @@
  * @typedef {import("../../core/state.js").State} State
  * @typedef {import("../../core/shapes.js").Shape} Shape
  * @typedef {import("../../core/shapes.js").Bitmap} Bitmap
+ * @typedef {import("../../core/shapes.js").Op} Op
+ * @typedef {import("../../core/shapes.js").Poly} Poly
  * @typedef {import("../../core/state.js").SelectTool} SelectTool
  * @typedef {import("../../wire/wire.js").SelectRequest["prompts"][number]} Prompt
  * @typedef {Pick<import("../panels/panels.js").Ports, "store" | "api" | "messages" | "imageId" | "step" | "strokesFreed">} Ports
  */
 
+import { decoded } from "../../canvas/mask-layer.js";
 import { addShape, shownEdits } from "../../core/document.js";
 import { decodePoints, encodePoints, stroke } from "../../core/shapes.js";
 import { documentOf, selects } from "../../core/state.js";
 import { toImage, toScreen } from "../../core/view.js";
+import { awaitFiner, refined } from "../../edits/refined.js";
 import { API } from "../../net/api.js";
+import { readLines } from "../../net/ndjson.js";
 import { liveWire, REACH } from "../../tools/livewire.js";
 import { OTHERS } from "../../tools/tools.js";
+import { ApiError } from "../../wire/protocol.js";
 import { t, w } from "../i18n.js";
 import { createPointer } from "./pointing.js";
 import { createShadowOffer } from "./shadow.js";
@@ -114,14 +120,54 @@ export function createSelecting(ports) {
     const model = await nameFor(tool);
     const image = await ports.imageId();
     const body = { image, parents: shownEdits(documentOf(state)), model, ...question(tool, shape, state.view.scale) };
-    const reply = await (await api.post(`${API}/select`, body, mine.signal, 1)).json();
-    if (mine.signal.aborted || state.image?.key !== store.get().image?.key) return;
-    take(
-      ports,
-      reply.shapes.map((/** @type {Bitmap} */ mask) => ({ ...mask, op: shape.op })),
-    );
-    messages.say(t("Selected."));
-    if (shape.op === "add") offerShadow(reply.shadow);
+    const { body: lines } = await api.post(`${API}/select`, body, mine.signal, 1, false, "application/x-ndjson");
+    let settle = () => {};
+    const settled = new Promise((/** @type {(value: void) => void} */ resolve) => (settle = resolve));
+    try {
+      await receive(/** @type {ReadableStream<Uint8Array>} */ (lines), shape.op, mine, settled);
+    } catch (error) {
+      throw error instanceof ApiError ? error : api.gaveUp(error, mine.signal);
+    } finally {
+      settle();
+    }
+  };
+
+  /**
+   * The outline is painted as soon as it is there, and the mask takes its place.
+   * @param {ReadableStream<Uint8Array>} body @param {Op} op @param {AbortController} mine @param {Promise<void>} settled when this is over
+   */
+  const receive = async (body, op, mine, settled) => {
+    const { image } = store.get();
+    /** @type {Poly | null} */
+    let outline = null;
+    for await (const text of readLines(body)) {
+      const line = JSON.parse(text);
+      if (mine.signal.aborted || image?.key !== store.get().image?.key) return mine.abort();
+      if (line.type === "error") throw new ApiError(line.problem);
+      if (line.type === "outline") {
+        if (asking === mine) asking = null; // the next question does not take this one back
+        outline = /** @type {Poly} */ ({ ...line.shapes[0], op });
+        awaitFiner(outline, settled);
+        take(ports, [outline]);
+        messages.say(t("Selected."));
+      } else if (line.type === "selected") return taken(line, op, outline);
+    }
+    throw new Error("The stream ended early.");
+  };
+
+  /** @param {import("../../wire/wire.js").SelectedEvent} line @param {Op} op @param {Poly | null} outline that is painted already */
+  const taken = async (line, op, outline) => {
+    const masks = line.shapes.map((mask) => /** @type {Bitmap} */ ({ ...mask, op }));
+    if (outline) {
+      const scale = store.get().view.scale * devicePixelRatio;
+      await Promise.all(masks.map((mask) => decoded(mask, scale))); // one does not vanish before the other is seen
+      store.update(({ timeline }) => ({ timeline: refined(timeline, outline, masks) }));
+    } else {
+      take(ports, masks);
+      messages.say(t("Selected."));
+    }
+    if (op === "add" && documentOf(store.get()).draft.includes(masks[0]))
+      offerShadow(/** @type {Bitmap[]} */ (line.shadow));
   };
 
   return {

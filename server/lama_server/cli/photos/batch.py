@@ -7,7 +7,7 @@ whole or not at all and nothing is ever replaced, so running the same command ag
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -181,19 +181,11 @@ class Writer:
 
 
 def run_all(jobs: Sequence[Job], process: Process, on_event: Callable[[Event], None] = lambda event: None) -> Summary:
-    """Does the jobs and counts. Raises as `run`."""
-    counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
-    for event in run(jobs, process):
-        counts[event.made.outcome] += 1
-        on_event(event)
-    return Summary(**counts)
-
-
-def run(jobs: Sequence[Job], process: Process) -> Iterator[Event]:
-    """Does the jobs; what is wrong with one photo is told and the next one is taken.
+    """Does the jobs and counts; what is wrong with one photo is told and the next one is taken.
 
     Raises `SaveError` when the output folder is full, gone or not to be written to: so would all the others.
     """
+    counts: dict[Outcome, int] = {"filled": 0, "copied": 0, "skipped": 0, "failed": 0}
     for index, job in enumerate(jobs, 1):
         try:
             made = process(job)
@@ -203,7 +195,9 @@ def run(jobs: Sequence[Job], process: Process) -> Iterator[Event]:
             made = Made("failed", message=str(error))
         except OSError as error:
             made = Made("failed", message=f"The photo or its mask cannot be read ({error.strerror}).")
-        yield Event(job, made, index, len(jobs))
+        counts[made.outcome] += 1
+        on_event(Event(job, made, index, len(jobs)))
+    return Summary(**counts)
 
 
 @dataclass(frozen=True, slots=True)
