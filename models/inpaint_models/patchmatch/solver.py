@@ -133,8 +133,10 @@ def solve(
     settings = _suited_to(levels, settings)
     chunks.poll()
     coarsest, smallest = levels[-1], len(levels) - 1
-    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
-    levels = _priced(levels, strange, chunks.poll)
+    strange = np.zeros(coarsest.shape, np.int32)
+    if settings.strange:
+        strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+        levels = _priced(levels, strange, chunks.poll)
     finest = 0
     if settings.regions:
         finest = next((i for i, each in enumerate(levels) if each.distance.size <= settings.small_pixels), smallest)

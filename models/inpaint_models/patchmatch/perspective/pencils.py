@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _MOST_PIXELS = 400_000  # more are not needed to see lines
 _SHARES, _SEGMENTS = (0.3, 0.5), 12  # the least that the two pencils must have,
 _GLANCE_PIXELS = 65_000  # and at a glance, for which a few milliseconds will do
-_GLANCE_SHARES, _GLANCE_SEGMENTS = (0.3, 0.15), 10
+_GLANCE_SHARES, _GLANCE_SEGMENTS = (0.2, 0.15), 10
 _SHORTEST = 1 / 25  # of the longer side
 _AWRY = np.deg2rad(1.5)  # how much a segment may point past the crossing of its pencil
 _PAIRS = 400
