@@ -133,15 +133,26 @@ def offsets_of(nnf: NearestNeighbourField, patches: Patches) -> NDArray[np.int32
     return nnf.source[patches.targets] - _points(patches.targets, patches.role.shape[1])
 
 
-def follow(nnf: NearestNeighbourField, patches: Patches, source_map: NDArray[np.int32]) -> None:
-    """Matches each target as the source map copies its middle, where that is a source."""
+def followed_nnf(
+    patches: Patches, source_map: NDArray[np.int32], rng: np.random.Generator
+) -> NearestNeighbourField:  # fmt: skip
+    """Every target as in `follow`; random where that is no source."""
+    nnf = _empty_nnf(patches)
+    _guess(nnf, patches, patches.targets[~follow(nnf, patches, source_map)], rng)
+    return nnf
+
+
+def follow(nnf: NearestNeighbourField, patches: Patches, source_map: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Matches each target as the source map copies its middle, where that is a source; returns (targets,) whether."""
     width = source_map.shape[1]
     middle = patches.targets + PATCH // 2 * (width + 1)
-    source = _points(source_map.ravel()[middle], width) - PATCH // 2
-    source[(source < 0).any(axis=1)] = 0
-    found = (patches.role[source[:, 0], source[:, 1]] == _SOURCE) & (source_map.ravel()[middle] != middle)
-    nnf.source[patches.targets[found]] = source[found]
+    copied = source_map.ravel()[middle]
+    source = copied - PATCH // 2 * (width + 1)
+    inside = (source >= 0) & (copied % width >= PATCH // 2)
+    found = inside & (patches.role.ravel()[np.maximum(source, 0)] == _SOURCE) & (copied != middle)
+    nnf.source[patches.targets[found]] = _points(source[found], width)
     nnf.cost[patches.targets[found]] = 0
+    return np.asarray(found, np.bool_)
 
 
 def _empty_nnf(patches: Patches) -> NearestNeighbourField:

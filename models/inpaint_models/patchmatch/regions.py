@@ -116,9 +116,13 @@ def _coherent(
     )
     alone = np.where(possible, alone, _NEVER).astype(np.int32)
     kept = _cheapest(alone)
-    texture = estimate.features[..., 3]
+    texture, mapped = (
+        np.ascontiguousarray(estimate.features[..., 3].ravel()),
+        np.arange(level.hole.size, dtype=np.int32),
+    )
     possible, choices, alone = possible[:, kept], choices[:, kept], alone[:, kept]
-    return _solved(level, texture, pixels, possible, choices, alone, _PASSES, chunks, overuse=overuse)
+    _solve(level, texture, pixels, possible, choices, alone, _PASSES, chunks, mapped, overuse=overuse)
+    return mapped.reshape(level.shape)
 
 
 def _displacement(pixels: Flat, sources: Flat, width: int, search: Search) -> NDArray[np.int32]:
@@ -149,16 +153,22 @@ def _differ(features: Array, wanted: Array, sources: Array, unlike: Array) -> No
 
 
 def finer_sources(level: PyramidLevel, coarse: NDArray[np.int32], chunks: Chunks) -> NDArray[np.int32]:
-    """The map of the next coarser level on this one, with the seams where they show the least here."""
+    """The map of the next coarser level on this one, with the seams where they show the least here.
+
+    Away from seams a pixel has its one choice, and is settled before the others.
+    """
     pixels = np.flatnonzero(level.hole).astype(np.int32)
     choices, counts = np.zeros((pixels.size, _NEAR), np.int32), np.zeros(pixels.size, np.int32)
     usable = _usable(level.patches)
     chunks.run(lambda low, high: _offsets_near(pixels, low, high, coarse, usable, choices, counts), pixels.size)
     sources = np.arange(level.hole.size, dtype=np.int32)
     sources[pixels] += choices[:, 0]
-    texture = level.features[..., 3].ravel()[sources].reshape(level.shape)
-    possible = np.arange(_NEAR) < counts[:, None]
-    return _solved(level, texture, pixels, possible, choices, np.zeros_like(choices), _PASSES_FINER, chunks)
+    texture = level.features[..., 3].ravel()[sources]
+    undecided = counts > 1
+    pixels, choices, possible = pixels[undecided], choices[undecided], np.arange(_NEAR) < counts[undecided, None]
+    if pixels.size:
+        _solve(level, texture, pixels, possible, choices, np.zeros_like(choices), _PASSES_FINER, chunks, sources)
+    return sources.reshape(level.shape)
 
 
 def _usable(patches: Patches) -> NDArray[np.bool_]:
@@ -199,10 +209,10 @@ def _cheapest(alone: NDArray[np.int32]) -> NDArray[np.intp]:
 
 
 class _Labels(NamedTuple):
-    """The choices of all pixels, one after the other.
+    """The choices of all undecided pixels, one after the other.
 
     pixels  (n,) flat positions
-    beside  (n, 4) number of the lower, right, upper and left neighbour, or -1
+    beside  (n, 4) number of the lower, right, upper and left neighbour, or -1 where that is none of them
     first   (n + 1,) where each pixel's choices begin
     offset  (choices,) from the pixel to its source
     """
@@ -213,7 +223,7 @@ class _Labels(NamedTuple):
     offset: Flat
 
 
-def _solved(
+def _solve(
     level: PyramidLevel,
     texture: NDArray[np.uint8],
     pixels: Flat,
@@ -222,25 +232,30 @@ def _solved(
     alone: NDArray[np.int32],
     passes: int,
     chunks: Chunks,
+    sources: Flat,
     *,
     overuse: float = 0.0,
-) -> NDArray[np.int32]:
-    """The map of the cheapest choices found; `possible`, `choices` and `alone` are (n, choices)."""
-    height, width = level.shape
+) -> None:
+    """Puts the cheapest choices found into the map; `possible`, `choices` and `alone` are (n, choices).
+
+    sources  (H * W,) where the hole's other pixels are settled
+    """
+    undecided = np.zeros(level.hole.size, np.bool_)
+    undecided[pixels] = True
     first = np.concatenate([[0], np.cumsum(possible.sum(axis=1))])
-    labels = _Labels(pixels, _neighbours(level.hole), first, np.ascontiguousarray(choices[possible]))
+    beside = _neighbours(undecided.reshape(level.shape))
+    labels = _Labels(pixels, beside, first, np.ascontiguousarray(choices[possible]))
     sizes = np.append(np.diff(first), 0)  # of neighbour -1: none
     begin = np.concatenate([[0], np.cumsum(sizes[labels.beside[:, :2]] * sizes[:-1, None])])
     costs, singly = np.empty(begin[-1], np.int32), np.ascontiguousarray(alone[possible])
-    features, hole, texture = level.features.ravel(), level.hole.ravel(), np.ascontiguousarray(texture.ravel())
+    features, hole, width = level.features.ravel(), level.hole.ravel(), level.shape[1]
 
     def job(low: int, high: int) -> None:
-        _add_seams_to_known(*labels, low, high, features, hole, height, width, texture, singly)
+        _add_settled_seams(*labels, low, high, features, hole, width, texture, undecided, sources, singly)
         _pair_costs(*labels, low, high, features, hole, width, texture, begin, costs)
 
     chunks.run(job, pixels.size)
-    messages = np.zeros((4, first[-1]), np.int32)
-    sources, chosen = np.arange(level.hole.size, dtype=np.int32), np.empty(pixels.size, np.int64)
+    messages, chosen = np.zeros((4, first[-1]), np.int32), np.empty(pixels.size, np.int64)
     for turn in range(passes):
         chunks.poll()
         if overuse and turn and turn % _PASSES_BEFORE_COUNT == 0:
@@ -248,7 +263,6 @@ def _solved(
             singly += _overused(level, sources[pixels], np.repeat(pixels, np.diff(first)) + labels.offset, overuse)
         _pass_messages(*labels, singly, begin, costs, messages, turn % 2 == 1)
     _choose(*labels, singly, begin, costs, messages, chosen, sources)
-    return sources.reshape(level.shape)
 
 
 def _overused(level: PyramidLevel, used: Flat, choices: Flat, overuse: float) -> NDArray[np.int32]:
@@ -258,13 +272,13 @@ def _overused(level: PyramidLevel, used: Flat, choices: Flat, overuse: float) ->
     return np.asarray(cost[choices], np.int32)
 
 
-def _neighbours(hole: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _neighbours(undecided: NDArray[np.bool_]) -> NDArray[np.int32]:
     """(n, 4) see `_Labels`."""
-    numbers = np.full((hole.shape[0] + 2, hole.shape[1] + 2), -1, np.int32)
+    numbers = np.full((undecided.shape[0] + 2, undecided.shape[1] + 2), -1, np.int32)
     inner = numbers[1:-1, 1:-1]
-    inner[hole] = np.arange(np.count_nonzero(hole))
+    inner[undecided] = np.arange(np.count_nonzero(undecided))
     beside = [numbers[2:, 1:-1], numbers[1:-1, 2:], numbers[:-2, 1:-1], numbers[1:-1, :-2]]
-    return np.stack([each[hole] for each in beside], axis=1)
+    return np.stack([each[undecided] for each in beside], axis=1)
 
 
 _LABELS = "int32[::1], int32[:, ::1], int64[::1], int32[::1]"
@@ -319,31 +333,64 @@ def _hidden(texture: Array, here: Number, there: Number) -> Number:
     return np.int32(256 * _TEXTURE // (_TEXTURE + np.int32(texture[here]) + np.int32(texture[there])))
 
 
-@kernel(f"void({_LABELS}, int64, int64, uint8[::1], boolean[::1], int64, int64, uint8[::1], int32[::1])")
-def _add_seams_to_known(
-    pixels: Array, beside: Array, first: Array, offset: Array, low: int, high: int, features: Array, hole: Array,
-    height: int, width: int, texture: Array, alone: Array,
+@inlined
+def _show(
+    features: Array, hole: Array, width: int, pixel: Number, offsets: Array, step: Number, shown: Array
 ) -> None:  # fmt: skip
-    """Adds to each choice what is different between the known neighbours and what the copy shows there."""
+    """shown[:4] = features of a pixel's sources, shown[4:] = of the known pixels that are one `step` from them.
+
+    Where there is none, those of the source again.
+    """
+    for choice in range(offsets.size):
+        source = pixel + np.int64(offsets[choice])
+        next_to = source + step
+        wraps = abs(step) == 1 and np.uint32(max(source, next_to)) % np.uint32(width) == 0
+        if next_to < 0 or next_to >= hole.size or wraps or hole[np.uintp(next_to)]:
+            next_to = source
+        for k in range(4):
+            shown[k, choice] = features[np.uintp(source * 4 + k)]
+            shown[4 + k, choice] = features[np.uintp(next_to * 4 + k)]
+
+
+@kernel(
+    f"void({_LABELS}, int64, int64, uint8[::1], boolean[::1], int64, uint8[::1], boolean[::1], int32[::1], int32[::1])"
+)
+def _add_settled_seams(
+    pixels: Array, beside: Array, first: Array, offset: Array, low: int, high: int, features: Array, hole: Array,
+    width: int, texture: Array, undecided: Array, sources: Array, alone: Array,
+) -> None:  # fmt: skip
+    """Adds to each choice what its seams to known and to settled neighbours cost.
+
+    A known one is compared with what the copy shows there.
+    """
+    most = 0
+    for index in range(low, high):
+        most = max(most, first[index + 1] - first[index])
+    shown, settled, away = np.empty((8, most), np.int32), np.empty((8, 1), np.int32), np.empty(1, np.int32)
     for index in range(low, high):
         pixel = np.int64(pixels[index])
-        y, x = pixel // width, pixel % width
+        x = pixel % width
         for direction in range(4):
-            dy, dx = (direction == 0) - (direction == 1), (direction == 2) - (direction == 3)
-            known = pixel + dy * width + dx
-            if not (0 <= y + dy < height and 0 <= x + dx < width) or hole[known]:
+            step = ((direction == 0) - (direction == 1)) * width + (direction == 2) - (direction == 3)
+            there = pixel + step
+            outside = (
+                there < 0 or there >= hole.size or (direction == 2 and x == width - 1) or (direction == 3 and x == 0)
+            )
+            if outside or undecided[there]:
                 continue
-            shows = _hidden(texture, pixel, known)
-            for choice in range(first[index], first[index + 1]):
-                source = pixel + np.int64(offset[choice])
-                source_y, source_x = source // width, source % width
-                if 0 <= source_y + dy < height and 0 <= source_x + dx < width and not hole[source + dy * width + dx]:
-                    source += dy * width + dx
-                total = np.int32(0)
+            shows, offsets = _hidden(texture, pixel, there), offset[first[index] : first[index + 1]]
+            away[0] = sources[there] - there
+            _show(features, hole, width, pixel, offsets, step, shown)
+            _show(features, hole, width, there, away, -step, settled)
+            for choice in range(offsets.size):
+                if offsets[choice] == away[0]:
+                    continue
+                seen = seen_back = np.int64(0)
                 for k in range(4):
-                    step = np.int32(features[source * 4 + k]) - np.int32(features[known * 4 + k])
-                    total = np.int32(total + step * step)
-                alone[choice] = np.int32(min(_NEVER, alone[choice] + ((_TO_KNOWN * total * shows) >> 8)))
+                    seen += (shown[4 + k, choice] - settled[k, 0]) ** 2
+                    seen_back += (shown[k, choice] - settled[4 + k, 0]) ** 2
+                cost = (((seen + seen_back) * shows) >> 8) + _SEAM if hole[there] else (_TO_KNOWN * seen * shows) >> 8
+                alone[first[index] + choice] = np.int32(min(_NEVER, alone[first[index] + choice] + cost))
 
 
 @kernel(f"void({_LABELS}, int64, int64, uint8[::1], boolean[::1], int64, uint8[::1], int64[::1], int32[::1])")
@@ -365,48 +412,26 @@ def _pair_costs(
     mine, theirs = np.empty((8, most), np.int32), np.empty((8, most), np.int32)
     for index in range(low, high):
         for direction in range(2):
-            other = beside[index, direction]
+            other = np.int64(beside[index, direction])
             if other < 0:
                 continue
             here, there = np.int64(pixels[index]), np.int64(pixels[other])
-            _show(features, hole, width, here, there, offset, first[index], first[index + 1], mine)
-            _show(features, hole, width, there, here, offset, first[other], first[other + 1], theirs)
-            shows = _hidden(texture, here, there)
-            others = first[other + 1] - first[other]
-            at = begin[2 * index + direction]
-            for a in range(first[index + 1] - first[index]):
-                for b in range(others):
-                    total = np.int32(0)
-                    for k in range(4):
-                        step = np.int32(mine[k, a] - theirs[4 + k, b])
-                        total = np.int32(total + step * step)
-                        step = np.int32(mine[4 + k, a] - theirs[k, b])
-                        total = np.int32(total + step * step)
-                    differ = offset[first[index] + a] != offset[first[other] + b]
-                    costs[at + b] = np.int32(((total * shows) >> 8) + _SEAM) if differ else np.int32(0)
-                at += others
-
-
-@inlined
-def _show(
-    features: Array, hole: Array, width: int, pixel: Number, beside: Number, offset: Array, low: Number, high: Number,
-    shown: Array,
-) -> None:  # fmt: skip
-    """shown[:4] = features of the sources of a pixel's choices, shown[4:] = what lies there as its neighbour does."""
-    step = beside - pixel
-    for choice in range(low, high):
-        source = pixel + np.int64(offset[choice])
-        next_to = source + step
-        if (
-            next_to < 0
-            or next_to >= hole.size
-            or (abs(step) == 1 and next_to // width != source // width)
-            or hole[next_to]
-        ):
-            next_to = source
-        for k in range(4):
-            shown[k, choice - low] = features[source * 4 + k]
-            shown[4 + k, choice - low] = features[next_to * 4 + k]
+            mine_here, theirs_here = offset[first[index] : first[index + 1]], offset[first[other] : first[other + 1]]
+            _show(features, hole, width, here, mine_here, there - here, mine)
+            _show(features, hole, width, there, theirs_here, here - there, theirs)
+            shows, at = _hidden(texture, here, there), begin[2 * index + direction]
+            for a in range(mine_here.size):
+                row = costs[at : at + theirs_here.size]
+                row[:] = np.int32(0)
+                for k in range(8):
+                    own, others = mine[k, a], theirs[(k + 4) % 8]
+                    for b in range(row.size):
+                        step = np.int32(own - others[b])
+                        row[b] += np.int32(step * step)
+                for b in range(row.size):
+                    seam = np.int32(np.int32(np.int32(row[b] * shows) >> 8) + _SEAM)
+                    row[b] = seam if mine_here[a] != theirs_here[b] else np.int32(0)
+                at += row.size
 
 
 @kernel(f"void({_LABELS}, int32[::1], int64[::1], int32[::1], int32[:, ::1], boolean)")
@@ -416,40 +441,49 @@ def _pass_messages(
 ) -> None:  # fmt: skip
     """One pass: each pixel tells the next ones what each of their choices would cost all that lies behind it.
 
+    Loops become vector code only where no index can be negative: over slices, or by unsigned numbers.
+
     messages  (4, choices) what a pixel was told from each direction
     """
     most = 0
     for index in range(pixels.size):
         most = max(most, first[index + 1] - first[index])
-    total, least = np.empty(most, np.int32), np.empty(most, np.int32)
+    told, total, least = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     for turn in range(pixels.size):
         index = pixels.size - 1 - turn if backward else turn
-        mine, start = first[index + 1] - first[index], first[index]
+        start, end = first[index], first[index + 1]
+        own, below, right = alone[start:end], messages[0, start:end], messages[1, start:end]
+        above, left = messages[2, start:end], messages[3, start:end]
+        for a in range(own.size):
+            told[a] = (own[a] + below[a] + right[a] + above[a] + left[a]) >> 1
         for axis in range(2):
             direction = axis + 2 if backward else axis
             other = np.int64(beside[index, direction])
             if other < 0:
                 continue
-            for a in range(mine):
-                told = messages[0, start + a] + messages[1, start + a] + messages[2, start + a] + messages[3, start + a]
-                total[a] = np.int32(((told + alone[start + a]) >> 1) - messages[direction, start + a])
-            others, to = first[other + 1] - first[other], first[other]
-            least[:others] = 2**30
+            back, to = messages[direction, start:end], messages[(direction + 2) % 4, first[other] : first[other + 1]]
+            for a in range(own.size):
+                total[a] = told[a] - back[a]
+            for b in range(to.size):
+                least[b] = np.int32(2**30)
             if backward:
                 at = begin[2 * other + axis]
-                for b in range(others):
-                    lowest = np.int32(2**30)
-                    for a in range(mine):
-                        lowest = min(lowest, np.int32(total[a] + costs[at + b * mine + a]))
+                for b in range(to.size):
+                    pairs, lowest = np.uintp(at + b * own.size), least[b]
+                    for a in range(own.size):
+                        lowest = min(lowest, np.int32(total[a] + costs[pairs + np.uintp(a)]))
                     least[b] = lowest
             else:
                 at = begin[2 * index + axis]
-                for a in range(mine):
-                    for b in range(others):
-                        least[b] = min(least[b], np.int32(total[a] + costs[at + a * others + b]))
-            lowest = least[:others].min()
-            for b in range(others):
-                messages[(direction + 2) % 4, to + b] = min(np.int32(least[b] - lowest), _NEVER)
+                for a in range(own.size):
+                    pairs, mine = np.uintp(at + a * to.size), total[a]
+                    for b in range(to.size):
+                        least[b] = min(least[b], np.int32(mine + costs[pairs + np.uintp(b)]))
+            lowest = np.int32(2**30)
+            for b in range(to.size):
+                lowest = min(lowest, least[b])
+            for b in range(to.size):
+                to[b] = min(np.int32(least[b] - lowest), _NEVER)
 
 
 @kernel(f"void({_LABELS}, int32[::1], int64[::1], int32[::1], int32[:, ::1], int64[::1], int32[::1])")

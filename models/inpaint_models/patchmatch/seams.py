@@ -7,7 +7,6 @@ keeps it.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from .settings import PatchMatchSettings
 _CHANNELS = 3
 _OVER_RELAXATION = 1.8
 _EDGE_PX = 2  # an edge shows so near to a pixel beside it
+_SLIGHT = 0.01  # times the squared edge: a contradiction that hardly counts
 _WANTED = 2.25  # times the squared edge: what differs so much from known pixels beside it was wanted there
 _UPDATES_PER_CALL = 4_000_000  # tens of milliseconds on one core; between calls the job can be cancelled
 
@@ -45,10 +45,9 @@ def blended(
     cells[pixels] = np.arange(pixels.size, dtype=np.int32)
     wanted, beside = np.empty((pixels.size, _CHANNELS), np.float32), np.empty((pixels.size, 4), np.int32)
     edge, screen = settings.edge / 255, settings.screen
-    contrast = _contrast(image, hole) if cuts else np.full(hole.size, np.inf, np.float32)
 
     def guide(low: int, high: int) -> None:
-        _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, contrast, wanted, beside)
+        _guide(colours_of, height, width, pixels, low, high, cells, sources, edge, screen, cuts, wanted, beside)
 
     chunks.run(guide, pixels.size)
     solved = np.zeros((pixels.size + 1, _CHANNELS), np.float32)  # the last one stands in for known neighbours
@@ -59,14 +58,6 @@ def blended(
         _relax(solved, wanted, beside, screen, sweeps)
         chunks.poll()
     return np.clip(solved[:-1], *_range(colours_of, ~hole.ravel()))
-
-
-def _contrast(image: NDArray[np.float32], hole: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(H * W,) squared range of the known colours around each pixel: the step of the largest edge that is there."""
-    square, unknown = np.ones((2 * _EDGE_PX + 1, 2 * _EDGE_PX + 1), np.uint8), hole[..., None]
-    least = cv2.erode(np.where(unknown, np.float32(1), image), square)
-    greatest = cv2.dilate(np.where(unknown, np.float32(0), image), square)
-    return np.asarray(np.square(greatest - least).sum(axis=2), np.float32).ravel()
 
 
 def _range(colours: NDArray[np.float32], known: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -95,14 +86,29 @@ def _shows(source: Number, dy: Number, dx: Number, height: int, width: int, cell
 
 
 @inlined
-def _guided_step(
-    colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, in_hole: bool,
-    edge: float, contrast: Array, step: Array,
-) -> None:  # fmt: skip
-    """The step in colour that the solution should have between two pixels: three channels, into `step`.
+def _contrast(colours: Array, height: int, width: int, cells: Array, outside: Number, source: Number) -> Number:
+    """Squared range of the known colours around a source: the step of the largest edge that is there."""
+    y, x = source // width, source % width
+    total = np.float32(0)
+    for channel in range(3):
+        least: Number = np.float32(1)
+        greatest: Number = np.float32(0)
+        for row in range(max(0, y - _EDGE_PX), min(height, y + _EDGE_PX + 1)):
+            for pixel in range(row * width + max(0, x - _EDGE_PX), row * width + min(width, x + _EDGE_PX + 1)):
+                if cells[pixel] == outside:
+                    least = min(least, colours[pixel, channel])
+                    greatest = max(greatest, colours[pixel, channel])
+        total += (greatest - least) ** 2
+    return total
 
-    It is the mean of the steps seen beside both sources, as far as it does not contradict the copied colours. A jump
-    that is larger than any edge near either source is no edge: the copies were cut where both are smooth.
+
+@inlined
+def _guided_step(
+    colours: Array, mine: Number, theirs: Number, offset: Number, i_show: bool, they_show: bool, step: Array
+) -> tuple[Number, Number]:
+    """The mean of the steps in colour that are seen beside both sources: three channels, into `step`.
+
+    Returns how much it contradicts the copied colours, and how far these are apart, both squared.
     """
     contradiction, jump = np.float32(0), np.float32(0)
     for channel in range(3):
@@ -117,37 +123,28 @@ def _guided_step(
         step[channel] = shown / np.float32(witnesses) if witnesses else copied
         contradiction += (step[channel] - copied) ** 2
         jump += copied**2
-    seen = max(contrast[mine], contrast[theirs])
-    if seen < jump and (in_hole or jump < _WANTED * edge * edge):
-        contradiction *= (seen / jump) ** 2
-    trust = max(np.float32(0), np.float32(1) - contradiction / (edge * edge)) ** 2
-    for channel in range(3):
-        copied = colours[mine, channel] - colours[theirs, channel]
-        step[channel] = copied + trust * (step[channel] - copied)
+    return contradiction, jump
 
 
 @kernel(
     "void(float32[:, ::1], int64, int64, int32[::1], int64, int64, int32[::1], int32[::1], float32, float32,"
-    " float32[::1], float32[:, ::1], int32[:, ::1])",
+    " boolean, float32[:, ::1], int32[:, ::1])",
     fastmath=True,
 )
 def _guide(
-    colours: Array,  # (H * W, 3)
-    height: int,
-    width: int,
-    pixels: Array,  # (n,) flat positions of the hole's pixels
-    low: int,
-    high: int,
-    cells: Array,  # (H * W,) index into pixels, or n where known
-    source_map: Array,  # (H * W,)
-    edge: float,
-    screen: float,
-    contrast: Array,  # (H * W,); infinite where no jump is a cut
-    wanted: Array,  # out (n, 3): right-hand side of the linear system
-    beside: Array,  # out (n, 4): cells of the four neighbours
-) -> None:
-    outside = pixels.size
-    step = np.empty(3, np.float32)
+    colours: Array, height: int, width: int, pixels: Array, low: int, high: int, cells: Array, source_map: Array,
+    edge: float, screen: float, cuts: bool, wanted: Array, beside: Array,
+) -> None:  # fmt: skip
+    """What the solution should show: the steps seen beside both sources, as far as they fit the copied colours.
+
+    A jump that is larger than any edge near either source is no edge: the copies were cut where both are smooth.
+
+    cells   (H * W,) index into pixels, or n where known
+    wanted  out (n, 3): right-hand side of the linear system
+    beside  out (n, 4): cells of the four neighbours
+    """
+    outside, most = pixels.size, np.float32(edge * edge)
+    step = np.zeros(3, np.float32)
     for index in range(low, high):
         pixel = np.int64(pixels[index])
         y = pixel // width
@@ -166,11 +163,22 @@ def _guide(
             beside[index, direction] = cells[neighbour]
             theirs = np.int64(source_map[neighbour])
             in_hole = cells[neighbour] != outside
-            i_show = _shows(mine, dy, dx, height, width, cells, outside)
-            they_show = in_hole and _shows(theirs, -dy, -dx, height, width, cells, outside)
-            _guided_step(colours, mine, theirs, offset, i_show, they_show, in_hole, edge, contrast, step)
+            trust = np.float32(0)
+            if theirs != mine + offset:
+                i_show = _shows(mine, dy, dx, height, width, cells, outside)
+                they_show = in_hole and _shows(theirs, -dy, -dx, height, width, cells, outside)
+                contradiction, jump = _guided_step(colours, mine, theirs, offset, i_show, they_show, step)
+                if cuts and contradiction > _SLIGHT * most and (in_hole or jump < _WANTED * most):
+                    seen = max(
+                        _contrast(colours, height, width, cells, outside, mine),
+                        _contrast(colours, height, width, cells, outside, theirs),
+                    )
+                    if seen < jump:
+                        contradiction *= (seen / jump) ** 2
+                trust = max(np.float32(0), np.float32(1) - contradiction / most) ** 2
             for channel in range(3):
-                wanted[index, channel] += step[channel]
+                copied = colours[mine, channel] - colours[theirs, channel]
+                wanted[index, channel] += copied + trust * (step[channel] - copied)
                 if not in_hole:
                     wanted[index, channel] += colours[neighbour, channel]
 

@@ -69,4 +69,4 @@ class PatchMatchSettings:
     # Seams. Colour steps that both copies agree on within `edge` are seams, and evened out; larger ones are edges.
     edge: float = 140.0
     screen: float = 0.02  # pull towards the copied colours: a step is spread over about 7 pixels, not over a sky
-    relaxations: int = 100
+    relaxations: int = 50  # leave a tenth of a level at most, of 255

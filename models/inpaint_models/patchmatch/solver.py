@@ -23,6 +23,7 @@ from .matching import (
     detail_of,
     enlarged,
     follow,
+    followed_nnf,
     improve,
     offsets_of,
     random_nnf,
@@ -132,8 +133,10 @@ def solve(
     settings = _suited_to(levels, settings)
     chunks.poll()
     coarsest, smallest = levels[-1], len(levels) - 1
-    strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
-    levels = _priced(levels, strange, chunks.poll)
+    strange = np.zeros(coarsest.shape, np.int32)
+    if settings.strange:
+        strange = settings.strange * strangeness(coarsest.features, coarsest.hole, settings.strangest)
+        levels = _priced(levels, strange, chunks.poll)
     finest = 0
     if settings.regions:
         finest = next((i for i, each in enumerate(levels) if each.distance.size <= settings.small_pixels), smallest)
@@ -235,8 +238,7 @@ def _fitted_to_rim(
 
     The seam of a region with them is one pixel wide, and what they show often breaks off there: a patch sees more.
     """
-    nnf = random_nnf(level.patches, np.random.default_rng(seed))
-    follow(nnf, level.patches, sources)
+    nnf = followed_nnf(level.patches, sources, np.random.default_rng(seed))
     depth, targets = level.distance.ravel(), level.patches.targets
     near = depth[targets + PATCH // 2 * (level.shape[1] + 1)] <= settings.rim_px + PATCH
     search = search_for(level.patches, level.distance, settings)

@@ -220,7 +220,7 @@ def _match_elsewhere(
                 random = next_random(random)
                 to_y = match_y + (np.int64(random >> np.uint32(16)) * (2 * reach + 1) >> 16) - reach
                 to_x = match_x + (np.int64(random & np.uint32(65535)) * (2 * reach + 1) >> 16) - reach
-                reach >>= 1
+                reach >>= 2 if far else 1  # near ones are found with half the tries
                 candidate = to_y * width + to_x
             inside = 0 <= to_y < height and 0 <= to_x < width
             if not inside or candidate == match or not anchors[to_y, to_x]:

@@ -27,13 +27,14 @@ class Voters(NamedTuple):
 
     height: int
     width: int
-    patch: int
     pixels: NDArray[np.int32]
     confidence: NDArray[np.float32]
     sharpness: float
 
 
-_VOTERS = "int64, int64, int64, int32[::1], float32[::1], float32"
+_LEAST_POWER = 0.05  # to the 16th and times the least confidence it is a normal float32: others are slow
+
+_VOTERS = "int64, int64, int32[::1], float32[::1], float32"
 
 
 def voters_of(distance: NDArray[np.float32], settings: PatchMatchSettings) -> Voters:
@@ -44,16 +45,16 @@ def voters_of(distance: NDArray[np.float32], settings: PatchMatchSettings) -> Vo
     depth = np.minimum(distance[middle:, middle:], np.float32(settings.inward_px))
     confidence[:-middle, :-middle] = np.exp(np.float32(-settings.inward) * depth)
     pixels = np.flatnonzero(distance).astype(np.int32)
-    return Voters(height, width, PATCH, pixels, confidence.ravel(), settings.sharpness)
+    return Voters(height, width, pixels, confidence.ravel(), settings.sharpness)
 
 
 def vote(features: NDArray[np.uint8], nnf: NearestNeighbourField, voters: Voters, chunks: Chunks) -> NDArray[np.uint8]:
     """(H, W, FEATURES) with each hole pixel the weighted mean of its proposals; reads the known pixels only."""
     voted = features.copy()
-    before, after = features.ravel(), voted.ravel()
+    before, after, away = features.ravel(), voted.ravel(), _away(nnf, voters.width)
 
     def job(low: int, high: int) -> None:
-        _vote(*voters, nnf.source, nnf.cost, low, high, before, after)
+        _vote(*voters, away, nnf.cost, low, high, before, after)
 
     chunks.run(job, voters.pixels.size)
     return voted
@@ -61,86 +62,100 @@ def vote(features: NDArray[np.uint8], nnf: NearestNeighbourField, voters: Voters
 
 def argmax_vote(nnf: NearestNeighbourField, voters: Voters, chunks: Chunks) -> NDArray[np.int32]:
     """(H, W) flat position of each hole pixel's favourite proposal; each known pixel's is itself."""
-    source_map = np.arange(voters.height * voters.width, dtype=np.int32)
+    source_map, away = np.arange(voters.height * voters.width, dtype=np.int32), _away(nnf, voters.width)
 
     def job(low: int, high: int) -> None:
-        _argmax_vote(*voters, nnf.source, nnf.cost, low, high, source_map)
+        _argmax_vote(*voters, away, nnf.cost, low, high, source_map)
 
     chunks.run(job, voters.pixels.size)
     return source_map.reshape(voters.height, voters.width)
 
 
+def _away(nnf: NearestNeighbourField, width: int) -> NDArray[np.int32]:
+    """(H * W,) from each target's flat position to its match's."""
+    away = nnf.source[:, 0] * np.int32(width)
+    away += nnf.source[:, 1]
+    away -= np.arange(away.size, dtype=np.int32)
+    return np.asarray(away)
+
+
 @inlined
 def _weigh(
-    height: int,
-    width: int,
-    patch: int,
-    pixel: Number,
-    confidence: Array,
-    sharpness: float,
-    source: Array,
-    cost: Array,
-    offsets: Array,
-    weights: Array,
-) -> Number:
+    height: int, width: int, pixel: Number, confidence: Array, sharpness: float, away: Array, cost: Array,
+    offsets: Array, weights: Array,
+) -> Number:  # fmt: skip
     """Fills in what the patches that cover a pixel propose, and how much each counts; returns how many there are.
 
     Weights fall with the cost like exp(-sharpness * cost / mean cost), in a form that compiles to vector code.
     """
     y = pixel // width
     x = pixel - y * width
-    top: Number = max(0, y - patch + 1)
-    left: Number = max(0, x - patch + 1)
-    bottom: Number = min(height - patch + 1, y + 1)
-    right: Number = min(width - patch + 1, x + 1)
+    top: Number = max(0, y - PATCH + 1)
+    left: Number = max(0, x - PATCH + 1)
+    bottom: Number = min(height - PATCH + 1, y + 1)
+    right: Number = min(width - PATCH + 1, x + 1)
     columns = right - left
-    least: Number = np.float32(cost[top * width + left])
+    least: Number = np.int32(cost[np.uintp(top * width + left)])
     total = np.float32(1)
     for row in range(top, bottom):
-        for anchor in range(row * width + left, row * width + right):
-            total += np.float32(cost[anchor])
-            least = min(least, np.float32(cost[anchor]))
+        start = np.uintp(row * width + left)  # unsigned: no test for negative indices
+        for column in range(columns):
+            each = cost[start + np.uintp(column)]
+            total += np.float32(each)
+            least = min(least, each)
     scale = sharpness * np.float32((bottom - top) * columns) / (np.float32(16) * total)
     for row in range(top, bottom):
-        start, first = row * width + left, (row - top) * columns
-        for column in range(columns):
-            anchor = start + column
-            power = max(np.float32(0), np.float32(1) + (least - np.float32(cost[anchor])) * scale)
-            power *= power
-            power *= power
-            power *= power
-            weights[first + column] = power * power * confidence[anchor]
-            offsets[first + column] = source[anchor, 0] * width + source[anchor, 1] - anchor
+        start, first = np.uintp(row * width + left), np.uintp((row - top) * columns)
+        if columns == PATCH:
+            _weigh_row(PATCH, cost, confidence, away, start, least, scale, offsets, weights, first)
+        else:
+            _weigh_row(columns, cost, confidence, away, start, least, scale, offsets, weights, first)
     return (bottom - top) * columns
 
 
-@kernel(f"void({_VOTERS}, int16[:, ::1], int32[::1], int64, int64, uint8[::1], uint8[::1])", fastmath=True)
+@inlined
+def _weigh_row(
+    columns: int, cost: Array, confidence: Array, away: Array, start: Number, least: Number, scale: Number,
+    offsets: Array, weights: Array, first: Number,
+) -> None:  # fmt: skip
+    for column in range(columns):
+        anchor, place = start + np.uintp(column), first + np.uintp(column)
+        power = np.float32(1) + np.float32(least - cost[anchor]) * scale
+        power = power if power > np.float32(_LEAST_POWER) else np.float32(0)
+        power *= power
+        power *= power
+        power *= power
+        weights[place] = power * power * confidence[anchor]
+        offsets[place] = away[anchor]
+
+
+@kernel(f"void({_VOTERS}, int32[::1], int32[::1], int64, int64, uint8[::1], uint8[::1])", fastmath=True)
 def _vote(
     height: int,
     width: int,
-    patch: int,
     pixels: Array,
     confidence: Array,
     sharpness: float,
-    source: Array,
+    away: Array,
     cost: Array,
     low: int,
     high: int,
     features: Array,  # (H * W * 4,)
     voted: Array,
 ) -> None:
-    offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
+    offsets, weights = np.empty(PATCH * PATCH, np.int32), np.empty(PATCH * PATCH, np.float32)
     for index in range(low, high):
         pixel: Number = np.int64(pixels[index])
-        proposals = _weigh(height, width, patch, pixel, confidence, sharpness, source, cost, offsets, weights)
-        total = sum_0 = sum_1 = sum_2 = sum_3 = np.float32(0)
-        each = 0
-        while each < proposals:
+        proposals = _weigh(height, width, pixel, confidence, sharpness, away, cost, offsets, weights)
+        total: Number = np.float32(0)
+        sum_0 = sum_1 = sum_2 = sum_3 = total
+        each: Number = np.uintp(0)  # unsigned: no test for negative indices
+        while each < np.uintp(proposals):
             offset, weight = offsets[each], weights[each]
-            each += 1
-            while each < proposals and offsets[each] == offset:  # neighbouring patches mostly agree
+            each += np.uintp(1)
+            while each < np.uintp(proposals) and offsets[each] == offset:  # neighbouring patches mostly agree
                 weight += weights[each]
-                each += 1
+                each += np.uintp(1)
             start = np.uintp((pixel + offset) * 4)
             sum_0 += weight * np.float32(features[start])
             sum_1 += weight * np.float32(features[start + np.uintp(1)])
@@ -154,27 +169,31 @@ def _vote(
         voted[start + np.uintp(3)] = np.uint8(sum_3 / total + np.float32(0.5))
 
 
-@kernel(f"void({_VOTERS}, int16[:, ::1], int32[::1], int64, int64, int32[::1])", fastmath=True)
+@kernel(f"void({_VOTERS}, int32[::1], int32[::1], int64, int64, int32[::1])", fastmath=True)
 def _argmax_vote(
     height: int,
     width: int,
-    patch: int,
     pixels: Array,
     confidence: Array,
     sharpness: float,
-    source: Array,
+    away: Array,
     cost: Array,
     low: int,
     high: int,
     source_map: Array,
 ) -> None:
-    offsets, weights = np.empty(patch * patch, np.int32), np.empty(patch * patch, np.float32)
+    offsets, weights = np.empty(PATCH * PATCH, np.int32), np.empty(PATCH * PATCH, np.float32)
     for index in range(low, high):
         pixel: Number = np.int64(pixels[index])
-        proposals = _weigh(height, width, patch, pixel, confidence, sharpness, source, cost, offsets, weights)
+        proposals = _weigh(height, width, pixel, confidence, sharpness, away, cost, offsets, weights)
         distinct = favourite = 0
-        for each in range(proposals):
+        each: Number = np.uintp(0)
+        while each < np.uintp(proposals):
             offset, weight = offsets[each], weights[each]
+            each += np.uintp(1)
+            while each < np.uintp(proposals) and offsets[each] == offset:
+                weight += weights[each]
+                each += np.uintp(1)
             known = distinct - 1
             while known >= 0 and offsets[known] != offset:
                 known -= 1

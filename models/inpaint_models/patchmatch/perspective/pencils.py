@@ -6,13 +6,14 @@ Kopf, "Image Completion using Planar Structure Guidance", SIGGRAPH 2014, section
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 _MOST_PIXELS = 400_000  # more are not needed to see lines
+_SHARES, _SEGMENTS = (0.3, 0.5), 12  # the least that the two pencils must have,
+_GLANCE_PIXELS = 65_000  # and at a glance, for which a few milliseconds will do
+_GLANCE_SHARES, _GLANCE_SEGMENTS = (0.2, 0.15), 10
 _SHORTEST = 1 / 25  # of the longer side
 _AWRY = np.deg2rad(1.5)  # how much a segment may point past the crossing of its pencil
 _PAIRS = 400
@@ -21,41 +22,42 @@ _REFINED = 3  # times
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Pencil:
-    """Segments of one direction in the scene.
+def two_pencils(image: NDArray[np.float32], hole: NDArray[np.bool_], centre: Floats, unit_px: float) -> list[Floats]:
+    """The crossings of the two heaviest pencils: homogeneous (x, y, w), in units of `unit_px` from `centre`.
 
-    crossing  (3,) homogeneous (x, y, w); w is 0 where they are parallel in the picture too
-    share     of the weight of all segments; of the second pencil: of those that the first one leaves
-    segments  how many there are
+    w is 0 where the lines are parallel in the picture too. None at all where the two are not clear: most pictures show
+    that at a glance already.
     """
+    if not _clear_pencils(_segments(image, hole, _GLANCE_PIXELS), centre, unit_px, _GLANCE_SHARES, _GLANCE_SEGMENTS):
+        return []
+    return _clear_pencils(_segments(image, hole, _MOST_PIXELS), centre, unit_px, _SHARES, _SEGMENTS)
 
-    crossing: Floats
-    share: float
-    segments: int
 
+def _clear_pencils(
+    segments: Floats, centre: Floats, unit_px: float, shares: tuple[float, float], fewest: int
+) -> list[Floats]:
+    """Segments count by their length, and less the farther they are from the hole: by half at a unit's distance.
 
-def two_pencils(image: NDArray[np.float32], hole: NDArray[np.bool_], centre: Floats, unit_px: float) -> list[Pencil]:
-    """At most two, the heavier one first, in units of `unit_px` from `centre`, (x, y).
-
-    Segments count by their length, and less the farther they are from the hole: by half at a unit's distance.
+    shares  least share of the weight of all segments; for the second pencil: of those that the first one leaves
     """
-    segments = (_segments(image, hole) - np.tile(centre, 2)) / unit_px
+    segments = (segments - np.tile(centre, 2)) / unit_px
     middle, along = (segments[:, :2] + segments[:, 2:]) / 2, segments[:, 2:] - segments[:, :2]
     weights = np.hypot(*along.T) / (1 + np.square(middle).sum(axis=1))
-    rng, pencils = np.random.default_rng(0), list[Pencil]()
-    for _ in range(2):
-        if len(segments) < 3:
-            break
+    rng, crossings = np.random.default_rng(0), list[Floats]()
+    for share in shares:
+        if len(segments) < fewest:
+            return []
         crossing, points_there = _heaviest(segments, weights, rng)
-        pencils.append(Pencil(crossing, float(weights[points_there].sum() / weights.sum()), int(points_there.sum())))
+        if points_there.sum() < fewest or weights[points_there].sum() < share * weights.sum():
+            return []
+        crossings.append(crossing)
         segments, weights = segments[~points_there], weights[~points_there]
-    return pencils
+    return crossings
 
 
-def _segments(image: NDArray[np.float32], hole: NDArray[np.bool_]) -> Floats:
+def _segments(image: NDArray[np.float32], hole: NDArray[np.bool_], most_pixels: int) -> Floats:
     """(n, 4) straight edges beside the hole, as (x, y, x, y)."""
-    scale = min(1.0, (_MOST_PIXELS / hole.size) ** 0.5)
+    scale = min(1.0, (most_pixels / hole.size) ** 0.5)
     size = (round(hole.shape[1] * scale), round(hole.shape[0] * scale))
     grey = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA).mean(axis=2) * 255, np.uint8)
     found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(grey)[0]

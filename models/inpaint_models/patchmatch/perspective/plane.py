@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .pencils import Floats, Pencil, two_pencils
+from .pencils import Floats, two_pencils
 
-_SHARES, _SEGMENTS = (0.3, 0.5), 12  # the least that the two pencils must have
 _APART = np.deg2rad(45)  # between their directions, at least
 _LEAST_CHANGE, _MOST_CHANGE = 0.1, 1.0  # of scale over the length of the hole; less needs no plane
 _NEAREST = 1.6  # times as large or small as at the hole's centre: the rest is left out
@@ -95,12 +94,10 @@ def clear_plane(image: NDArray[np.float32], hole: NDArray[np.bool_]) -> Plane | 
     return Plane(framed, (rows, columns))
 
 
-def _rectifying(pencils: list[Pencil]) -> Floats | None:
+def _rectifying(crossings: list[Floats]) -> Floats | None:
     """(3, 3) what makes both pencils parallel to the axes, without a change of scale at (0, 0); None if not clear."""
-    clear = [each.share >= share and each.segments >= _SEGMENTS for each, share in zip(pencils, _SHARES, strict=False)]
-    if clear != [True, True]:
+    if not crossings:
         return None
-    crossings = [each.crossing for each in pencils]
     horizon = np.cross(crossings[0], crossings[1])
     if abs(horizon[2]) < 1e-9:
         return None
