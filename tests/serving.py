@@ -136,6 +136,10 @@ class RunningServer:
     def post_json(self, path: str, value: Any) -> Reply:
         return self.ask("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
 
+    def post_form(self, path: str, files: Mapping[str, bytes], **fields: str) -> Reply:
+        body, kind = multipart(files, **fields)
+        return self.ask("POST", path, body, {"content-type": kind})
+
     def upload(self, pixels: np.ndarray, name: str = "photo.png") -> Reply:
         return self.ask("POST", f"/api/v1/images?name={name}", encode(pixels))
 
@@ -202,19 +206,20 @@ def rect_mask(width: int = 96, height: int = 64) -> np.ndarray:
     return mask
 
 
-def form(image: bytes | None, mask: bytes | None, params: Any = None, **files: bytes) -> tuple[bytes, str]:
-    """(body, content type) of a multipart form."""
-    parts = []
-    for name, data in (("image", image), ("mask", mask), *files.items()):
-        if data is not None:
-            parts.append(
-                f'Content-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n\r\n'.encode() + data
-            )
-    if params is not None:
-        text = params if isinstance(params, str) else json.dumps(params)
-        parts.append(b'Content-Disposition: form-data; name="params"\r\n\r\n' + text.encode())
-    body = b"".join(b"--frontier\r\n" + part + b"\r\n" for part in parts) + b"--frontier--\r\n"
+def multipart(files: Mapping[str, bytes], **fields: str) -> tuple[bytes, str]:
+    """(body, content type) of a form."""
+    parts = [(f'name="{name}"; filename="{name}.png"', data) for name, data in files.items()]
+    parts += [(f'name="{name}"', value.encode()) for name, value in fields.items()]
+    head = "--frontier\r\nContent-Disposition: form-data; "
+    body = b"".join(f"{head}{names}\r\n\r\n".encode() + data + b"\r\n" for names, data in parts) + b"--frontier--\r\n"
     return body, "multipart/form-data; boundary=frontier"
+
+
+def form(image: bytes | None, mask: bytes | None, params: Any = None, **files: bytes) -> tuple[bytes, str]:
+    """(body, content type) of a one-shot request."""
+    given = {"image": image, "mask": mask, **files}
+    text = {} if params is None else {"params": params if isinstance(params, str) else json.dumps(params)}
+    return multipart({name: data for name, data in given.items() if data is not None}, **text)
 
 
 def main() -> None:

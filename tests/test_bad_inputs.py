@@ -7,11 +7,9 @@ alive, has leaked nothing, and fills as it did before.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import socket
-import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from fake_engines import photo
+from lama_server.codec.png import chunk
+from pictures import IEND, animated, deep_tiff, ihdr, png_of, saved
 from serving import RECT, Reply, RunningServer, decode, encode, rect_mask, within
 
 pytestmark = pytest.mark.on_ray
@@ -90,14 +89,10 @@ HOST = b"Host: localhost\r\n"
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"Host: evil\r\n\r\n", 400, None),
         (b"GET http://evil/healthz HTTP/1.1\r\n" + HOST + b"\r\n", 400, "request.bad_target"),
         (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400, "request.bad_target"),
-        (b"GET //evil.example/ HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /%5cevil.example/ HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /\\evil.example/ HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /docs/ HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /static/../app.py HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /static/x/%2e%2e/%2e%2e/app.py HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /%00 HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
-        (b"GET /%ff%fe HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found"),
+        *((b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n", 404, "route.not_found") for target in (
+            b"//evil.example/", b"/%5cevil.example/", b"/\\evil.example/", b"/docs/", b"/static/../app.py",
+            b"/static/x/%2e%2e/%2e%2e/app.py", b"/%00", b"/%ff%fe",
+        )),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 17_000 + b"\r\n\r\n", 431, "request.headers_too_large"),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000 + b"\r\n\r\n", 431, "request.headers_too_large"),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 100 + b"\r\n", 431, "request.headers_too_large"),
@@ -262,51 +257,27 @@ def test_no_name_of_an_upload_can_hurt(server: RunningServer, query: str) -> Non
 # ---------------------------------------------------------------------------------------------------- pictures
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_of(width: int, height: int, *, colour: int = 2, size: int = 100) -> bytes:
+def promised(width: int, height: int, *, colour: int = 2, size: int = 100) -> bytes:
     """A header that promises a picture, and data of another size."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(size))) + chunk(b"IEND", b"")
+    return png_of(ihdr(width, height, colour=colour), (b"IDAT", zlib.compress(bytes(size))), IEND)
 
 
-def saved(kind: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(photo()).save(out, kind, **options)
-    return out.getvalue()
-
-
-def float_tiff() -> bytes:
-    out = io.BytesIO()
-    tifffile.imwrite(out, photo().astype(np.float32), photometric="rgb")
-    return out.getvalue()
-
-
-def animated(kind: str) -> bytes:
-    out = io.BytesIO()
-    frames = [Image.fromarray(photo(code=code)) for code in range(2)]
-    frames[0].save(out, kind, save_all=True, append_images=frames[1:])
-    return out.getvalue()
-
-
+JPEG, TEXT_BOMB = saved(photo(), "JPEG"), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000), 9))
 PICTURES = {
     "nothing": (b"", "image.empty"),
     "one byte": (b"\x89", "image.unsupported_format"),
     "a PNG signature": (GOOD[:8], "image.corrupt"),
     "half a PNG": (GOOD[: len(GOOD) // 2], "image.truncated"),
-    "a JPEG cut at 60 %": (saved("JPEG")[: int(len(saved("JPEG")) * 0.6)], "image.truncated"),
-    "a JPEG cut at 60 % with its end put back": (saved("JPEG")[: int(len(saved("JPEG")) * 0.6)] + b"\xff\xd9",
-                                                 "image.truncated"),
-    "40 of 64 rows": (png_of(96, 64, size=40 * (1 + 96 * 3)), "image.corrupt"),
-    "a palette PNG without a palette": (png_of(96, 64, colour=3, size=64 * 97), "image.corrupt"),
-    "a float TIFF": (float_tiff(), "image.unsupported_format"),
-    "a WebP cut": (saved("WEBP")[:400], "image.truncated"),
-    "0 x 0": (png_of(0, 0), "image.corrupt"),
-    "65535 x 65535": (png_of(65535, 65535), "image.too_many_pixels"),
-    "2^31 - 1 wide": (png_of(2**31 - 1, 1), "image.too_many_pixels"),
-    "60000 x 16": (png_of(60000, 16), "image.side_too_long"),
+    "a JPEG cut at 60 %": (JPEG[: int(len(JPEG) * 0.6)], "image.truncated"),
+    "a JPEG cut at 60 % with its end put back": (JPEG[: int(len(JPEG) * 0.6)] + b"\xff\xd9", "image.truncated"),
+    "40 of 64 rows": (promised(96, 64, size=40 * (1 + 96 * 3)), "image.corrupt"),
+    "a palette PNG without a palette": (promised(96, 64, colour=3, size=64 * 97), "image.corrupt"),
+    "a float TIFF": (deep_tiff(photo().astype(np.float32), photometric="rgb"), "image.unsupported_format"),
+    "a WebP cut": (saved(photo(), "WEBP")[:400], "image.truncated"),
+    "0 x 0": (promised(0, 0), "image.corrupt"),
+    "65535 x 65535": (promised(65535, 65535), "image.too_many_pixels"),
+    "2^31 - 1 wide": (promised(2**31 - 1, 1), "image.too_many_pixels"),
+    "60000 x 16": (promised(60000, 16), "image.side_too_long"),
     "15 x 15": (encode(photo(15, 15)), "image.too_small"),
     "animated GIF": (animated("GIF"), "image.animated"),
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "image.unsupported_format"),
@@ -318,8 +289,7 @@ PICTURES = {
     "MP4": (b"\0\0\0\x18ftypisom" + bytes(40), "image.unsupported_format"),
     "APNG": (animated("PNG"), "image.animated"),
     "animated WebP": (animated("WEBP"), "image.animated"),
-    "a text bomb": (GOOD[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000), 9)) + GOOD[33:],
-                    "image.metadata_too_large"),
+    "a text bomb": (GOOD[:33] + TEXT_BOMB + GOOD[33:], "image.metadata_too_large"),
 }  # fmt: skip
 
 
@@ -336,7 +306,7 @@ def test_what_is_no_good_picture_is_refused_everywhere_in_the_same_words(server:
 def test_the_type_comes_from_the_bytes(server: RunningServer) -> None:
     """B62."""
     headers = {"content-type": "text/html"}
-    reply = server.ask("POST", "/api/v1/images?name=evil.html", saved("JPEG"), headers)
+    reply = server.ask("POST", "/api/v1/images?name=evil.html", JPEG, headers)
     assert (reply.json["format"], reply.json["name"]) == ("jpeg", "evil.html")
     render = server.ask("GET", f"/api/v1/images/{reply.json['id']}/render")
     assert render.headers["content-type"] == "image/jpeg"
@@ -353,12 +323,12 @@ def test_the_type_comes_from_the_bytes(server: RunningServer) -> None:
     [
         (encode(rect_mask(96, 63)), "mask.size_mismatch"),
         (encode(rect_mask(960, 640)), "mask.size_mismatch"),
-        (png_of(65535, 65535), "image.too_many_pixels"),
+        (promised(65535, 65535), "image.too_many_pixels"),
         (encode(np.zeros((64, 96), np.uint8)), "mask.empty"),
         (encode(np.full((64, 96), 127, np.uint8)), "mask.empty"),
         (encode(np.full((64, 96), 255, np.uint8)), "mask.covers_image"),
         (MASK[:-20], "image.truncated"),
-        (png_of(96, 64, colour=0, size=40 * 97), "image.corrupt"),
+        (promised(96, 64, colour=0, size=40 * 97), "image.corrupt"),
         (b"", "image.empty"),
         (animated("PNG"), "image.animated"),
     ],
@@ -369,14 +339,9 @@ def test_masks_that_cannot_be_used_are_refused(server: RunningServer, mask: byte
 
 
 def mask_as(mode: str) -> bytes:
-    out, grey = io.BytesIO(), Image.fromarray(rect_mask())
     if mode == "16 bit":
-        Image.fromarray(rect_mask().astype(np.uint16) * 257).save(out, "PNG")
-    elif mode == "JPEG":
-        grey.save(out, "JPEG", quality=60)
-    else:
-        grey.convert(mode).save(out, "PNG")
-    return out.getvalue()
+        return saved(rect_mask().astype(np.uint16) * 257, "PNG")
+    return saved(rect_mask(), "JPEG", quality=60) if mode == "JPEG" else saved(rect_mask(), "PNG", mode)
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA", "16 bit", "JPEG"])
@@ -392,27 +357,17 @@ def test_every_sort_of_mask_marks_the_same_pixels(server: RunningServer, mode: s
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        ({"params": {"radius": -1}}, "param.out_of_range"),
-        ({"params": {"radius": 0}}, "param.out_of_range"),
-        ({"params": {"radius": 10**9}}, "param.out_of_range"),
-        ({"params": {"radius": 1e9}}, "param.wrong_type"),
-        ({"params": {"radius": 10**40}}, "param.out_of_range"),
-        ({"params": {"radius": "5"}}, "param.wrong_type"),
-        ({"params": {"radius": None}}, "param.wrong_type"),
-        ({"params": {"radius": True}}, "param.wrong_type"),
-        ({"params": {"radius": [1]}}, "param.wrong_type"),
+        *(({"params": {"radius": radius}}, "param.out_of_range") for radius in (-1, 0, 10**9, 10**40)),
+        *(({"params": {"radius": radius}}, "param.wrong_type") for radius in (1e9, "5", None, True, [1])),
         ({"params": {"method": "magic"}}, "param.unknown_value"),
         ({"params": {"method": "m" * 60_000}}, "param.unknown_value"),
         ({"params": {"prompt": "a\0b"}}, "param.unknown"),
         ({"params": {"__proto__": 1}}, "param.unknown"),
         ({"params": {str(i): 1 for i in range(51)}}, "param.too_long"),
-        ('{"params": {"radius": NaN}}', "params.malformed"),
-        ('{"params": {"radius": 1e400}}', "params.malformed"),
-        ('{"seed": 1, "seed": 2}', "params.malformed"),
-        ('{"model": "\\ud800"}', "params.malformed"),
-        ("[" * 10_000, "params.malformed"),
-        ('{"seed": ' + "9" * 5000 + "}", "params.malformed"),
-        ("null", "params.malformed"),
+        *((text, "params.malformed") for text in (
+            '{"params": {"radius": NaN}}', '{"params": {"radius": 1e400}}', '{"seed": 1, "seed": 2}',
+            '{"model": "\\ud800"}', "[" * 10_000, '{"seed": ' + "9" * 5000 + "}", "null",
+        )),
         ({"seed": 2**32}, "param.out_of_range"),
         ({"seed": 1.5}, "param.wrong_type"),
         ({"seed": None}, "param.wrong_type"),
@@ -463,7 +418,7 @@ SHAPES = {
     "a bitmap of another size": ({"kind": "bitmap", "x": 0, "y": 0, "w": 9, "h": 9,
                                   "png": base64.b64encode(MASK).decode()}, None),
     "a bomb of a bitmap": ({"kind": "bitmap", "x": 0, "y": 0, "w": 96, "h": 64,
-                            "png": base64.b64encode(png_of(65535, 65535)).decode()}, None),
+                            "png": base64.b64encode(promised(65535, 65535)).decode()}, None),
     "only eraser": ({"kind": "rect", "op": "sub", "x": 0, "y": 0, "w": 9, "h": 9}, None),
 }  # fmt: skip
 
@@ -497,11 +452,10 @@ def peak_bytes(process: int) -> int:
 @pytest.mark.parametrize("count", [1, 30])
 def test_bitmaps_larger_than_the_photo_cost_nothing(server: RunningServer, op: str, count: int) -> None:
     """P5, P6: 11000 x 11000 in 20 KB made the engine grow to 2.7 GB, and thirty of them held it for minutes."""
-    out = io.BytesIO()
-    Image.new("1", (11_000, 11_000)).save(out, "PNG")
-    assert len(out.getvalue()) < 20_000
+    black = saved(Image.new("1", (11_000, 11_000)), "PNG")
+    assert len(black) < 20_000
     huge = {"kind": "bitmap", "op": op, "x": 0, "y": 0, "w": 11_000, "h": 11_000}
-    shapes = [RECT, *[{**huge, "png": base64.b64encode(out.getvalue()).decode()}] * count]
+    shapes = [RECT, *[{**huge, "png": base64.b64encode(black).decode()}] * count]
     image = server.upload(photo(64, 48)).json["id"]
     assert server.process is not None
     before = peak_bytes(server.process.pid)

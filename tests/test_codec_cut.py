@@ -21,8 +21,8 @@ from lama_server.codec import jpeg
 from lama_server.codec.jpeg import Scan
 from lama_server.errors import ImageError
 from lama_server.imaging.masks import from_raster
-from test_codec import deep_tiff, noise, saved, smooth
-from test_codec_damage import END, code_of, ihdr, png_of, probe_code
+from pictures import IEND, deep_tiff, ihdr, noise, png_of, saved, smooth
+from test_codec_damage import code_of, probe_code
 
 HEIGHT, WIDTH = 90, 67
 PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
@@ -37,7 +37,7 @@ def png_rows(colour: int, depth: int, *, rows: int = HEIGHT, palette: int | None
     pixels = np.concatenate([np.zeros((rows, 1), np.uint8), noise(rows, row_bytes)], axis=1)
     plte = [(b"PLTE", bytes(range(256)) * 3)] if palette is not None else []
     plte = [(kind, data[: 3 * (palette or 0)]) for kind, data in plte]
-    return png_of(ihdr(WIDTH, HEIGHT, depth, colour), *plte, (b"IDAT", zlib.compress(pixels.tobytes())), END)
+    return png_of(ihdr(WIDTH, HEIGHT, depth, colour), *plte, (b"IDAT", zlib.compress(pixels.tobytes())), IEND)
 
 
 def interlaced_png(pixels: Any, passes: int = 7, *, last_pass_rows: int | None = None) -> bytes:
@@ -48,7 +48,7 @@ def interlaced_png(pixels: Any, passes: int = 7, *, last_pass_rows: int | None =
         part = [b"\0" + row.tobytes() for row in pixels[y0::dy, x0::dx] if row.size]
         rows += part[:last_pass_rows] if number == passes else part
     header = b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
-    return png_of(header, (b"IDAT", zlib.compress(b"".join(rows))), END)
+    return png_of(header, (b"IDAT", zlib.compress(b"".join(rows))), IEND)
 
 
 KINDS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 8), (4, 8), (6, 8), (6, 16)]
@@ -94,20 +94,20 @@ def test_a_palette_png_without_a_palette_is_refused_by_its_header(palette: int |
 def test_a_palette_behind_the_pixels_is_none() -> None:
     """P8"""
     pixels = (b"IDAT", zlib.compress((b"\0" + bytes(range(20))) * 20))
-    assert code_of(png_of(ihdr(20, 20, 8, 3), pixels, (b"PLTE", bytes(768)), END)) == "image.corrupt"
+    assert code_of(png_of(ihdr(20, 20, 8, 3), pixels, (b"PLTE", bytes(768)), IEND)) == "image.corrupt"
 
 
 def test_a_pixel_beyond_the_palette_is_refused() -> None:
     """P8: browsers show it black, Pillow grey."""
     pixels = (b"IDAT", zlib.compress((b"\0" + bytes(range(20))) * 20))
-    assert code_of(png_of(ihdr(20, 20, 8, 3), (b"PLTE", bytes(3 * 20)), pixels, END)) == "ok"
-    assert code_of(png_of(ihdr(20, 20, 8, 3), (b"PLTE", bytes(3 * 19)), pixels, END)) == "image.corrupt"
+    assert code_of(png_of(ihdr(20, 20, 8, 3), (b"PLTE", bytes(3 * 20)), pixels, IEND)) == "ok"
+    assert code_of(png_of(ihdr(20, 20, 8, 3), (b"PLTE", bytes(3 * 19)), pixels, IEND)) == "image.corrupt"
 
 
 @pytest.mark.parametrize(("depth", "interlaced"), [(16, 0), (8, 1)])
 def test_pixel_data_that_unpack_to_far_too_much_take_no_memory(depth: int, interlaced: int) -> None:
     header = b"IHDR", struct.pack(">IIBBBBB", 20, 20, depth, 2, 0, 0, interlaced)
-    data = png_of(header, (b"IDAT", zlib.compress(bytes(50 * 2**20))), END)
+    data = png_of(header, (b"IDAT", zlib.compress(bytes(50 * 2**20))), IEND)
     tracemalloc.start()
     try:
         code_of(data)

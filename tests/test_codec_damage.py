@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image
 from lama_server import codec
 from lama_server.codec import png
 from lama_server.errors import ImageError
-from test_codec import deep_png, deep_tiff, noise, saved, smooth
+from pictures import IEND, animated, deep_png, deep_tiff, ihdr, noise, png_of, saved, smooth
 
 
 def code_of(data: bytes, limits: codec.ImageLimits | None = None) -> str:
@@ -45,15 +44,6 @@ def assert_refused_or_equal(data: bytes, pixels: Any) -> None:
     assert np.array_equal(result, pixels)
 
 
-def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
-    return png.SIGNATURE + b"".join(png.chunk(*part) for part in chunks)
-
-
-def ihdr(width: int, height: int, depth: int = 8, colour: int = 2) -> tuple[bytes, bytes]:
-    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-
-
-END = (b"IEND", b"")
 GRADIENT = (b"IDAT", zlib.compress((b"\0" + bytes(range(60))) * 20))
 """The pixels of a 20x20 RGB picture."""
 
@@ -130,7 +120,7 @@ def test_a_png_header_that_fails_its_checksum_is_refused() -> None:
 def test_a_png_with_fewer_pixels_than_promised_is_refused(depth: int) -> None:
     """B51."""
     short = zlib.compress(b"\0" * 200)
-    assert code_of(png_of(ihdr(20, 20, depth), (b"IDAT", short), END)) in {"image.corrupt", "image.truncated"}
+    assert code_of(png_of(ihdr(20, 20, depth), (b"IDAT", short), IEND)) in {"image.corrupt", "image.truncated"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +137,7 @@ def test_a_png_with_fewer_pixels_than_promised_is_refused(depth: int) -> None:
 )
 def test_sizes_are_judged_on_the_header(width: int, height: int, code: str) -> None:
     """B52, B53, B54."""
-    assert probe_code(png_of(ihdr(width, height), (b"IDAT", zlib.compress(b"")), END)) == code
+    assert probe_code(png_of(ihdr(width, height), (b"IDAT", zlib.compress(b"")), IEND)) == code
 
 
 @pytest.mark.parametrize("format", ["BMP", "GIF", "TIFF", "WEBP", "JPEG", "AVIF"])
@@ -170,7 +160,7 @@ def test_a_webp_bomb_is_refused_without_allocating_its_canvas() -> None:
 
 
 def test_a_refused_size_says_what_was_found_what_is_allowed_and_which_flag_helps() -> None:
-    data = png_of(ihdr(15000, 15000), END)
+    data = png_of(ihdr(15000, 15000), IEND)
     with pytest.raises(ImageError, match=r"15000x15000 is 225\.0 megapixels; the limit is 128") as caught:
         codec.probe(data)
     assert caught.value.limit is not None
@@ -190,19 +180,12 @@ def test_a_refused_size_says_what_was_found_what_is_allowed_and_which_flag_helps
 )
 def test_metadata_bombs_are_refused_by_the_header_check(extra: tuple[bytes, bytes]) -> None:
     """B55."""
-    assert probe_code(png_of(ihdr(20, 20), extra, GRADIENT, END)) == "image.metadata_too_large"
+    assert probe_code(png_of(ihdr(20, 20), extra, GRADIENT, IEND)) == "image.metadata_too_large"
 
 
 def test_more_metadata_than_allowed_is_refused_in_a_jpeg() -> None:
     data = saved(smooth(), "JPEG", icc_profile=bytes(200_000))
     assert probe_code(data, codec.ImageLimits(max_metadata_bytes=100_000)) == "image.metadata_too_large"
-
-
-def animated(format: str) -> bytes:
-    frames = [Image.fromarray(noise(20, 20, 3, seed=seed)) for seed in range(3)]
-    out = io.BytesIO()
-    frames[0].save(out, format, save_all=True, append_images=frames[1:])
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -299,7 +282,7 @@ def test_errors_cross_process_borders_with_their_limit() -> None:
     import pickle
 
     with pytest.raises(ImageError) as caught:
-        codec.probe(png_of(ihdr(15000, 15000), END))
+        codec.probe(png_of(ihdr(15000, 15000), IEND))
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
     assert type(again) is type(caught.value)
     assert (str(again), again.limit) == (str(caught.value), caught.value.limit)

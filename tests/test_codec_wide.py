@@ -21,7 +21,7 @@ from lama_server import codec
 from lama_server.codec import heif
 from lama_server.codec.info import PEAK_BYTES_PER_PIXEL
 from lama_server.errors import ImageError, UnsupportedFormat
-from test_codec import SRGB, XMP, deep_tiff, noise, saved, smooth
+from pictures import SRGB, XMP, deep_tiff, noise, saved, smooth
 from test_codec_damage import code_of, mutated
 
 HEIGHT, WIDTH = 48, 64

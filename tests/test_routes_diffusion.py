@@ -15,7 +15,7 @@ from fake_engines import photo
 from inpaint_models import get_model, list_models
 from lama_server.routes.iopaint.models import model_info
 from lama_server.settings import Limits
-from serving import RunningServer, decode, edit_request, encode, form, rect_mask
+from serving import RunningServer, decode, edit_request, encode, rect_mask
 
 EXAMPLE = "paint_by_example_example_image"
 WORDS = {"model": "words", "params": {"prompt": "a red ball", "steps": 2}, "seed": 3}
@@ -54,11 +54,8 @@ def pixels() -> np.ndarray:
 
 def cleaner(server: RunningServer, fields: dict[str, str], **files: bytes) -> bytes:
     """What lama-cleaner's address answers."""
-    body, kind = form(encode(pixels()), encode(rect_mask()), **files)
-    head, tail = body.split(b"--frontier--")
-    for name, value in fields.items():
-        head += f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-    return server.ask("POST", "/inpaint", head + b"--frontier--" + tail, {"content-type": kind}).body
+    given = {"image": encode(pixels()), "mask": encode(rect_mask()), **files}
+    return server.post_form("/inpaint", given, **fields).body
 
 
 def listed(server: RunningServer) -> dict[str, Any]:

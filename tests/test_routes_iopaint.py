@@ -8,29 +8,27 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from drawn_scenes import bird, mug
 from fake_engines import ENTRIES, photo
 from inpaint_models.diffusion.families import SAMPLERS
 from lama_server.app import create_app
-from lama_server.codec.info import SOURCE_TYPES, SUFFIXES, SourceFormat
 from lama_server.errors import RouteNotFound
 from lama_server.routes.iopaint import progress
 from lama_server.routes.iopaint.progress import Announcer
 from lama_server.settings import Settings
+from pictures import saved
 from serving import Reply, RunningServer, decode, encode, rect_mask, within
 
 IMAGE, MASK = encode(photo()), encode(rect_mask())
@@ -47,30 +45,6 @@ def fill(server: RunningServer, **body: object) -> Reply:
     return server.post_json("/api/v1/inpaint", {"image": text(IMAGE), "mask": text(MASK), **body})
 
 
-def form(files: dict[str, bytes], **fields: str) -> tuple[bytes, dict[str, str]]:
-    """(body, headers) of a multipart form."""
-    parts = [
-        f'Content-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n\r\n'.encode() + data
-        for name, data in files.items()
-    ]
-    parts += [
-        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()
-    ]
-    body = b"".join(b"--frontier\r\n" + part + b"\r\n" for part in parts) + b"--frontier--\r\n"
-    return body, {"content-type": "multipart/form-data; boundary=frontier"}
-
-
-def send(server: RunningServer, path: str, files: dict[str, bytes], **fields: str) -> Reply:
-    body, headers = form(files, **fields)
-    return server.ask("POST", path, body, headers)
-
-
-def jpeg(pixels: np.ndarray, **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", **options)
-    return out.getvalue()
-
-
 # filling
 
 
@@ -85,15 +59,17 @@ def test_a_photo_is_filled_and_comes_back_lossless(server: RunningServer) -> Non
 
 
 @pytest.mark.on_ray
-def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer) -> None:
-    for options in ({"quality": 71, "subsampling": 2}, {"quality": 93, "subsampling": 0, "progressive": True}):
-        source = jpeg(np.full((64, 96, 3), 90, np.uint8), **options)
-        reply = fill(server, image=text(source), sd_seed=200)
-        assert reply.headers["content-type"] == "image/jpeg"
-        with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(reply.body)) as after:
-            assert before.quantization == after.quantization  # type: ignore[attr-defined]
-            assert before.info.get("progressive") == after.info.get("progressive")
-            assert before.size == after.size
+@pytest.mark.parametrize(
+    "options", [{"quality": 71, "subsampling": 2}, {"quality": 93, "subsampling": 0, "progressive": True}]
+)
+def test_a_jpeg_is_answered_by_a_jpeg_of_its_own_quality(server: RunningServer, options: dict[str, Any]) -> None:
+    source = saved(np.full((64, 96, 3), 90, np.uint8), "JPEG", **options)
+    reply = fill(server, image=text(source), sd_seed=200)
+    assert reply.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(reply.body)) as after:
+        assert before.quantization == after.quantization  # type: ignore[attr-defined]
+        assert before.info.get("progressive") == after.info.get("progressive")
+        assert before.size == after.size
 
 
 @pytest.mark.on_ray
@@ -247,13 +223,13 @@ def test_the_background_is_removed_or_masked(server: RunningServer) -> None:
 
 @pytest.mark.parametrize(("scale", "factor"), [(2, 2), (4, 4), (3.5, 4)])
 def test_a_picture_is_enlarged_in_its_own_format(server: RunningServer, scale: float, factor: int) -> None:
-    reply = plugin(server, "image", "RealESRGAN", jpeg(photo()), scale=scale)
+    reply = plugin(server, "image", "RealESRGAN", saved(photo(), "JPEG"), scale=scale)
     assert reply.headers["content-type"] == "image/jpeg"
     assert decode(reply.body).shape == (64 * factor, 96 * factor, 3)
 
 
 def test_faces_are_restored_in_the_photos_own_format(server: RunningServer) -> None:
-    reply = plugin(server, "image", "GFPGAN", jpeg(photo()), scale=2)
+    reply = plugin(server, "image", "GFPGAN", saved(photo(), "JPEG"), scale=2)
     assert reply.headers["content-type"] == "image/jpeg"
     assert decode(reply.body).shape == (64, 96, 3)
 
@@ -322,168 +298,6 @@ def test_a_mask_that_cannot_be_changed_is_refused(server: RunningServer, body: d
     assert server.post_json("/api/v1/adjust_mask", {"mask": text(MASK), **body}).code == code
 
 
-# files
-
-
-def with_parameters(words: str, *, international: bool) -> bytes:
-    info, out = PngInfo(), io.BytesIO()
-    info.add_itxt("parameters", words) if international else info.add_text("parameters", words)
-    Image.fromarray(photo()).save(out, "PNG", pnginfo=info)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("international", [False, True])
-def test_the_words_in_a_picture_are_read(server: RunningServer, international: bool) -> None:
-    words = "a red car\nNegative prompt: rain, fög\nSteps: 20"
-    reply = send(server, "/api/v1/gen-info", {"file": with_parameters(words, international=international)})
-    assert reply.json == {"prompt": "a red car", "negative_prompt": "rain, fög"}
-    assert send(server, "/api/v1/gen-info", {"file": jpeg(photo())}).json == {"prompt": "", "negative_prompt": ""}
-    assert send(server, "/api/v1/gen-info", {"file": b"no image"}).code == "image.unsupported_format"
-    assert send(server, "/api/v1/gen-info", {}).code == "field.missing"
-
-
-def test_a_picture_is_saved_anew_and_replaces_nothing(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "file.png").write_bytes(b"mine")
-    server = start_server(output_dir=str(out))
-    assert send(server, "/api/v1/save_image", {"file": IMAGE + b"what follows the end"}).json == {
-        "name": "file-0001.png"
-    }
-    assert np.array_equal(decode((out / "file-0001.png").read_bytes()), photo())
-    assert b"what follows" not in (out / "file-0001.png").read_bytes()
-    assert send(server, "/api/v1/save_image", {"file": b"no image"}).code == "image.unsupported_format"
-    hostile = form({"file": jpeg(photo())})[0].replace(b'filename="file.png"', b'filename="..\\..\\/etc/a\nb.exe"')
-    assert server.ask("POST", "/api/v1/save_image", hostile, form({})[1]).status in (200, 400)
-    assert {path.suffix for path in out.iterdir()} <= {".png", ".jpg"}
-    assert (out / "file.png").read_bytes() == b"mine"
-
-
-def test_without_a_folder_nothing_is_saved(server: RunningServer) -> None:
-    reply = send(server, "/api/v1/save_image", {"file": IMAGE})
-    assert reply.code == "root.unavailable"
-
-
-def test_the_photo_of_the_start_is_given_out_as_it_is(
-    server: RunningServer, start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
-    source = jpeg(photo(), comment=b"as it is")
-    (tmp_path / "photo.jpg").write_bytes(source)
-    reply = start_server(input=str(tmp_path / "photo.jpg")).ask("GET", "/api/v1/inputimage")
-    assert (reply.body, reply.headers["content-type"]) == (source, "image/jpeg")
-    assert server.ask("GET", "/api/v1/inputimage").status == 204
-
-
-# the file manager
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos, results, and what must not be reached through them."""
-    root = tmp_path_factory.mktemp("media")
-    (root / "in" / "inside").mkdir(parents=True)
-    (root / "out").mkdir()
-    (root / "in" / "b each.jpg").write_bytes(jpeg(photo(640, 480)))
-    (root / "in" / "a..b.png").write_bytes(IMAGE)
-    (root / "in" / "broken.png").write_bytes(b"no image")
-    (root / "in" / "notes.txt").write_text("mine")
-    (root / "in" / ".hidden.png").write_bytes(IMAGE)
-    (root / "in" / "inside" / "c.png").write_bytes(IMAGE)
-    (root / "secret.png").write_bytes(IMAGE)
-    (root / "in" / "link.png").symlink_to(root / "secret.png")
-    (root / "in" / "folder.png").mkdir()
-    os.mkfifo(root / "in" / "pipe.png")
-    (root / "out" / "result.webp").write_bytes(encode(photo(), "WEBP"))
-    return root
-
-
-@pytest.fixture(scope="module")
-def manager(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    options = {"input": str(folders / "in"), "output_dir": str(folders / "out")}
-    with RunningServer(tmp_path_factory.mktemp("data"), options) as running:
-        running.wait_ready()
-        yield running
-
-
-def test_folders_are_listed_with_sizes(manager: RunningServer) -> None:
-    assert manager.ask("GET", "/api/v1/server-config").json["enableFileManager"] is True
-    rows = manager.ask("GET", "/api/v1/medias?tab=input").json
-    assert [(row["name"], row["width"], row["height"]) for row in rows] == [
-        ("a..b.png", 96, 64),
-        ("b each.jpg", 640, 480),
-    ]
-    assert all(row["mtime"] > 1e9 and row["ctime"] > 1e9 for row in rows)
-    assert [row["name"] for row in manager.ask("GET", "/api/v1/medias?tab=output").json] == ["result.webp"]
-    assert manager.ask("GET", "/api/v1/medias?tab=mask").json == []
-    assert manager.ask("GET", "/api/v1/medias?tab=etc").code == "param.unknown_value"
-
-
-def test_files_are_given_out_as_they_are(manager: RunningServer, folders: Path) -> None:
-    reply = manager.ask("GET", "/api/v1/media_file?tab=input&filename=b%20each.jpg")
-    assert reply.body == (folders / "in" / "b each.jpg").read_bytes()
-    assert reply.headers["content-type"] == "image/jpeg"
-    assert "sandbox" in reply.headers["content-security-policy"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "size"), [("width=160", (160, 120)), ("width=0&height=60", (80, 60)), ("", (256, 192))]
-)
-def test_thumbnails_are_small_and_known_again(manager: RunningServer, asked: str, size: tuple[int, int]) -> None:
-    path = f"/api/v1/media_thumbnail_file?tab=input&filename=b%20each.jpg&{asked}"
-    reply = manager.ask("GET", path)
-    with Image.open(io.BytesIO(reply.body)) as small:
-        assert small.size == size
-    again = manager.ask("GET", path, headers={"if-none-match": reply.headers["etag"]})
-    assert (again.status, again.body) == (304, b"")
-    assert manager.ask("GET", "/api/v1/media_thumbnail_file?tab=output&filename=result.webp&width=48").status == 200
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "missing.png", "../secret.png", "%2e%2e%2fsecret.png", "inside/c.png", "inside%5cc.png", "/etc/passwd",
-        "link.png", "folder.png", "pipe.png", ".hidden.png", "notes.txt", "", ".", "..", "a%00.png", "b%0aeach.jpg",
-        "a..b.png%20", "a..b.png.", "a..b.png:stream.png", "x" * 300 + ".png", "%ff.png",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("address", ["media_file", "media_thumbnail_file"])
-def test_names_lead_nowhere_but_to_the_folders_pictures(manager: RunningServer, address: str, name: str) -> None:
-    """Whatever is wrong with a name, the answer is the same."""
-    reply = manager.ask("GET", f"/api/v1/{address}?tab=input&filename={name}")
-    assert (reply.status, reply.code) == (404, "file.not_found")
-    assert reply.json["detail"] == "There is no such file in this folder."
-
-
-def test_a_folder_that_is_swapped_for_a_link_is_not_followed(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(IMAGE)
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "secret.png").write_bytes(IMAGE)
-    server = start_server(input=str(tmp_path / "in"))
-    (tmp_path / "in").rename(tmp_path / "moved")
-    (tmp_path / "in").symlink_to(tmp_path / "other")
-    assert [row["name"] for row in server.ask("GET", "/api/v1/medias?tab=input").json] == ["a.png"]
-    assert server.ask("GET", "/api/v1/media_file?tab=input&filename=secret.png").code == "file.not_found"
-
-
-def test_every_format_has_a_suffix_and_a_media_type() -> None:
-    assert set(SOURCE_TYPES) == set(SUFFIXES.values()) == set(get_args(SourceFormat))
-
-
-def test_a_damaged_file_has_no_thumbnail(manager: RunningServer) -> None:
-    reply = manager.ask("GET", "/api/v1/media_thumbnail_file?tab=input&filename=broken.png&width=48")
-    assert reply.code == "image.unsupported_format"
-
-
-def test_without_a_folder_there_is_no_file_manager(server: RunningServer) -> None:
-    assert server.ask("GET", "/api/v1/medias?tab=input").json == []
-    assert server.ask("GET", "/api/v1/media_file?tab=output&filename=a.png").code == "file.not_found"
-
-
 # lama-cleaner
 
 
@@ -502,22 +316,22 @@ CLEANER = {
 
 
 def test_the_form_of_lama_cleaners_page_is_answered(server: RunningServer) -> None:
-    reply = send(server, "/inpaint", {"image": IMAGE, "mask": MASK}, **CLEANER)
+    reply = server.post_form("/inpaint", {"image": IMAGE, "mask": MASK}, **CLEANER)
     expected = photo()
     expected[BOX] = (33, 0, 0)
     assert np.array_equal(decode(reply.body), expected)
     assert reply.headers["x-seed"] == "33"
-    photo_jpeg = send(server, "/inpaint", {"image": jpeg(photo()), "mask": MASK}, **CLEANER)
+    photo_jpeg = server.post_form("/inpaint", {"image": saved(photo(), "JPEG"), "mask": MASK}, **CLEANER)
     assert photo_jpeg.headers["content-type"] == "image/jpeg"
 
 
 def test_lama_cleaners_plugins_are_answered(server: RunningServer) -> None:
     pixels, _ = bird()
     clicks = json.dumps([[200, 150, 1]])
-    reply = send(server, "/run_plugin", {"image": encode(pixels)}, name="InteractiveSeg", clicks=clicks)
+    reply = server.post_form("/run_plugin", {"image": encode(pixels)}, name="InteractiveSeg", clicks=clicks)
     assert set(np.unique(decode(reply.body))) == {0, 255}
     assert decode(reply.body).shape == pixels.shape[:2]
-    larger = send(server, "/run_plugin", {"image": jpeg(photo())}, name="RealESRGAN", upscale="4")
+    larger = server.post_form("/run_plugin", {"image": saved(photo(), "JPEG")}, name="RealESRGAN", upscale="4")
     assert decode(larger.body).shape == (256, 384, 3)
 
 
@@ -537,7 +351,7 @@ def test_lama_cleaners_plugins_are_answered(server: RunningServer) -> None:
 def test_forms_that_cannot_be_used_are_refused(
     server: RunningServer, path: str, files: dict[str, bytes], fields: dict[str, str], code: str
 ) -> None:
-    assert send(server, path, files, **fields).code == code
+    assert server.post_form(path, files, **fields).code == code
 
 
 # progress
