@@ -124,7 +124,7 @@ export function createSelecting(ports) {
     let settle = () => {};
     const settled = new Promise((/** @type {(value: void) => void} */ resolve) => (settle = resolve));
     try {
-      await receive(/** @type {ReadableStream<Uint8Array>} */ (lines), shape.op, mine, settled);
+      await receive(/** @type {ReadableStream<Uint8Array>} */ (lines), shape.op, state, mine, settled);
     } catch (error) {
       throw error instanceof ApiError ? error : api.gaveUp(error, mine.signal);
     } finally {
@@ -134,17 +134,17 @@ export function createSelecting(ports) {
 
   /**
    * The outline is painted as soon as it is there, and the mask takes its place.
-   * @param {ReadableStream<Uint8Array>} body @param {Op} op @param {AbortController} mine @param {Promise<void>} settled when this is over
+   * @param {ReadableStream<Uint8Array>} body @param {Op} op @param {State} state when it was asked for
+   * @param {AbortController} mine @param {Promise<void>} settled when this is over
    */
-  const receive = async (body, op, mine, settled) => {
-    const { image } = store.get();
+  const receive = async (body, op, { image }, mine, settled) => {
     /** @type {Poly | null} */
     let outline = null;
     for await (const text of readLines(body)) {
       const line = JSON.parse(text);
       if (mine.signal.aborted || image?.key !== store.get().image?.key) return mine.abort();
       if (line.type === "error") throw new ApiError(line.problem);
-      if (line.type === "outline") {
+      if (line.type === "outline" && !outline) {
         if (asking === mine) asking = null; // the next question does not take this one back
         outline = /** @type {Poly} */ ({ ...line.shapes[0], op });
         awaitFiner(outline, settled);
