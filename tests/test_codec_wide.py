@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image, features
 from lama_server import codec
 from lama_server.codec import heif
 from lama_server.codec.info import PEAK_BYTES_PER_PIXEL
+from lama_server.codec.tiff import writing
 from lama_server.errors import ImageError, UnsupportedFormat
 from pictures import SRGB, XMP, deep_tiff, noise, saved, smooth
 from test_codec_damage import code_of, mutated
@@ -386,6 +388,22 @@ def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(data:
 
 
 # ---------------------------------------------------------------------------------------- memory
+
+
+def test_strips_that_nobody_has_taken_yet_are_few_however_late_they_are_taken() -> None:
+    begun: list[int] = []
+
+    def begin(top: int) -> Future[bytes]:
+        begun.append(top)
+        done = Future[bytes]()
+        done.set_result(bytes([top]))
+        return done
+
+    for taken, strip in enumerate(writing._few_at_once(begin, range(100), 4)):
+        assert strip == bytes([taken])
+        assert len(begun) - taken <= 4
+    assert begun == list(range(100))
+
 
 PEAKS = """
 import sys

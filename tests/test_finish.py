@@ -196,6 +196,14 @@ def test_grain_belongs_to_its_place_whatever_the_patch() -> None:
         assert bands.noise(7, band, part) == pytest.approx(bands.noise(7, band, whole)[part.slices], abs=1e-5)
 
 
+def test_a_number_of_white_noise_is_the_sum_of_the_four_quarters_of_one_that_was_drawn() -> None:
+    side = bands._BLOCK_PX
+    drawn = np.random.PCG64([7, 1, 1, 1]).random_raw(3 * side**2).astype("<u8").view("<u2").reshape(side, side, 3, 4)
+    assert bands._white(7, 1, Box(0, 0, side, side)) == pytest.approx(
+        (drawn.sum(axis=3, dtype=np.float64) - 4 * (2**16 - 1) / 2) / (4 * (2**32 - 1) / 12) ** 0.5, abs=1e-6
+    )
+
+
 def test_measures_see_of_each_band_what_they_are_said_to() -> None:
     box = Box(0, 0, 512, 512)
     for band in range(bands.BANDS):

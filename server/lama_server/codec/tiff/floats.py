@@ -72,11 +72,12 @@ class _Restored:
         band = self.pixels[index]
         if self.shape[2] < 3:
             band = np.concatenate([to_grey(band[..., :3]), band[..., 3:]], axis=2)
-        made = band.astype(np.float32) / np.float32(_TOP)
-        if self.samples is None:
-            return cast("NDArray[np.float32]", made)
-        known = self.samples[index]
-        return cast("NDArray[np.float32]", np.where(band == _as_integers(known), known, made))
+        made: NDArray[np.float32] = band.astype(np.float32)
+        made /= np.float32(_TOP)
+        if self.samples is not None:
+            known = self.samples[index]
+            np.copyto(made, known, where=band == _as_integers(known))
+        return made
 
 
 def _samples(data: Bytes) -> NDArray[np.float32]:
@@ -99,5 +100,7 @@ def _samples(data: Bytes) -> NDArray[np.float32]:
 
 def _as_integers(samples: NDArray[np.float32]) -> NDArray[np.uint16]:
     """0 to 1 as 0 to 65535, as many channels as there are."""
-    usual = np.clip(np.nan_to_num(samples, nan=0.0), 0, 1)
-    return cast("NDArray[np.uint16]", np.rint(usual * np.float32(_TOP)).astype(np.uint16))
+    usual = np.nan_to_num(samples, nan=0.0)
+    np.clip(usual, 0, 1, out=usual)
+    usual *= np.float32(_TOP)
+    return np.rint(usual, out=usual).astype(np.uint16)

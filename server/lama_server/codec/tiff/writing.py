@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,29 @@ def write(pixels: PixelSource, *, grey: bool, metadata: Metadata) -> bytes:
     starts, sizes = [0] * len(tops), [0] * len(tops)
     out = io.BytesIO(b"II*\0\x08\0\0\0")
     first = out.seek(8 + len(_with_strips(directory, starts, sizes)))
-    with ThreadPoolExecutor(min(4, available_processors())) as pool:
-        strips = pool.map(lambda y: _strip(pixels[y : min(height, y + rows), 0:width], grey), tops)
-        for index, strip in enumerate(strips):
-            starts[index], sizes[index] = out.tell() - first, out.write(strip)
+
+    def strip(y: int) -> bytes:
+        return _strip(pixels[y : min(height, y + rows), 0:width], grey)
+
+    threads = min(4, available_processors())
+    with ThreadPoolExecutor(threads) as pool:
+        strips = _few_at_once(lambda y: pool.submit(strip, y), tops, threads + 2)
+        for index, packed in enumerate(strips):
+            starts[index], sizes[index] = out.tell() - first, out.write(packed)
     out.seek(8)
     out.write(_with_strips(directory, starts, sizes))
     return out.getvalue()
+
+
+def _few_at_once(begin: Callable[[int], Future[bytes]], tops: Iterable[int], most: int) -> Iterator[bytes]:
+    """What was begun, in turn. Whoever takes it late finds no more than `most` waiting, and not all of the file."""
+    waiting = deque[Future[bytes]]()
+    for top in tops:
+        if len(waiting) == most:
+            yield waiting.popleft().result()
+        waiting.append(begin(top))
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _directory(
