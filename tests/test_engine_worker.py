@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from fake_engines import entry
 from inpaint_models import Inpainter, devices
 from inpaint_models.errors import Cancelled, OutOfMemory, WrongTask
+from inpaint_models.loading import WARM_UP_SIDE_PX
 from inpaint_models.options import FillOptions
 from inpaint_models.protocols import Candidate, Point, Prompts, StepProgress
 from inpaint_models.registry import Gesture
@@ -225,13 +226,13 @@ class Kept:
 
 
 class Eye:
-    """Selects one pixel, and counts how often it encodes."""
+    """Selects one pixel, and counts how often it encodes, but for its warm-up."""
 
     def __init__(self, size_bytes: int = MIB) -> None:
         self.encoded, self.size_bytes = 0, size_bytes
 
     def encode(self, image: PixelSource, *, progress: StepProgress) -> Kept:
-        self.encoded += 1
+        self.encoded += image.shape[0] != WARM_UP_SIDE_PX
         return Kept((image.shape[0], image.shape[1]), self.size_bytes)
 
     def select(

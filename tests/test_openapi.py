@@ -67,6 +67,7 @@ def test_the_wire_of_the_page_is_described(document: dict[str, Any]) -> None:
         ("post", "/api/v1/inpaint"),
         ("get", "/api/v1/models"),
         ("post", "/api/v1/models/{name}/download"),
+        ("post", "/api/v1/models/{name}/load"),
         ("get", "/api/v1/config"),
         ("post", "/api/v1/session"),
         ("get", "/healthz"),

@@ -142,7 +142,8 @@ def answers(server: RunningServer) -> list[tuple[str, str, Reply]]:
     ask("POST", "/api/v1/inpaint", body=body[:-40], head={"content-type": kind})
     ask("POST", "/api/v1/inpaint", body=b"", head={"content-type": "text/plain"})
     for name in ("nothing", "remote", "painter"):
-        ask("POST", "/api/v1/models/{name}/download", filled=f"/api/v1/models/{name}/download")
+        for end in ("download", "load"):
+            ask("POST", f"/api/v1/models/{{name}}/{end}", filled=f"/api/v1/models/{name}/{end}")
     for path in ("/api/v1/models", "/api/v1/config", "/healthz", "/readyz"):
         ask("GET", path)
         ask("GET", path, head={"host": "evil.example"})

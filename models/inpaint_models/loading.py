@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
@@ -18,7 +18,7 @@ from .tasks.find import Finder
 from .tasks.matte import Matter
 from .tasks.restore import Restorer
 from .tasks.select import Selector
-from .types import Box, Mask, PatchProgress, no_progress
+from .types import Box, Mask, no_progress
 
 if TYPE_CHECKING:
     from . import weights
@@ -127,11 +127,13 @@ def _families() -> Families:
     return families()
 
 
-def warm_up(model: Runner, progress: PatchProgress = no_progress) -> None:
+def warm_up(model: Runner, progress: Callable[..., None] = no_progress) -> None:
     """One small, cheap fill or selection, so that code and tables are there before a person waits for them.
 
     None with models for other tasks, with those that encode a view before they select, and with those of which the
     cheapest fill takes long, and gains nothing.
+
+    progress  called with (stage, step, total), and of a fill or selection with a preview
 
     Raises what `progress` raises, `OutOfMemory` and `EngineFailed`.
     """
