@@ -173,8 +173,8 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, made: bool)
         assert line.startswith(f"lama-server {__version__} is at http://127.0.0.1:")
         assert bool(printed) is made
         limit = process.stdout.readline()
-        memory_gib = 128e6 * PEAK_BYTES_PER_PIXEL / 2**30
-        assert f"up to 128 megapixels and in up to {memory_gib:.1f} GiB of memory" in limit, "P5: it is printed at start"
+        memory = f"{128e6 * PEAK_BYTES_PER_PIXEL / 2**30:.1f} GiB of memory"
+        assert f"up to 128 megapixels and in up to {memory}" in limit, "P5: it is printed at start"
         bearer = {"Authorization": f"Bearer {printed or token}"}
         with urllib.request.urlopen(urllib.request.Request(f"{address}api/v1/config", headers=bearer)) as answer:
             assert token.encode() not in answer.read() or made
