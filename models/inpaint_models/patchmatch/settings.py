@@ -31,7 +31,8 @@ class PatchMatchSettings:
     keep: float = 0.6  # on larger ones, deep in the hole, only one that costs less than this share of the present
 
     # Cost of a displacement between a patch and its match, per squared hundredth of the level's longer side and per
-    # patch edge: floors stay low and skies high, and the left of a scene may well continue its right.
+    # patch edge: floors stay low and skies high, and the left of a scene may well continue its right. Strokes and spots
+    # see what is on all sides of them, and take the horizontal one for both: a pole is bridged like a wire.
     vertical_prior: float = 3.0
     horizontal_prior: float = 0.75
 

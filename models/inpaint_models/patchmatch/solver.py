@@ -277,7 +277,7 @@ def _suited_to(levels: list[PyramidLevel], settings: PatchMatchSettings) -> Patc
     if depths.mean() <= settings.thin_px:
         settings = replace(settings, strange=0, lines=False)
     if is_stroke(depths, settings):
-        settings = replace(_as_stroke(settings), regions=False)
+        settings = replace(_as_stroke(settings), regions=False, vertical_prior=settings.horizontal_prior)
     level = next((each for each in levels if each.distance.size <= settings.small_pixels), levels[-1])
     if repetition(level.features, ~level.hole) >= settings.periodic:
         return settings
