@@ -50,9 +50,12 @@ def line_scene(slope: float, width_px: float) -> tuple[FloatImage, NDArray[np.fl
 def test_a_line_across_the_hole_is_continued_within_a_pixel(slope: float, width_px: float, is_steep: bool) -> None:
     image, middle = line_scene(slope, width_px)
     hole = disc(220, 260, 35)
-    image, seen = (np.ascontiguousarray(each.swapaxes(0, 1)) if is_steep else each for each in (image, hole))
-    found = filled(image, seen).mean(axis=2)
-    dark = np.clip(0.6 - (found.T if is_steep else found), 0, None)
+    if is_steep:
+        turned = filled(np.ascontiguousarray(image.swapaxes(0, 1)), np.ascontiguousarray(hole.T))
+        found = turned.swapaxes(0, 1)
+    else:
+        found = filled(image, hole)
+    dark = np.clip(0.6 - found.mean(axis=2), 0, None)
     for x in np.flatnonzero(hole.any(axis=0)):
         column = np.where(np.abs(np.arange(220) - middle[x]) < 20, dark[:, x], 0)
         assert column.sum() > 0.3, f"the line is interrupted at x = {x}"
