@@ -74,6 +74,17 @@ def is_the_coin(box: tuple[int, int, int, int]) -> bool:
     return max(abs(one - other) for one, other in zip(box, wanted, strict=True)) <= 4
 
 
+@pytest.mark.parametrize(("key", "model"), [("q", "grabcut"), ("w", "wand")])
+def test_a_model_is_loaded_when_its_tool_is_taken(app: App, coins: Path, key: str, model: str) -> None:
+    app.open(coins)
+    app.settle()
+    with app.page.expect_response("**/api/v1/models/*/load", timeout=60_000) as loaded:
+        app.page.locator("#stage").focus()
+        app.page.keyboard.press(key)
+    assert loaded.value.url.endswith(f"/{model}/load")
+    assert loaded.value.status == 204
+
+
 def test_a_rough_stroke_snaps_to_the_thing_and_is_filled(app: App, coins: Path) -> None:
     choose(app, "q", coins, fills=True)
     before = app.colour_at((168, 198))
